@@ -1,0 +1,69 @@
+# Allegro. `make help` lists the targets. Everything that is built lies in build/ and .venv/.
+include meta
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
+# Memory of the virtual machine does not matter to these, the number of processors does: see docs/developing.md
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: vm ## Show the main job from start to end in a virtual machine: traffic, key press, pcap, SFTP upload
+	$(SUDO) $(BIN)/python -m scripts.demo
+
+run: vm ## Start the device in a virtual machine and stay (PRESENTER=host: pass a real receiver through)
+	$(SUDO) $(BIN)/python -m scripts.run $(if $(PRESENTER),--presenter $(PRESENTER))
+
+press: venv ## Press a key of the emulated presenter of `make run` (KEY=next, prev, play or black)
+	$(SUDO) $(BIN)/python -m scripts.press $(or $(KEY),next)
+
+vm: venv ## Build the development image (build/vm/allegro.img) from Debian 13 packages
+	$(SUDO) $(BIN)/python -m scripts.build_vm
+
+check: venv ## Lint, types and unit tests: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) tests/unit
+
+test: check vm ## All tests: check, then those that need root, and the image in a virtual machine
+	$(SUDO) $(PYTEST) $(TESTS)
+
+bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
+	$(SUDO) scripts/install-host-packages bench
+	$(SUDO) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+format: venv ## Format the Python files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Renew requirements/*.txt from requirements/*.in
+	scripts/lock-requirements
+
+clean: ## Remove what was built, but keep downloads
+	$(SUDO) rm -rf build/vm build/test-report build/run build/demo build/bench $(VENV)
+
+distclean: clean ## Remove everything that is not in the repository
+	$(SUDO) rm -rf build
+
+venv: $(VENV)/.complete
+
+host-packages: build/.host-packages
+
+build/.host-packages: scripts/install-host-packages
+	$(SUDO) scripts/install-host-packages
+	@mkdir -p build && touch $@
+
+# The extension module is compiled for the tests here; the image compiles its own.
+$(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml python/allegro/capture/_packets.c
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help demo run press vm check test bench format lock clean distclean venv host-packages

@@ -1,0 +1,45 @@
+"""Errors that a user may see: what happened, where, and what to do about it."""
+
+
+class AllegroError(Exception):
+    """A failure told in plain words.
+
+    `message` says what happened, `place` names the setting, file or port it is about (may be empty),
+    `remedy` what the user can do (may be empty). `status` is the HTTP status the API answers with (RFC 9110).
+    """
+
+    status = 400
+
+    def __init__(self, message: str, *, place: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.message}" if self.place else self.message
+        return f"{text} {self.remedy}" if self.remedy else text
+
+
+class InvalidInput(AllegroError):
+    """What the user asked for cannot be right (a bad value, an unknown name)."""
+
+    status = 422
+
+
+class NotFound(AllegroError):
+    """The thing asked for is not there."""
+
+    status = 404
+
+
+class Conflict(AllegroError):
+    """The request is fine, but not in the present state of the device."""
+
+    status = 409
+
+
+class Unavailable(AllegroError):
+    """A part of the device that is needed does not work at the moment."""
+
+    status = 503

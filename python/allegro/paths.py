@@ -1,0 +1,67 @@
+"""Where things lie on the device. Passed explicitly to every part, so that tests can use a folder of their own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """`data` is the writable partition that survives restart and update, `run` is gone at power-off."""
+
+    data: Path = Path("/data")
+    run: Path = Path("/run/allegro")
+
+    @property
+    def settings(self) -> Path:
+        """The one settings file (mode 0600: it holds the password of the SFTP server)."""
+        return self.data / "settings.json"
+
+    @property
+    def state(self) -> Path:
+        """What the device itself remembers: database, identity, keys."""
+        return self.data / "state"
+
+    @property
+    def database(self) -> Path:
+        """SQLite database of the jobs and of the upload attempts."""
+        return self.state / "allegro.sqlite"
+
+    @property
+    def system_id(self) -> Path:
+        """The identity of this installation, made at first start."""
+        return self.state / "system-id"
+
+    @property
+    def ssh(self) -> Path:
+        """The device's own SSH key pair."""
+        return self.state / "ssh"
+
+    @property
+    def ring(self) -> Path:
+        """The packet ring."""
+        return self.data / "ring"
+
+    @property
+    def storage(self) -> Path:
+        """Root of the embedded storage device: finished captures."""
+        return self.data / "storage"
+
+    @property
+    def upload(self) -> Path:
+        """Upload queue: every visible file in it is to be sent."""
+        return self.storage / "upload"
+
+    @property
+    def recorder_config(self) -> Path:
+        """What the recorder reads at start and on SIGHUP."""
+        return self.run / "recorder.json"
+
+    @property
+    def recorder_status(self) -> Path:
+        """What the recorder says of itself, four times a second."""
+        return self.run / "recorder" / "status.json"
+
+    @property
+    def api_socket(self) -> Path:
+        """Unix socket of the REST API."""
+        return self.run / "api.sock"

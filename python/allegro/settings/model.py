@@ -1,0 +1,179 @@
+"""All settings of the device, one class per section.
+
+Declared once: the settings file, the API, the command line, the page and the manual follow from here. Every field has
+a default, a range and a sentence for the user.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _parsed(parse: Callable[[str], T], value: str, what: str) -> T:
+    """`parse(value)`; raises ValueError that says what was expected."""
+    try:
+        return parse(value)
+    except ValueError:
+        raise ValueError(f"is not {what}") from None
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown names are mistakes, not ignored; a value is checked whenever it is set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Recording(Section):
+    """Packet ring buffer."""
+
+    ring_size_mib: int = Field(
+        1024, ge=16, le=64 * 1024 * 1024, description="Size of the packet ring buffer in MiB (1 MiB = 1048576 bytes)"
+    )
+
+
+class Presenter(Section):
+    """A USB presenter whose keys trigger a capture."""
+
+    vendor: str = Field(pattern=r"^[0-9a-f]{4}$", description="USB vendor id, four hex digits")
+    product: str = Field(pattern=r"^[0-9a-f]{4}$", description="USB product id, four hex digits")
+    name: str = Field(min_length=1, max_length=64, description="Name shown to the user")
+
+
+class Trigger(Section):
+    """USB capture trigger."""
+
+    before_s: int = Field(60, ge=0, le=86400, description="Seconds before the press that the capture covers")
+    after_s: int = Field(0, ge=0, le=3600, description="Seconds after the press that the capture covers")
+    debounce_ms: int = Field(
+        1000, ge=0, le=10000, description="A key pressed again within this time (ms) counts as one press; 0 = off"
+    )
+    beep: bool = Field(True, description="Confirm with tones on a USB sound device, if there is one")
+    presenters: tuple[Presenter, ...] = Field(
+        (Presenter(vendor="046d", product="c52d", name="Logitech R400"),),
+        description="USB presenters whose keys trigger",
+    )
+
+
+class Export(Section):
+    """Pcap export via SFTP."""
+
+    enabled: bool = Field(False, description="New captures go to the upload directory and are sent to the server")
+    host: str = Field("", max_length=253, description="Name or address of the SFTP server")
+    port: Port = Field(22, description="TCP port of the SFTP server")
+    username: str = Field("", max_length=64, description="User name on the server")
+    authentication: Literal["password", "key"] = Field(
+        "password", description="How to log in: with the password, or with the device's own key"
+    )
+    password: str = Field("", max_length=256, description="Password on the server", json_schema_extra={"secret": True})
+    directory: str = Field(".", min_length=1, max_length=1024, description="Directory on the server")
+    time: str = Field("02:00", description="Time of day of the daily upload, hh:mm, local time")
+    immediately: bool = Field(False, description="Also upload at once after each capture")
+    host_key: str = Field(
+        "", max_length=128, description="Pinned host key of the server (SHA256:…); set it from a test upload"
+    )
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_a_name(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._:%-]*[A-Za-z0-9.])?", value):
+            raise ValueError("is not a host name or an IP address; leave out user name, port and path")
+        return value
+
+    @field_validator("host_key")
+    @classmethod
+    def _host_key_is_a_fingerprint(cls, value: str) -> str:
+        if value and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
+            raise ValueError("is not a SHA256 fingerprint as ssh-keygen -l prints it (SHA256: and 43 characters)")
+        return value
+
+    @field_validator("time")
+    @classmethod
+    def _time_is_a_time_of_day(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError("is not a time of day; write hh:mm, from 00:00 to 23:59")
+        return value
+
+    @field_validator("directory", "username")
+    @classmethod
+    def _no_control_characters(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("contains characters that cannot be printed")
+        return value
+
+    @model_validator(mode="after")
+    def _enabled_needs_a_server(self) -> Self:
+        if self.enabled and not (self.host and self.username):
+            raise ValueError("host and username are needed before the export can be enabled")
+        return self
+
+
+class Links(Section):
+    """Links and groups."""
+
+    mode: Literal["bridge", "sink"] = Field(
+        "bridge", description="bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives"
+    )
+
+
+class Management(Section):
+    """Management interface settings."""
+
+    mode: Literal["dhcp", "static"] = Field("dhcp", description="Where the address of the management port comes from")
+    address: str = Field("", description="Static IPv4 address with prefix length, for example 192.168.1.20/24")
+    gateway: str = Field("", description="Default gateway for the static address")
+    dns: tuple[str, ...] = Field((), description="Name servers for the static address")
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_usable(cls, value: str) -> str:
+        if value:
+            interface = _parsed(
+                ipaddress.IPv4Interface, value, "an IPv4 address with prefix length, like 192.168.1.20/24"
+            )
+            network = interface.network
+            if network.prefixlen <= 30 and interface.ip in (network.network_address, network.broadcast_address):
+                raise ValueError(f"is the network or broadcast address of {network}; choose one in between")
+        return value
+
+    @field_validator("gateway")
+    @classmethod
+    def _gateway_is_an_address(cls, value: str) -> str:
+        if value:
+            _parsed(ipaddress.IPv4Address, value, "an IPv4 address")
+        return value
+
+    @field_validator("dns")
+    @classmethod
+    def _dns_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for server in value:
+            _parsed(ipaddress.ip_address, server, "a list of IP addresses")
+        return value
+
+    @model_validator(mode="after")
+    def _static_needs_an_address(self) -> Self:
+        if self.mode == "static":
+            if not self.address:
+                raise ValueError("mode static needs an address")
+            network = ipaddress.IPv4Interface(self.address).network
+            if self.gateway and ipaddress.IPv4Address(self.gateway) not in network:
+                raise ValueError(f"gateway {self.gateway} is not in the subnet {network}")
+        return self
+
+
+class Settings(Section):
+    """Everything that a user can change."""
+
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, description="Format of the settings file; changed by updates only")
+    recording: Recording = Recording()
+    trigger: Trigger = Trigger()
+    export: Export = Export()
+    links: Links = Links()
+    management: Management = Management()

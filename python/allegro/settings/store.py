@@ -1,0 +1,129 @@
+"""The settings file: load, change, save. Written atomically, so that a power cut leaves the old or the new one."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from allegro.errors import InvalidInput
+from allegro.settings.model import SCHEMA_VERSION, Settings
+
+JsonObject = dict[str, Any]
+
+
+class SettingsStore:
+    """Holds the current settings and their file.
+
+    A file that cannot be read is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem` says so.
+    Only the supervisor writes; other programs make their own store to read.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self._path = path
+        self._read_only = read_only
+        self.problem = ""
+        self._current = self._load()
+
+    @property
+    def current(self) -> Settings:
+        """The settings in force (immutable: a change makes a new object)."""
+        return self._current
+
+    def change(self, patch: Mapping[str, Any]) -> tuple[Settings, Settings]:
+        """Merges a nested patch, checks everything, saves, and returns (old, new).
+
+        Raises InvalidInput naming the field; then nothing has changed.
+        """
+        old = self._current
+        new = validated(merged(old.model_dump(mode="json"), patch))
+        write_atomically(self._path, new.model_dump_json(indent=2).encode() + b"\n")
+        self._current = new
+        return old, new
+
+    def _load(self) -> Settings:
+        try:
+            raw = json.loads(self._path.read_bytes())
+            if not isinstance(raw, dict):
+                raise ValueError("not an object")
+            if raw.get("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
+                raw = known_part(raw)
+            return validated(raw)
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, ValueError, TypeError, InvalidInput) as error:
+            aside = self._path.with_name(f"settings.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json")
+            self.problem = f"The settings file cannot be used ({error}). The device runs with default settings."
+            if not self._read_only:
+                with contextlib.suppress(OSError):
+                    self._path.rename(aside)
+                    self.problem += f" The old file is kept as {aside.name}."
+            return Settings()
+
+
+def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
+    """`base` with `patch` laid over it, section by section (RFC 7396 without its rule for null)."""
+    result = dict(base)
+    for name, value in patch.items():
+        present = result.get(name)
+        result[name] = merged(present, value) if isinstance(present, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def validated(raw: Mapping[str, Any]) -> Settings:
+    """Raises InvalidInput that names the first wrong field and what was expected there."""
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise plain(error) from None
+
+
+def plain(error: ValidationError) -> InvalidInput:
+    """The first mistake of a validation, in words for a user."""
+    first = error.errors(include_url=False, include_context=True)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return InvalidInput("There is no such setting.", place=place, remedy="`allegro settings get` lists all of them.")
+    value = first["input"]
+    shown = "" if isinstance(value, dict) or "password" in place else f" (got {json.dumps(value, default=str)})"
+    return InvalidInput(f"{message[0].upper()}{message[1:]}{shown}.", place=place)
+
+
+def known_part(raw: JsonObject) -> JsonObject:
+    """What this version understands of a file written by a newer one: a roll-back keeps the rest of the settings."""
+    defaults = Settings().model_dump(mode="json")
+    result: JsonObject = {}
+    for section, fields in defaults.items():
+        given = raw.get(section)
+        if not isinstance(fields, dict) or not isinstance(given, dict):
+            continue
+        known = {name: given[name] for name in fields if name in given}
+        for candidate in (known, *({name: value} for name, value in known.items())):
+            attempt = merged(result, {section: candidate})
+            with contextlib.suppress(InvalidInput):
+                validated(attempt)
+                result = attempt
+    return result
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replaces `path` so that a crash or power cut at any time leaves the old or the new content, whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    partial.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
