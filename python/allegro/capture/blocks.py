@@ -225,9 +225,14 @@ def check_complete(block: memoryview | bytes | bytearray, header: RecordHeader) 
     if len(block) < header.length:
         raise BlockFormatError("record is cut off")
     if header.flags & FLAG_TRAILER:
-        magic, sequence = _TRAILER.unpack_from(block, header.length - TRAILER_SIZE)
-        if magic != TRAILER_MAGIC or sequence != header.sequence:
+        trailer = block[header.length - TRAILER_SIZE : header.length]
+        if not is_trailer(trailer, header.sequence):
             raise BlockFormatError("record was not written to its end")
+
+
+def is_trailer(data: memoryview | bytes | bytearray, sequence: int) -> bool:
+    """Whether these TRAILER_SIZE bytes are the trailer of the record with this sequence number."""
+    return len(data) == TRAILER_SIZE and _TRAILER.unpack(data) == (TRAILER_MAGIC, sequence)
 
 
 def _checksum(block: memoryview | bytes | bytearray) -> int:
