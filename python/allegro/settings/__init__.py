@@ -1,0 +1,1 @@
+"""The settings of the device: what there is, its limits, and the one file that holds it."""

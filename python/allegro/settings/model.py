@@ -1,7 +1,7 @@
 """All settings of the device, one class per section.
 
-Declared once: the settings file, the API, the command line, the page and the manual follow from here. Every field has
-a default, a range and a sentence for the user.
+Declared once: the settings file, the API, the command line, the page and the manual follow from here. Every
+field has a default, a range and a sentence for the user. A field with `secret` is never shown (see masks).
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ def _parsed(parse: Callable[[str], T], value: str, what: str) -> T:
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown names are mistakes, not ignored; a value is checked whenever it is set."""
+    """Base of all sections: unknown names are mistakes, not ignored; every value is checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
@@ -35,7 +35,10 @@ class Recording(Section):
     """Packet ring buffer."""
 
     ring_size_mib: int = Field(
-        1024, ge=16, le=64 * 1024 * 1024, description="Size of the packet ring buffer in MiB (1 MiB = 1048576 bytes)"
+        default=1024,
+        ge=16,
+        le=64 * 1024 * 1024,
+        description="Size of the packet ring buffer in MiB (1 MiB = 1048576 bytes)",
     )
 
 
@@ -50,14 +53,21 @@ class Presenter(Section):
 class Trigger(Section):
     """USB capture trigger."""
 
-    before_s: int = Field(60, ge=0, le=86400, description="Seconds before the press that the capture covers")
-    after_s: int = Field(0, ge=0, le=3600, description="Seconds after the press that the capture covers")
-    debounce_ms: int = Field(
-        1000, ge=0, le=10000, description="A key pressed again within this time (ms) counts as one press; 0 = off"
+    before_s: int = Field(
+        default=60, ge=0, le=86400, description="Seconds before the press that the capture covers"
     )
-    beep: bool = Field(True, description="Confirm with tones on a USB sound device, if there is one")
+    after_s: int = Field(
+        default=0, ge=0, le=3600, description="Seconds after the press that the capture covers"
+    )
+    debounce_ms: int = Field(
+        default=1000,
+        ge=0,
+        le=10000,
+        description="A key pressed again within this time (ms) counts as one press; 0 = off",
+    )
+    beep: bool = Field(default=True, description="Confirm with tones on a USB sound device, if there is one")
     presenters: tuple[Presenter, ...] = Field(
-        (Presenter(vendor="046d", product="c52d", name="Logitech R400"),),
+        default=(Presenter(vendor="046d", product="c52d", name="Logitech R400"),),
         description="USB presenters whose keys trigger",
     )
 
@@ -65,19 +75,25 @@ class Trigger(Section):
 class Export(Section):
     """Pcap export via SFTP."""
 
-    enabled: bool = Field(False, description="New captures go to the upload directory and are sent to the server")
-    host: str = Field("", max_length=253, description="Name or address of the SFTP server")
-    port: Port = Field(22, description="TCP port of the SFTP server")
-    username: str = Field("", max_length=64, description="User name on the server")
-    authentication: Literal["password", "key"] = Field(
-        "password", description="How to log in: with the password, or with the device's own key"
+    enabled: bool = Field(
+        default=False, description="New captures go to the upload directory and are sent to the server"
     )
-    password: str = Field("", max_length=256, description="Password on the server", json_schema_extra={"secret": True})
-    directory: str = Field(".", min_length=1, max_length=1024, description="Directory on the server")
-    time: str = Field("02:00", description="Time of day of the daily upload, hh:mm, local time")
-    immediately: bool = Field(False, description="Also upload at once after each capture")
+    host: str = Field(default="", max_length=253, description="Name or address of the SFTP server")
+    port: Port = Field(default=22, description="TCP port of the SFTP server")
+    username: str = Field(default="", max_length=64, description="User name on the server")
+    authentication: Literal["password", "key"] = Field(
+        default="password", description="How to log in: with the password, or with the device's own key"
+    )
+    password: str = Field(
+        default="", max_length=256, description="Password on the server", json_schema_extra={"secret": True}
+    )
+    directory: str = Field(default=".", min_length=1, max_length=1024, description="Directory on the server")
+    time: str = Field(default="02:00", description="Time of day of the daily upload, hh:mm, local time")
+    immediately: bool = Field(default=False, description="Also upload at once after each capture")
     host_key: str = Field(
-        "", max_length=128, description="Pinned host key of the server (SHA256:…); set it from a test upload"
+        default="",
+        max_length=128,
+        description="Pinned host key of the server (SHA256:…); set it from a test upload",
     )
 
     @field_validator("host")
@@ -91,7 +107,9 @@ class Export(Section):
     @classmethod
     def _host_key_is_a_fingerprint(cls, value: str) -> str:
         if value and not re.fullmatch(r"SHA256:[A-Za-z0-9+/]{43}", value):
-            raise ValueError("is not a SHA256 fingerprint as ssh-keygen -l prints it (SHA256: and 43 characters)")
+            raise ValueError(
+                "is not a SHA256 fingerprint as ssh-keygen -l prints it (SHA256: and 43 characters)"
+            )
         return value
 
     @field_validator("time")
@@ -119,17 +137,22 @@ class Links(Section):
     """Links and groups."""
 
     mode: Literal["bridge", "sink"] = Field(
-        "bridge", description="bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives"
+        default="bridge",
+        description="bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives",
     )
 
 
 class Management(Section):
     """Management interface settings."""
 
-    mode: Literal["dhcp", "static"] = Field("dhcp", description="Where the address of the management port comes from")
-    address: str = Field("", description="Static IPv4 address with prefix length, for example 192.168.1.20/24")
-    gateway: str = Field("", description="Default gateway for the static address")
-    dns: tuple[str, ...] = Field((), description="Name servers for the static address")
+    mode: Literal["dhcp", "static"] = Field(
+        default="dhcp", description="Where the address of the management port comes from"
+    )
+    address: str = Field(
+        default="", description="Static IPv4 address with prefix length, for example 192.168.1.20/24"
+    )
+    gateway: str = Field(default="", description="Default gateway for the static address")
+    dns: tuple[str, ...] = Field(default=(), description="Name servers for the static address")
 
     @field_validator("address")
     @classmethod
@@ -139,7 +162,10 @@ class Management(Section):
                 ipaddress.IPv4Interface, value, "an IPv4 address with prefix length, like 192.168.1.20/24"
             )
             network = interface.network
-            if network.prefixlen <= 30 and interface.ip in (network.network_address, network.broadcast_address):
+            if network.prefixlen <= 30 and interface.ip in (
+                network.network_address,
+                network.broadcast_address,
+            ):
                 raise ValueError(f"is the network or broadcast address of {network}; choose one in between")
         return value
 
@@ -171,7 +197,12 @@ class Management(Section):
 class Settings(Section):
     """Everything that a user can change."""
 
-    schema_version: int = Field(SCHEMA_VERSION, ge=1, description="Format of the settings file; changed by updates only")
+    schema_version: int = Field(
+        default=SCHEMA_VERSION,
+        ge=1,
+        le=SCHEMA_VERSION,
+        description="Format of the settings file; changed by updates only",
+    )
     recording: Recording = Recording()
     trigger: Trigger = Trigger()
     export: Export = Export()

@@ -1,4 +1,4 @@
-"""The settings file: load, change, save. Written atomically, so that a power cut leaves the old or the new one."""
+"""The settings file: load, change, save. Written atomically: a power cut leaves the old or the new one."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from allegro.errors import InvalidInput
+from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import SCHEMA_VERSION, Settings
 
 JsonObject = dict[str, Any]
@@ -19,8 +19,9 @@ JsonObject = dict[str, Any]
 class SettingsStore:
     """Holds the current settings and their file.
 
-    A file that cannot be read is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem` says so.
-    Only the supervisor writes; other programs make their own store to read.
+    A file that cannot be read is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem`
+    says so. Only the supervisor writes; other programs make their own store to read.
+    One change at a time: callers with several threads hold a lock of their own.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -37,11 +38,19 @@ class SettingsStore:
     def change(self, patch: Mapping[str, Any]) -> tuple[Settings, Settings]:
         """Merges a nested patch, checks everything, saves, and returns (old, new).
 
-        Raises InvalidInput naming the field; then nothing has changed.
+        Raises InvalidInput naming the field, or Unavailable if the file cannot be written; then nothing has
+        changed.
         """
         old = self._current
         new = validated(merged(old.model_dump(mode="json"), patch))
-        write_atomically(self._path, new.model_dump_json(indent=2).encode() + b"\n")
+        try:
+            write_atomically(self._path, new.model_dump_json(indent=2).encode() + b"\n")
+        except OSError as error:
+            raise Unavailable(
+                f"The settings could not be saved: {error.strerror}. The old ones stay in force.",
+                place=self._path.name,
+                remedy="Look at the free space of the storage device.",
+            ) from error
         self._current = new
         return old, new
 
@@ -56,8 +65,12 @@ class SettingsStore:
         except FileNotFoundError:
             return Settings()
         except (OSError, ValueError, TypeError, InvalidInput) as error:
-            aside = self._path.with_name(f"settings.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json")
-            self.problem = f"The settings file cannot be used ({error}). The device runs with default settings."
+            aside = self._path.with_name(
+                f"settings.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
+            )
+            self.problem = (
+                f"The settings file cannot be used ({error}). The device runs with default settings."
+            )
             if not self._read_only:
                 with contextlib.suppress(OSError):
                     self._path.rename(aside)
@@ -70,7 +83,9 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
     result = dict(base)
     for name, value in patch.items():
         present = result.get(name)
-        result[name] = merged(present, value) if isinstance(present, dict) and isinstance(value, Mapping) else value
+        result[name] = (
+            merged(present, value) if isinstance(present, dict) and isinstance(value, Mapping) else value
+        )
     return result
 
 
@@ -88,14 +103,18 @@ def plain(error: ValidationError) -> InvalidInput:
     place = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        return InvalidInput("There is no such setting.", place=place, remedy="`allegro settings get` lists all of them.")
+        return InvalidInput(
+            "There is no such setting.", place=place, remedy="`allegro settings get` lists all of them."
+        )
     value = first["input"]
-    shown = "" if isinstance(value, dict) or "password" in place else f" (got {json.dumps(value, default=str)})"
+    shown = (
+        "" if isinstance(value, dict) or "password" in place else f" (got {json.dumps(value, default=str)})"
+    )
     return InvalidInput(f"{message[0].upper()}{message[1:]}{shown}.", place=place)
 
 
 def known_part(raw: JsonObject) -> JsonObject:
-    """What this version understands of a file written by a newer one: a roll-back keeps the rest of the settings."""
+    """What this version understands of a file written by a newer one, so that a roll-back keeps settings."""
     defaults = Settings().model_dump(mode="json")
     result: JsonObject = {}
     for section, fields in defaults.items():
@@ -116,12 +135,15 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     partial = path.with_name(f".{path.name}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
-        os.fchmod(descriptor, mode)
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    partial.replace(path)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)

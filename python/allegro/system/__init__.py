@@ -1,0 +1,1 @@
+"""The device itself: who it is, how it is."""

@@ -1,0 +1,210 @@
+"""What is wrong with the device at the moment, in plain words with what to do. One rule = one function.
+
+A rule looks at the facts and answers with the problems it sees. No I/O here: the supervisor gathers facts.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+MIB = 1 << 20
+
+RECORDER_SILENT_S = 5.0
+"""The recorder writes its status four times a second; this long without one means that it does not run."""
+
+DROPS_WINDOW_S = 300.0
+"""Lost packets are a problem for this long; the counters and the exported files keep them for ever."""
+
+STORAGE_LOW_BYTES = 512 * MIB
+STORAGE_LOW_SHARE = 0.05
+"""Storage is nearly full below the smaller of these two: about one capture of a busy minute."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a user should know. `id` is stable and names the rule, `remedy` says what to do."""
+
+    id: str
+    severity: Severity
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at. Sizes in bytes, times in seconds, packets as counts."""
+
+    recorder_age_s: float | None = None  # since the recorder's last word; None = it never said anything
+    recorder_state: str = ""  # "recording", "no-ring" or "starting"
+    recorder_message: str = ""
+    write_errors: int = 0
+    ports: tuple[tuple[str, bool], ...] = ()  # name, has link
+    recent_drops: int = 0  # within DROPS_WINDOW_S
+    storage_size: int = 0
+    storage_free: int = 0
+    storage_error: str = ""
+    upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
+    settings_problem: str = ""
+    failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
+
+
+def problems(facts: Facts) -> list[Problem]:
+    """All problems that the rules see, the worst first."""
+    found = [problem for rule in RULES for problem in rule(facts)]
+    return sorted(found, key=lambda problem: problem.severity != "error")
+
+
+def recorder_silent(facts: Facts) -> Iterable[Problem]:
+    """The recorder does not run, or hangs."""
+    if recorder_is_silent(facts):
+        since = "" if facts.recorder_age_s is None else f" for {facts.recorder_age_s:.0f} s"
+        yield Problem(
+            "recorder-silent",
+            "error",
+            f"The recorder has not been heard of{since}: no packets are being recorded.",
+            "It is restarted by itself. If this message stays, restart the device.",
+        )
+
+
+def no_ring(facts: Facts) -> Iterable[Problem]:
+    """The recorder runs, but has nowhere to write to."""
+    if not recorder_is_silent(facts) and facts.recorder_state == "no-ring":
+        yield Problem(
+            "no-ring",
+            "error",
+            f"No packets are being recorded: {facts.recorder_message or 'there is no packet ring buffer.'}",
+            "Make the packet ring buffer smaller, or free space on its storage device.",
+        )
+
+
+def ring_not_written(facts: Facts) -> Iterable[Problem]:
+    """The disk of the ring refuses writes."""
+    if facts.write_errors:
+        yield Problem(
+            "ring-write-errors",
+            "error",
+            f"The storage device of the packet ring buffer refused {facts.write_errors} writes.",
+            "Packets are missing. Check the disk and replace it if it is worn out.",
+        )
+
+
+def packets_lost(facts: Facts) -> Iterable[Problem]:
+    """Packets were lost in the last minutes."""
+    if facts.recent_drops:
+        yield Problem(
+            "packets-lost",
+            "warning",
+            f"{facts.recent_drops} packets were lost in the last {DROPS_WINDOW_S / 60:.0f} minutes.",
+            "The traffic or the disk is too much for this device. Captures of this time say what is missing.",
+        )
+
+
+def no_link(facts: Facts) -> Iterable[Problem]:
+    """Nothing is plugged in."""
+    if recorder_is_silent(facts) or facts.recorder_state == "starting":
+        return
+    if not facts.ports:
+        yield Problem(
+            "no-ports",
+            "error",
+            "This device has no measuring port.",
+            "Besides the management port, at least one more network port is needed.",
+        )
+    elif not any(link for _, link in facts.ports):
+        yield Problem(
+            "no-link",
+            "warning",
+            "None of the measuring ports has a link.",
+            f"Plug in the network cables ({', '.join(name for name, _ in facts.ports)}).",
+        )
+
+
+def storage_nearly_full(facts: Facts) -> Iterable[Problem]:
+    """There may be no room for the next capture."""
+    if facts.storage_error:
+        yield Problem(
+            "no-storage",
+            "error",
+            f"The storage device cannot be used: {facts.storage_error}",
+            "No captures can be saved. Check the storage device.",
+        )
+    elif facts.storage_free < min(STORAGE_LOW_BYTES, facts.storage_size * STORAGE_LOW_SHARE):
+        yield Problem(
+            "storage-full",
+            "warning",
+            f"The storage device is nearly full: {facts.storage_free // MIB} MiB are free.",
+            "Download and delete captures that are not needed any more.",
+        )
+
+
+def uploads_fail(facts: Facts) -> Iterable[Problem]:
+    """Files wait in the upload directory and the last try failed."""
+    if facts.upload_failures:
+        name, reason = facts.upload_failures[0]
+        count = len(facts.upload_failures)
+        what = f"{name} could" if count == 1 else f"{count} files (the first is {name}) could"
+        yield Problem(
+            "uploads-fail",
+            "warning",
+            f"{what} not be uploaded to the SFTP server: {reason}",
+            "The files are kept and tried again. A test upload shows whether the settings are right.",
+        )
+
+
+def settings_damaged(facts: Facts) -> Iterable[Problem]:
+    """The device runs with settings that are not the user's."""
+    if facts.settings_problem:
+        yield Problem(
+            "settings-damaged", "error", facts.settings_problem, "Check all settings and save them again."
+        )
+
+
+def parts_failed(facts: Facts) -> Iterable[Problem]:
+    """A part of the supervisor did not start; the others go on."""
+    for part, reason in facts.failed_parts:
+        yield Problem(
+            f"part-{part}",
+            "error",
+            f"The {part.replace('-', ' ')} does not work: {reason}",
+            "Everything else goes on. Restart the device if this message stays.",
+        )
+
+
+def recorder_is_silent(facts: Facts) -> bool:
+    """Then what the recorder said last is of no use."""
+    return facts.recorder_age_s is None or facts.recorder_age_s > RECORDER_SILENT_S
+
+
+RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
+    recorder_silent,
+    no_ring,
+    ring_not_written,
+    packets_lost,
+    no_link,
+    storage_nearly_full,
+    uploads_fail,
+    settings_damaged,
+    parts_failed,
+)
+
+
+class RecentIncrease:
+    """How much a counter has grown within a window of time. A counter may start again at 0."""
+
+    def __init__(self, window_s: float) -> None:
+        self._window_s = window_s
+        self._last: int | None = None
+        self._steps: deque[tuple[float, int]] = deque()
+
+    def update(self, now_s: float, total: int) -> int:
+        """Takes the counter's value at `now_s` (monotonic) and answers with the growth within the window."""
+        if self._last is not None:
+            step = total - self._last if total >= self._last else total
+            if step:
+                self._steps.append((now_s, step))
+        self._last = total
+        while self._steps and self._steps[0][0] < now_s - self._window_s:
+            self._steps.popleft()
+        return sum(amount for _, amount in self._steps)

@@ -1,0 +1,33 @@
+"""Who the device is: its system id and its host name."""
+
+import contextlib
+import re
+import uuid
+from pathlib import Path
+
+from allegro.settings.store import write_atomically
+
+PREFIX = "allegro-mm"
+
+
+def system_id(path: Path) -> str:
+    """The id of this installation (random UUID, RFC 9562 version 4): made at first use, then kept in `path`.
+
+    A file that does not hold an id is replaced. If the file cannot be written (OSError), the caller is told,
+    because an id that changes at every start is none.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return str(uuid.UUID(path.read_text(encoding="ascii").strip()))
+    made = str(uuid.uuid4())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, made.encode() + b"\n", mode=0o644)
+    return made
+
+
+def host_name(management_mac: str) -> str:
+    """Host name `allegro-mm-xxxx`: the last four hex digits of the management port's MAC address.
+
+    `management_mac` is written as in /sys/class/net/*/address; without one the name has no number.
+    """
+    digits = re.sub(r"[^0-9a-f]", "", management_mac.lower())
+    return f"{PREFIX}-{digits[-4:]}" if len(digits) == 12 else PREFIX

@@ -1,0 +1,159 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from allegro.errors import InvalidInput, Unavailable
+from allegro.settings.model import Settings
+from allegro.settings.store import SettingsStore, known_part, merged, write_atomically
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "settings.json"
+
+
+def test_no_file_means_defaults(path: Path) -> None:
+    store = SettingsStore(path)
+    assert store.current == Settings()
+    assert store.problem == ""
+    assert not path.exists()
+
+
+def test_a_change_is_there_after_restart(path: Path) -> None:
+    old, new = SettingsStore(path).change({"trigger": {"before_s": 90}})
+    assert (old.trigger.before_s, new.trigger.before_s) == (60, 90)
+    again = SettingsStore(path)
+    assert again.current.trigger.before_s == 90
+    assert again.current.trigger.debounce_ms == 1000
+    assert again.problem == ""
+
+
+def test_the_file_is_for_root_only(path: Path) -> None:
+    SettingsStore(path).change({"export": {"password": "geheim"}})
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_wrong_change_changes_nothing(path: Path) -> None:
+    store = SettingsStore(path)
+    store.change({"trigger": {"before_s": 90}})
+    before = path.read_bytes()
+    with pytest.raises(InvalidInput) as caught:
+        store.change({"trigger": {"before_s": 91, "after_s": -1}})
+    assert caught.value.place == "trigger.after_s"
+    assert path.read_bytes() == before
+    assert store.current.trigger.before_s == 90
+
+
+def test_a_full_disk_is_told_and_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SettingsStore(path)
+    store.change({"trigger": {"before_s": 90}})
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unavailable, match="No space left on device"):
+        store.change({"trigger": {"before_s": 91}})
+    assert store.current.trigger.before_s == 90
+    assert json.loads(path.read_bytes())["trigger"]["before_s"] == 90
+    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\x00" * 4096,
+        b"[]",
+        b'{"trigger": {"before_s": -1}}',
+        b'{"unknown": 1}',
+        b'{"schema_version": "x"}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_damaged_file_is_put_aside_and_told(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    store = SettingsStore(path)
+    assert store.current == Settings()
+    (aside,) = path.parent.iterdir()
+    assert aside.name.startswith("settings.damaged-")
+    assert aside.read_bytes() == content
+    assert "default settings" in store.problem
+    assert aside.name in store.problem
+    store.change({"trigger": {"before_s": 90}})
+    assert SettingsStore(path).current.trigger.before_s == 90
+
+
+def test_a_reader_leaves_a_damaged_file_alone(path: Path) -> None:
+    path.write_bytes(b"{")
+    store = SettingsStore(path, read_only=True)
+    assert store.problem
+    assert path.read_bytes() == b"{"
+
+
+def test_a_newer_file_keeps_what_is_understood(path: Path) -> None:
+    newer = {
+        "schema_version": 99,
+        "hologram": {"on": True},
+        "trigger": {"before_s": 90, "after_s": "soon", "smell": "coffee"},
+        "management": {"mode": "quantum"},
+        "export": {"enabled": True, "host": "files.example", "username": "probe", "time": "25:61"},
+    }
+    path.write_text(json.dumps(newer))
+    store = SettingsStore(path)
+    assert store.problem == ""
+    assert store.current.trigger.before_s == 90
+    assert store.current.trigger.after_s == 0
+    assert store.current.management.mode == "dhcp"
+    assert store.current.export.host == "files.example"
+    assert store.current.export.time == "02:00"
+    assert store.current.schema_version == 1
+
+
+def test_known_part_of_nonsense_is_empty() -> None:
+    assert known_part({"trigger": 5, "export": None, "x": {}}) == {}
+
+
+def test_merging_goes_down_and_leaves_the_base_alone() -> None:
+    base = {"a": {"b": 1, "c": 2}, "d": [1, 2]}
+    assert merged(base, {"a": {"b": 5}, "d": [3]}) == {"a": {"b": 5, "c": 2}, "d": [3]}
+    assert base == {"a": {"b": 1, "c": 2}, "d": [1, 2]}
+
+
+def test_a_leftover_of_a_power_cut_does_no_harm(path: Path) -> None:
+    path.with_name(".settings.json.partial").write_bytes(b'{"tri')
+    store = SettingsStore(path)
+    assert store.problem == ""
+    store.change({"trigger": {"before_s": 90}})
+    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+
+
+def test_atomic_write_replaces_the_file_and_never_rewrites_it(path: Path) -> None:
+    write_atomically(path, b"old")
+    with path.open("rb") as reader:
+        write_atomically(path, b"new, and longer")
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new, and longer"
+
+
+def test_atomic_write_syncs_file_before_rename_and_directory_after(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    real_fsync, real_replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        steps.append("sync " + Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        real_fsync(descriptor)
+
+    def replace(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return real_replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    write_atomically(path, b"x")
+    assert steps == ["sync .settings.json.partial", "rename", f"sync {path.parent.name}"]

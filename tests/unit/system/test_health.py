@@ -1,0 +1,98 @@
+from dataclasses import replace
+
+import pytest
+
+from allegro.system.health import MIB, Facts, RecentIncrease, problems
+
+HEALTHY = Facts(
+    recorder_age_s=0.2,
+    recorder_state="recording",
+    ports=(("port1", True), ("port2", False)),
+    storage_size=8192 * MIB,
+    storage_free=4096 * MIB,
+)
+
+
+def seen(facts: Facts) -> list[str]:
+    return [problem.id for problem in problems(facts)]
+
+
+def test_a_healthy_device_has_no_problems() -> None:
+    assert seen(HEALTHY) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected", "says"),
+    [
+        (replace(HEALTHY, recorder_age_s=None), "recorder-silent", "not been heard of:"),
+        (replace(HEALTHY, recorder_age_s=12.3), "recorder-silent", "for 12 s"),
+        (
+            replace(HEALTHY, recorder_state="no-ring", recorder_message="No space left."),
+            "no-ring",
+            "No packets are being recorded: No space left.",
+        ),
+        (replace(HEALTHY, write_errors=3), "ring-write-errors", "refused 3 writes"),
+        (replace(HEALTHY, recent_drops=7), "packets-lost", "7 packets were lost in the last 5 minutes"),
+        (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),
+        (replace(HEALTHY, ports=(("port1", False),)), "no-link", "None of the measuring ports"),
+        (replace(HEALTHY, storage_free=100 * MIB), "storage-full", "100 MiB are free"),
+        (replace(HEALTHY, storage_error="Input/output error"), "no-storage", "Input/output error"),
+        (
+            replace(HEALTHY, upload_failures=(("a.pcapng", "connection refused"),)),
+            "uploads-fail",
+            "a.pcapng could not be uploaded to the SFTP server: connection refused",
+        ),
+        (
+            replace(HEALTHY, upload_failures=(("a.pcapng", "x"), ("b.pcapng", "y"))),
+            "uploads-fail",
+            "2 files",
+        ),
+        (
+            replace(HEALTHY, settings_problem="The file is damaged."),
+            "settings-damaged",
+            "The file is damaged.",
+        ),
+        (replace(HEALTHY, failed_parts=(("usb-presenter", "no evdev"),)), "part-usb-presenter", "no evdev"),
+    ],
+)
+def test_a_problem_is_seen_alone_and_says_what_to_do(facts: Facts, expected: str, says: str) -> None:
+    assert seen(facts) == [expected]
+    (problem,) = problems(facts)
+    assert says in problem.text
+    assert problem.remedy
+
+
+def test_a_silent_recorder_hides_what_it_said_last() -> None:
+    facts = replace(HEALTHY, recorder_age_s=60.0, recorder_state="no-ring", ports=())
+    assert seen(facts) == ["recorder-silent"]
+
+
+def test_a_starting_recorder_is_no_problem() -> None:
+    assert seen(replace(HEALTHY, recorder_state="starting", ports=())) == []
+
+
+def test_a_small_disk_is_not_always_full() -> None:
+    assert seen(replace(HEALTHY, storage_size=256 * MIB, storage_free=128 * MIB)) == []
+
+
+def test_errors_come_before_warnings() -> None:
+    facts = replace(HEALTHY, recent_drops=1, settings_problem="Damaged.")
+    assert seen(facts) == ["settings-damaged", "packets-lost"]
+
+
+@pytest.mark.spec("R5")
+def test_recent_increase_forgets_what_is_older_than_the_window() -> None:
+    recent = RecentIncrease(10.0)
+    assert recent.update(0.0, 1000) == 0  # lost before anybody looked
+    assert recent.update(1.0, 1005) == 5
+    assert recent.update(2.0, 1005) == 5
+    assert recent.update(9.0, 1007) == 7
+    assert recent.update(11.5, 1007) == 2
+    assert recent.update(30.0, 1007) == 0
+
+
+def test_recent_increase_survives_a_restart_of_the_counter() -> None:
+    recent = RecentIncrease(10.0)
+    recent.update(0.0, 1000)
+    assert recent.update(1.0, 3) == 3
+    assert recent.update(2.0, 4) == 4
