@@ -1,0 +1,502 @@
+/* The part of the extraction that costs per packet: walk TPACKET_V3 blocks, merge them by time, write pcapng.
+ *
+ * A block comes from a disk and may be torn, damaged or made by somebody hostile: every number read from it is checked
+ * against the block's own bounds before it is used, in scan() and again in emit(). Buffers are held and the GIL is
+ * released while the loops run; each header is copied before it is checked, so that a buffer that changes meanwhile
+ * cannot undo a check.
+ *
+ * Layouts: linux/if_packet.h and Documentation/networking/packet_mmap.rst (blocks, host byte order);
+ * draft-ietf-opsawg-pcapng, section 4.3 (Enhanced Packet Block). What the functions do for a caller: _packets.pyi.
+ */
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030B0000
+#endif
+#include <Python.h>
+
+#include <linux/if_packet.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000u
+#define LARGEST_FRAME 0x7fffffffu /* so that no length computed below can overflow 32 bits */
+#define MAC_ADDRESSES 12u         /* destination and source: a VLAN tag stands right behind them */
+#define VLAN_TAG 4u
+#define ETHERTYPE_VLAN 0x8100u /* IEEE 802.1Q; the kernel means this one when it does not name the type */
+#define EPB_TYPE 6u
+#define EPB_HEADER 28u
+#define EPB_OVERHEAD (EPB_HEADER + 4u)
+
+struct entry { /* one packet of an index */
+    uint64_t time_ns;
+    uint32_t offset; /* of its struct tpacket3_hdr in the block */
+    uint32_t reserved;
+};
+
+struct packet {
+    struct tpacket3_hdr header;
+    uint64_t time_ns;
+};
+
+struct fault {
+    const char *message; /* NULL: all is well */
+    size_t offset;
+};
+
+struct source {
+    Py_buffer block;
+    Py_buffer index;
+    uint32_t interface;
+    size_t position;
+    size_t count;
+    uint64_t next_ns;
+    uint64_t packets;
+    uint64_t bytes;
+};
+
+struct module_state {
+    PyObject *block_error;
+};
+
+/* --- blocks ------------------------------------------------------------------------------------------------------- */
+
+/* Read the packet header at `offset`; everything it points to lies before `limit`, which is within the buffer. */
+static const char *load_packet(const uint8_t *block, size_t limit, size_t offset, struct packet *packet)
+{
+    struct tpacket3_hdr *header = &packet->header;
+
+    if (offset > limit || limit - offset < sizeof *header)
+        return "a packet header lies outside the block";
+    memcpy(header, block + offset, sizeof *header);
+    if (header->tp_nsec >= NS_PER_S)
+        return "a packet has an impossible time";
+    if (header->tp_snaplen > header->tp_len || header->tp_len > LARGEST_FRAME)
+        return "a packet has an impossible length";
+    if (header->tp_mac < sizeof *header)
+        return "a packet overlaps its own header";
+    if ((size_t)header->tp_mac + header->tp_snaplen > limit - offset)
+        return "a packet reaches beyond the block";
+    packet->time_ns = (uint64_t)header->tp_sec * NS_PER_S + header->tp_nsec;
+    return NULL;
+}
+
+static const char *load_description(const uint8_t *block, size_t size, struct tpacket_hdr_v1 *description)
+{
+    struct tpacket_block_desc whole;
+
+    if (size < sizeof whole)
+        return "the block is shorter than its description";
+    memcpy(&whole, block, sizeof whole);
+    *description = whole.hdr.bh1;
+    if (whole.version != TPACKET_V3)
+        return "this is not a TPACKET_V3 block";
+    if (description->blk_len > size)
+        return "the block is cut off";
+    if (description->offset_to_first_pkt < sizeof whole || description->offset_to_first_pkt > description->blk_len)
+        return "the first packet lies outside the block";
+    if (description->num_pkts > (description->blk_len - description->offset_to_first_pkt) / sizeof(struct tpacket3_hdr))
+        return "the block cannot hold as many packets as it says";
+    return NULL;
+}
+
+/* Follow the chain of packets and fill `entries`, one per packet, in the order of the block. */
+static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *description, uint8_t *entries, int *sorted)
+{
+    size_t offset = description->offset_to_first_pkt;
+    uint64_t previous_ns = 0;
+
+    *sorted = 1;
+    for (uint32_t number = 0; number < description->num_pkts; number++) {
+        struct packet packet;
+        const char *message = load_packet(block, description->blk_len, offset, &packet);
+        struct entry entry;
+        uint32_t next;
+
+        if (message != NULL)
+            return (struct fault){message, offset};
+        next = packet.header.tp_next_offset;
+        /* The kernel ends the chain with 0 when it closes the block. */
+        if ((next == 0) != (number + 1 == description->num_pkts))
+            return (struct fault){"the chain of packets and their count disagree", offset};
+        if (next != 0 && next < packet.header.tp_mac + packet.header.tp_snaplen)
+            return (struct fault){"two packets overlap", offset};
+        if (packet.time_ns < previous_ns)
+            *sorted = 0;
+        previous_ns = packet.time_ns;
+        entry = (struct entry){packet.time_ns, (uint32_t)offset, 0};
+        memcpy(entries + number * sizeof entry, &entry, sizeof entry);
+        offset += next;
+    }
+    return (struct fault){NULL, 0};
+}
+
+static int compare_entries(const void *left, const void *right)
+{
+    struct entry a, b;
+
+    memcpy(&a, left, sizeof a);
+    memcpy(&b, right, sizeof b);
+    if (a.time_ns != b.time_ns)
+        return a.time_ns < b.time_ns ? -1 : 1;
+    return a.offset < b.offset ? -1 : a.offset > b.offset;
+}
+
+static PyObject *raise_fault(PyObject *module, struct fault fault)
+{
+    struct module_state *state = PyModule_GetState(module);
+    PyObject *arguments = Py_BuildValue("(sn)", fault.message, (Py_ssize_t)fault.offset);
+
+    if (arguments != NULL) {
+        PyErr_SetObject(state->block_error, arguments);
+        Py_DECREF(arguments);
+    }
+    return NULL;
+}
+
+static PyObject *scan(PyObject *module, PyObject *arguments)
+{
+    Py_buffer block;
+    struct tpacket_hdr_v1 description;
+    struct fault fault = {NULL, 0};
+    PyObject *index = NULL;
+
+    if (!PyArg_ParseTuple(arguments, "y*:scan", &block))
+        return NULL;
+    fault.message = load_description(block.buf, (size_t)block.len, &description);
+    if (fault.message == NULL) {
+        index = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(description.num_pkts * sizeof(struct entry)));
+        if (index != NULL) {
+            uint8_t *entries = (uint8_t *)PyBytes_AsString(index);
+            int sorted;
+
+            Py_BEGIN_ALLOW_THREADS
+            fault = walk(block.buf, &description, entries, &sorted);
+            if (fault.message == NULL && !sorted)
+                qsort(entries, description.num_pkts, sizeof(struct entry), compare_entries);
+            Py_END_ALLOW_THREADS
+        }
+    }
+    PyBuffer_Release(&block);
+    if (fault.message != NULL) {
+        Py_CLEAR(index);
+        return raise_fault(module, fault);
+    }
+    return index;
+}
+
+/* --- merge -------------------------------------------------------------------------------------------------------- */
+
+static struct entry entry_at(const struct source *source, size_t position)
+{
+    struct entry entry;
+
+    memcpy(&entry, (const uint8_t *)source->index.buf + position * sizeof entry, sizeof entry);
+    return entry;
+}
+
+/* Equal times: the source that the caller named first. */
+static int goes_before(const struct source *sources, size_t a, size_t b)
+{
+    if (sources[a].next_ns != sources[b].next_ns)
+        return sources[a].next_ns < sources[b].next_ns;
+    return a < b;
+}
+
+/* `heap` holds numbers of sources, the one with the earliest packet on top; restore that from `place` downwards. */
+static void sift_down(const struct source *sources, size_t *heap, size_t count, size_t place)
+{
+    for (;;) {
+        size_t child = 2 * place + 1, moved = heap[place];
+
+        if (child >= count)
+            return;
+        if (child + 1 < count && goes_before(sources, heap[child + 1], heap[child]))
+            child++;
+        if (!goes_before(sources, heap[child], moved))
+            return;
+        heap[place] = heap[child];
+        heap[child] = moved;
+        place = child;
+    }
+}
+
+static uint8_t *put_u32(uint8_t *to, uint32_t value)
+{
+    memcpy(to, &value, sizeof value);
+    return to + sizeof value;
+}
+
+static uint8_t *put_bytes(uint8_t *to, const uint8_t *from, size_t length)
+{
+    memcpy(to, from, length);
+    return to + length;
+}
+
+/* Write one Enhanced Packet Block, with the VLAN tag that the kernel took out put back.
+ * Returns its length; 0 if it does not fit into `room`, and then nothing is written. */
+static size_t put_packet(uint8_t *to, size_t room, const struct packet *packet, const uint8_t *frame,
+                         uint32_t interface, uint32_t *wire_length)
+{
+    const struct tpacket3_hdr *header = &packet->header;
+    /* A frame cut short by slicing within the addresses has no place for the tag; its full length counts it all the same. */
+    int tagged = (header->tp_status & TP_STATUS_VLAN_VALID) != 0;
+    int restored = tagged && header->tp_snaplen >= MAC_ADDRESSES;
+    uint32_t captured = header->tp_snaplen + (restored ? VLAN_TAG : 0);
+    uint32_t padding = (4u - captured % 4u) % 4u;
+    uint32_t length = EPB_OVERHEAD + captured + padding;
+
+    *wire_length = header->tp_len + (tagged ? VLAN_TAG : 0);
+    if (length > room)
+        return 0;
+    to = put_u32(to, EPB_TYPE);
+    to = put_u32(to, length);
+    to = put_u32(to, interface);
+    to = put_u32(to, (uint32_t)(packet->time_ns >> 32));
+    to = put_u32(to, (uint32_t)packet->time_ns);
+    to = put_u32(to, captured);
+    to = put_u32(to, *wire_length);
+    if (restored) {
+        uint32_t type = header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->hv1.tp_vlan_tpid : ETHERTYPE_VLAN;
+        uint32_t tci = header->hv1.tp_vlan_tci;
+        const uint8_t tag[VLAN_TAG] = {(uint8_t)(type >> 8), (uint8_t)type, (uint8_t)(tci >> 8), (uint8_t)tci};
+
+        to = put_bytes(to, frame, MAC_ADDRESSES);
+        to = put_bytes(to, tag, VLAN_TAG);
+        to = put_bytes(to, frame + MAC_ADDRESSES, header->tp_snaplen - MAC_ADDRESSES);
+    } else {
+        to = put_bytes(to, frame, header->tp_snaplen);
+    }
+    memset(to, 0, padding);
+    put_u32(to + padding, length);
+    return length;
+}
+
+struct merge {
+    uint64_t start_ns, end_ns;
+    uint8_t *out;
+    size_t size, used;
+    uint64_t first_ns, last_ns;
+    int written, done;
+};
+
+static struct fault run_merge(struct merge *merge, struct source *sources, size_t *heap, size_t count)
+{
+    size_t open = 0;
+
+    for (size_t number = 0; number < count; number++) {
+        struct source *source = &sources[number];
+
+        while (source->position < source->count &&
+               (source->next_ns = entry_at(source, source->position).time_ns) < merge->start_ns)
+            source->position++;
+        if (source->position < source->count && source->next_ns <= merge->end_ns)
+            heap[open++] = number;
+    }
+    for (size_t place = open; place-- > 0;)
+        sift_down(sources, heap, open, place);
+
+    while (open > 0) {
+        struct source *source = &sources[heap[0]];
+        struct entry entry = entry_at(source, source->position);
+        struct packet packet;
+        uint32_t wire_length;
+        size_t length;
+        const uint8_t *block = source->block.buf;
+        const char *message = load_packet(block, (size_t)source->block.len, entry.offset, &packet);
+
+        if (message != NULL)
+            return (struct fault){message, entry.offset};
+        packet.time_ns = entry.time_ns;
+        length = put_packet(merge->out + merge->used, merge->size - merge->used, &packet,
+                            block + entry.offset + packet.header.tp_mac, source->interface, &wire_length);
+        if (length == 0)
+            return (struct fault){NULL, 0};
+        merge->used += length;
+        if (!merge->written)
+            merge->first_ns = entry.time_ns;
+        merge->last_ns = entry.time_ns;
+        merge->written = 1;
+        source->packets++;
+        source->bytes += wire_length;
+        if (++source->position < source->count)
+            source->next_ns = entry_at(source, source->position).time_ns;
+        if (source->position == source->count || source->next_ns > merge->end_ns)
+            heap[0] = heap[--open];
+        sift_down(sources, heap, open, 0);
+    }
+    merge->done = 1;
+    return (struct fault){NULL, 0};
+}
+
+static int parse_source(PyObject *item, struct source *source)
+{
+    Py_ssize_t position, interface;
+
+    if (!PyTuple_Check(item)) {
+        PyErr_SetString(PyExc_TypeError, "a source is a tuple (block, index, position, interface)");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(item, "y*y*nn:source", &source->block, &source->index, &position, &interface))
+        return -1;
+    source->count = (size_t)source->index.len / sizeof(struct entry);
+    if ((size_t)source->index.len % sizeof(struct entry) != 0)
+        PyErr_SetString(PyExc_ValueError, "an index has a broken length");
+    else if (position < 0 || (size_t)position > source->count)
+        PyErr_SetString(PyExc_ValueError, "a position lies outside its index");
+    else if (interface < 0 || (uint64_t)interface > UINT32_MAX)
+        PyErr_SetString(PyExc_ValueError, "an interface number is outside 0..4294967295");
+    else {
+        source->position = (size_t)position;
+        source->interface = (uint32_t)interface;
+        return 0;
+    }
+    PyBuffer_Release(&source->block);
+    PyBuffer_Release(&source->index);
+    return -1;
+}
+
+static PyObject *emit_result(const struct merge *merge, const struct source *sources, size_t count)
+{
+    PyObject *progress = PyTuple_New((Py_ssize_t)count);
+
+    if (progress == NULL)
+        return NULL;
+    for (size_t number = 0; number < count; number++) {
+        const struct source *source = &sources[number];
+        PyObject *one = Py_BuildValue("(nKK)", (Py_ssize_t)source->position, (unsigned long long)source->packets,
+                                      (unsigned long long)source->bytes);
+
+        if (one == NULL || PyTuple_SetItem(progress, (Py_ssize_t)number, one) < 0) {
+            Py_DECREF(progress);
+            return NULL;
+        }
+    }
+    return Py_BuildValue("(nNKKN)", (Py_ssize_t)merge->used, PyBool_FromLong(merge->done),
+                         (unsigned long long)merge->first_ns, (unsigned long long)merge->last_ns, progress);
+}
+
+static PyObject *emit(PyObject *module, PyObject *arguments)
+{
+    PyObject *list, *start, *end, *result = NULL;
+    Py_buffer out;
+    Py_ssize_t used, wanted, count = 0;
+    struct merge merge = {0};
+    struct source *sources = NULL;
+    size_t *heap = NULL;
+
+    if (!PyArg_ParseTuple(arguments, "OO!O!w*n:emit", &list, &PyLong_Type, &start, &PyLong_Type, &end, &out, &used))
+        return NULL;
+    merge.start_ns = PyLong_AsUnsignedLongLong(start);
+    if (PyErr_Occurred())
+        goto finish;
+    merge.end_ns = PyLong_AsUnsignedLongLong(end);
+    if (PyErr_Occurred())
+        goto finish;
+    if (used < 0 || used > out.len) {
+        PyErr_SetString(PyExc_ValueError, "used lies outside the output buffer");
+        goto finish;
+    }
+    wanted = PySequence_Size(list);
+    if (wanted < 0)
+        goto finish;
+    sources = PyMem_Calloc((size_t)wanted + 1, sizeof *sources);
+    heap = PyMem_Calloc((size_t)wanted + 1, sizeof *heap);
+    if (sources == NULL || heap == NULL) {
+        PyErr_NoMemory();
+        goto finish;
+    }
+    for (; count < wanted; count++) {
+        PyObject *item = PySequence_GetItem(list, count);
+        int failed = item == NULL || parse_source(item, &sources[count]) < 0;
+
+        Py_XDECREF(item);
+        if (failed)
+            goto finish;
+    }
+    merge.out = out.buf;
+    merge.size = (size_t)out.len;
+    merge.used = (size_t)used;
+    {
+        struct fault fault;
+
+        Py_BEGIN_ALLOW_THREADS
+        fault = run_merge(&merge, sources, heap, (size_t)count);
+        Py_END_ALLOW_THREADS
+        if (fault.message != NULL)
+            raise_fault(module, fault);
+        else if (merge.used == 0 && !merge.done)
+            PyErr_SetString(PyExc_ValueError, "the output buffer is smaller than one packet");
+        else
+            result = emit_result(&merge, sources, (size_t)count);
+    }
+finish:
+    while (count-- > 0) {
+        PyBuffer_Release(&sources[count].block);
+        PyBuffer_Release(&sources[count].index);
+    }
+    PyMem_Free(sources);
+    PyMem_Free(heap);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+/* --- module ------------------------------------------------------------------------------------------------------- */
+
+static int execute(PyObject *module)
+{
+    struct module_state *state = PyModule_GetState(module);
+
+    state->block_error = PyErr_NewExceptionWithDoc(
+        "allegro.capture._packets.BlockError",
+        "A block is torn, damaged or no block at all; arguments: what is wrong, offset in the block.",
+        PyExc_ValueError, NULL);
+    if (state->block_error == NULL || PyModule_AddObjectRef(module, "BlockError", state->block_error) < 0)
+        return -1;
+    if (PyModule_AddIntConstant(module, "ENTRY_SIZE", sizeof(struct entry)) < 0)
+        return -1;
+    return PyModule_AddIntConstant(module, "LARGEST_OVERHEAD", EPB_OVERHEAD + VLAN_TAG + 3);
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    struct module_state *state = PyModule_GetState(module);
+
+    Py_VISIT(state->block_error);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    struct module_state *state = PyModule_GetState(module);
+
+    Py_CLEAR(state->block_error);
+    return 0;
+}
+
+static PyMethodDef methods[] = {
+    {"scan", scan, METH_VARARGS, "scan(block) -> index of its packets, sorted by time"},
+    {"emit", emit, METH_VARARGS, "emit(sources, start_ns, end_ns, out, used) -> (used, done, first_ns, last_ns, progress)"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)execute},
+    {0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_packets",
+    .m_doc = "Walk TPACKET_V3 blocks and write them as pcapng packets.",
+    .m_size = sizeof(struct module_state),
+    .m_methods = methods,
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+};
+
+PyMODINIT_FUNC PyInit__packets(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,44 @@
+"""Types of the C extension `_packets`; the code is in `_packets.c`.
+
+Times are nanoseconds since 1970 (UTC), unsigned 64 bits. An index is a sorted array of 16-byte entries in
+the byte order of this machine: time (u64), offset of the packet's struct tpacket3_hdr in its block (u32),
+0 (u32).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from typing_extensions import Buffer
+
+class BlockError(ValueError):
+    """A block is torn, damaged or no block at all. `args`: what is wrong (str), offset in the block (int)."""
+
+ENTRY_SIZE: Final[int]
+"""Bytes of an index per packet."""
+
+LARGEST_OVERHEAD: Final[int]
+"""How much longer than the captured bytes an Enhanced Packet Block can be."""
+
+def scan(block: Buffer, /) -> bytes:
+    """Walks all packets of a TPACKET_V3 block and returns its index, sorted by time (equal times: by offset).
+
+    Raises BlockError if anything in it points outside of the block or contradicts the rest.
+    """
+
+def emit(
+    sources: Sequence[tuple[Buffer, Buffer, int, int]], start_ns: int, end_ns: int, out: Buffer, used: int, /
+) -> tuple[int, bool, int, int, tuple[tuple[int, int, int], ...]]:
+    """Merges blocks by time and writes their packets as pcapng Enhanced Packet Blocks.
+
+    A source is (block, its index from `scan`, number of the entry to go on with, interface number in the
+    file). Packets with start_ns <= time <= end_ns are written to `out` from offset `used` on, until none is
+    left or the next one does not fit. Equal times come in the order of the sources. A VLAN tag that the
+    kernel took out is put back.
+
+    Returns (used, done, first_ns, last_ns, progress): the new fill of `out`; whether all packets up to
+    `end_ns` are written; times of the first and last packet written by this call (0 if none); and per source
+    (number of the entry to go on with, packets written, their bytes on the wire).
+
+    Raises BlockError if a block does not hold what its index says, ValueError if an argument is out of range
+    or `out` is too small for a single packet, OverflowError if a time is negative or above 64 bits.
+    """

@@ -1,0 +1,284 @@
+from __future__ import annotations
+
+import random
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from allegro.capture import _packets
+from tests.unit.capture import pcapng_reader
+from tests.unit.capture.blocks import NS, Frame, block
+
+ALL = (0, 2**64 - 1)
+T = 1_763_762_605 * NS + 999_999_000
+PREFIX = bytes.fromhex("0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000")
+INTERFACE = bytes.fromhex("01000000200000000100000000000000090001000900000000000000" + "20000000")
+
+
+def frame(time_ns: int, number: int = 0, length: int = 60, **more: int | None) -> Frame:
+    data = struct.pack(">6s6sHI", b"\x02" * 6, b"\x04" * 6, 0x88B5, number) + bytes(range(256)) * 6
+    return Frame(time_ns, data[:length], **more)  # type: ignore[arg-type]
+
+
+def packets_of(out: bytes | bytearray, interfaces: int = 4) -> list[pcapng_reader.Packet]:
+    return pcapng_reader.read(PREFIX + INTERFACE * interfaces + bytes(out)).packets
+
+
+def entries(index: bytes) -> list[tuple[int, int]]:
+    return [(time_ns, offset) for time_ns, offset, _ in struct.iter_unpack("<QII", index)]
+
+
+def emit_all(
+    blocks: list[bytes | bytearray], start_ns: int = 0, end_ns: int = ALL[1], room: int = 1 << 20
+) -> bytes:
+    """Everything in the window, the output buffer filled as often as necessary."""
+    indexes = [_packets.scan(image) for image in blocks]
+    positions = [0] * len(blocks)
+    result = b""
+    while True:
+        out = bytearray(room)
+        sources = list(zip(blocks, indexes, positions, range(len(blocks)), strict=True))
+        used, done, _, _, progress = _packets.emit(sources, start_ns, end_ns, out, 0)
+        result += out[:used]
+        positions = [position for position, _, _ in progress]
+        if done:
+            return result
+
+
+def test_scan_gives_time_and_place_of_every_packet() -> None:
+    frames = [frame(T + number, number) for number in range(100)]
+    index = _packets.scan(block(frames))
+    assert [time_ns for time_ns, _ in entries(index)] == [one.time_ns for one in frames]
+    assert [offset for _, offset in entries(index)] == [256 + 144 * number for number in range(100)]
+
+
+def test_scan_sorts_by_time_and_keeps_the_order_of_equal_times() -> None:
+    times = [5, 3, 9, 3, 5, 1]
+    index = _packets.scan(block([frame(T + time) for time in times]))
+    assert entries(index) == sorted((T + time, 256 + 144 * number) for number, time in enumerate(times))
+
+
+def test_an_empty_block_has_an_empty_index() -> None:
+    assert _packets.scan(block([])) == b""
+
+
+@pytest.mark.spec("R1")
+@pytest.mark.parametrize("length", [0, 1, 13, 14, 60, 61, 62, 63, 1514])
+def test_packets_come_out_as_they_went_in(length: int) -> None:
+    sent = [frame(T + number, number, length) for number in range(5)]
+    got = packets_of(emit_all([block(sent)]))
+    assert [(one.time_ns, one.data, one.wire, one.interface) for one in got] == [
+        (one.time_ns, one.data, length, 0) for one in sent
+    ]
+
+
+@pytest.mark.spec("R1")
+@pytest.mark.parametrize("tpid", [0x8100, 0x88A8, None])
+@pytest.mark.parametrize("tci", [0, 1, 0x0FFF, 0xE123])
+def test_a_stripped_vlan_tag_is_put_back(tci: int, tpid: int | None) -> None:
+    sent = frame(T, 7, 62, tci=tci, tpid=tpid)
+    (got,) = packets_of(emit_all([block([sent])]))
+    assert got.data == sent.sent
+    assert got.wire == 66
+    assert got.data[12:16] == struct.pack(">HH", tpid or 0x8100, tci)
+
+
+@pytest.mark.spec("R1", "R3")
+def test_a_tagged_packet_that_was_cut_short() -> None:
+    behind = frame(T, 0, 20, tci=5, wire=1500)
+    within = frame(T + 1, 0, 11, tci=5, wire=1500)
+    first, second = packets_of(emit_all([block([behind, within])]))
+    assert (first.data, first.wire) == (behind.sent, 1504)
+    assert (second.data, second.wire) == (within.data, 1504)
+
+
+@pytest.mark.spec("T3")
+def test_the_window_is_exact_to_the_nanosecond() -> None:
+    image = block([frame(T + number) for number in range(10)])
+    got = packets_of(emit_all([image], T + 3, T + 6))
+    assert [one.time_ns - T for one in got] == [3, 4, 5, 6]
+    assert packets_of(emit_all([image], T + 10)) == []
+    assert packets_of(emit_all([image], 0, T - 1)) == []
+
+
+@given(
+    times=st.lists(st.lists(st.integers(0, 50), max_size=40), max_size=7),
+    start=st.integers(0, 50),
+    length=st.integers(0, 50),
+    room=st.integers(96, 400),
+)
+def test_a_merge_is_the_sorted_sum_of_its_sources(
+    times: list[list[int]], start: int, length: int, room: int
+) -> None:
+    images = [block([frame(T + time, place) for place, time in enumerate(one)], size=8192) for one in times]
+    expected = sorted(
+        (T + time, source, place)
+        for source, one in enumerate(times)
+        for place, time in enumerate(one)
+        if start <= time <= start + length
+    )
+    got = packets_of(emit_all(list(images), T + start, T + start + length, room), interfaces=7)
+    assert [(one.time_ns, one.interface, int.from_bytes(one.data[14:18])) for one in got] == expected
+
+
+def test_emit_tells_how_far_it_came() -> None:
+    image = block([frame(T + number, number) for number in range(4)])
+    index = _packets.scan(image)
+    out = bytearray(10 + 3 * 92)
+    used, done, first, last, progress = _packets.emit([(image, index, 0, 2)], T + 1, T + 9, out, 10)
+    assert (used, done, first, last, progress) == (10 + 3 * 92, True, T + 1, T + 3, ((4, 3, 180),))
+    assert out[:10] == bytes(10)
+    assert _packets.emit([(image, index, 4, 2)], T + 1, T + 9, out, 10) == (10, True, 0, 0, ((4, 0, 0),))
+    assert _packets.emit([], 0, 1, out, 0) == (0, True, 0, 0, ())
+
+
+def test_an_output_buffer_too_small_for_a_packet_is_an_error_not_a_loop() -> None:
+    image = block([frame(T)])
+    with pytest.raises(ValueError, match="smaller than one packet"):
+        _packets.emit([(image, _packets.scan(image), 0, 0)], *ALL, bytearray(91), 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ((b"", b"", -1, 0), ValueError),
+        ((b"", b"", 1, 0), ValueError),
+        ((b"", b"x", 0, 0), ValueError),
+        ((b"", b"", 0, -1), ValueError),
+        ((b"", b"", 0, 2**32), ValueError),
+        ((b"", b"", 0), TypeError),
+        (("", b"", 0, 0), TypeError),
+        ([b"", b"", 0, 0], TypeError),
+        (None, TypeError),
+    ],
+)
+def test_wrong_sources_are_refused(source: object, error: type[Exception]) -> None:
+    good = block([frame(T)])
+    with pytest.raises(error):
+        _packets.emit([(good, _packets.scan(good), 0, 0), source], *ALL, bytearray(999), 0)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("used", [-1, 11])
+def test_a_fill_outside_the_buffer_is_refused(used: int) -> None:
+    with pytest.raises(ValueError, match="used"):
+        _packets.emit([], 0, 1, bytearray(10), used)
+
+
+@pytest.mark.parametrize("window", [(-1, 0), (0, -1), (0, 2**64)])
+def test_times_outside_64_bits_are_refused(window: tuple[int, int]) -> None:
+    with pytest.raises(OverflowError):
+        _packets.emit([], *window, bytearray(10), 0)
+
+
+def test_an_output_that_cannot_be_written_is_refused() -> None:
+    with pytest.raises(TypeError):
+        _packets.emit([], 0, 1, b"constant", 0)
+
+
+def damaged(offset: int, form: str, value: int) -> bytearray:
+    image = block([frame(T), frame(T + 1), frame(T + 2)], size=4096)
+    struct.pack_into(form, image, offset, value)
+    return image
+
+
+SECOND = 256 + 144
+
+
+@pytest.mark.spec("R2")
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (b"", "shorter"),
+        (bytes(47), "shorter"),
+        (bytes(48), "not a TPACKET_V3"),
+        (damaged(20, "<I", 4097), "cut off"),
+        (damaged(20, "<I", 300), "as many packets"),
+        (damaged(16, "<I", 47), "first packet"),
+        (damaged(16, "<I", 0xFFFFFFFF), "first packet"),
+        (damaged(12, "<I", 2), "disagree"),
+        (damaged(12, "<I", 4), "disagree"),
+        (damaged(12, "<I", 0xFFFFFFFF), "as many packets"),
+        (damaged(SECOND, "<I", 0), "disagree"),
+        (damaged(SECOND, "<I", 8), "overlap"),
+        (damaged(SECOND, "<I", 4000), "outside"),
+        (damaged(SECOND, "<I", 0xFFFFFFFF), "outside"),
+        (damaged(SECOND + 8, "<I", NS), "impossible time"),
+        (damaged(SECOND + 12, "<I", 61), "impossible length"),
+        (damaged(SECOND + 16, "<I", 0xFFFFFFFF), "impossible length"),
+        (damaged(SECOND + 24, "<H", 47), "own header"),
+        (damaged(SECOND + 24, "<H", 0xFFFF), "beyond"),
+    ],
+)
+def test_a_damaged_block_is_told_with_its_place(image: bytes, message: str) -> None:
+    with pytest.raises(_packets.BlockError, match=message) as caught:
+        _packets.scan(image)
+    assert isinstance(caught.value.args[1], int)
+
+
+def test_emit_checks_again_what_scan_has_checked() -> None:
+    image = block([frame(T)])
+    index = _packets.scan(image)
+    for bad in (bytes(100), image[:300], image[:256]):
+        with pytest.raises(_packets.BlockError):
+            _packets.emit([(bad, index, 0, 0)], *ALL, bytearray(999), 0)
+
+
+def use(image: bytes | bytearray) -> None:
+    """What extraction does with a block that it does not know to be good."""
+    try:
+        index = _packets.scan(image)
+    except _packets.BlockError:
+        return
+    got = packets_of(emit_all([image], room=1 << 21))
+    assert len(got) == len(index) // _packets.ENTRY_SIZE
+
+
+@pytest.mark.spec("R2")
+@given(st.binary(max_size=2000))
+def test_random_bytes_never_crash(image: bytes) -> None:
+    use(image)
+    use(b"\x02\0\0\0" + image[4:])
+
+
+@pytest.mark.spec("R2")
+@settings(max_examples=400)
+@given(
+    count=st.integers(0, 30),
+    length=st.integers(0, 100),
+    changes=st.lists(st.tuples(st.integers(0, 4095), st.integers(0, 255)), max_size=6),
+    end=st.integers(0, 4096),
+)
+def test_flipped_bytes_and_torn_ends_never_crash(
+    count: int, length: int, changes: list[tuple[int, int]], end: int
+) -> None:
+    image = block([frame(T + number, number, length) for number in range(count)], size=8192)
+    for offset, value in changes:
+        image[offset] = value
+    use(image)
+    use(image[:end])
+
+
+@pytest.mark.spec("R2")
+def test_every_header_field_set_to_every_extreme_never_crashes() -> None:
+    good = block([frame(T + number, number, tci=number) for number in range(4)], size=4096)
+    places = [*range(48), *range(256, 304), *range(SECOND, SECOND + 48)]
+    for place in places:
+        for value in (0, 1, 0x7F, 0x80, 0xFF):
+            image = bytearray(good)
+            image[place] = value
+            use(image)
+
+
+@pytest.mark.spec("R2")
+@given(index=st.binary(max_size=160), size=st.integers(0, 600), seed=st.integers(0, 99))
+def test_a_false_index_never_crashes(index: bytes, size: int, seed: int) -> None:
+    image = random.Random(seed).randbytes(size)
+    index = index[: len(index) // 16 * 16]
+    near = b"".join(struct.pack("<QII", 1, offset % 600, 0) for offset in index)
+    for one in (index, near):
+        try:
+            _packets.emit([(image, one, 0, 0)], *ALL, bytearray(4096), 0)
+        except ValueError as error:
+            assert error.args  # noqa: PT017 - a BlockError or a too small buffer, nothing else
