@@ -1,0 +1,1 @@
+"""Storage devices and the files on them."""

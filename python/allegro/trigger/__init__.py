@@ -1,0 +1,1 @@
+"""From the press of a key to the file: presenters, durable jobs, tones."""

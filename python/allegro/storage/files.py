@@ -1,0 +1,115 @@
+"""Files of the storage device: finished captures, and in their own directory those that wait for upload."""
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from allegro.errors import Conflict, InvalidInput, NotFound
+
+MIB = 1 << 20
+NAME_MAX = 255  # bytes; ext4, and every other file system in question
+
+# Always left free. On the default device the jobs, the settings and the logs live on the same partition.
+RESERVE = 32 * MIB
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """A finished file: size in bytes, time of the last change in nanoseconds since 1970 (UTC)."""
+
+    name: str
+    size: int
+    modified_ns: int
+
+
+def checked_name(name: str) -> str:
+    """`name`, if it names a visible file of the directory itself. Raises InvalidInput, also for any path."""
+    if not name or len(os.fsencode(name)) > NAME_MAX:
+        raise InvalidInput(f"A file name has 1 to {NAME_MAX} bytes.", place="name")
+    if name.startswith(".") or "/" in name or "\\" in name or not name.isprintable() or name != name.strip():
+        raise InvalidInput(
+            f"{name!r} is not a file name here.",
+            place="name",
+            remedy="It may not begin with a dot, contain slashes or control characters, or end with blanks.",
+        )
+    return name
+
+
+class FileStore:
+    """The visible regular files of one directory. Names that begin with a dot do not exist for it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def all(self) -> list[FileInfo]:
+        """All files, by name. A directory that is missing holds none."""
+        try:
+            entries = list(os.scandir(self.root))
+        except FileNotFoundError:
+            return []
+        found = [_info(entry) for entry in entries if not entry.name.startswith(".")]
+        return sorted((info for info in found if info is not None), key=lambda info: info.name)
+
+    def path(self, name: str) -> Path:
+        """Where the file lies. Raises InvalidInput for a bad name, NotFound without such a regular file."""
+        path = self.root / checked_name(name)
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            raise _missing(name) from None
+        if not stat.S_ISREG(mode):
+            raise _missing(name)
+        return path
+
+    def delete(self, name: str) -> None:
+        """Removes a file. Raises InvalidInput, NotFound, or Conflict if it cannot be removed."""
+        try:
+            self.path(name).unlink()
+        except FileNotFoundError:
+            raise _missing(name) from None
+        except OSError as error:
+            raise Conflict(f"The file cannot be deleted ({error.strerror}).", place=name) from error
+
+    def free(self) -> int:
+        """Free bytes for new files. Raises OSError if there is no storage device."""
+        return shutil.disk_usage(self.root).free
+
+    def total(self) -> int:
+        """Size of the file system in bytes. Raises OSError if there is no storage device."""
+        return shutil.disk_usage(self.root).total
+
+    def problem(self, needed: int = 0) -> str:
+        """Why a file of `needed` bytes cannot be stored now, in plain words; empty if it can."""
+        try:
+            free = self.free()
+        except OSError as error:
+            return f"There is no storage device ({error.strerror})."
+        if not os.access(self.root, os.W_OK):
+            return "The storage device cannot be written."
+        if free - needed < RESERVE:
+            wanted = f"about {_mib(needed)} for the capture and " if needed else ""
+            return (
+                f"There is not enough free space: {wanted}{_mib(RESERVE)} in reserve are needed,"
+                f" {_mib(free)} are free. Delete files that are no longer needed."
+            )
+        return ""
+
+
+def _mib(size: int) -> str:
+    return f"{-(-size // MIB)} MiB" if size < 10 * 1024 * MIB else f"{size / (1024 * MIB):.0f} GiB"
+
+
+def _info(entry: "os.DirEntry[str]") -> FileInfo | None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:  # deleted or uploaded a moment ago
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return FileInfo(entry.name, status.st_size, status.st_mtime_ns)
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(f"There is no file {name}.", place="name")

@@ -1,0 +1,181 @@
+"""Runs the extraction (`allegro.capture.extract`) as a process of its own and follows what it says.
+
+Request: one JSON object on its standard input. Answer: JSON lines on standard output, {"progress": …} any
+number of times, then {"result": …} with exit code 0 or {"error": …} with another one.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from allegro.errors import AllegroError
+
+JsonObject = Mapping[str, Any]
+
+# setpriv (util-linux): the kernel kills the extraction when the supervisor dies, so that none is left over
+# that would write beside the one that is started after the restart.
+EXTRACT_COMMAND: Final = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "--",
+    sys.executable,
+    "-m",
+    "allegro.capture.extract",
+)
+
+_TICK_S: Final = 0.25
+# It says something several times a second; only a disk that hangs makes it silent for so long.
+_SILENCE_S: Final = 900.0
+_TERMINATE_S: Final = 5.0
+
+
+class ExtractionFailed(AllegroError):  # noqa: N818 (named like the other errors)
+    """The extraction ended without a file."""
+
+    status = 500
+
+
+class ExtractionStopped(Exception):  # noqa: N818 (it was asked for: no error)
+    """The extraction was ended because `should_stop` said so; its argument is what that returned."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is: `fraction` 0..1, packets and bytes of packet data so far."""
+
+    fraction: float
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was written. Sizes in bytes; `notes` are sentences for the user."""
+
+    packets: int
+    bytes: int
+    file_size: int
+    drops: int
+    notes: tuple[str, ...]
+
+
+def run_extraction(
+    command: Sequence[str],
+    request: JsonObject,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], str],
+    *,
+    silence_s: float = _SILENCE_S,
+) -> Result:
+    """Runs it to its end, in the calling thread.
+
+    `should_stop` is asked several times a second; a reason that is not empty ends the extraction and raises
+    ExtractionStopped with it. Raises ExtractionFailed with the words of the extraction, or with what can be
+    said from here.
+    """
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    except OSError as error:
+        raise ExtractionFailed(f"The extraction cannot be started ({error.strerror}).") from error
+    with process:
+        try:
+            return _follow(process, request, on_progress, should_stop, silence_s)
+        finally:
+            _end(process)
+
+
+def _follow(
+    process: "subprocess.Popen[bytes]",
+    request: JsonObject,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], str],
+    silence_s: float,
+) -> Result:
+    assert process.stdin is not None  # noqa: S101 (both are pipes)
+    assert process.stdout is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):  # its exit code will say why it ended
+        process.stdin.write(json.dumps(request).encode())
+        process.stdin.close()
+    result: Result | None = None
+    failure: ExtractionFailed | None = None
+    pending = b""
+    heard = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while True:
+            if reason := should_stop():
+                raise ExtractionStopped(reason)
+            if not selector.select(_TICK_S):
+                if time.monotonic() - heard > silence_s:
+                    raise ExtractionFailed(
+                        f"The extraction gave no sign of life for {silence_s:.0f} s and was ended."
+                    )
+                continue
+            heard = time.monotonic()
+            chunk = os.read(process.stdout.fileno(), 65536)
+            if not chunk:
+                break
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                message = _parsed(line)
+                if "progress" in message:
+                    on_progress(_progress(message))
+                elif "result" in message:
+                    result = _result(message["result"])
+                elif "error" in message:
+                    failure = _failure(message["error"])
+    code = process.wait()
+    if failure is not None:
+        raise failure
+    if result is None or code != 0:
+        how = f"by signal {-code}" if code < 0 else f"with code {code}"
+        raise ExtractionFailed(
+            f"The extraction ended unexpectedly {how}.", remedy="The system log says more."
+        )
+    return result
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_TERMINATE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _progress(message: JsonObject) -> Progress:
+    fraction = min(1.0, max(0.0, float(message["progress"])))
+    return Progress(fraction, int(message.get("packets", 0)), int(message.get("bytes", 0)))
+
+
+def _result(values: JsonObject) -> Result:
+    packets, octets, size, drops = (
+        int(values.get(name, 0)) for name in ("packets", "bytes", "file_size", "drops")
+    )
+    return Result(packets, octets, size, drops, tuple(str(note) for note in values.get("notes", ())))
+
+
+def _failure(values: JsonObject) -> ExtractionFailed:
+    message = str(values.get("message", "")) or "The extraction failed."
+    return ExtractionFailed(message, remedy=str(values.get("remedy", "")))

@@ -1,0 +1,86 @@
+"""How a finished capture gets its final name, exactly once, whenever the power is cut.
+
+The extraction writes `.job-<id>.pcapng` (by way of `..job-<id>.pcapng.partial`) into the directory where the
+file will be; names that begin with a dot are neither listed nor uploaded. Then, in this order:
+
+1. the row says `file` = final name, `directory`, size, packets (still in state cutting),
+2. the hidden file is renamed to the final name, never over another file (renameat2, RENAME_NOREPLACE),
+directory fsync,
+3. the row says complete.
+
+What a restart finds for a job that is not in an end state, and what it does:
+
+- no hidden file, `file` empty: cut before step 1. Leftover partial removed, extraction done (again).
+- hidden file, `file` empty: the extraction was complete, the row did not know yet. Goes on with step 1; it is
+not
+  extracted again, because the ring may have moved on meanwhile. The packet count stays unknown.
+- hidden file, `file` set: cut between 1 and 2. Goes on with step 2.
+- no hidden file, `file` set: cut between 2 and 3. Complete, whether the file is there or was already uploaded
+or deleted.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from allegro.trigger.names import SUFFIX
+
+_HIDDEN = re.compile(rf"\.job-(\d+){re.escape(SUFFIX)}")
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1  # renameat2(2)
+
+
+def hidden_path(directory: Path, job_id: int) -> Path:
+    """Where the extraction of a job puts its file before it gets its name."""
+    return directory / f".job-{job_id}{SUFFIX}"
+
+
+def discard(directory: Path, job_id: int) -> None:
+    """Removes what the extraction of a job has left in `directory`."""
+    hidden = hidden_path(directory, job_id)
+    hidden.unlink(missing_ok=True)
+    hidden.with_name(f".{hidden.name}.partial").unlink(missing_ok=True)
+
+
+def rename_without_replacing(source: Path, target: Path) -> None:
+    """Renames atomically and durably. Raises FileExistsError if `target` exists, and OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    old, new = os.fsencode(source), os.fsencode(target)
+    if libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, ctypes.c_uint(_RENAME_NOREPLACE)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    for directory in {source.parent, target.parent}:
+        _fsync(directory)
+
+
+def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> list[str]:
+    """Removes partial files, and hidden ones of jobs that are not `unfinished`. Returns their names."""
+    wanted = set(unfinished)
+    removed: list[str] = []
+    for directory in directories:
+        with contextlib.suppress(FileNotFoundError):
+            for entry in sorted(directory.iterdir()):
+                hidden = _HIDDEN.fullmatch(entry.name)
+                partial = entry.name.startswith(".") and entry.name.endswith(".partial")
+                if partial or (hidden is not None and int(hidden[1]) not in wanted):
+                    entry.unlink(missing_ok=True)
+                    removed.append(entry.name)
+    return removed
+
+
+def is_no_space(error: OSError) -> bool:
+    """Whether the disk, or the user's part of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _fsync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

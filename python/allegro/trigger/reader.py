@@ -1,0 +1,236 @@
+"""Reads all input devices of all presenters in one thread, and hands on the presses that count from another.
+
+What exists is looked up anew at every change; the notice of a change only wakes the thread. So a lost or
+doubled notice does no harm. The thread that reads never waits for a disk: the kernel's buffer of an input
+device is small.
+"""
+
+import errno
+import logging
+import os
+import queue
+import selectors
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from allegro.trigger.keys import Debouncer, Decoder, PresenterModel, RawEvent
+from allegro.trigger.press import SOURCE_PRESENTER, Press
+
+_RETRY_S: Final = 1.0
+MILLISECOND_NS: Final = 1_000_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FoundInput:
+    """An input device of a presenter. `path` (sysfs) is never used twice while the system runs, `node` is.
+
+    `receiver` is the sysfs path of the USB device it belongs to.
+    """
+
+    path: str
+    node: str
+    receiver: str
+    model: PresenterModel
+
+
+class InputSource(Protocol):
+    """An opened and grabbed input device."""
+
+    def fileno(self) -> int:
+        """For select."""
+
+    def read(self) -> list[RawEvent]:
+        """What has come in since the last time. Raises OSError when the device is gone."""
+
+    def close(self) -> None:
+        """Releases it."""
+
+
+class Changes(Protocol):
+    """Says that input devices came or went, and which ones there are."""
+
+    def fileno(self) -> int:
+        """For select: readable after a change."""
+
+    def clear(self) -> None:
+        """Takes note of all changes so far."""
+
+    def find(self) -> Iterable[FoundInput]:
+        """All input devices that belong to a known presenter, now."""
+
+
+@dataclass(frozen=True)
+class ConnectedPresenter:
+    """For the status: a presenter that is plugged in. `problem` is empty when all its keys are read."""
+
+    name: str
+    vendor: str
+    product: str
+    problem: str
+
+
+class PresenterReader:
+    """Calls `on_press` for each press that counts, in the order of the presses, in a thread of its own."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        open_source: Callable[[str], InputSource],
+        debounce_ms: Callable[[], int],
+        on_press: Callable[[Press], None],
+    ) -> None:
+        self._changes = changes
+        self._open_source = open_source
+        self._debounce_ms = debounce_ms
+        self._on_press = on_press
+        self._opened: dict[str, _Opened] = {}
+        self._failed: dict[str, tuple[FoundInput, str]] = {}
+        self._debouncers: dict[str, Debouncer] = {}
+        self._connected: tuple[ConnectedPresenter, ...] = ()
+        self._presses: queue.SimpleQueue[Press | None] = queue.SimpleQueue()
+        self._stopping = False
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reading = threading.Thread(target=self._run, name="presenter", daemon=True)
+        self._handing_on = threading.Thread(target=self._hand_on, name="presses", daemon=True)
+
+    def start(self) -> None:
+        """Starts both threads; presenters that are already plugged in are found too."""
+        self._handing_on.start()
+        self._reading.start()
+
+    def stop(self) -> None:
+        """Ends both threads after what was pressed before has been handed on. The presenters are released."""
+        self._stopping = True
+        self.refresh()
+        self._reading.join()
+        self._presses.put(None)
+        self._handing_on.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def refresh(self) -> None:
+        """The table of known presenters has changed."""
+        try:
+            os.write(self._wake_write, b"\0")
+        except BlockingIOError:
+            return  # the pipe is full: it will wake up anyway
+
+    def connected(self) -> tuple[ConnectedPresenter, ...]:
+        """The presenters that are plugged in, from any thread."""
+        return self._connected
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            selector.register(self._changes.fileno(), selectors.EVENT_READ)
+            look_again = self._look(selector)
+            while not self._stopping:
+                ready = selector.select(_RETRY_S if look_again else None)
+                changed = look_again
+                # Devices first: one that is gone is closed before its successor is looked for.
+                for key, _ in ready:
+                    if isinstance(key.data, _Opened) and not self._read(key.data):
+                        self._close(selector, key.data)
+                        changed = True
+                for key, _ in ready:
+                    if key.fd == self._wake_read:
+                        os.read(self._wake_read, 4096)
+                        changed = True
+                    elif key.data is None:
+                        self._changes.clear()
+                        changed = True
+                if changed:
+                    look_again = self._look(selector)
+            for opened in list(self._opened.values()):
+                self._close(selector, opened)
+
+    def _look(self, selector: selectors.BaseSelector) -> bool:
+        """Opens what is new and closes what is no longer wanted. True if it should be tried again soon."""
+        try:
+            found = {entry.path: entry for entry in self._changes.find()}
+        except (OSError, LookupError) as error:  # LookupError: unplugged while udev was asked
+            log.warning("Presenters cannot be looked for: %s", error)
+            return True
+        for path, opened in list(self._opened.items()):
+            if found.get(path) != opened.found:
+                self._close(selector, opened)
+        failed: dict[str, tuple[FoundInput, str]] = {}
+        for path, entry in found.items():
+            if path not in self._opened:
+                problem = self._open(selector, entry)
+                if problem:
+                    failed[path] = (entry, problem)
+                    if path not in self._failed:
+                        log.warning("%s: %s cannot be used: %s", entry.model.name, entry.node, problem)
+        self._failed = failed
+        self._take_stock()
+        return bool(failed)
+
+    def _open(self, selector: selectors.BaseSelector, entry: FoundInput) -> str:
+        try:
+            source = self._open_source(entry.node)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                return "another program has taken it for itself"
+            return error.strerror or str(error)
+        opened = _Opened(entry, source, Decoder(entry.model))
+        self._opened[entry.path] = opened
+        selector.register(source.fileno(), selectors.EVENT_READ, opened)
+        return ""
+
+    def _close(self, selector: selectors.BaseSelector, opened: "_Opened") -> None:
+        selector.unregister(opened.source.fileno())
+        opened.source.close()
+        del self._opened[opened.found.path]
+
+    def _read(self, opened: "_Opened") -> bool:
+        """False if the device is gone."""
+        try:
+            events = opened.source.read()
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                log.warning("%s: %s cannot be read: %s", opened.found.model.name, opened.found.node, error)
+            return False
+        debouncer = self._debouncers.setdefault(opened.found.receiver, Debouncer())
+        for event in events:
+            key = opened.decoder.feed(event)
+            if key is not None and debouncer.accept(key, self._debounce_ms() * MILLISECOND_NS):
+                model = opened.found.model
+                self._presses.put(Press(key.time_ns, SOURCE_PRESENTER, key.key, model.name))
+        return True
+
+    def _take_stock(self) -> None:
+        """Updates what `connected` tells, and forgets the debouncing of receivers that are gone."""
+        models = {opened.found.receiver: opened.found.model for opened in self._opened.values()}
+        models |= {entry.receiver: entry.model for entry, _ in self._failed.values()}
+        problems = {entry.receiver: problem for entry, problem in self._failed.values()}
+        self._debouncers = {name: kept for name, kept in self._debouncers.items() if name in models}
+        connected = tuple(
+            ConnectedPresenter(model.name, model.vendor, model.product, problems.get(receiver, ""))
+            for receiver, model in sorted(models.items(), key=lambda item: item[0])
+        )
+        before = [presenter.name for presenter in self._connected]
+        after = [presenter.name for presenter in connected]
+        if before != after:
+            log.info("Presenters plugged in: %s", ", ".join(after) or "none")
+        self._connected = connected
+
+    def _hand_on(self) -> None:
+        while (press := self._presses.get()) is not None:
+            try:
+                self._on_press(press)
+            except Exception:  # the next press must still be handed on
+                log.exception("The press of %s on %s was lost", press.key, press.device)
+
+
+@dataclass(frozen=True, eq=False)
+class _Opened:
+    found: FoundInput
+    source: InputSource
+    decoder: Decoder

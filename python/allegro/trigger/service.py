@@ -1,0 +1,113 @@
+"""A press comes in, from wherever: checked, made durable, confirmed by a tone, handed to the cutter."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from allegro.capture.store import RingReader
+from allegro.errors import AllegroError
+from allegro.storage.files import FileStore
+from allegro.trigger.beep import Signal
+from allegro.trigger.cutter import Cutter, Recorder, Surroundings
+from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.press import SOURCE_PRESENTER, Press
+from allegro.trigger.windows import checked_span, checked_time
+
+# A block has at least this much more for a packet than a pcapng file: there, tpacket3_hdr, sockaddr_ll and
+# alignment are 82 bytes before the frame (packet_mmap.rst); here, an enhanced packet block takes 32, up to 3
+# of padding and up to 4 for a VLAN tag that is put back.
+_SPARED_PER_PACKET = 40
+
+log = logging.getLogger(__name__)
+
+
+class TriggerDefaults(Protocol):
+    """The part of the settings that a press needs."""
+
+    @property
+    def before_s(self) -> int:
+        """Seconds before the press."""
+
+    @property
+    def after_s(self) -> int:
+        """Seconds after the press."""
+
+
+def ring_problem(recorder: Recorder | None, ring: Path) -> str:
+    """Why there is nothing to cut from, in plain words; empty if there is a ring.
+
+    A recorder that is just being restarted is no reason: what it has recorded is on disk.
+    """
+    if recorder is not None and recorder.state == "no-ring":
+        return recorder.message or "There is no packet ring buffer."
+    if recorder is not None and recorder.state == "recording":
+        return ""
+    if any(ring.glob("*.blocks")):
+        return ""
+    return "There is no packet ring buffer yet: the recorder has not started."
+
+
+def ring_estimate(ring: Path) -> Callable[[int, int], int]:
+    """A function that says how many bytes a file with the window [start_ns, end_ns] has at most."""
+
+    def estimate(start_ns: int, end_ns: int) -> int:
+        with RingReader(ring) as reader:
+            records = reader.records(start_ns, end_ns)
+        return sum(max(0, record.used - record.packets * _SPARED_PER_PACKET) for record in records)
+
+    return estimate
+
+
+class Triggers:
+    """Where presses go. May be called from any thread."""
+
+    def __init__(
+        self, store: JobStore, cutter: Cutter, around: Surroundings, defaults: Callable[[], TriggerDefaults]
+    ) -> None:
+        self._store = store
+        self._cutter = cutter
+        self._around = around
+        self._defaults = defaults
+
+    def accept(self, press: Press, before_s: float | None = None, after_s: float | None = None) -> Job:
+        """Makes a job of a press. Its state is accepted, or refused with the reason in `message`.
+
+        Without `before_s` and `after_s` (seconds) the settings apply. When this returns, the job survives a
+        power cut. Raises InvalidInput for a window that cannot be, Unavailable if the job cannot be stored.
+        """
+        defaults = self._defaults()
+        span = checked_span(
+            defaults.before_s if before_s is None else before_s,
+            defaults.after_s if after_s is None else after_s,
+        )
+        now_ns = self._around.now_ns()
+        if (
+            press.source != SOURCE_PRESENTER
+        ):  # the kernel's time of a key holds, also when the clock was just set
+            checked_time(press.time_ns, span, now_ns)
+        storage_problem = FileStore(self._around.storage).problem()
+        reason = storage_problem or ring_problem(self._around.recorder(), self._around.ring)
+        try:
+            if reason:
+                job = self._store.refuse(press, span, reason, now_ns=now_ns)
+            else:
+                job = self._store.accept(press, span, now_ns=now_ns)
+        except AllegroError:
+            self._around.play(Signal.REFUSED)
+            raise
+        if reason:
+            log.warning("Capture %d refused: %s", job.id, reason)
+            self._around.play(Signal.REFUSED)
+        else:
+            log.info("Capture %d accepted: %s %s", job.id, press.source, press.key)
+            self._around.play(Signal.ACCEPTED)
+            self._cutter.wake()
+        return job
+
+    def on_key(self, press: Press) -> None:
+        """`accept` for the presenter, where nobody is there to be told but by the tone and the log."""
+        try:
+            self.accept(press)
+        except AllegroError as error:
+            log.error("The press of %s on %s could not be stored: %s", press.key, press.device, error)

@@ -1,0 +1,57 @@
+"""When a job can be cut: its window is over, and the recorder has it on disk. No I/O.
+
+Waiting goes by the monotonic clock, so that setting the device's clock neither hurries a job nor holds it for
+years.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from allegro.trigger.jobs import Job
+
+SECOND_NS: Final = 1_000_000_000
+# The recorder says four times a second how far it is. If it does not move for so long, what there is gets
+# cut.
+STALLED_S: Final = 10.0
+# Bound for a recorder that moves, but is far behind the window (the clock was set back).
+LATE_S: Final = 60.0
+
+
+@dataclass
+class _Wait:
+    due: float
+    through_ns: int
+    moved: float
+
+
+class Waiting:
+    """Remembers for each job since when it waits for what. Times named `monotonic` are in seconds."""
+
+    def __init__(self) -> None:
+        self._waits: dict[int, _Wait] = {}
+
+    def remaining(self, job: Job, *, now_ns: int, monotonic: float) -> float:
+        """Seconds until the window is over; 0 or less when it is."""
+        wait = self._waits.get(job.id)
+        if wait is None:
+            left_ns = min(job.end_ns - now_ns, job.end_ns - job.created_ns)
+            wait = self._waits[job.id] = _Wait(monotonic + max(0, left_ns) / SECOND_NS, -1, monotonic)
+        return wait.due - monotonic
+
+    def on_disk(self, job: Job, through_ns: int | None, *, monotonic: float) -> bool:
+        """Whether the window is on disk, or there is no more point in waiting for that.
+
+        `through_ns` is the time up to which everything received is readable; None when the recorder does not
+        say.
+        """
+        if through_ns is not None and through_ns >= job.end_ns:
+            return True
+        wait = self._waits[job.id]
+        if through_ns is not None and through_ns != wait.through_ns:
+            wait.through_ns = through_ns
+            wait.moved = monotonic
+        return monotonic - max(wait.moved, wait.due) >= STALLED_S or monotonic - wait.due >= LATE_S
+
+    def forget(self, job_id: int) -> None:
+        """The job has ended."""
+        self._waits.pop(job_id, None)
