@@ -24,6 +24,7 @@ ORDER_SLACK_NS = 50_000_000
 reaching this much (50 ms) further on both sides than its first and last packet say."""
 
 _OPEN_FILES = 8
+_FIRST_SEQUENCE = 1  # of a new ring, see `ring_recovery`
 
 __all__ = ["ORDER_SLACK_NS", "RecordDamaged", "RecordGone", "RecordRef", "RingReader", "Run"]
 
@@ -90,10 +91,13 @@ class RingReader:
 
         Records that are overwritten while this looks are left out. An absent or empty ring gives an empty list.
         """
+        return list(self.iterate(start_ns, end_ns))
+
+    def iterate(self, start_ns: int, end_ns: int) -> Iterator[RecordRef]:
+        """The same as `records`, found one segment at a time: a window may hold millions of them."""
         start, end = start_ns - ORDER_SLACK_NS, end_ns + ORDER_SLACK_NS
-        found: list[RecordRef] = []
         if end_ns < start_ns:
-            return found
+            return
         paths = self._segments()
         for path in paths:
             summary = segments.read_summary(segments.index_path(path))
@@ -101,12 +105,9 @@ class RingReader:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 inode, entries = self._entries(path, newest=path == paths[-1])
-                found.extend(
-                    _reference(path, inode, entry)
-                    for entry in entries
-                    if entry.last_ns >= start and entry.first_ns <= end
-                )
-        return found
+                for entry in entries:
+                    if entry.last_ns >= start and entry.first_ns <= end:
+                        yield _reference(path, inode, entry)
 
     def read(self, ref: RecordRef) -> bytes:
         """The record's block (`ref.length` bytes).
@@ -152,6 +153,11 @@ class RingReader:
         if oldest is None or newest is None:
             return None
         return oldest[0], newest[1]
+
+    def has_overwritten(self) -> bool:
+        """Whether the ring's first packets are gone, so that it reaches back only to the oldest in `bounds`."""
+        first = [segments.first_sequence(path) for path in self._segments()[:1]]
+        return any(sequence is not None and sequence > _FIRST_SEQUENCE for sequence in first)
 
     def _segments(self) -> list[Path]:
         try:
