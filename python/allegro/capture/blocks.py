@@ -127,6 +127,11 @@ def packet_count(block: memoryview | bytes | bytearray) -> int:
     return count
 
 
+def record_length(block: memoryview | bytes | bytearray) -> int:
+    """How long the record of a block will be on disk, for a block that the kernel has handed over."""
+    return rounded(_DESCRIPTOR.unpack_from(block)[5])
+
+
 def seal(
     block: memoryview,
     ring_id: bytes,
@@ -142,7 +147,9 @@ def seal(
     """
     _, private, _, packets, first, used, _, _, _, last_s, last_ns = _DESCRIPTOR.unpack_from(block)
     if private != PRIVATE_OFFSET or first != FIRST_PACKET_OFFSET or not first <= used <= len(block):
-        raise BlockFormatError(f"block descriptor out of range: private {private}, first {first}, used {used}")
+        raise BlockFormatError(
+            f"block descriptor out of range: private {private}, first {first}, used {used}"
+        )
     end_ns = last_s * NS + last_ns
     begin_ns = end_ns
     if packets:

@@ -9,7 +9,7 @@ A segment is never overwritten under its name: it is renamed first.  So a reader
 
 The index is a cache of what the records say themselves.  Its entries have one fixed size, in the order of
 the sequence numbers; each has a CRC.  The last entry of a finished segment is a summary of all of it: it is
-written after the segment's data are safe on disk, so an index with a summary needs no check after a power cut.
+written after the segment's data are safe on disk, so that an index with one needs no check after a power cut.
 """
 
 from __future__ import annotations
@@ -141,6 +141,12 @@ def free_path(directory: Path, number: int) -> Path:
     return directory / f"free-{number:08x}.blocks"
 
 
+def free_number(path: Path) -> int:
+    """The number in the name of a segment without records, 0 if it is not named so."""
+    match = _FREE_NAME.fullmatch(path.name)
+    return int(match[1], 16) if match else 0
+
+
 def first_sequence(path: Path) -> int | None:
     """The sequence number in a segment's name, None if it is not named so."""
     match = _BLOCKS_NAME.fullmatch(path.name)
@@ -155,12 +161,6 @@ def list_segments(directory: Path) -> list[Path]:
 def list_free(directory: Path) -> list[Path]:
     """The segments without records."""
     return sorted(path for path in directory.iterdir() if _FREE_NAME.fullmatch(path.name))
-
-
-def free_number(path: Path) -> int:
-    """The number in the name of a segment without records."""
-    match = _FREE_NAME.fullmatch(path.name)
-    return int(match[1], 16) if match else 0
 
 
 def entry_of(header: blocks.RecordHeader, offset: int) -> IndexEntry:
@@ -300,7 +300,7 @@ def walk(
     *,
     stop_at_gap: bool = False,
 ) -> Iterator[IndexEntry]:
-    """Finds the records of a segment by themselves, from `start` on, with rising sequence numbers >= `minimum`.
+    """Finds records by themselves, from `start` on, with rising sequence numbers of at least `minimum`.
 
     What is torn, zero or left over from before is stepped over (or ends the walk with `stop_at_gap`).
     Raises OSError if the file cannot be read at all; unreadable places are stepped over.
@@ -389,7 +389,7 @@ def _with_crc(entry: bytes) -> bytes:
 def _record(
     descriptor: int, head: bytes, offset: int, size: int, ring_id: bytes, minimum: int
 ) -> blocks.RecordHeader | None:
-    """The header of the record at `offset` if it is one of this ring, not older than `minimum`, and complete."""
+    """The header of the record at `offset` if it is of this ring, not older than `minimum`, and complete."""
     try:
         header = blocks.read_header(head)
     except blocks.BlockFormatError:

@@ -1,0 +1,436 @@
+"""The recorder: from every measuring port to the ring on disk.
+
+Run as `python3 -m allegro.capture.recorder FILE`.
+
+The kernel fills blocks with packets; this program gives every finished block a header, a place and to a
+writer thread.  It does nothing per packet.  FILE is recorder.json (see `config`); SIGHUP reads it again,
+SIGTERM ends the recorder after everything received is written.  Without a usable ring it goes on counting,
+says why, and tries again every ten seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from allegro.capture import blocks, config, status
+from allegro.capture.recorded_port import RecordedPort
+from allegro.capture.ring_socket import RingSocket
+from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter, Slot
+from allegro.capture.status import PortStatus, RecorderStatus
+from allegro.capture.write_pool import WriteJob, WritePool
+from allegro.errors import AllegroError
+from allegro.system.notify import notify
+
+_LOG = logging.getLogger(__name__)
+
+_STATUS_INTERVAL = 0.25
+_SCAN_INTERVAL = 1.0
+_RETRY_INTERVAL = 10.0
+_WRITERS = 3
+# While blocks come in quickly or are being written, look again after this time instead of at every single
+# block: fewer wake-ups, longer writes. The memory of a port must last for it many times over.
+_PAUSE = 0.01
+_SHORT_PAUSE = 0.002
+# Without one successful write for so long, the ring is given up and opened anew.
+_BROKEN_AFTER = 10.0
+
+
+@dataclass(eq=False)
+class _Record:
+    """A record under way."""
+
+    job: WriteJob
+    port: RecordedPort
+    number: int
+    slot: Slot
+    header: blocks.RecordHeader
+
+
+@dataclass
+class _Totals:
+    """Of ports that are gone, so that the totals since start never fall."""
+
+    packets: int = 0
+    bytes: int = 0
+    drops: int = 0
+    nic_missed: int = 0
+
+    def add(self, port: PortStatus) -> None:
+        self.packets += port.packets
+        self.bytes += port.bytes
+        self.drops += port.drops
+        self.nic_missed += port.nic_missed
+
+
+@dataclass
+class _Trouble:
+    """Failed writes."""
+
+    errors: int = 0
+    text: str = ""
+    since: float | None = None
+    told: float = field(default=-_RETRY_INTERVAL)
+
+
+class Recorder:
+    """All ports and the ring. `run` does everything; `turn` is one look at all ports."""
+
+    def __init__(self, config_file: Path) -> None:
+        self._config_file = config_file
+        self._config = config.load(config_file)
+        self._run_ns = time.time_ns()
+        self._ports: dict[str, RecordedPort] = {}
+        self._closing: list[RecordedPort] = []
+        self._refused: dict[str, str] = {}
+        self._gone = _Totals()
+        self._writer: RingWriter | None = None
+        self._opening: Future[RingWriter] | None = None
+        self._opener = ThreadPoolExecutor(1, "ring opener")
+        self._open_again = 0.0
+        self._no_ring = "The packet ring is being opened."
+        self._config_error = ""
+        self._pool = WritePool(_WRITERS)
+        self._records: deque[_Record] = deque()
+        self._trouble = _Trouble()
+        self._complete_through_ns = 0
+        self._poll = select.poll()
+        self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll.register(self._wake, select.POLLIN)
+        self._reload = self._end = False
+        self._status_failed = False
+
+    def run(self) -> None:
+        """Records until SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        signal.set_wakeup_fd(self._woken)
+        next_scan = next_status = 0.0
+        announced = False
+        while not self._end:
+            now = time.monotonic()
+            if self._reload:
+                self._reload = False
+                self._read_config()
+            self._open_ring(now)
+            if now >= next_scan:
+                next_scan = now + _SCAN_INTERVAL
+                self._scan()
+            if now >= next_status:
+                next_status = now + _STATUS_INTERVAL
+                self._write_status()
+            if not announced and self._opening is None:
+                announced = True
+                notify("READY=1")
+            taken = self.turn()
+            self._wait(taken, next_status - time.monotonic())
+        notify("STOPPING=1")
+        self._shut_down()
+
+    def turn(self) -> int:
+        """Takes what the kernel has ready, lets it be written, and accounts for what is written.
+
+        Returns the largest part of a port's memory that was taken or is in use, in percent.
+        """
+        self._account()
+        fullest = 0
+        job: WriteJob | None = None
+        for port in (*self._ports.values(), *self._closing):
+            port.count()
+            job = self._take(port, job)
+            fullest = max(fullest, 100 * port.under_way // len(port.busy))
+        if job is not None:
+            self._pool.submit(job)
+        self._close_drained()
+        return fullest
+
+    def _take(self, port: RecordedPort, job: WriteJob | None) -> WriteJob | None:
+        """Puts the port's ready blocks into `job` and further ones; returns the one not handed over yet."""
+        looked_ns = time.time_ns()
+        writer = self._writer
+        while (number := port.ready()) is not None:
+            block = port.socket.blocks[number]
+            if writer is None:
+                port.skip()
+                blocks.release(block)
+                continue
+            try:
+                slot = writer.place(blocks.record_length(block))
+            except RingBusyError:
+                return job
+            except OSError as error:
+                self._failed(error)
+                port.lose(blocks.packet_count(block))
+                port.skip()
+                blocks.release(block)
+                continue
+            losses = port.take_losses()
+            header = blocks.seal(
+                block, writer.ring_id, slot.sequence, self._run_ns, port.index, port.name, losses
+            )
+            if job is None or not job.takes(slot.segment.descriptor, slot.offset, header.length):
+                if job is not None:
+                    self._pool.submit(job)
+                job = WriteJob(slot.segment.descriptor, slot.offset)
+            job.add(block[: header.length])
+            port.take()
+            self._records.append(_Record(job, port, number, slot, header))
+        if not port.under_way:
+            port.note_quiet(looked_ns)
+        return job
+
+    def _account(self) -> None:
+        """Puts into the index what has been written, in order."""
+        writer = self._writer
+        if writer is None or not self._records:
+            return
+        while self._records and self._records[0].job.done:
+            record = self._records.popleft()
+            record.port.finished(record.number)
+            if record.job.error is None:
+                writer.written(record.slot, record.header)
+                record.port.note_written(record.header.last_ns)
+                self._trouble.since = None
+            else:
+                self._failed(record.job.error)
+                writer.lost(record.slot)
+                header = record.header
+                record.port.lose(header.packets)
+                record.port.give_back(blocks.Losses(header.drops, header.freezes, header.nic_missed))
+        writer.flush_index()
+
+    def _failed(self, error: OSError) -> None:
+        now, trouble = time.monotonic(), self._trouble
+        trouble.errors += 1
+        trouble.text = error.strerror or str(error)
+        trouble.since = trouble.since or now
+        if now - trouble.told >= _RETRY_INTERVAL:
+            trouble.told = now
+            _LOG.error("a record could not be written: %s (%d so far)", trouble.text, trouble.errors)
+
+    # -- ports ---------------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        """Opens new ports, lets vanished ones go."""
+        pattern = re.compile(self._config.port_pattern)
+        present = {name: number for number, name in socket.if_nameindex() if pattern.fullmatch(name)}
+        for name, port in list(self._ports.items()):
+            if present.get(name) != port.ifindex:
+                _LOG.info("%s is gone", name)
+                del self._ports[name]
+                port.stop()
+                self._closing.append(port)
+        self._refused = {name: text for name, text in self._refused.items() if name in present}
+        for name in sorted(present.keys() - self._ports.keys()):
+            self._open_port(name, present[name])
+
+    def _open_port(self, name: str, ifindex: int) -> None:
+        options = self._config
+        try:
+            connection = RingSocket(
+                name, ifindex, options.block_size, options.blocks_per_port, options.retire_ms
+            )
+        except AllegroError as error:
+            if self._refused.get(name) != str(error):
+                _LOG.warning("%s", error)
+            self._refused[name] = str(error)
+            return
+        self._refused.pop(name, None)
+        if len(connection.blocks) < options.blocks_per_port:
+            _LOG.warning("%s: memory for only %d blocks", name, len(connection.blocks))
+        self._ports[name] = RecordedPort(name, ifindex, connection, options.retire_ms)
+        self._poll.register(connection.fileno(), select.POLLIN)
+        _LOG.info("recording %s", name)
+
+    def _close_drained(self) -> None:
+        for port in [port for port in self._closing if port.drained()]:
+            self._closing.remove(port)
+            self._poll.unregister(port.socket.fileno())
+            port.sample()
+            self._gone.add(port.counts)
+            port.socket.close()
+
+    # -- the ring ------------------------------------------------------------------------------------
+
+    def _open_ring(self, now: float) -> None:
+        """Opens the ring, in a thread as looking through it after a cut takes a moment; gives up a broken one."""
+        trouble = self._trouble
+        broken = trouble.since is not None and now - trouble.since > _BROKEN_AFTER
+        if self._writer is not None and broken and not self._records:
+            self._no_ring = f"The disk does not take packets: {trouble.text}."
+            self._close_ring(now + _RETRY_INTERVAL)
+        if self._opening is not None and self._opening.done():
+            opening, self._opening = self._opening, None
+            try:
+                self._writer = opening.result()
+            except RingUnavailable as error:
+                if self._no_ring != str(error):
+                    _LOG.error("no ring: %s", error)
+                self._no_ring = str(error)
+                self._open_again = now + _RETRY_INTERVAL
+            else:
+                self._no_ring = ""
+                if self._writer.directory != self._config.ring_directory:
+                    self._close_ring(now)
+        if self._writer is None and self._opening is None and now >= self._open_again:
+            self._opening = self._opener.submit(
+                RingWriter, self._config.ring_directory, self._config.ring_size, self._run_ns
+            )
+
+    def _close_ring(self, open_again: float) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+        self._trouble.since = None
+        self._open_again = open_again
+
+    def _read_config(self) -> None:
+        """SIGHUP: takes what changed. A wrong file changes nothing, and the status says so."""
+        try:
+            new = config.load(self._config_file)
+            if self._writer is not None and new.ring_directory == self._writer.directory:
+                if new.ring_size != self._config.ring_size:
+                    self._writer.resize(new.ring_size)
+            elif self._writer is not None:
+                self._finish_writing(_BROKEN_AFTER)
+                self._close_ring(0.0)
+        except AllegroError as error:
+            self._config_error = f"The recorder's settings were not taken over: {error}"
+            _LOG.error("%s", self._config_error)
+            return
+        self._config_error = ""
+        self._config = new
+        self._open_again = 0.0
+        self._scan()
+
+    # -- waiting, telling, ending --------------------------------------------------------------------
+
+    def _wait(self, fullest: int, until_status: float) -> None:
+        if fullest:
+            time.sleep(_PAUSE if fullest < 25 else _SHORT_PAUSE)
+            return
+        before = time.monotonic()
+        events = self._poll.poll(max(until_status, 0) * 1000)
+        if any(descriptor == self._wake for descriptor, _ in events):
+            os.read(self._wake, 64)
+        elif events and time.monotonic() - before < _SHORT_PAUSE:
+            # The socket has something to tell, again and again: an error, or the ring is busy.
+            time.sleep(_SHORT_PAUSE)
+
+    def _write_status(self) -> None:
+        now_ns = time.time_ns()
+        writer = self._writer
+        for port in self._ports.values():
+            port.sample()
+        if writer is not None:
+            self._complete_through_ns = max(self._complete_through_ns, self._complete_through(now_ns))
+            writer.alive(now_ns, tuple(self._ports))
+        report = self._status(now_ns)
+        try:
+            status.write(report, self._config.status_file)
+            self._status_failed = False
+        except OSError as error:
+            if not self._status_failed:
+                _LOG.error("status cannot be written: %s", error)
+            self._status_failed = True
+
+    def _complete_through(self, now_ns: int) -> int:
+        ports = (*self._ports.values(), *self._closing)
+        return min((port.complete_through_ns for port in ports), default=now_ns)
+
+    def _status(self, now_ns: int) -> RecorderStatus:
+        ring = self._writer.status() if self._writer is not None else None
+        ports = tuple(port.counts for port in sorted(self._ports.values(), key=lambda port: port.index))
+        everything = (*ports, *(port.counts for port in self._closing))
+        state = status.RECORDING if ring is not None else status.NO_RING
+        if ring is None and self._opening is not None and not self._records and not self._complete_through_ns:
+            state = status.STARTING
+        oldest = ring.oldest_ns if ring is not None else None
+        return RecorderStatus(
+            time_ns=now_ns,
+            pid=os.getpid(),
+            run_id=self._run_ns,
+            state=state,
+            message=self._message(),
+            complete_through_ns=self._complete_through_ns,
+            ring=ring,
+            ports=ports,
+            packets=self._gone.packets + sum(port.packets for port in everything),
+            bytes=self._gone.bytes + sum(port.bytes for port in everything),
+            packets_per_s=round(sum(port.packets_per_s for port in ports), 1),
+            bytes_per_s=round(sum(port.bytes_per_s for port in ports), 1),
+            drops=self._gone.drops + sum(port.drops for port in everything),
+            nic_missed=self._gone.nic_missed + sum(port.nic_missed for port in everything),
+            write_errors=self._trouble.errors + (self._writer.sync_errors if self._writer is not None else 0),
+            reach_back_s=round(max(now_ns - oldest, 0) / 1e9, 3) if oldest is not None else 0.0,
+        )
+
+    def _message(self) -> str:
+        trouble, writer = self._trouble, self._writer
+        parts = [self._no_ring, self._config_error, *self._refused.values()]
+        if writer is not None:
+            parts.append(writer.shortage)
+        if trouble.errors and trouble.since is not None:
+            parts.append(f"The disk refuses packets ({trouble.text}); they are counted as lost.")
+        return " ".join(part for part in parts if part)
+
+    def _finish_writing(self, seconds: float) -> None:
+        """Waits until all records under way are written, but not longer than that."""
+        end = time.monotonic() + seconds
+        while self._records and time.monotonic() < end:
+            time.sleep(_SHORT_PAUSE)
+            self._account()
+
+    def _shut_down(self) -> None:
+        """Lets all ports run dry, writes everything, closes the ring."""
+        for port in self._ports.values():
+            port.stop()
+        self._closing.extend(self._ports.values())
+        self._ports.clear()
+        end = time.monotonic() + _BROKEN_AFTER
+        while self._closing and time.monotonic() < end:
+            self.turn()
+            time.sleep(_PAUSE)
+        self._finish_writing(_BROKEN_AFTER)
+        self._write_status()
+        if self._opening is not None:
+            self._writer = self._opening.result()
+        self._close_ring(0.0)
+        self._opener.shutdown()
+        if not self._records:
+            self._pool.close()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            self._reload = True
+        else:
+            self._end = True
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the recorder; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    if len(arguments) != 1:
+        print("usage: python3 -m allegro.capture.recorder RECORDER.JSON", file=sys.stderr)
+        return 2
+    try:
+        recorder = Recorder(Path(arguments[0]))
+    except AllegroError as error:
+        print(error, file=sys.stderr)
+        return 1
+    recorder.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

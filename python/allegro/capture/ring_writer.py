@@ -1,0 +1,476 @@
+"""Writing the packet ring: places for records, the index, and the upkeep of the segment files.
+
+Two threads use a RingWriter.  The recorder's main thread takes places for records and says which are written;
+it never waits for the disk.  The upkeep thread creates, recycles and removes segments, and makes what was
+written safe (fdatasync) at least every half second.
+
+Recycling happens ahead of need: when the segment in use is half full and no empty one is left, the oldest
+loses its index and its name, and that is made safe on disk before the first byte of it is overwritten.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from allegro.capture import blocks, ring_recovery, segments
+from allegro.capture.ring_recovery import RecoveredSegment
+from allegro.capture.segments import MIB, Run, Summary
+from allegro.capture.status import RingStatus
+from allegro.errors import Unavailable
+
+_LOG = logging.getLogger(__name__)
+
+_SYNC_INTERVAL = 0.5
+_RUNS_INTERVAL = 1.0
+_UPKEEP_INTERVAL = 0.1
+_SPACE_INTERVAL = 10.0
+_LARGEST_RESERVE = 256 * MIB
+
+
+class RingUnavailable(Unavailable):
+    """There is no ring at the moment, and the message says why."""
+
+
+class RingBusyError(Exception):
+    """No segment is free just now: the disk is behind. Try again in a moment."""
+
+
+@dataclass(eq=False)
+class OpenSegment:
+    """A segment that records are written to, or that waits for its last ones."""
+
+    path: Path
+    descriptor: int
+    index: int
+    size: int
+    used: int = 0
+    summary: Summary = field(default_factory=Summary)
+    pending: int = 0
+    entries: list[bytes] = field(default_factory=list)
+    dirty: bool = False
+    index_sound: bool = True
+
+
+class Slot(NamedTuple):
+    """The place of one record, and its number."""
+
+    segment: OpenSegment
+    offset: int
+    sequence: int
+
+
+class RingWriter:
+    """The one writer of a ring; opening it brings the directory in order.
+
+    `size` is what the ring may take on disk, in bytes. If the disk has less, the ring is as large as fits
+    and `shortage` says so. Raises RingUnavailable if not even four segments fit, the directory cannot be
+    used, or another process records into it.
+    """
+
+    def __init__(self, directory: Path, size: int, run_ns: int) -> None:
+        self.directory = directory
+        self.run = run_ns
+        self.shortage = ""
+        self.sync_errors = 0
+        self._target = size
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._switch_wanted = False
+        self._space_checked = 0.0
+        self._closing: list[OpenSegment] = []
+        self._current: OpenSegment | None = None
+        self._lock_file = _lock_directory(directory)
+        try:
+            ring = ring_recovery.recover(directory)
+            self.ring_id = ring.identity.ring_id
+            self._next = ring.next_sequence
+            self._finished = deque(ring.segments)
+            self._free = [RecoveredSegment(path, path.stat().st_size, Summary()) for path in ring.free]
+            self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns)]
+            self._alive_ns = run_ns
+            self._free_number = max((segments.free_number(path) for path in ring.free), default=0)
+            self._segment_size = self._choose_segment_size()
+            self._continue_newest()
+            self._shrink()
+            while self._count() < segments.FEWEST_SEGMENTS:
+                self._create_segment()
+            segments.write_runs(directory, self._runs, sync=True)
+        except OSError as error:
+            self._release()
+            raise RingUnavailable(
+                f"The packet ring cannot be used: {error.strerror or error}.", place=str(directory)
+            ) from error
+        except BaseException:
+            self._release()
+            raise
+        self._thread = threading.Thread(target=self._upkeep, name="ring upkeep", daemon=True)
+        self._thread.start()
+
+    # -- main thread ---------------------------------------------------------------------------------
+
+    def place(self, length: int) -> Slot:
+        """The place and number for the next record of `length` bytes.
+
+        Raises RingBusyError if there is none just now, OSError if the next segment cannot be opened.
+        """
+        segment = self._current
+        if segment is None or segment.used + length > segment.size or self._switch_wanted:
+            segment = self._switch()
+        slot = Slot(segment, segment.used, self._next)
+        segment.used += length
+        segment.pending += 1
+        self._next += 1
+        return slot
+
+    def written(self, slot: Slot, header: blocks.RecordHeader) -> None:
+        """The record is on disk. To be called in the order of the sequence numbers."""
+        segment = slot.segment
+        entry = segments.entry_of(header, slot.offset)
+        segment.entries.append(segments.pack_entry(entry))
+        segment.summary = segment.summary.plus(entry)
+        segment.dirty = True
+        segment.pending -= 1
+
+    def lost(self, slot: Slot) -> None:
+        """The record could not be written; its place stays unused."""
+        slot.segment.pending -= 1
+
+    def flush_index(self) -> None:
+        """Lets readers see what was written. Never raises: without the index, readers ask the records."""
+        for segment in (*self._closing, self._current):
+            if segment is not None and segment.entries:
+                entries, segment.entries = b"".join(segment.entries), []
+                try:
+                    complete = os.write(segment.index, entries) == len(entries)
+                except OSError as error:
+                    _LOG.warning("%s: index: %s", segment.path.name, error.strerror)
+                    complete = False
+                segment.index_sound &= complete
+
+    def alive(self, now_ns: int, ports: tuple[str, ...]) -> None:
+        """Notes that the recorder lives, and what it records."""
+        self._alive_ns = now_ns
+        run = self._runs[-1]
+        if new := tuple(name for name in ports if name not in run.ports):
+            self._runs[-1] = run._replace(ports=run.ports + new)
+
+    def resize(self, size: int) -> None:
+        """Lets the ring grow or shrink to `size` bytes, in the background; shrinking loses the oldest.
+
+        Raises RingUnavailable, and leaves all as it is, if that is too small for a ring.
+        """
+        _check_size(size, self.directory)
+        with self._lock:
+            self._target = size
+            self._segment_size = segments.segment_size(size)
+            self._space_checked = 0.0
+
+    def status(self) -> RingStatus:
+        """The ring as it is now."""
+        with self._lock:
+            opened = [*self._closing, *([self._current] if self._current else [])]
+            summaries = [segment.summary for segment in (*self._finished, *opened) if segment.summary.records]
+            size = self._total()
+        return RingStatus(
+            directory=str(self.directory),
+            size=size,
+            target=self._target,
+            segment_size=self._segment_size,
+            used=sum(summary.end for summary in summaries),
+            oldest_ns=min((summary.first_ns for summary in summaries[:2]), default=None),
+            newest_ns=max((summary.last_ns for summary in summaries[-2:]), default=None),
+            records=sum(summary.records for summary in summaries),
+            packets=sum(summary.packets for summary in summaries),
+            bytes=sum(summary.used for summary in summaries),
+            sequence=self._next,
+        )
+
+    def close(self) -> None:
+        """Makes everything safe on disk. No record may be under way any more."""
+        self._stop.set()
+        self._thread.join()
+        self.flush_index()
+        try:
+            self._finish_segments()
+            if self._current is not None:
+                self._closing.append(self._current)
+                self._current = None
+                self._finish_segments()
+            self._write_runs(sync=True)
+        except OSError as error:
+            _LOG.warning("ring not closed cleanly: %s", error.strerror)
+        self._release()
+
+    def _switch(self) -> OpenSegment:
+        """Goes on to the next segment."""
+        if not self._free:
+            self._recycle()
+        with self._lock:
+            if not self._free:
+                raise RingBusyError
+            empty = self._free[0]
+            path = segments.blocks_path(self.directory, self._next)
+            empty.path.rename(path)
+            del self._free[0]
+            opened = _open_segment(path, empty.size)
+            if self._current is not None:
+                self._closing.append(self._current)
+            self._current = opened
+            self._switch_wanted = False
+        return opened
+
+    # -- upkeep thread -------------------------------------------------------------------------------
+
+    def _upkeep(self) -> None:
+        synced = noted = time.monotonic()
+        while not self._stop.wait(_UPKEEP_INTERVAL):
+            now = time.monotonic()
+            try:
+                self._adjust(now)
+                self._finish_segments()
+                if now - synced >= _SYNC_INTERVAL - _UPKEEP_INTERVAL:
+                    synced = now
+                    self._sync()
+                if now - noted >= _RUNS_INTERVAL:
+                    noted = now
+                    self._write_runs(sync=False)
+            except OSError as error:
+                self.sync_errors += 1
+                _LOG.warning("upkeep of the ring: %s", error)
+                self._stop.wait(1.0)
+
+    def _adjust(self, now: float) -> None:
+        """Brings number and size of the segments nearer to what is wanted."""
+        self._shrink()
+        if (
+            self._total() + self._segment_size <= self._target
+            and now - self._space_checked >= _SPACE_INTERVAL
+        ):
+            try:
+                self._create_segment()
+            except RingUnavailable as error:
+                self._space_checked = now
+                self.shortage = (
+                    f"The ring has {_size(self._total())} instead of {_size(self._target)}: {error.message}"
+                )
+                _LOG.warning("%s", self.shortage)
+        elif self._total() + self._segment_size > self._target:
+            self.shortage = ""
+        current = self._current
+        if not self._free and (current is None or current.used > current.size // 2):
+            self._recycle()
+
+    def _shrink(self) -> None:
+        """Removes empty segments of another size, and the oldest while the ring is larger than wanted."""
+        with self._lock:
+            odd = [segment for segment in self._free if segment.size != self._segment_size]
+            self._free = [segment for segment in self._free if segment.size == self._segment_size]
+        for segment in odd:
+            segment.path.unlink()
+        while self._total() > self._target:
+            with self._lock:
+                if self._finished:
+                    victim = self._finished.popleft()
+                elif len(self._free) > 1:
+                    victim = self._free.pop()
+                else:
+                    break
+            _remove(victim.path)
+        current = self._current
+        if current is not None and current.size != self._segment_size and self._total() > self._target:
+            # The segment in use is what is too large: go on in a small one, then this one can go, too.
+            if not self._free:
+                self._create_segment()
+            self._switch_wanted = True
+
+    def _create_segment(self) -> None:
+        """Adds one empty segment. Raises RingUnavailable if there is no space for it."""
+        available = self._available()
+        if available < self._segment_size:
+            raise _no_space(self.directory, available)
+        path = self._new_free_path()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            os.posix_fallocate(descriptor, 0, self._segment_size)
+        except OSError as error:
+            path.unlink()
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise _no_space(self.directory, available) from None
+        finally:
+            os.close(descriptor)
+        with self._lock:
+            self._free.append(RecoveredSegment(path, self._segment_size, Summary()))
+
+    def _recycle(self) -> None:
+        """Makes the oldest segment an empty one."""
+        with self._lock:
+            if not self._finished:
+                return
+            oldest = self._finished.popleft()
+        if oldest.size != self._segment_size:
+            _remove(oldest.path)
+            return
+        path = self._new_free_path()
+        segments.index_path(oldest.path).unlink(missing_ok=True)
+        oldest.path.rename(path)
+        segments.sync_directory(self.directory)
+        with self._lock:
+            self._free.append(RecoveredSegment(path, oldest.size, Summary()))
+
+    def _finish_segments(self) -> None:
+        """Closes the segments that have got all their records."""
+        for segment in [item for item in self._closing if not item.pending and not item.entries]:
+            if segment.summary.records:
+                os.fdatasync(segment.descriptor)
+                if segment.index_sound:
+                    os.write(segment.index, segments.pack_summary(segment.summary))
+                    os.fsync(segment.index)
+            with self._lock:
+                self._closing.remove(segment)
+                self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
+            os.close(segment.descriptor)
+            os.close(segment.index)
+
+    def _sync(self) -> None:
+        with self._lock:
+            opened = [*self._closing, *([self._current] if self._current else [])]
+        for segment in opened:
+            if segment.dirty:
+                segment.dirty = False
+                os.fdatasync(segment.descriptor)
+
+    def _write_runs(self, *, sync: bool) -> None:
+        oldest = self.status().oldest_ns or 0
+        self._runs[-1] = self._runs[-1]._replace(alive_ns=self._alive_ns)
+        # Runs of which nothing is left in the ring are of no use to anybody, but for the last of them.
+        while len(self._runs) > 2 and self._runs[1].start_ns < oldest and self._runs[0].alive_ns < oldest:
+            del self._runs[0]
+        segments.write_runs(self.directory, self._runs, sync=sync)
+
+    # -- both ----------------------------------------------------------------------------------------
+
+    def _new_free_path(self) -> Path:
+        with self._lock:
+            self._free_number += 1
+            return segments.free_path(self.directory, self._free_number)
+
+    def _total(self) -> int:
+        opened = [*self._closing, *([self._current] if self._current else [])]
+        return sum(segment.size for segment in (*self._finished, *self._free, *opened))
+
+    def _count(self) -> int:
+        return len(self._finished) + len(self._free) + len(self._closing) + (self._current is not None)
+
+    def _available(self) -> int:
+        """Bytes that the ring may still take: a twentieth of the disk, at most 256 MiB, is left to others."""
+        disk = os.statvfs(self.directory)
+        reserve = min(disk.f_blocks * disk.f_frsize // 20, _LARGEST_RESERVE)
+        return max(disk.f_bavail * disk.f_frsize - reserve, 0)
+
+    def _choose_segment_size(self) -> int:
+        """By the size that the ring can have; existing segments keep theirs if that is not far from it."""
+        _check_size(self._target, self.directory)
+        possible = min(self._target, self._total() + self._available())
+        if possible < segments.SMALLEST_RING:
+            raise _no_space(self.directory, possible)
+        wanted = segments.segment_size(possible)
+        present = max((segment.size for segment in (*self._finished, *self._free)), default=wanted)
+        fits = segments.FEWEST_SEGMENTS * present <= possible and present & (present - 1) == 0
+        return present if fits and wanted // 4 <= present <= wanted * 4 else wanted
+
+    def _continue_newest(self) -> None:
+        """Goes on in the newest segment, so that many restarts do not fill the ring with half-empty ones."""
+        if not self._finished or self._finished[-1].size != self._segment_size:
+            return
+        newest = self._finished[-1]
+        index = segments.read_index(segments.index_path(newest.path))
+        if index.summary is None:
+            return
+        # From now on the index is that of an open segment: without the summary.
+        os.truncate(segments.index_path(newest.path), len(index.entries) * segments.ENTRY_SIZE)
+        self._finished.pop()
+        self._current = _open_segment(newest.path, newest.size)
+        self._current.used = newest.summary.end
+        self._current.summary = newest.summary
+
+    def _release(self) -> None:
+        for segment in (*self._closing, *([self._current] if self._current else [])):
+            with contextlib.suppress(OSError):
+                os.close(segment.descriptor)
+                os.close(segment.index)
+        os.close(self._lock_file)
+
+
+def _open_segment(path: Path, size: int) -> OpenSegment:
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags | os.O_DIRECT)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        descriptor = os.open(path, flags)  # a file system without direct I/O, e.g. tmpfs before Linux 6.6
+    try:
+        index = os.open(
+            segments.index_path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640
+        )
+    except OSError:
+        os.close(descriptor)
+        raise
+    return OpenSegment(path, descriptor, index, size)
+
+
+def _remove(path: Path) -> None:
+    segments.index_path(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _lock_directory(directory: Path) -> int:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory / segments.LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise RingUnavailable(
+            f"The folder of the packet ring cannot be used: {error.strerror}.", place=str(directory)
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise RingUnavailable(
+            "Another process records into this packet ring.", place=str(directory)
+        ) from None
+    return descriptor
+
+
+def _check_size(size: int, directory: Path) -> None:
+    if size < segments.SMALLEST_RING:
+        raise RingUnavailable(
+            f"A packet ring needs at least {_size(segments.SMALLEST_RING)}, not {_size(size)}.",
+            place=str(directory),
+            remedy="Make the ring larger in the settings.",
+        )
+
+
+def _no_space(directory: Path, available: int) -> RingUnavailable:
+    return RingUnavailable(
+        f"the disk has no more room for it ({_size(available)} left).",
+        place=str(directory),
+        remedy="Delete captures, or make the ring smaller in the settings.",
+    )
+
+
+def _size(number: int) -> str:
+    if number >= 10 * 1024 * MIB:
+        return f"{number / (1024 * MIB):.0f} GiB"
+    return f"{number // MIB} MiB"

@@ -1,0 +1,139 @@
+"""What the recorder says of itself: status.json, written four times a second, read by the supervisor."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from allegro.capture import segments
+
+STARTING = "starting"
+RECORDING = "recording"
+NO_RING = "no-ring"
+
+
+@dataclass(frozen=True)
+class PortStatus:
+    """One measuring port; counts since the recorder opened it.
+
+    `packets` came in (with those dropped), `bytes` as the interface counts them, `drops` were lost between
+    kernel and ring (no memory free, or the disk refused them), `nic_missed` by the network card,
+    `freezes` is how often the kernel found no free block.
+    """
+
+    name: str = ""
+    index: int = 0
+    link_up: bool = False
+    packets: int = 0
+    bytes: int = 0
+    drops: int = 0
+    nic_missed: int = 0
+    freezes: int = 0
+    packets_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class RingStatus:
+    """The ring: sizes in bytes, times in ns since 1970 (None: no packet yet).
+
+    `size` is what is reserved on disk, `target` what was asked for; `used` is taken by records, which hold
+    `packets` in `bytes` (with what the kernel adds to each); `sequence` is the next record's number.
+    """
+
+    directory: str = ""
+    size: int = 0
+    target: int = 0
+    segment_size: int = 0
+    used: int = 0
+    oldest_ns: int | None = None
+    newest_ns: int | None = None
+    records: int = 0
+    packets: int = 0
+    bytes: int = 0
+    sequence: int = 0
+
+
+@dataclass(frozen=True)
+class RecorderStatus:
+    """`state` is "starting", "recording" or "no-ring"; `message` says in plain words what is wrong.
+
+    Every packet received before `complete_through_ns` is in the ring and can be read. `drops`, `nic_missed`
+    and `write_errors` count since the recorder's start. `reach_back_s` is how far back the ring reaches now.
+    """
+
+    time_ns: int = 0
+    pid: int = 0
+    run_id: int = 0
+    state: str = STARTING
+    message: str = ""
+    complete_through_ns: int = 0
+    ring: RingStatus | None = None
+    ports: tuple[PortStatus, ...] = field(default_factory=tuple)
+    packets: int = 0
+    bytes: int = 0
+    packets_per_s: float = 0.0
+    bytes_per_s: float = 0.0
+    drops: int = 0
+    nic_missed: int = 0
+    write_errors: int = 0
+    reach_back_s: float = 0.0
+
+
+def to_json(status: RecorderStatus) -> bytes:
+    """The status as JSON."""
+    return json.dumps(dataclasses.asdict(status)).encode() + b"\n"
+
+
+def from_json(data: bytes) -> RecorderStatus:
+    """Reads the status; unknown keys and values of a wrong type are left out, so that versions may differ.
+
+    Raises ValueError if it is not a JSON object at all.
+    """
+    value = json.loads(data)
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return _build(RecorderStatus, value)
+
+
+def write(status: RecorderStatus, path: Path) -> None:
+    """Replaces the status file; readers see the old or the new one."""
+    segments.replace_file(path, to_json(status), sync=False)
+
+
+T = TypeVar("T")
+
+
+def _build(kind: type[T], value: dict[str, Any]) -> T:
+    hints = typing.get_type_hints(kind)
+    good = {}
+    for name, hint in hints.items():
+        if name in value:
+            converted = _convert(hint, value[name])
+            if converted is not _WRONG:
+                good[name] = converted
+    return kind(**good)
+
+
+_WRONG = object()
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
+        hint = next(item for item in typing.get_args(hint) if item is not type(None))
+    if typing.get_origin(hint) is tuple:
+        items = value if isinstance(value, list) else []
+        return tuple(_build(typing.get_args(hint)[0], item) for item in items if isinstance(item, dict))
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _build(hint, value) if isinstance(value, dict) else _WRONG
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    right = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    return value if right else _WRONG

@@ -1,0 +1,117 @@
+"""A few threads that write batches of records, so that one slow write does not hold up the others.
+
+os.pwritev releases the interpreter lock, so the threads cost nothing but the system call.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from allegro.capture import blocks
+
+MOST_BYTES = 8 << 20
+"""A batch is at most this long, so that several threads share the work of a burst."""
+
+MOST_RECORDS = 64
+"""Far below IOV_MAX (1024)."""
+
+
+@dataclass(eq=False)
+class WriteJob:
+    """Records that lie one behind the other in one file. `done` is set last, when `error` is final."""
+
+    descriptor: int
+    offset: int
+    views: list[memoryview] = field(default_factory=list)
+    length: int = 0
+    error: OSError | None = None
+    done: bool = False
+
+    def takes(self, descriptor: int, offset: int, length: int) -> bool:
+        """Whether a record at this place can be the next of the batch."""
+        return (
+            descriptor == self.descriptor
+            and offset == self.offset + self.length
+            and self.length + length <= MOST_BYTES
+            and len(self.views) < MOST_RECORDS
+        )
+
+    def add(self, view: memoryview) -> None:
+        """Adds a record: the part of the kernel's block that goes to disk."""
+        self.views.append(view)
+        self.length += len(view)
+
+    def run(self) -> None:
+        """Writes the batch and hands its blocks back to the kernel, whether that worked or not."""
+        try:
+            self._write()
+        except OSError as error:
+            self.error = error
+        finally:
+            for view in self.views:
+                blocks.release(view)
+                view.release()
+            self.views.clear()
+            self.done = True
+
+    def _write(self) -> None:
+        try:
+            written = os.pwritev(self.descriptor, self.views, self.offset)
+        except OSError as error:
+            if error.errno != errno.EINVAL or not _leave_direct(self.descriptor):
+                raise
+            written = os.pwritev(self.descriptor, self.views, self.offset)
+        if written == self.length:
+            return
+        # A short write: the rest record by record, so that the error of the disk comes to light.
+        position = 0
+        for view in self.views:
+            start = max(written - position, 0)
+            while start < len(view):
+                count = os.pwrite(self.descriptor, view[start:], self.offset + position + start)
+                if not count:
+                    raise OSError(errno.EIO, "nothing was written")
+                start += count
+            position += len(view)
+
+
+class WritePool:
+    """Runs WriteJobs on `count` threads."""
+
+    def __init__(self, count: int) -> None:
+        self._jobs: SimpleQueue[WriteJob | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"writer {number}", daemon=True)
+            for number in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: WriteJob) -> None:
+        """Lets the next free thread run the job."""
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Ends the threads when all jobs are done."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+
+
+def _leave_direct(descriptor: int) -> bool:
+    """Goes over to buffered writes, for a file system that does not take direct ones; False if it was so."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    if not flags & os.O_DIRECT:
+        return False
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+    return True
