@@ -1,0 +1,1 @@
+"""Upload queue, SFTP, and when files are sent."""

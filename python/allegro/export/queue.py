@@ -1,0 +1,152 @@
+"""The upload queue. The files in it are the truth; the database only remembers their tries."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from allegro.errors import AllegroError, Unavailable
+from allegro.export.schedule import NS, is_due, pause_after
+from allegro.storage.files import FileInfo, FileStore
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS uploads (
+    name TEXT PRIMARY KEY,
+    released_ns INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_try_ns INTEGER NOT NULL DEFAULT 0,
+    next_try_ns INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    remedy TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE IF NOT EXISTS export_state (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What is remembered of a file: times in ns since 1970; `released_ns` 0 = waits for the daily run."""
+
+    released_ns: int = 0
+    attempts: int = 0
+    last_try_ns: int = 0
+    next_try_ns: int = 0
+    error: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A file of the queue with its tries."""
+
+    file: FileInfo
+    tries: Tries
+
+    @property
+    def released(self) -> bool:
+        """Whether it is to be sent now, or as soon as its pause is over."""
+        return self.tries.released_ns > 0
+
+    def is_due(self, now_ns: int) -> bool:
+        """Whether it is to be sent at this moment."""
+        return self.released and is_due(now_ns, self.tries.last_try_ns, self.tries.next_try_ns)
+
+
+class UploadQueue:
+    """The queue of one upload directory. Safe to use from several threads: every call has its own connection.
+
+    All methods raise Unavailable if the database cannot be used; `waiting` then still lists the files.
+    """
+
+    def __init__(self, directory: Path, database: Path) -> None:
+        self.files = FileStore(directory)
+        self._database = database
+
+    def waiting(self) -> list[Waiting]:
+        """All files that are to be sent, oldest name first; what is remembered of others is forgotten."""
+        files = self.files.all()
+        with self._connection() as database:
+            known = {
+                row[0]: Tries(*row[1:])
+                for row in database.execute(
+                    "SELECT name, released_ns, attempts, last_try_ns, next_try_ns, error, remedy FROM uploads"
+                )
+            }
+            gone = known.keys() - {file.name for file in files}
+            if gone:
+                database.executemany("DELETE FROM uploads WHERE name = ?", [(name,) for name in gone])
+        return [Waiting(file, known.get(file.name, Tries())) for file in files]
+
+    def release(self, names: Sequence[str], now_ns: int, *, at_once: bool = False) -> None:
+        """These files are to be sent from now on; `at_once` also ends the pause after a failure."""
+        with self._connection() as database:
+            database.executemany(
+                "INSERT INTO uploads (name, released_ns) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                [(name, now_ns) for name in names],
+            )
+            if at_once:
+                database.executemany(
+                    "UPDATE uploads SET next_try_ns = 0 WHERE name = ?", [(name,) for name in names]
+                )
+
+    def failed(self, names: Sequence[str], now_ns: int, error: AllegroError) -> None:
+        """A try of these (released) files failed: remembers why, and pauses them."""
+        with self._connection() as database:
+            for name in names:
+                row = database.execute("SELECT attempts FROM uploads WHERE name = ?", (name,)).fetchone()
+                if row is None:
+                    continue
+                attempts = row[0] + 1
+                database.execute(
+                    "UPDATE uploads SET attempts = ?, last_try_ns = ?, next_try_ns = ?, error = ?, remedy = ?"
+                    " WHERE name = ?",
+                    (
+                        attempts,
+                        now_ns,
+                        now_ns + pause_after(attempts) * NS,
+                        error.message,
+                        error.remedy,
+                        name,
+                    ),
+                )
+
+    def forget(self, name: str) -> None:
+        """The file is sent or deleted: a later one of the same name begins anew."""
+        with self._connection() as database:
+            database.execute("DELETE FROM uploads WHERE name = ?", (name,))
+
+    def last_run_ns(self) -> int:
+        """When the last daily run began, or the export was switched on; 0 = never."""
+        with self._connection() as database:
+            row = database.execute("SELECT value FROM export_state WHERE name = 'last_run_ns'").fetchone()
+            return int(row[0]) if row else 0
+
+    def set_last_run(self, now_ns: int) -> None:
+        """Remembers the start of the daily run; 0 when the export is switched off."""
+        with self._connection() as database:
+            database.execute(
+                "INSERT INTO export_state (name, value) VALUES ('last_run_ns', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (now_ns,),
+            )
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on disk when the block is left."""
+        try:
+            with contextlib.closing(sqlite3.connect(self._database, timeout=10)) as database:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = FULL")
+                database.executescript(_TABLES)
+                with database:
+                    yield database
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"The record of the uploads cannot be used ({error}).",
+                place=self._database.name,
+                remedy="Check the free space of the storage device.",
+            ) from error

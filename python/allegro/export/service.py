@@ -1,0 +1,310 @@
+"""Runs the uploads, one at a time, in a thread of its own; says how far it is."""
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import paramiko
+
+from allegro.errors import AllegroError, Conflict, InvalidInput
+from allegro.export import schedule, sftp
+from allegro.export.device_key import device_key
+from allegro.export.failures import ServerTrouble, Target, UploadStopped, explain_connection
+from allegro.export.queue import UploadQueue, Waiting
+from allegro.export.session import Login, SftpClient, server_host_key, session
+from allegro.settings.model import Export
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0
+"""How often the upload directory is looked at, also for files that nobody announced."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """The file that is being sent: step as in `allegro.export.sftp.Step`, `done` and `size` in bytes."""
+
+    name: str
+    step: str
+    done: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """An upload run; times in ns since 1970, `ended_ns` 0 while it runs, `error` the last one."""
+
+    started_ns: int
+    ended_ns: int = 0
+    sent: int = 0
+    failed: int = 0
+    error: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class ExportStatus:
+    """`state`: "off", "idle" (nothing to do now) or "uploading". `next_run_ns`: next daily run, 0 = none."""
+
+    state: str
+    queue: tuple[Waiting, ...]
+    running: Running | None
+    last_run: Run | None
+    next_run_ns: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """`accepted`: the shown host key is the pinned one, and `file` (path on the server) has been written."""
+
+    __test__ = False  # not a test case for pytest
+
+    fingerprint: str
+    accepted: bool
+    file: str
+    message: str
+
+
+class ExportService:
+    """Sends what lies in the upload directory: daily, after each capture if set so, and on request."""
+
+    def __init__(
+        self,
+        queue: UploadQueue,
+        settings: Callable[[], Export],
+        key_directory: Path,
+        host_name: str,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """`settings` returns the settings in force; `host_name` names the device on the server."""
+        self._queue = queue
+        self._settings = settings
+        self._key_directory = key_directory
+        self._host_name = host_name
+        self._clock_ns = clock_ns
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        # Held while the server is talked to: one upload or test at a time.
+        self._busy = threading.Lock()
+        self._running: Running | None = None
+        self._last_run: Run | None = None
+        self._problem = ""
+        self._thread = threading.Thread(target=self._work, name="export", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread; a daily run that was missed while the power was off begins now."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends a running upload at the next piece (it is resumed later) and the thread; waits up to 10 s."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(10)
+
+    def notify(self) -> None:
+        """There is a new file, or the settings have changed."""
+        self._wake.set()
+
+    def upload_now(self) -> int:
+        """Releases every file of the queue, also those that pause after a failure; returns how many.
+
+        Raises Conflict if no server is set up or its host key is not accepted yet.
+        """
+        export = self._settings()
+        _checked_target(export)
+        if not export.host_key:
+            raise Conflict(
+                "The server's host key has not been accepted yet.",
+                place="export.host_key",
+                remedy="Run the test upload and accept the key it shows.",
+            )
+        names = [waiting.file.name for waiting in self._queue.waiting()]
+        self._queue.release(names, self._clock_ns(), at_once=True)
+        self._wake.set()
+        return len(names)
+
+    def test(self) -> TestResult:
+        """Connects, and writes the test file if the host key is pinned. Waits for a running upload.
+
+        Without a pinned key nothing secret is sent: the result then holds the fingerprint to be accepted.
+        Raises AllegroError in plain words, HostKeyChanged among them.
+        """
+        export = self._settings()
+        target = _checked_target(export)
+        with self._busy:
+            if not export.host_key:
+                shown = server_host_key(target)
+                return TestResult(
+                    shown,
+                    False,
+                    "",
+                    "The server answers. Compare this host key with the server's, accept it, and test again.",
+                )
+            try:
+                with session(target, self._login(export), export.host_key) as client:
+                    sftp.make_directory(client, export.directory)
+                    path = sftp.send_test(client, export.directory, self._test_text())
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise explain_connection(error, target) from error
+        return TestResult(export.host_key, True, path, f"The test file was written: {path}.")
+
+    def delete(self, name: str) -> None:
+        """Deletes a file of the queue; if it is being sent, nothing of it stays on the server.
+
+        Raises InvalidInput for a bad name, NotFound, or Conflict.
+        """
+        self._queue.files.delete(name)
+        self._queue.forget(name)
+
+    def public_key(self) -> str:
+        """The line for authorized_keys on the server. Raises Unavailable."""
+        return device_key(self._key_directory, self._host_name).public_line
+
+    def status(self) -> ExportStatus:
+        """How things are now. Raises Unavailable if the record of the uploads cannot be read."""
+        export = self._settings()
+        running = self._running
+        return ExportStatus(
+            state="uploading" if running else "idle" if export.enabled else "off",
+            queue=tuple(self._queue.waiting()),
+            running=running,
+            last_run=self._last_run,
+            next_run_ns=schedule.next_run(self._clock_ns(), export.time) if export.enabled else 0,
+            problem=self._problem,
+        )
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._step()
+                self._problem = ""
+            except AllegroError as error:
+                self._note(str(error))
+            except Exception:
+                # The thread has to live on for the next months, whatever a server answers.
+                log.exception("Upload failed in an unforeseen way")
+                self._problem = "The upload failed in an unforeseen way; the log has the details."
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
+
+    def _note(self, problem: str) -> None:
+        if problem != self._problem:
+            log.warning("%s", problem)
+        self._problem = problem
+
+    def _step(self) -> None:
+        """Releases what is to be sent by now, and sends what is due."""
+        export = self._settings()
+        now = self._clock_ns()
+        waiting = self._queue.waiting()
+        if export.enabled:
+            self._release(export, waiting, now)
+            waiting = self._queue.waiting()
+        elif self._queue.last_run_ns():
+            self._queue.set_last_run(0)
+        due = [one for one in waiting if one.is_due(now)]
+        # After switching off, only what was asked for by hand is sent: failures are not tried again.
+        if not export.enabled:
+            due = [one for one in due if one.tries.attempts == 0 or one.tries.next_try_ns == 0]
+        if due:
+            with self._busy:
+                self._run(export, due)
+
+    def _release(self, export: Export, waiting: list[Waiting], now: int) -> None:
+        last = self._queue.last_run_ns()
+        if last == 0:
+            self._queue.set_last_run(now)
+        elif schedule.run_is_owed(now, last, export.time):
+            # First the files, then the mark: a power cut in between repeats this, and loses nothing.
+            self._queue.release([one.file.name for one in waiting], now)
+            self._queue.set_last_run(now)
+            return
+        if export.immediately:
+            self._queue.release([one.file.name for one in waiting if not one.released], now)
+
+    def _run(self, export: Export, due: list[Waiting]) -> None:
+        run = self._last_run = Run(self._clock_ns())
+        pending = [one.file.name for one in due]
+        try:
+            target = _checked_target(export)
+            self._running = Running(pending[0], "connecting", 0, due[0].file.size)
+            login = self._login(export)
+            try:
+                with session(target, login, export.host_key) as client:
+                    sftp.make_directory(client, export.directory)
+                    while pending:
+                        run = self._last_run = self._send(client, export, pending[0], run)
+                        pending.pop(0)
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise explain_connection(error, target) from error
+        except UploadStopped:
+            log.info("Upload interrupted; it goes on at the next start")
+        except AllegroError as error:
+            # Without a connection or a directory all of them have to wait, for the same reason.
+            self._failed(pending, error)
+            run = replace(run, failed=run.failed + len(pending), error=error.message, remedy=error.remedy)
+        finally:
+            self._running = None
+            self._last_run = replace(run, ended_ns=self._clock_ns())
+
+    def _send(self, client: SftpClient, export: Export, name: str, run: Run) -> Run:
+        def progress(step: sftp.Step, done: int, size: int) -> None:
+            self._running = Running(name, step, done, size)
+            if self._stop.is_set():
+                raise UploadStopped
+
+        try:
+            path = self._queue.files.path(name)
+        except AllegroError:  # deleted by the user in the meantime
+            return run
+        try:
+            sent = sftp.send(client, path, export.directory, self._host_name, progress)
+        except ServerTrouble:
+            raise
+        except AllegroError as error:
+            self._failed([name], error)
+            return replace(run, failed=run.failed + 1, error=error.message, remedy=error.remedy)
+        self._queue.forget(name)
+        if sent is None:
+            return run
+        log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
+        return replace(run, sent=run.sent + 1)
+
+    def _failed(self, names: list[str], error: AllegroError) -> None:
+        log.warning("Upload of %s: %s", ", ".join(names[:3]) + (" …" if len(names) > 3 else ""), error)
+        self._queue.failed(names, self._clock_ns(), error)
+
+    def _login(self, export: Export) -> Login:
+        if export.authentication == "key":
+            return Login(export.username, key=device_key(self._key_directory, self._host_name).private)
+        if not export.password:
+            raise InvalidInput(
+                "There is no password for the server.",
+                place="export.password",
+                remedy="Set it, or choose authentication by key.",
+            )
+        return Login(export.username, password=export.password)
+
+    def _test_text(self) -> str:
+        now = dt.datetime.fromtimestamp(self._clock_ns() // schedule.NS, dt.UTC)
+        return (
+            f"Test upload of {self._host_name} at {now:%Y-%m-%d %H:%M:%S} UTC.\nThis file may be deleted.\n"
+        )
+
+
+def _checked_target(export: Export) -> Target:
+    for name, value in (("host", export.host), ("username", export.username)):
+        if not value:
+            raise Conflict(
+                "No SFTP server is set up yet.",
+                place=f"export.{name}",
+                remedy="Set host and user name first.",
+            )
+    return Target(export.host, export.port, export.username)

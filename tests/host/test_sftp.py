@@ -1,0 +1,481 @@
+"""Uploads to a real OpenSSH server: whole, once, resumed after every kind of interruption."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from allegro.errors import AllegroError
+from allegro.export import sftp
+from allegro.export.device_key import device_key
+from allegro.export.failures import FileTrouble, HostKeyChanged, HostKeyUnknown, ServerTrouble, Target
+from allegro.export.queue import UploadQueue
+from allegro.export.service import ExportService, Run
+from allegro.export.session import Login, SftpClient, server_host_key, session
+from allegro.settings.model import Export
+from tests.harness.sftp_server import SftpServer
+from tests.harness.waiting import wait_for
+
+MIB = 1024 * 1024
+NAME = "20261121T143005Z_presenter_next.pcapng"
+DEVICE = "allegro-mm-1234"
+
+pytestmark = [pytest.mark.spec("X3"), pytest.mark.timeout(120)]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SftpServer]:
+    with SftpServer(tmp_path / "sshd") as running:
+        yield running
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Path:
+    directory = tmp_path / "upload"
+    directory.mkdir()
+    return directory
+
+
+def _target(server: SftpServer) -> Target:
+    return Target(server.address, server.port, server.user)
+
+
+def _quiet(step: sftp.Step, done: int, size: int) -> None:
+    """Progress nobody looks at."""
+
+
+def _send(
+    server: SftpServer, file: Path, directory: str = ".", progress: sftp.Progress = _quiet
+) -> sftp.Sent | None:
+    with session(_target(server), Login(server.user, server.password), server.fingerprint) as client:
+        sftp.make_directory(client, directory)
+        return sftp.send(client, file, directory, DEVICE, progress)
+
+
+def _names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def _file(upload: Path, size: int, name: str = NAME) -> tuple[Path, bytes]:
+    content = os.urandom(size)
+    path = upload / name
+    path.write_bytes(content)
+    return path, content
+
+
+@pytest.mark.spec("X1")
+@pytest.mark.parametrize("size", [0, 1, 32 * 1024, 5 * MIB + 17])
+def test_a_file_arrives_whole_and_leaves_the_queue(server: SftpServer, upload: Path, size: int) -> None:
+    file, content = _file(upload, size)
+    steps: list[str] = []
+    hidden_while_sending: list[list[str]] = []
+
+    def progress(step: sftp.Step, done: int, total: int) -> None:
+        steps.append(step)
+        assert 0 <= done <= total == size
+        if step == "checking":
+            hidden_while_sending.append(server.files())
+            assert file.exists()
+
+    sent = _send(server, file, progress=progress)
+    assert sent == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
+    assert (server.root / NAME).read_bytes() == content
+    assert server.files() == [NAME]
+    assert hidden_while_sending == [[sftp.part_name(NAME, DEVICE)]]
+    assert not file.exists()
+    assert list(dict.fromkeys(steps)) == [
+        "looking",
+        "sending",
+        "checking",
+        "renaming",
+        "removing",
+        "done",
+    ]
+
+
+@pytest.mark.spec("X1")
+def test_a_wrong_password_is_told_in_plain_words(server: SftpServer, upload: Path) -> None:
+    with (
+        pytest.raises(ServerTrouble, match="did not accept user upload with this password"),
+        session(_target(server), Login(server.user, "wrong"), server.fingerprint),
+    ):
+        pytest.fail("logged in")
+
+
+@pytest.mark.spec("X1")
+def test_the_devices_own_key_logs_in_once_the_server_knows_it(
+    server: SftpServer, tmp_path: Path, upload: Path
+) -> None:
+    key = device_key(tmp_path / "ssh", DEVICE)
+    login = Login(server.user, key=key.private)
+    with (
+        pytest.raises(ServerTrouble, match="did not accept the device's key"),
+        session(_target(server), login, server.fingerprint),
+    ):
+        pytest.fail("logged in")
+    server.stop()
+    server.authorize(key.public_line)
+    server.start()
+    file, content = _file(upload, 1000)
+    with session(_target(server), login, server.fingerprint) as client:
+        sftp.send(client, file, ".", DEVICE, _quiet)
+    assert (server.root / NAME).read_bytes() == content
+
+
+class KeysOnlyServer(SftpServer):
+    """Takes no passwords."""
+
+    def _write_configuration(self) -> None:
+        super()._write_configuration()
+        path = self.directory / "sshd_config"
+        path.write_text("PasswordAuthentication no\n" + path.read_text())  # the first value wins
+
+
+@pytest.mark.spec("X1")
+def test_a_server_without_passwords_says_what_it_wants(tmp_path: Path) -> None:
+    with (
+        KeysOnlyServer(tmp_path / "sshd") as server,
+        pytest.raises(ServerTrouble, match=r"does not let .* log in with a password; it offers: publickey"),
+        session(_target(server), Login(server.user, server.password), server.fingerprint),
+    ):
+        pytest.fail("logged in")
+
+
+@pytest.mark.spec("X2")
+def test_without_an_accepted_host_key_nothing_is_sent(server: SftpServer) -> None:
+    with (
+        pytest.raises(HostKeyUnknown, match="has not been accepted yet"),
+        session(_target(server), Login(server.user, server.password), ""),
+    ):
+        pytest.fail("logged in")
+    assert "Accepted password" not in server.log.read_text()
+    assert server_host_key(_target(server)) == server.fingerprint
+
+
+@pytest.mark.spec("X2")
+def test_a_changed_host_key_stops_before_the_password_is_sent(server: SftpServer) -> None:
+    pinned = server.fingerprint
+    server.stop()
+    server.new_host_key()
+    server.start()
+    with (
+        pytest.raises(HostKeyChanged) as caught,
+        session(_target(server), Login(server.user, server.password), pinned),
+    ):
+        pytest.fail("logged in")
+    assert pinned in str(caught.value)
+    assert server.fingerprint in str(caught.value)
+    assert "Failed password" not in server.log.read_text()
+    assert "Accepted password" not in server.log.read_text()
+
+
+def test_resumes_after_the_server_died_in_mid_transfer(server: SftpServer, upload: Path) -> None:
+    file, content = _file(upload, 12 * MIB)
+
+    def die_in_the_middle(step: sftp.Step, done: int, size: int) -> None:
+        if step == "sending" and done >= 6 * MIB:
+            server.stop()
+
+    with pytest.raises(Exception) as caught:
+        _send(server, file, progress=die_in_the_middle)
+    assert not isinstance(caught.value, FileTrouble)
+    assert file.exists()
+    arrived = (server.root / sftp.part_name(NAME, DEVICE)).stat().st_size
+    assert 6 * MIB <= arrived < 12 * MIB
+    server.start()
+    sent = _send(server, file)
+    assert sent is not None
+    assert sent.resumed_at == arrived
+    assert (server.root / NAME).read_bytes() == content
+    assert server.files() == [NAME]
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("damage", ["tail", "head", "longer"])
+def test_a_part_that_does_not_agree_is_not_resumed(server: SftpServer, upload: Path, damage: str) -> None:
+    file, content = _file(upload, 4 * MIB)
+    part = bytearray(content[: 3 * MIB])
+    if damage == "tail":
+        part[-MIB // 2 :] = bytes(MIB // 2)  # zeros, as after a power cut of the server
+    elif damage == "head":
+        part[0] ^= 0xFF
+    else:
+        part = bytearray(content + b"more")
+    path = server.root / sftp.part_name(NAME, DEVICE)
+    path.write_bytes(part)
+    path.chmod(0o666)
+    sent = _send(server, file)
+    assert sent is not None
+    assert sent.resumed_at == 0
+    assert (server.root / NAME).read_bytes() == content
+    assert server.files() == [NAME]
+
+
+def test_a_file_that_is_there_already_is_not_sent_twice(server: SftpServer, upload: Path) -> None:
+    file, content = _file(upload, 3 * MIB)
+    (server.root / NAME).write_bytes(content)
+    before = (server.root / NAME).stat()
+    sent = _send(server, file)
+    assert sent == sftp.Sent(NAME, 3 * MIB, already_there=True, resumed_at=0)
+    assert server.files() == [NAME]
+    assert (server.root / NAME).stat().st_ino == before.st_ino
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("same_size", [True, False])
+def test_another_file_of_the_same_name_is_never_overwritten(
+    server: SftpServer, upload: Path, same_size: bool
+) -> None:
+    file, content = _file(upload, MIB)
+    other = content[:-1] + bytes([content[-1] ^ 1]) if same_size else b"other"
+    (server.root / NAME).write_bytes(other)
+    sent = _send(server, file)
+    assert sent is not None
+    assert sent.name == NAME.replace(".pcapng", "_2.pcapng")
+    assert (server.root / NAME).read_bytes() == other
+    assert (server.root / sent.name).read_bytes() == content
+
+
+def test_a_missing_directory_is_made(server: SftpServer, upload: Path) -> None:
+    file, content = _file(upload, 100)
+    _send(server, file, "captures/2026/allegro")
+    assert (server.root / "captures/2026/allegro" / NAME).read_bytes() == content
+
+
+def test_a_directory_without_permission_is_told(server: SftpServer, upload: Path) -> None:
+    file, _ = _file(upload, 100)
+    (server.root / "closed").mkdir(mode=0o755)  # belongs to root
+    with pytest.raises(FileTrouble, match="permission denied") as caught:
+        _send(server, file, "closed")
+    assert caught.value.remedy
+    with pytest.raises(FileTrouble, match="make the directory closed/below: permission denied"):
+        _send(server, file, "closed/below")
+    (server.root / "a file").write_text("")
+    with pytest.raises(FileTrouble, match="is a file on the server"):
+        _send(server, file, "a file")
+    assert file.exists()
+
+
+def test_a_full_disk_of_the_server_keeps_the_file_and_goes_on_when_there_is_room(
+    tmp_path: Path, upload: Path
+) -> None:
+    server = SftpServer(tmp_path / "sshd")
+    root = str(server.root)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=777", "allegro-test", root], check=True)
+    try:
+        with server:
+            file, content = _file(upload, 5 * MIB)
+            with pytest.raises(FileTrouble, match="disk of the server is full"):
+                _send(server, file)
+            assert file.exists()
+            subprocess.run(["mount", "-o", "remount,size=8m", root], check=True)
+            assert _send(server, file) is not None
+            assert server.files() == [NAME]
+            assert (server.root / NAME).read_bytes() == content
+    finally:
+        subprocess.run(["umount", "--lazy", root], check=True)
+
+
+def test_a_file_deleted_here_in_the_meantime_leaves_nothing_on_the_server(
+    server: SftpServer, upload: Path
+) -> None:
+    file, _ = _file(upload, MIB)
+
+    def delete(step: sftp.Step, done: int, size: int) -> None:
+        if step == "checking":
+            file.unlink()
+
+    assert _send(server, file, progress=delete) is None
+    assert server.files() == []
+
+
+KILLED = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    from allegro.export import sftp
+    from allegro.export.failures import Target
+    from allegro.export.session import Login, session
+
+    host, port, user, password, pinned, file, step = sys.argv[1:]
+
+    def progress(now, done, size):
+        if now == step and (now != "sending" or done >= size // 2):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with session(Target(host, int(port), user), Login(user, password), pinned) as client:
+        sftp.send(client, Path(file), ".", "allegro-mm-1234", progress)
+    """
+)
+
+
+@pytest.mark.parametrize("step", ["looking", "sending", "checking", "renaming", "removing", "done"])
+def test_killed_at_any_step_nothing_is_lost_or_sent_twice(
+    server: SftpServer, upload: Path, step: str
+) -> None:
+    file, content = _file(upload, 8 * MIB)
+    arguments = [
+        server.address,
+        str(server.port),
+        server.user,
+        server.password,
+        server.fingerprint,
+        str(file),
+        step,
+    ]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    if step == "done":
+        assert not file.exists()
+    else:
+        assert file.read_bytes() == content
+        sent = _send(server, file)
+        assert sent is not None
+        assert sent.already_there == (step == "removing")
+        assert bool(sent.resumed_at) == (step in ("sending", "checking", "renaming"))
+    assert server.files() == [NAME]
+    assert (server.root / NAME).read_bytes() == content
+    assert not file.exists()
+
+
+@dataclass
+class Device:
+    """An export service with settings that a test may change."""
+
+    service: ExportService
+    queue: UploadQueue
+    export: Export
+
+    def change(self, **changes: object) -> None:
+        self.export = Export.model_validate({**self.export.model_dump(), **changes})
+        self.service.notify()
+
+
+@pytest.fixture
+def device(server: SftpServer, upload: Path, tmp_path: Path) -> Iterator[Device]:
+    queue = UploadQueue(upload, tmp_path / "allegro.sqlite")
+    export = Export(
+        enabled=True,
+        host=server.address,
+        port=server.port,
+        username=server.user,
+        password=server.password,
+        directory="from-device",
+        host_key=server.fingerprint,
+    )
+    made: list[Device] = []
+    service = ExportService(queue, lambda: made[0].export, tmp_path / "ssh", DEVICE)
+    made.append(Device(service, queue, export))
+    service.start()
+    yield made[0]
+    service.stop()
+
+
+@pytest.mark.spec("X1", "X2")
+def test_the_test_upload_first_shows_the_key_and_then_leaves_its_file(
+    server: SftpServer, device: Device
+) -> None:
+    device.change(host_key="")
+    first = device.service.test()
+    assert (first.accepted, first.fingerprint, first.file) == (False, server.fingerprint, "")
+    assert server.files() == []
+    device.change(host_key=first.fingerprint)
+    second = device.service.test()
+    assert second.accepted
+    assert second.file == "from-device/allegro-upload-test.txt"
+    assert DEVICE in (server.root / second.file).read_text()
+    assert device.service.test().accepted  # again, over the old file
+
+
+@pytest.mark.spec("X1")
+def test_upload_now_sends_the_queue_and_only_visible_files(
+    server: SftpServer, device: Device, upload: Path
+) -> None:
+    _, one = _file(upload, 2 * MIB, "1.pcapng")
+    _, two = _file(upload, 10, "2.pcapng")
+    _file(upload, 10, ".3.pcapng.partial")
+    assert device.service.upload_now() == 2
+    wait_for(lambda: not device.queue.waiting(), "empty queue", 20)
+    assert _names(server.root / "from-device") == ["1.pcapng", "2.pcapng"]
+    assert (server.root / "from-device/1.pcapng").read_bytes() == one
+    assert (server.root / "from-device/2.pcapng").read_bytes() == two
+    assert _names(upload) == [".3.pcapng.partial"]
+
+    def ended() -> Run | None:
+        run = device.service.status().last_run
+        return run if run is not None and run.ended_ns else None
+
+    run = wait_for(ended, "end of the run", 10)
+    assert (run.sent, run.failed, run.error) == (2, 0, "")
+
+
+def test_while_the_server_is_down_the_reason_is_shown_and_the_next_try_delivers(
+    server: SftpServer, device: Device, upload: Path
+) -> None:
+    server.stop()
+    _, content = _file(upload, MIB)
+    device.change(immediately=True)
+    (waiting,) = wait_for(
+        lambda: [one for one in device.service.status().queue if one.tries.attempts], "a failed try", 20
+    )
+    assert "refused the connection" in waiting.tries.error
+    assert waiting.tries.remedy
+    pause = waiting.tries.next_try_ns - time.time_ns()
+    assert 0 < pause <= 60e9
+    assert device.service.status().state == "idle"
+    server.start()
+    device.service.upload_now()
+    wait_for(lambda: not device.queue.waiting(), "empty queue", 20)
+    assert (server.root / "from-device" / NAME).read_bytes() == content
+
+
+def test_one_bad_file_does_not_hold_up_the_others(server: SftpServer, device: Device, upload: Path) -> None:
+    target = server.root / "from-device"
+    target.mkdir(mode=0o777)
+    target.chmod(0o777)
+    _file(upload, 10, "1.pcapng")
+    _, two = _file(upload, 10, "2.pcapng")
+    (target / sftp.part_name("1.pcapng", DEVICE)).mkdir()  # nothing can be written there
+    device.service.upload_now()
+    (left,) = wait_for(
+        lambda: [one for one in device.queue.waiting() if one.tries.error], "a failed file", 20
+    )
+    assert left.file.name == "1.pcapng"
+    wait_for(lambda: (target / "2.pcapng").exists(), "the other file", 20)
+    assert (target / "2.pcapng").read_bytes() == two
+
+
+@pytest.mark.spec("X2")
+def test_a_changed_host_key_is_shown_for_every_file(server: SftpServer, device: Device, upload: Path) -> None:
+    _file(upload, 10, "1.pcapng")
+    _file(upload, 10, "2.pcapng")
+    server.stop()
+    server.new_host_key()
+    server.start()
+    device.service.upload_now()
+    wait_for(lambda: all(one.tries.error for one in device.queue.waiting()), "failed tries", 20)
+    assert all("host key has changed" in one.tries.error for one in device.queue.waiting())
+    with pytest.raises(AllegroError, match="host key has changed"):
+        device.service.test()
+
+
+def test_what_is_not_a_server_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ServerTrouble, match="could not be resolved"):
+        server_host_key(Target("no-such-host.invalid", 22, "u"))
+    with pytest.raises(ServerTrouble, match="refused the connection on port 1"):
+        server_host_key(Target("127.0.0.1", 1, "u"))
+
+
+def test_the_client_tells_free_space(server: SftpServer) -> None:
+    with session(_target(server), Login(server.user, server.password), server.fingerprint) as client:
+        assert isinstance(client, SftpClient)
+        free = client.free_bytes(".")
+    there = os.statvfs(server.root)
+    assert free is not None
+    assert abs(free - there.f_bavail * there.f_frsize) < 1024 * MIB

@@ -1,0 +1,32 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from allegro.errors import Unavailable
+from allegro.export.device_key import device_key
+
+
+@pytest.mark.spec("X1")
+def test_the_key_is_made_once_and_only_root_reads_it(tmp_path: Path) -> None:
+    first = device_key(tmp_path / "ssh", "allegro-mm-1234")
+    assert first.public_line.startswith("ssh-ed25519 AAAA")
+    assert first.public_line.endswith(" allegro@allegro-mm-1234")
+    assert stat.S_IMODE((tmp_path / "ssh").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "ssh/id_ed25519").stat().st_mode) == 0o600
+    assert (tmp_path / "ssh/id_ed25519.pub").read_text() == first.public_line + "\n"
+    assert device_key(tmp_path / "ssh", "allegro-mm-1234").public_line == first.public_line
+
+
+def test_another_host_name_changes_only_the_comment(tmp_path: Path) -> None:
+    first = device_key(tmp_path, "a").public_line
+    second = device_key(tmp_path, "b").public_line
+    assert first.split()[:2] == second.split()[:2]
+    assert (tmp_path / "id_ed25519.pub").read_text().endswith("allegro@b\n")
+
+
+def test_a_damaged_key_is_told_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "id_ed25519").write_text("nonsense")
+    with pytest.raises(Unavailable, match="SSH key cannot be used"):
+        device_key(tmp_path, "a")
+    assert (tmp_path / "id_ed25519").read_text() == "nonsense"
