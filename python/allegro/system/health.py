@@ -47,6 +47,8 @@ class Facts:
     storage_error: str = ""
     upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
     settings_problem: str = ""
+    jobs_problem: str = ""
+    presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
 
 
@@ -161,13 +163,35 @@ def settings_damaged(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def jobs_damaged(facts: Facts) -> Iterable[Problem]:
+    """The list of captures could not be read at the start."""
+    if facts.jobs_problem:
+        yield Problem(
+            "jobs-damaged",
+            "warning",
+            facts.jobs_problem,
+            "Captures that were being made may be missing; finished files are kept.",
+        )
+
+
+def presenter_unreadable(facts: Facts) -> Iterable[Problem]:
+    """A presenter is plugged in, but its keys do not arrive."""
+    for name, reason in facts.presenter_problems:
+        yield Problem(
+            "presenter",
+            "error",
+            f"The keys of the presenter {name} cannot be read: {reason}",
+            "Unplug its receiver and plug it in again.",
+        )
+
+
 def parts_failed(facts: Facts) -> Iterable[Problem]:
     """A part of the supervisor did not start; the others go on."""
     for part, reason in facts.failed_parts:
         yield Problem(
-            f"part-{part}",
+            f"part-{part.lower().replace(' ', '-')}",
             "error",
-            f"The {part.replace('-', ' ')} does not work: {reason}",
+            f"The {part} does not work: {reason}",
             "Everything else goes on. Restart the device if this message stays.",
         )
 
@@ -186,6 +210,8 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     storage_nearly_full,
     uploads_fail,
     settings_damaged,
+    jobs_damaged,
+    presenter_unreadable,
     parts_failed,
 )
 
@@ -198,13 +224,17 @@ class RecentIncrease:
         self._last: int | None = None
         self._steps: deque[tuple[float, int]] = deque()
 
-    def update(self, now_s: float, total: int) -> int:
-        """Takes the counter's value at `now_s` (monotonic) and answers with the growth within the window."""
-        if self._last is not None:
-            step = total - self._last if total >= self._last else total
-            if step:
-                self._steps.append((now_s, step))
-        self._last = total
+    def update(self, now_s: float, total: int | None) -> int:
+        """Takes the counter's value at `now_s` (monotonic) and answers with the growth within the window.
+
+        `total` is None while the counter cannot be read.
+        """
+        if total is not None:
+            if self._last is not None:
+                step = total - self._last if total >= self._last else total
+                if step:
+                    self._steps.append((now_s, step))
+            self._last = total
         while self._steps and self._steps[0][0] < now_s - self._window_s:
             self._steps.popleft()
         return sum(amount for _, amount in self._steps)

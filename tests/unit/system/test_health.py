@@ -52,7 +52,13 @@ def test_a_healthy_device_has_no_problems() -> None:
             "settings-damaged",
             "The file is damaged.",
         ),
-        (replace(HEALTHY, failed_parts=(("usb-presenter", "no evdev"),)), "part-usb-presenter", "no evdev"),
+        (replace(HEALTHY, jobs_problem="The list was damaged."), "jobs-damaged", "The list was damaged."),
+        (
+            replace(HEALTHY, presenter_problems=(("R400", "busy"),)),
+            "presenter",
+            "presenter R400 cannot be read: busy",
+        ),
+        (replace(HEALTHY, failed_parts=(("USB presenter", "no evdev"),)), "part-usb-presenter", "no evdev"),
     ],
 )
 def test_a_problem_is_seen_alone_and_says_what_to_do(facts: Facts, expected: str, says: str) -> None:
@@ -94,5 +100,6 @@ def test_recent_increase_forgets_what_is_older_than_the_window() -> None:
 def test_recent_increase_survives_a_restart_of_the_counter() -> None:
     recent = RecentIncrease(10.0)
     recent.update(0.0, 1000)
+    assert recent.update(0.5, None) == 0
     assert recent.update(1.0, 3) == 3
     assert recent.update(2.0, 4) == 4

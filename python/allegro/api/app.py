@@ -1,0 +1,31 @@
+"""The REST API: all routers together, described in /api/openapi.json."""
+
+from fastapi import FastAPI
+
+from allegro.api import errors, export, files, jobs, ring, settings, status
+from allegro.api.device import Device
+
+PREFIX = "/api"
+
+
+def create_app(device: Device) -> FastAPI:
+    """The API of one device, ready to be served. It trusts its caller: the socket decides who may connect."""
+    app = FastAPI(
+        title="Allegro",
+        version=device.firmware,
+        description="Everything that the web page and the command line do. Times are UTC.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    errors.install(app)
+    for router in (
+        status.router(device),
+        jobs.router(device.triggers, device.jobs, device.cutter),
+        ring.router(device.recorder),
+        settings.router(device.settings, device.change_settings),
+        files.router({"storage": device.storage, "upload": device.upload}),
+        export.router(device.export, device.settings, device.change_settings),
+    ):
+        app.include_router(router, prefix=PREFIX)
+    return app

@@ -1,0 +1,109 @@
+"""Client of the REST API on its unix socket: standard library only, so that the command line starts fast."""
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from allegro.errors import AllegroError, Unavailable
+
+TIMEOUT_S = 120.0
+"""A test upload waits for a server that may not answer; everything else answers at once."""
+
+
+class ApiError(AllegroError):
+    """What the API answered instead of doing it."""
+
+    def __init__(self, status: int, message: str, *, place: str = "", remedy: str = "") -> None:
+        super().__init__(message, place=place, remedy=remedy)
+        self.status = status
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class Client:
+    """One request, one answer. Paths are given without the prefix /api.
+
+    All methods raise Unavailable if the supervisor cannot be reached, and ApiError for what it answered.
+    """
+
+    def __init__(self, socket_path: Path, timeout_s: float = TIMEOUT_S) -> None:
+        self._socket_path = socket_path
+        self._timeout_s = timeout_s
+
+    def get(self, path: str, **query: object) -> Any:
+        """GET; `query` becomes the query string."""
+        return self._request("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST with a JSON object, or without a body."""
+        return self._request("POST", path, body)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PATCH with a JSON object."""
+        return self._request("PATCH", path, body)
+
+    def delete(self, path: str) -> Any:
+        """DELETE."""
+        return self._request("DELETE", path)
+
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        connection = _UnixConnection(self._socket_path, self._timeout_s)
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if content is None else {"Content-Type": "application/json"}
+        try:
+            connection.request(method, f"/api{path}", body=content, headers=headers)
+            response = connection.getresponse()
+            answer = response.read()
+        except PermissionError:
+            raise Unavailable(
+                "This user may not control the device.", remedy="Use sudo, or log in as root."
+            ) from None
+        except TimeoutError:
+            raise Unavailable(
+                f"The supervisor did not answer within {self._timeout_s:.0f} s.",
+                remedy="See `journalctl -u allegro-supervisor`.",
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(
+                f"The supervisor cannot be reached at {self._socket_path} ({_reason(error)}).",
+                remedy="It is starting or has failed; see `systemctl status allegro-supervisor`.",
+            ) from None
+        finally:
+            connection.close()
+        return _decoded(response.status, answer)
+
+
+def segment(name: object) -> str:
+    """A name as one segment of a path."""
+    return quote(str(name), safe="")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+
+
+def _decoded(status: int, answer: bytes) -> Any:
+    try:
+        value: Any = json.loads(answer) if answer else None
+    except ValueError:
+        raise ApiError(status, "The supervisor's answer cannot be understood.") from None
+    if status < 400:
+        return value
+    try:
+        error = value["error"]
+        raise ApiError(status, error["message"], place=error["place"], remedy=error["remedy"])
+    except (TypeError, KeyError):
+        raise ApiError(status, f"The supervisor refused this (HTTP {status}).") from None

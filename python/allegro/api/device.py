@@ -1,0 +1,37 @@
+"""What the API is given: the parts of the device that it shows and controls."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from allegro.api.settings import Change
+from allegro.capture.status import RecorderStatus
+from allegro.export.service import ExportService
+from allegro.settings.model import Settings
+from allegro.storage.files import FileStore
+from allegro.system.health import Problem
+from allegro.trigger.cutter import Cutter
+from allegro.trigger.jobs import JobStore
+from allegro.trigger.service import Triggers
+
+
+@dataclass(frozen=True)
+class Device:
+    """`recorder` answers with None when the recorder is silent, `presenters` with those plugged in.
+
+    Everything may be called from several threads at once.
+    """
+
+    name: str
+    system_id: str
+    firmware: str
+    settings: Callable[[], Settings]
+    change_settings: Change
+    triggers: Triggers
+    jobs: JobStore
+    cutter: Cutter
+    recorder: Callable[[], RecorderStatus | None]
+    presenters: Callable[[], Sequence[str]]
+    storage: FileStore
+    upload: FileStore
+    export: ExportService
+    problems: Callable[[], Sequence[Problem]]

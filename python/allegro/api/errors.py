@@ -1,0 +1,105 @@
+"""Every failure of the API has one shape: {"error": {"message", "place", "remedy"}}, in plain words."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from allegro.errors import AllegroError
+
+log = logging.getLogger(__name__)
+
+
+class ErrorDetail(BaseModel):
+    """What happened, where, and what to do about it."""
+
+    message: str = Field(description="What happened, in plain words")
+    place: str = Field(description="The setting, field, file or port that it is about; may be empty")
+    remedy: str = Field(description="What the user can do; may be empty")
+
+
+class ErrorAnswer(BaseModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorAnswer, "description": "The request cannot be done; the answer says why"},
+    "5XX": {
+        "model": ErrorAnswer,
+        "description": "The device cannot do it at the moment; the answer says why",
+    },
+}
+"""For `responses=` of every router: true for each route, because `install` handles every exception."""
+
+
+def install(app: FastAPI) -> None:
+    """Lets `app` answer every failure in the one shape."""
+    app.add_exception_handler(AllegroError, _allegro_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+def _answer(status: int, message: str, place: str = "", remedy: str = "") -> JSONResponse:
+    detail = ErrorDetail(message=message, place=place, remedy=remedy)
+    return JSONResponse(ErrorAnswer(error=detail).model_dump(), status_code=status)
+
+
+async def _allegro_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AllegroError)  # noqa: S101 (registered for it)
+    return _answer(error.status, error.message, error.place, error.remedy)
+
+
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
+    message, place = first_mistake(error.errors())
+    return _answer(422, message, place)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
+    words = {
+        404: "There is no such address in this API.",
+        405: f"{request.method} is not possible here.",
+    }
+    remedy = "The API is described in /api/openapi.json." if error.status_code in words else ""
+    return _answer(
+        error.status_code, words.get(error.status_code, f"{error.detail}."), request.url.path, remedy
+    )
+
+
+async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed unexpectedly", request.method, request.url.path, exc_info=error)
+    return _answer(
+        500,
+        "Something unexpected went wrong in the device.",
+        request.url.path,
+        "The system log says more (`journalctl -u allegro-supervisor`).",
+    )
+
+
+def first_mistake(errors: Sequence[Any]) -> tuple[str, str]:
+    """(message, place) of the first mistake in a request, in plain words; `errors` as pydantic lists them."""
+    first = errors[0]
+    # The first part of the location only says where in the request: body, query or path.
+    place = ".".join(str(part) for part in first["loc"][1:])
+    kind = first["type"]
+    if kind == "json_invalid":
+        return "The request is not valid JSON.", ""
+    if kind == "extra_forbidden":
+        return "There is no such field.", place
+    if kind == "missing":
+        return ("This field is missing." if place else "The request has no body."), place
+    if kind in ("model_attributes_type", "dict_type"):
+        return "A JSON object is expected.", place
+    message = str(first["msg"]).removeprefix("Value error, ")
+    shown = first.get("input")
+    value = f" (got {shown!r})" if isinstance(shown, str | int | float) else ""
+    return f"{message[:1].upper()}{message[1:]}{value}.", place

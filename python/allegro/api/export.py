@@ -1,0 +1,189 @@
+"""Export by SFTP: the queue, uploads on request, the server's host key, the device's own key."""
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from allegro.api.errors import ERRORS
+from allegro.api.settings import Change
+from allegro.api.times import utc, utc_or_none
+from allegro.errors import AllegroError
+from allegro.export.queue import Waiting
+from allegro.export.service import ExportService, ExportStatus, Run, Running
+from allegro.settings.model import Settings
+
+
+class WaitingAnswer(BaseModel):
+    """A file of the upload directory."""
+
+    name: str
+    size: int = Field(description="Bytes")
+    released: bool = Field(
+        description="It is being sent or tried again; false: it waits for the daily upload"
+    )
+    attempts: int = Field(description="Failed tries in a row")
+    last_try_time: str | None
+    next_try_time: str | None = Field(description="When it is tried again after a failure")
+    error: str = Field(description="Why the last try failed, in plain words; may be empty")
+    remedy: str
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> Self:
+        """The file as the API shows it."""
+        tries = waiting.tries
+        return cls(
+            name=waiting.file.name,
+            size=waiting.file.size,
+            released=waiting.released,
+            attempts=tries.attempts,
+            last_try_time=utc_or_none(tries.last_try_ns or None),
+            next_try_time=utc_or_none(tries.next_try_ns or None),
+            error=tries.error,
+            remedy=tries.remedy,
+        )
+
+
+class RunningAnswer(BaseModel):
+    """The file that is being sent."""
+
+    name: str
+    step: str
+    done: int = Field(description="Bytes")
+    size: int = Field(description="Bytes")
+
+    @classmethod
+    def of(cls, running: Running) -> Self:
+        """The transfer as the API shows it."""
+        return cls(name=running.name, step=running.step, done=running.done, size=running.size)
+
+
+class RunAnswer(BaseModel):
+    """The last upload run since the start of the device."""
+
+    started_time: str
+    ended_time: str | None
+    sent: int = Field(description="Files delivered")
+    failed: int = Field(description="Files not delivered")
+    error: str
+    remedy: str
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """The run as the API shows it."""
+        return cls(
+            started_time=utc(run.started_ns),
+            ended_time=utc_or_none(run.ended_ns or None),
+            sent=run.sent,
+            failed=run.failed,
+            error=run.error,
+            remedy=run.remedy,
+        )
+
+
+class ExportAnswer(BaseModel):
+    """How the export is."""
+
+    state: Literal["off", "idle", "uploading"]
+    problem: str = Field(description="What keeps the export as a whole from working; may be empty")
+    server: str = Field(description="user@host:port; empty when no server is set")
+    host_key: str = Field(description="Pinned host key of the server; empty when none is accepted yet")
+    public_key: str = Field(description="The device's own key, a line for authorized_keys on the server")
+    next_run_time: str | None = Field(description="The next daily upload")
+    running: RunningAnswer | None
+    last_run: RunAnswer | None
+    queue: list[WaitingAnswer]
+
+    @classmethod
+    def of(cls, status: ExportStatus, settings: Settings, public_key: str, problem: str) -> Self:
+        """The export as the API shows it."""
+        export = settings.export
+        return cls(
+            state=_state(status.state),
+            problem=status.problem or problem,
+            server=f"{export.username}@{export.host}:{export.port}" if export.host else "",
+            host_key=export.host_key,
+            public_key=public_key,
+            next_run_time=utc_or_none(status.next_run_ns or None),
+            running=RunningAnswer.of(status.running) if status.running else None,
+            last_run=RunAnswer.of(status.last_run) if status.last_run else None,
+            queue=[WaitingAnswer.of(waiting) for waiting in status.queue],
+        )
+
+
+class Released(BaseModel):
+    """What an upload on request will send."""
+
+    files: int = Field(description="Files that are being sent now")
+
+
+class TestAnswer(BaseModel):
+    """What a test upload found."""
+
+    __test__ = False  # not a test case for pytest
+
+    fingerprint: str = Field(description="Host key that the server showed")
+    accepted: bool = Field(description="It is the pinned one, and the test file was written")
+    file: str = Field(description="Path of the test file on the server; empty if it was not written")
+    message: str
+
+
+class HostKey(BaseModel):
+    """A host key to be pinned."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fingerprint: str = Field(description="SHA256:… as the test upload shows it; empty: forget the pinned one")
+
+
+def _state(state: str) -> Literal["off", "idle", "uploading"]:
+    match state:
+        case "idle" | "uploading":
+            return state
+        case _:
+            return "off"
+
+
+def router(service: ExportService, current: Callable[[], Settings], change: Change) -> APIRouter:
+    """GET /export and what can be done: now, test, host-key, delete a file of the queue."""
+    routes = APIRouter(prefix="/export", tags=["export"], responses=ERRORS)
+
+    @routes.get("")
+    def export() -> ExportAnswer:
+        """The queue with the reason for each file that could not be sent, and the keys."""
+        public_key = problem = ""
+        try:
+            public_key = service.public_key()
+        except AllegroError as error:
+            problem = str(error)
+        return ExportAnswer.of(service.status(), current(), public_key, problem)
+
+    @routes.post("/now", status_code=202)
+    def now() -> Released:
+        """Sends everything in the upload directory now."""
+        return Released(files=service.upload_now())
+
+    @routes.post("/test")
+    def test() -> TestAnswer:
+        """Connects to the server and writes a test file. Without a pinned host key it only shows the key."""
+        result = service.test()
+        return TestAnswer(
+            fingerprint=result.fingerprint,
+            accepted=result.accepted,
+            file=result.file,
+            message=result.message,
+        )
+
+    @routes.post("/host-key")
+    def host_key(key: HostKey) -> ExportAnswer:
+        """Pins the server's host key: from now on only a server with this key is trusted."""
+        change({"export": {"host_key": key.fingerprint}})
+        return export()
+
+    @routes.delete("/files/{name}", status_code=204)
+    def delete(name: str) -> None:
+        """Deletes a file from the upload directory without sending it."""
+        service.delete(name)
+
+    return routes

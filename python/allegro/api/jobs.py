@@ -1,0 +1,126 @@
+"""Captures: fire the trigger, follow the jobs, cancel one."""
+
+import time
+from typing import Annotated, Literal, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from allegro.api.errors import ERRORS
+from allegro.api.times import SECOND_NS, utc, utc_or_none
+from allegro.trigger.cutter import Cutter
+from allegro.trigger.jobs import Job, JobStore, State
+from allegro.trigger.press import Press
+from allegro.trigger.service import Triggers
+from allegro.trigger.windows import parsed_time
+
+
+class TriggerRequest(BaseModel):
+    """What to cut out; everything may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    before_s: float | None = Field(
+        default=None, description="Seconds before the press, 0 to 86400; without it the setting"
+    )
+    after_s: float | None = Field(
+        default=None, description="Seconds after the press, 0 to 3600; without it the setting"
+    )
+    time: str | None = Field(
+        default=None, description="Time of the press, ISO 8601, UTC unless it says otherwise; without it now"
+    )
+    key: str = Field(
+        default="manual", pattern=r"^[a-z0-9-]{1,32}$", description="Key in the file name; small letters"
+    )
+    source: Literal["api", "cli", "page"] = Field(default="api", description="Who asks; in the file name")
+
+
+class JobAnswer(BaseModel):
+    """One press and what became of it."""
+
+    id: int
+    state: State = Field(
+        description="accepted, waiting (for the end of the window) and cutting become complete or failed;"
+        " cancelled by a user; refused at the press"
+    )
+    message: str = Field(description="Plain words about what is missing or went wrong; may be empty")
+    source: str = Field(description="presenter, api, cli or page")
+    key: str = Field(description="The key that was pressed, manual without one")
+    device: str = Field(description="Name of the presenter; empty without one")
+    press_ns: int = Field(description="Time of the press, nanoseconds since 1970 (UTC)")
+    press_time: str = Field(description="The same as ISO 8601")
+    start_time: str = Field(description="First moment of the window")
+    end_time: str = Field(description="Last moment of the window")
+    created_time: str = Field(description="When it was accepted")
+    finished_time: str | None = Field(description="When it ended")
+    before_s: float = Field(description="Seconds before the press")
+    after_s: float = Field(description="Seconds after the press")
+    progress: float = Field(description="0 to 1")
+    file: str = Field(description="Name of the file; empty as long as there is none")
+    directory: str = Field(description="storage or upload; empty as long as there is no file")
+    size: int | None = Field(description="Bytes of the file, when known")
+    packets: int | None = Field(description="Packets in the file, when known")
+    bytes: int | None = Field(description="Bytes of packet data in the file, when known")
+    drops: int | None = Field(description="Packets lost within the window, when known")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """The job as the API shows it."""
+        return cls(
+            id=job.id,
+            state=job.state,
+            message=job.message,
+            source=job.source,
+            key=job.key,
+            device=job.device,
+            press_ns=job.press_ns,
+            press_time=utc(job.press_ns),
+            start_time=utc(job.start_ns),
+            end_time=utc(job.end_ns),
+            created_time=utc(job.created_ns),
+            finished_time=utc_or_none(job.finished_ns),
+            before_s=job.before_ns / SECOND_NS,
+            after_s=job.after_ns / SECOND_NS,
+            progress=job.progress,
+            file=job.file,
+            directory=job.directory,
+            size=job.size,
+            packets=job.packets,
+            bytes=job.bytes,
+            drops=job.drops,
+        )
+
+
+def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
+    """POST /trigger, GET /jobs, GET /jobs/{id}, POST /jobs/{id}/cancel."""
+    routes = APIRouter(tags=["jobs"], responses=ERRORS)
+
+    @routes.post("/trigger", status_code=202)
+    def trigger(request: TriggerRequest | None = None) -> JobAnswer:
+        """Cuts a window out of the ring, as a press of the presenter does.
+
+        The job is durable when this answers. Its state is `refused`, with the reason, if there is nothing to
+        cut from or nowhere to put it.
+        """
+        asked = request or TriggerRequest()
+        press_ns = time.time_ns() if asked.time is None else parsed_time(asked.time)
+        return JobAnswer.of(
+            triggers.accept(Press(press_ns, asked.source, asked.key), asked.before_s, asked.after_s)
+        )
+
+    @routes.get("/jobs")
+    def jobs(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[JobAnswer]:
+        """The newest captures, newest first."""
+        return [JobAnswer.of(job) for job in store.recent(limit)]
+
+    @routes.get("/jobs/{job_id}")
+    def job(job_id: int) -> JobAnswer:
+        """One capture."""
+        return JobAnswer.of(store.get(job_id))
+
+    @routes.post("/jobs/{job_id}/cancel")
+    def cancel(job_id: int) -> JobAnswer:
+        """Ends a capture that is not finished; it then has no file."""
+        return JobAnswer.of(cutter.cancel(job_id))
+
+    return routes

@@ -1,0 +1,107 @@
+"""The packet ring: what it holds, how fast it fills, what was lost."""
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from allegro.api.errors import ERRORS
+from allegro.api.times import utc_or_none
+from allegro.capture.status import PortStatus, RecorderStatus
+
+
+class PortAnswer(BaseModel):
+    """One measuring port; counts since the recorder opened it."""
+
+    name: str
+    link_up: bool
+    packets: int = Field(description="Packets that came in, with those that were lost")
+    bytes: int = Field(description="Bytes that came in")
+    drops: int = Field(description="Packets lost between kernel and ring")
+    nic_missed: int = Field(description="Packets lost in the network card")
+    packets_per_s: float
+    bytes_per_s: float
+
+    @classmethod
+    def of(cls, port: PortStatus) -> Self:
+        """The port as the API shows it."""
+        return cls(
+            name=port.name,
+            link_up=port.link_up,
+            packets=port.packets,
+            bytes=port.bytes,
+            drops=port.drops,
+            nic_missed=port.nic_missed,
+            packets_per_s=port.packets_per_s,
+            bytes_per_s=port.bytes_per_s,
+        )
+
+
+class RingAnswer(BaseModel):
+    """The ring and the recorder that fills it."""
+
+    state: Literal["recording", "no-ring", "starting", "silent"] = Field(
+        description="silent: the recorder does not run or does not answer"
+    )
+    message: str = Field(description="Plain words about what is wrong; may be empty")
+    size: int = Field(description="Bytes reserved on disk")
+    used: int = Field(description="Bytes taken by packets; equals about the size once the ring is full")
+    oldest_time: str | None = Field(description="Time of the oldest packet, if there is one")
+    newest_time: str | None = Field(description="Time of the newest packet, if there is one")
+    ring_packets: int = Field(description="Packets in the ring now")
+    ring_bytes: int = Field(description="Bytes of these packets, with 48 to 80 bytes of the kernel for each")
+    packets: int = Field(description="Packets since the recorder's start")
+    bytes: int = Field(description="Bytes since the recorder's start")
+    packets_per_s: float
+    bytes_per_s: float
+    drops: int = Field(description="Packets lost between kernel and ring since the recorder's start")
+    nic_missed: int = Field(description="Packets lost in network cards since the recorder's start")
+    write_errors: int = Field(description="Writes that the disk refused since the recorder's start")
+    reach_back_s: float = Field(description="How far back in time the ring reaches, in seconds")
+    ports: list[PortAnswer]
+
+    @classmethod
+    def of(cls, status: RecorderStatus | None) -> Self:
+        """What the recorder said; None if it is silent."""
+        known = status or RecorderStatus()
+        ring = known.ring
+        return cls(
+            state="silent" if status is None else _state(status.state),
+            message="The recorder does not run." if status is None else status.message,
+            size=ring.size if ring else 0,
+            used=ring.used if ring else 0,
+            oldest_time=utc_or_none(ring.oldest_ns if ring else None),
+            newest_time=utc_or_none(ring.newest_ns if ring else None),
+            ring_packets=ring.packets if ring else 0,
+            ring_bytes=ring.bytes if ring else 0,
+            packets=known.packets,
+            bytes=known.bytes,
+            packets_per_s=known.packets_per_s,
+            bytes_per_s=known.bytes_per_s,
+            drops=known.drops,
+            nic_missed=known.nic_missed,
+            write_errors=known.write_errors,
+            reach_back_s=known.reach_back_s,
+            ports=[PortAnswer.of(port) for port in known.ports],
+        )
+
+
+def _state(state: str) -> Literal["recording", "no-ring", "starting"]:
+    match state:
+        case "recording" | "no-ring":
+            return state
+        case _:
+            return "starting"
+
+
+def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
+    """GET /ring. `recorder` answers with None when the recorder is silent."""
+    routes = APIRouter(tags=["ring"], responses=ERRORS)
+
+    @routes.get("/ring")
+    def ring() -> RingAnswer:
+        """The state of the packet ring and of the measuring ports."""
+        return RingAnswer.of(recorder())
+
+    return routes

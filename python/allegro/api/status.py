@@ -1,0 +1,87 @@
+"""The device at a glance: what the dashboard and `allegro status` show."""
+
+import time
+from typing import Literal, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from allegro.api.device import Device
+from allegro.api.errors import ERRORS
+from allegro.api.jobs import JobAnswer
+from allegro.api.ring import RingAnswer
+from allegro.api.times import utc
+from allegro.storage.files import FileStore
+from allegro.system.health import Problem
+
+LAST_JOBS = 5
+
+
+class ProblemAnswer(BaseModel):
+    """Something that a user should know."""
+
+    id: str = Field(description="Stable name of the kind of problem")
+    severity: Literal["error", "warning"]
+    text: str = Field(description="What is wrong, in plain words")
+    remedy: str = Field(description="What to do about it")
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """The problem as the API shows it."""
+        return cls(id=problem.id, severity=problem.severity, text=problem.text, remedy=problem.remedy)
+
+
+class StorageAnswer(BaseModel):
+    """The storage device of the captures."""
+
+    size: int = Field(description="Bytes; 0 if there is no storage device")
+    free: int = Field(description="Bytes")
+    files: int = Field(description="Finished captures on it, without those in the upload directory")
+
+    @classmethod
+    def of(cls, store: FileStore) -> Self:
+        """What is known of it."""
+        try:
+            return cls(size=store.total(), free=store.free(), files=len(store.all()))
+        except OSError:
+            return cls(size=0, free=0, files=0)
+
+
+class StatusAnswer(BaseModel):
+    """The device at a glance."""
+
+    name: str = Field(description="Host name")
+    system_id: str
+    firmware: str = Field(description="Version")
+    time: str = Field(description="The device's clock, ISO 8601, UTC")
+    ring: RingAnswer
+    storage: StorageAnswer
+    export_enabled: bool
+    uploads_waiting: int = Field(description="Files in the upload directory")
+    presenters: list[str] = Field(description="Presenters that are plugged in")
+    jobs: list[JobAnswer] = Field(description="The newest captures, newest first")
+    problems: list[ProblemAnswer] = Field(description="The worst first; empty when all is well")
+
+
+def router(device: Device) -> APIRouter:
+    """GET /status."""
+    routes = APIRouter(tags=["status"], responses=ERRORS)
+
+    @routes.get("/status")
+    def status() -> StatusAnswer:
+        """The device at a glance."""
+        return StatusAnswer(
+            name=device.name,
+            system_id=device.system_id,
+            firmware=device.firmware,
+            time=utc(time.time_ns()),
+            ring=RingAnswer.of(device.recorder()),
+            storage=StorageAnswer.of(device.storage),
+            export_enabled=device.settings().export.enabled,
+            uploads_waiting=len(device.upload.all()),
+            presenters=list(device.presenters()),
+            jobs=[JobAnswer.of(job) for job in device.jobs.recent(LAST_JOBS)],
+            problems=[ProblemAnswer.of(problem) for problem in device.problems()],
+        )
+
+    return routes

@@ -1,0 +1,121 @@
+"""Gathers what the rules of `allegro.system.health` look at, and writes to the log what they find."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from allegro.errors import AllegroError
+from allegro.export.service import ExportService
+from allegro.paths import Paths
+from allegro.settings.store import SettingsStore
+from allegro.storage.files import FileStore
+from allegro.supervisor.parts import Parts
+from allegro.supervisor.recorder import age_s, last_status
+from allegro.system.health import DROPS_WINDOW_S, Facts, Problem, RecentIncrease, problems
+from allegro.trigger.jobs import JobStore
+from allegro.trigger.reader import ConnectedPresenter
+
+LOOK_EVERY_S = 10.0
+
+log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Looks at all parts when asked, and every few seconds by itself, so that no loss goes unseen."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        parts: Parts,
+        settings: SettingsStore,
+        jobs: JobStore,
+        export: ExportService,
+        presenters: Callable[[], Sequence[ConnectedPresenter]],
+    ) -> None:
+        self._paths = paths
+        self._parts = parts
+        self._settings = settings
+        self._jobs = jobs
+        self._export = export
+        self._presenters = presenters
+        self._drops = RecentIncrease(DROPS_WINDOW_S)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Starts looking."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops looking."""
+        self._stop.set()
+        self._thread.join()
+
+    def problems(self) -> list[Problem]:
+        """What is wrong at the moment."""
+        return problems(self.facts())
+
+    def facts(self) -> Facts:
+        """How things are now."""
+        status = last_status(self._paths.recorder_status)
+        storage_size, storage_free, storage_error = self._storage()
+        upload_failures, export_problem = self._uploads()
+        failed = self._parts.failed()
+        if export_problem:
+            failed = (*failed, ("SFTP export", export_problem))
+        return Facts(
+            recorder_age_s=None if status is None else age_s(status, time.time_ns()),
+            recorder_state=status.state if status else "",
+            recorder_message=status.message if status else "",
+            write_errors=status.write_errors if status else 0,
+            ports=tuple((port.name, port.link_up) for port in status.ports) if status else (),
+            recent_drops=self._recent_drops(status.drops + status.nic_missed if status else None),
+            storage_size=storage_size,
+            storage_free=storage_free,
+            storage_error=storage_error,
+            upload_failures=upload_failures,
+            settings_problem=self._settings.problem,
+            jobs_problem=self._jobs.problem,
+            presenter_problems=tuple(
+                (each.name, each.problem) for each in self._presenters() if each.problem
+            ),
+            failed_parts=failed,
+        )
+
+    def _run(self) -> None:
+        known: set[str] = set()
+        while not self._stop.wait(LOOK_EVERY_S):
+            try:
+                found = self.problems()
+            except Exception:  # the next look may succeed
+                log.exception("The state of the device cannot be seen")
+                continue
+            for problem in found:
+                if problem.id not in known:
+                    level = logging.ERROR if problem.severity == "error" else logging.WARNING
+                    log.log(level, "%s %s", problem.text, problem.remedy)
+            now = {problem.id for problem in found}
+            for gone in sorted(known - now):
+                log.info("No longer a problem: %s", gone)
+            known = now
+
+    def _recent_drops(self, total: int | None) -> int:
+        with self._lock:
+            return self._drops.update(time.monotonic(), total)
+
+    def _storage(self) -> tuple[int, int, str]:
+        store = FileStore(self._paths.storage)
+        try:
+            return store.total(), store.free(), ""
+        except OSError as error:
+            return 0, 0, f"{error.strerror}."
+
+    def _uploads(self) -> tuple[tuple[tuple[str, str], ...], str]:
+        try:
+            status = self._export.status()
+        except AllegroError as error:
+            return (), str(error)
+        failures = tuple((each.file.name, each.tries.error) for each in status.queue if each.tries.error)
+        return failures, "" if failures else status.problem

@@ -1,0 +1,42 @@
+"""The unix socket of the REST API."""
+
+import socket
+from pathlib import Path
+
+from allegro.errors import Conflict, Unavailable
+
+SOCKET_MODE = 0o660
+_BACKLOG = 128
+
+
+def bind(path: Path) -> socket.socket:
+    """A listening unix socket at `path`, for its owner and group only (0660).
+
+    One left over from a process that was killed is replaced. Raises Conflict if somebody answers there,
+    Unavailable if the socket cannot be made.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if _answers(path):
+            raise Conflict("Another supervisor is running.", place=str(path))
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        # Nobody can connect before listen, so the mode is never too wide.
+        path.chmod(SOCKET_MODE)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"The socket cannot be made ({error.strerror}).", place=str(path)) from error
+    except Conflict:
+        listener.close()
+        raise
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

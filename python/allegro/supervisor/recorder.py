@@ -1,0 +1,72 @@
+"""The recorder as the supervisor sees it: another process, known by the status file it writes."""
+
+import dataclasses
+import logging
+import subprocess
+import time
+from pathlib import Path
+
+from allegro.capture import config
+from allegro.capture.config import RecorderConfig
+from allegro.capture.status import RecorderStatus, from_json
+from allegro.errors import InvalidInput, Unavailable
+from allegro.paths import Paths
+from allegro.settings.model import Settings
+from allegro.system.health import MIB, RECORDER_SILENT_S
+
+UNIT = "allegro-recorder.service"
+_SYSTEMCTL_TIMEOUT_S = 20.0
+
+log = logging.getLogger(__name__)
+
+
+def last_status(path: Path) -> RecorderStatus | None:
+    """What the recorder said last, however long ago; None if nothing can be read."""
+    try:
+        return from_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def age_s(status: RecorderStatus, now_ns: int) -> float:
+    """Seconds since the status was written. If the clock was set in between, that counts as age, too."""
+    return abs(now_ns - status.time_ns) / 1e9
+
+
+def live_status(path: Path) -> RecorderStatus | None:
+    """What the recorder says; None if it has been silent for too long."""
+    status = last_status(path)
+    return status if status is not None and age_s(status, time.time_ns()) <= RECORDER_SILENT_S else None
+
+
+def wanted_config(settings: Settings, paths: Paths) -> RecorderConfig:
+    """What the recorder is to be told; what is no setting stays as it is in the present file."""
+    size = settings.recording.ring_size_mib * MIB
+    try:
+        return dataclasses.replace(config.load(paths.recorder_config), ring_size=size)
+    except InvalidInput:
+        return RecorderConfig(ring_directory=paths.ring, ring_size=size, status_file=paths.recorder_status)
+
+
+def apply_settings(settings: Settings, paths: Paths) -> None:
+    """Tells the recorder its new settings. Raises Unavailable in plain words."""
+    try:
+        config.dump(wanted_config(settings, paths), paths.recorder_config)
+    except OSError as error:
+        raise Unavailable(
+            f"The recorder could not be told ({error.strerror}).", remedy="It applies after a restart."
+        ) from error
+    _reload()
+
+
+def _reload() -> None:
+    """SIGHUP through systemd, which knows the process: the id in the status file is only a claim."""
+    command = ["systemctl", "kill", "--kill-whom=main", "--signal=HUP", UNIT]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SYSTEMCTL_TIMEOUT_S, check=False)
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("systemctl: %s", error)
+        raise Unavailable("The recorder could not be told.", remedy="It applies after a restart.") from error
+    if done.returncode != 0:
+        log.warning("systemctl: %s", done.stderr.decode(errors="replace").strip())
+        raise Unavailable("The recorder could not be told.", remedy="It applies after a restart.")

@@ -1,0 +1,189 @@
+"""Puts the parts of the device together, runs them, and stops them in order."""
+
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from allegro import __version__
+from allegro.capture.status import RecorderStatus
+from allegro.export.queue import UploadQueue
+from allegro.export.service import ExportService
+from allegro.paths import Paths
+from allegro.settings.store import SettingsStore
+from allegro.storage.files import FileStore
+from allegro.supervisor.changes import Applier, SettingsChanger
+from allegro.supervisor.facts import Watch
+from allegro.supervisor.listener import bind
+from allegro.supervisor.parts import Parts
+from allegro.supervisor.recorder import apply_settings, last_status, live_status
+from allegro.system.identity import system_id
+from allegro.system.notify import notify
+from allegro.trigger.beep import Player
+from allegro.trigger.cutter import Cutter, Surroundings
+from allegro.trigger.jobs import JobStore
+from allegro.trigger.keys import models
+from allegro.trigger.press import Press
+from allegro.trigger.reader import ConnectedPresenter, PresenterReader
+from allegro.trigger.service import Triggers, ring_estimate
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the device is: host name, system id (empty if it could not be kept), firmware version."""
+
+    name: str
+    system_id: str
+    firmware: str
+
+    def facts(self) -> dict[str, str]:
+        """What each exported file says about the device."""
+        return {"device": self.name, "system_id": self.system_id, "firmware": self.firmware}
+
+
+class Presenters:
+    """The presenter reader, if it could be started: it needs packages and devices that may be missing."""
+
+    def __init__(self, settings: SettingsStore, on_press: Callable[[Press], None]) -> None:
+        self._settings = settings
+        self._on_press = on_press
+        self._reader: PresenterReader | None = None
+
+    def start(self) -> Callable[[], None]:
+        """Starts to read presenters. Raises ImportError without evdev or pyudev, OSError without udev."""
+        from allegro.trigger.presenter import presenter_reader  # only the device has evdev and pyudev
+
+        reader = presenter_reader(
+            lambda: models(self._settings.current.trigger.presenters),
+            lambda: self._settings.current.trigger.debounce_ms,
+            self._on_press,
+        )
+        reader.start()
+        self._reader = reader
+        return reader.stop
+
+    def refresh(self) -> None:
+        """The table of known presenters has changed."""
+        if self._reader is not None:
+            self._reader.refresh()
+
+    def connected(self) -> Sequence[ConnectedPresenter]:
+        """The presenters that are plugged in."""
+        return self._reader.connected() if self._reader is not None else ()
+
+
+def run(paths: Paths) -> None:
+    """Runs the supervisor until SIGTERM or SIGINT.
+
+    Raises AllegroError if it cannot do its work at all: another supervisor is running, or the list of jobs
+    cannot be opened.
+    """
+    parts = Parts()
+    paths.run.mkdir(parents=True, exist_ok=True)
+    listener = bind(paths.api_socket)
+    parts.start("storage", lambda: _make_directories(paths))
+    settings = SettingsStore(paths.settings)
+    if settings.problem:
+        log.error("%s", settings.problem)
+    identity = Identity(socket.gethostname(), _system_id(paths, parts), __version__)
+    jobs = JobStore(paths.database)
+    player = Player(lambda: settings.current.trigger.beep)
+    export = ExportService(
+        UploadQueue(paths.upload, paths.database),
+        lambda: settings.current.export,
+        paths.ssh,
+        identity.name,
+    )
+
+    def recorder() -> RecorderStatus | None:
+        return live_status(paths.recorder_status)
+
+    around = Surroundings(
+        ring=paths.ring,
+        storage=paths.storage,
+        upload=paths.upload,
+        to_upload=lambda: settings.current.export.enabled,
+        recorder=recorder,
+        estimate=ring_estimate(paths.ring),
+        facts=identity.facts,
+        ports=lambda: _port_names(paths),
+        play=player.play,
+        on_complete=lambda _job: export.notify(),
+    )
+    cutter = Cutter(jobs, around)
+    triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
+    presenters = Presenters(settings, triggers.on_key)
+    watch = Watch(paths, parts, settings, jobs, export, presenters.connected)
+    change = SettingsChanger(
+        settings,
+        (
+            Applier(("recording",), lambda new: apply_settings(new, paths)),
+            Applier(("trigger",), lambda _new: presenters.refresh()),
+            Applier(("export",), lambda _new: export.notify()),
+        ),
+    )
+    # The API takes longest to start, because of what it imports. Presses count from before that.
+    parts.start("sound", lambda: _started(player.start, player.stop))
+    parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
+    parts.start("USB presenter", presenters.start)
+    parts.start("SFTP export", lambda: _started(export.start, export.stop))
+    parts.start("health check", lambda: _started(watch.start, watch.stop))
+    try:
+        from allegro.api.app import create_app
+        from allegro.api.device import Device
+        from allegro.supervisor.server import serve
+
+        device = Device(
+            name=identity.name,
+            system_id=identity.system_id,
+            firmware=identity.firmware,
+            settings=lambda: settings.current,
+            change_settings=change,
+            triggers=triggers,
+            jobs=jobs,
+            cutter=cutter,
+            recorder=recorder,
+            presenters=lambda: [each.name for each in presenters.connected()],
+            storage=FileStore(paths.storage),
+            upload=FileStore(paths.upload),
+            export=export,
+            problems=watch.problems,
+        )
+        serve(create_app(device), listener, _ready)
+    finally:
+        notify("STOPPING=1")
+        log.info("Stopping")
+        parts.stop()
+        jobs.close()
+        paths.api_socket.unlink(missing_ok=True)
+
+
+def _ready() -> None:
+    notify("READY=1")
+    log.info("Ready")
+
+
+def _started(start: Callable[[], None], stop: Callable[[], None]) -> Callable[[], None]:
+    start()
+    return stop
+
+
+def _make_directories(paths: Paths) -> None:
+    for directory in (paths.state, paths.storage, paths.upload):
+        directory.mkdir(parents=True, exist_ok=True)
+
+
+def _system_id(paths: Paths, parts: Parts) -> str:
+    try:
+        return system_id(paths.system_id)
+    except OSError as error:
+        log.error("The system id cannot be kept: %s", error)
+        parts.fail("system id", f"{error.strerror}.")
+        return ""
+
+
+def _port_names(paths: Paths) -> list[str]:
+    status = last_status(paths.recorder_status)
+    return [port.name for port in status.ports] if status is not None else []
