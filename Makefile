@@ -5,7 +5,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-# Memory of the virtual machine does not matter to these, the number of processors does: see docs/developing.md
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -25,13 +24,15 @@ press: venv ## Press a key of the emulated presenter of `make run` (KEY=next, pr
 vm: venv ## Build the development image (build/vm/allegro.img) from Debian 13 packages
 	$(SUDO) $(BIN)/python -m scripts.build_vm
 
-check: venv ## Lint, types and unit tests: under a minute
+lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check: lint ## Lint, types and unit tests: under a minute
 	$(PYTEST) tests/unit
 
-test: check vm ## All tests: check, then those that need root, and the image in a virtual machine
+test: lint vm ## All tests: also those that need root, and those with the image in a virtual machine
 	$(SUDO) $(PYTEST) $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
@@ -66,4 +67,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm check test bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm lint check test bench format lock clean distclean venv host-packages
