@@ -1,0 +1,556 @@
+"""Cuts a window out of the packet ring into a pcapng file; runs as a process of its own beside the recorder.
+
+    python3 -m allegro.capture.extract < request.json
+
+Request, one JSON object on standard input: "ring_directory"; "start_ns" and "end_ns" of the window, both
+included (ns since 1970); "output", path of the file; "comment", an object of texts for the section comment;
+optional "ports", the names of all measuring ports, so that silent ones are described in the file too;
+optional "status_file" of the recorder, to pause when that has trouble.
+
+Answer, JSON lines on standard output: {"progress": 0..1, "packets", "bytes"} at most five per second, then
+{"result": {...}} with exit code 0 (the fields are those of `Result`), or {"error": {"message", "remedy"}}
+with code 1.
+
+The file appears under its name only when it is complete and safe on disk, and never replaces another one.
+What of the window is overwritten, damaged or was never recorded becomes a note in the file; the rest is
+still exported. Memory does not grow with the window: records are listed one segment at a time, read when
+their packets are next, and written through one buffer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import heapq
+import json
+import os
+import platform
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from allegro import __version__
+from allegro.capture import _packets, coverage, pcapng
+from allegro.capture.store import ORDER_SLACK_NS, RecordDamaged, RecordGone, RecordRef, RingReader
+from allegro.capture.yielding import Courtesy, flush_range, lower_priority
+from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
+
+NS = 1_000_000_000
+MIB = 1 << 20
+
+HEADER_SIZE = 16384
+"""Bytes of every file's section header, reserved at the beginning and written at the end."""
+
+COMMENT_LIMIT = HEADER_SIZE - 1024
+
+OUT_SIZE = 4 * MIB
+FLUSH_SIZE = 16 * MIB
+
+DISORDER_NS = 5 * NS
+"""How far the order of the records on disk may differ from the order of their times: each port's blocks wait
+for themselves until the recorder writes them."""
+
+MARGIN_NS = 2 * NS
+"""Losses are counted with the record that the recorder wrote next, but may have happened after its packets,
+while the disk was behind: those of records this close to the window are looked at too."""
+
+LATEST_NS = (1 << 63) - 1
+PROGRESS_S = 0.2
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to extract; see the description of this module."""
+
+    ring_directory: Path
+    start_ns: int
+    end_ns: int
+    output: Path
+    comment: dict[str, str] = field(default_factory=dict)
+    ports: tuple[str, ...] = ()
+    status_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class PortResult:
+    """Counts of one port: `packets` in the file, `drops` and `nic_missed` lost in the window."""
+
+    name: str
+    packets: int
+    drops: int
+    nic_missed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the file holds. `bytes` counts the packets' full length on the wire; times are those of the first
+    and last packet (None: there is none), `drops` all packets that were lost in the window, `notes` sentences
+    for people."""
+
+    packets: int
+    bytes: int
+    file_size: int
+    first_ns: int | None
+    last_ns: int | None
+    drops: int
+    notes: list[str]
+    ports: list[PortResult]
+
+
+Report = Callable[[float, int, int], None]
+"""Called with progress (0..1), packets and bytes so far."""
+
+
+def parse_request(text: str | bytes) -> Request:
+    """Reads and checks a request; raises InvalidInput."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"The request is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The request is not a JSON object.")
+    start_ns, end_ns = (_time(value, key) for key in ("start_ns", "end_ns"))
+    if end_ns < start_ns:
+        raise InvalidInput("The window ends before it begins.", place="end_ns")
+    comment = value.get("comment", {})
+    if not isinstance(comment, dict):
+        raise InvalidInput("Not an object of texts.", place="comment")
+    ports = value.get("ports", [])
+    if not isinstance(ports, list) or not all(isinstance(port, str) for port in ports):
+        raise InvalidInput("Not a list of names.", place="ports")
+    status_file = value.get("status_file")
+    return Request(
+        ring_directory=Path(_string(value, "ring_directory")),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        output=Path(_string(value, "output")),
+        comment={str(key): str(text) for key, text in comment.items()},
+        ports=tuple(ports),
+        status_file=Path(_string(value, "status_file")) if status_file is not None else None,
+    )
+
+
+def extract(request: Request, report: Report, courtesy: Courtesy) -> Result:
+    """Writes the file. Raises AllegroError, and then there is no file."""
+    window = coverage.Window(request.start_ns, request.end_ns)
+    with RingReader(request.ring_directory) as reader, Output(request.output) as output:
+        try:
+            cut = _Cut(window, reader, output, {*request.ports, *reader.ports()})
+            cut.run(report, courtesy)
+            result = cut.finish(request.comment, time.time_ns())
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Unavailable(
+                f"The packet ring cannot be read: {error.strerror}.",
+                place=str(request.ring_directory),
+                remedy="Check the disk that holds it.",
+            ) from error
+        output.publish()
+    return result
+
+
+class _Source:
+    """A block that is being merged."""
+
+    __slots__ = ("block", "index", "interface", "position")
+
+    def __init__(self, block: bytes, index: bytes, interface: int) -> None:
+        self.block = block
+        self.index = index
+        self.interface = interface
+        self.position = 0
+
+    @property
+    def exhausted(self) -> bool:
+        return self.position * _packets.ENTRY_SIZE >= len(self.index)
+
+
+class _Cut:
+    """One extraction: the records of the window, merged by time."""
+
+    def __init__(
+        self, window: coverage.Window, reader: RingReader, output: Output, ports: Iterable[str]
+    ) -> None:
+        self._window = window
+        self._reader = reader
+        self._output = output
+        self._findings = coverage.Findings()
+        self._open: list[_Source] = []
+        self._names: list[str] = []
+        self._packets: list[int] = []
+        self._bytes = 0
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self._earliest_record_ns: int | None = None
+        self._wrapped = reader.has_overwritten()
+        self._bounds = reader.bounds()
+        self._output.write(bytes(HEADER_SIZE))
+        for port in sorted(ports, key=_natural):
+            self._interface(port)
+
+    def run(self, report: Report, courtesy: Courtesy) -> None:
+        """Writes all packets of the window."""
+        window = self._window
+        report(0.0, 0, 0)
+        records = self._reader.iterate(max(window.start_ns - MARGIN_NS, 0), window.end_ns + MARGIN_NS)
+        for ref in in_order_of_time(self._watch(records), DISORDER_NS):
+            if (
+                ref.last_ns < window.start_ns - ORDER_SLACK_NS
+                or ref.first_ns > window.end_ns + ORDER_SLACK_NS
+            ):
+                continue
+            courtesy.breathe()
+            self._merge_until(ref.first_ns - ORDER_SLACK_NS - 1)
+            self._load(ref)
+            report(self._progress(ref.first_ns), sum(self._packets), self._bytes)
+        self._merge_until(window.end_ns)
+
+    def finish(self, comment: dict[str, str], now_ns: int) -> Result:
+        """Writes what stands behind and before the packets."""
+        window, findings = self._window, self._findings
+        counts = [
+            PortResult(name, packets, findings.drops(name), findings.nic_missed(name))
+            for name, packets in zip(self._names, self._packets, strict=True)
+        ]
+        for interface, count in enumerate(counts):
+            statistics = pcapng.Statistics(
+                window.start_ns, window.end_ns, count.packets, count.drops, count.nic_missed
+            )
+            self._output.write(pcapng.interface_statistics(interface, statistics))
+        packets = sum(self._packets)
+        drops = sum(count.drops + count.nic_missed for count in counts)
+        notes = coverage.notes(window, self._ring(), findings, packets, now_ns)
+        size = self._output.size
+        fields = [
+            *_readable(comment),
+            ("window", f"{_iso(window.start_ns)} to {_iso(window.end_ns)}"),
+            ("packets", str(packets)),
+            ("packets lost in the window", str(drops)),
+        ]
+        system = platform.uname()
+        section = pcapng.Section(
+            comment=pcapng.comment_text(fields, notes, COMMENT_LIMIT),
+            hardware=system.machine,
+            os=f"{system.system} {system.release}"[:200],
+            application=f"Allegro {__version__}",
+        )
+        header = pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
+        self._output.write_header(header)
+        return Result(packets, self._bytes, size, self._first_ns, self._last_ns, drops, notes, counts)
+
+    def _ring(self) -> coverage.Ring:
+        """The ring as it was for this extraction: what was read before it was overwritten counts as there."""
+        bounds = self._reader.bounds() or self._bounds
+        if bounds is not None and self._earliest_record_ns is not None:
+            bounds = (min(bounds[0], self._earliest_record_ns), bounds[1])
+        wrapped = self._wrapped
+        if not wrapped and bounds is not None and self._bounds is not None:
+            wrapped = bounds[0] > self._bounds[0] and self._reader.has_overwritten()
+        up = [coverage.Up(run.start_ns, run.alive_ns) for run in self._reader.runs()]
+        return coverage.Ring(bounds, wrapped, up)
+
+    def _watch(self, records: Iterable[RecordRef]) -> Iterator[RecordRef]:
+        """Notes what the records say about losses, and which are missing between them."""
+        window, findings = self._window, self._findings
+        last_of_port: dict[str, int] = {}
+        previous: RecordRef | None = None
+        for ref in records:
+            if previous is not None and previous.run == ref.run and ref.sequence > previous.sequence + 1:
+                start_ns, end_ns = sorted((previous.last_ns, ref.first_ns))
+                if window.start_ns <= start_ns and end_ns <= window.end_ns:
+                    findings.miss(ref.sequence - previous.sequence - 1, start_ns, end_ns)
+            previous = ref
+            # Somewhere from the port's record before this one until this one was written.
+            since_ns = min(last_of_port.get(ref.port_name, ref.first_ns), ref.first_ns)
+            if since_ns <= window.end_ns and ref.last_ns + MARGIN_NS >= window.start_ns:
+                for table, count in (
+                    (findings.system_losses, ref.drops),
+                    (findings.card_losses, ref.nic_missed),
+                ):
+                    if count:
+                        findings.lose(table, ref.port_name, count, since_ns, ref.last_ns)
+            last_of_port[ref.port_name] = ref.last_ns
+            yield ref
+
+    def _load(self, ref: RecordRef) -> None:
+        try:
+            block = self._reader.read(ref)
+            index = _packets.scan(memoryview(block)[: ref.used])
+        except RecordGone:
+            self._hole(coverage.OVERWRITTEN, ref)
+            return
+        except (RecordDamaged, _packets.BlockError):
+            self._hole(coverage.DAMAGED, ref)
+            return
+        if self._earliest_record_ns is None or ref.first_ns < self._earliest_record_ns:
+            self._earliest_record_ns = ref.first_ns
+        self._open.append(_Source(block, index, self._interface(ref.port_name)))
+
+    def _hole(self, reason: str, ref: RecordRef) -> None:
+        self._findings.hole(reason, ref.port_name, ref.packets, ref.first_ns, ref.last_ns)
+
+    def _merge_until(self, end_ns: int) -> None:
+        """Writes the packets of the open blocks up to a time that no later block can fall below."""
+        window = self._window
+        end_ns = min(end_ns, window.end_ns)
+        done = end_ns < window.start_ns or not self._open
+        while not done:
+            sources = [(one.block, one.index, one.position, one.interface) for one in self._open]
+            used, done, first_ns, last_ns, progress = _packets.emit(
+                sources, window.start_ns, end_ns, self._output.buffer, self._output.used
+            )
+            if any(packets for _, packets, _ in progress):
+                self._note_times(first_ns, last_ns)
+            for source, (position, packets, count) in zip(self._open, progress, strict=True):
+                source.position = position
+                self._packets[source.interface] += packets
+                self._bytes += count
+            self._output.filled(used, full=not done)
+        self._open = [source for source in self._open if not source.exhausted]
+
+    def _note_times(self, first_ns: int, last_ns: int) -> None:
+        if self._last_ns is not None and first_ns < self._last_ns:
+            self._findings.clock_set_back_ns = self._last_ns
+        self._first_ns = first_ns if self._first_ns is None else min(self._first_ns, first_ns)
+        self._last_ns = last_ns if self._last_ns is None else max(self._last_ns, last_ns)
+
+    def _interface(self, port: str) -> int:
+        """Number of a port in the file; describes it there first if it is new."""
+        if port not in self._names:
+            self._names.append(port)
+            self._packets.append(0)
+            self._output.write(pcapng.interface_description(port))
+        return self._names.index(port)
+
+    def _progress(self, time_ns: int) -> float:
+        """By time, within the part of the window that the ring holds."""
+        start_ns, end_ns = self._window.start_ns, self._window.end_ns
+        if self._bounds is not None:
+            start_ns, end_ns = max(start_ns, self._bounds[0]), min(end_ns, self._bounds[1])
+        if end_ns <= start_ns:
+            return 0.0
+        return min(max((time_ns - start_ns) / (end_ns - start_ns), 0.0), 1.0)
+
+
+def in_order_of_time(records: Iterable[RecordRef], disorder_ns: int) -> Iterator[RecordRef]:
+    """Sorts records by their first packet, holding back no more than those of the last `disorder_ns`.
+
+    Records that come even later are passed on at once.
+    """
+    waiting: list[tuple[int, int, RecordRef]] = []
+    newest_ns = 0
+    for ref in records:
+        heapq.heappush(waiting, (ref.first_ns, ref.sequence, ref))
+        newest_ns = max(newest_ns, ref.first_ns)
+        while waiting[0][0] < newest_ns - disorder_ns:
+            yield heapq.heappop(waiting)[2]
+    while waiting:
+        yield heapq.heappop(waiting)[2]
+
+
+class Output:
+    """A file that appears under its name only when it is complete.
+
+    Until then it is `.<name>.partial` beside it, locked by this process; leaving without `publish` removes
+    it. Raises Conflict if the name is taken, Unavailable if the place cannot be written or is full.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        self.buffer = bytearray(OUT_SIZE)
+        self.used = 0
+        self._written = 0
+        self._flushed = 0
+        if path.exists():
+            raise _name_taken(path)
+        with _storage_errors(path):
+            self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(self._file, 0)
+            except BlockingIOError:
+                os.close(self._file)
+                raise Conflict("This file is already being written.", place=str(path)) from None
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._partial.unlink(missing_ok=True)
+        os.close(self._file)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._written + self.used
+
+    def write(self, data: bytes) -> None:
+        """Appends a small piece."""
+        if len(data) > len(self.buffer) - self.used:
+            self._drain()
+        self.buffer[self.used : self.used + len(data)] = data
+        self.used += len(data)
+
+    def filled(self, used: int, *, full: bool) -> None:
+        """The buffer has been filled up to `used` from outside; `full`: nothing more fits."""
+        self.used = used
+        if full:
+            self._drain()
+
+    def write_header(self, header: bytes) -> None:
+        """Replaces the beginning of the file."""
+        self._drain()
+        self._write_at(memoryview(header), 0)
+
+    def publish(self) -> None:
+        """Makes the file safe on disk and gives it its name."""
+        self._drain()
+        with _storage_errors(self._path):
+            os.fsync(self._file)
+            try:
+                os.link(self._partial, self._path)
+            except FileExistsError:
+                raise _name_taken(self._path) from None
+            self._partial.unlink()
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+    def _drain(self) -> None:
+        with memoryview(self.buffer) as view:
+            self._write_at(view[: self.used], self._written)
+        self._written += self.used
+        self.used = 0
+        if self._written - self._flushed >= FLUSH_SIZE:
+            flush_range(self._file, self._flushed, self._written - self._flushed)
+            self._flushed = self._written
+
+    def _write_at(self, data: memoryview, offset: int) -> None:
+        with _storage_errors(self._path):
+            while data:
+                count = os.pwrite(self._file, data, offset)
+                data, offset = data[count:], offset + count
+
+
+@contextlib.contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    """Puts the system's errors of writing into words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable(
+                "There is no space left for the capture.",
+                place=str(path.parent),
+                remedy="Delete files that are no longer needed.",
+            ) from error
+        raise Unavailable(
+            f"The capture cannot be written: {error.strerror}.",
+            place=str(path.parent),
+            remedy="Check the storage device.",
+        ) from error
+
+
+def _name_taken(path: Path) -> Conflict:
+    return Conflict("A file of this name exists already; it was not replaced.", place=str(path))
+
+
+def _readable(comment: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The texts of the request; a time in nanoseconds ("press_ns") is written as people write it."""
+    for key, text in comment.items():
+        if key.endswith("_ns") and text.isascii() and text.isdigit() and int(text) <= LATEST_NS:
+            yield key.removesuffix("_ns"), _iso(int(text))
+        else:
+            yield key, text
+
+
+def _iso(time_ns: int) -> str:
+    """ISO 8601 with all nanoseconds; times beyond the calendar stay plain numbers."""
+    seconds, rest = divmod(time_ns, NS)
+    try:
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
+    except (OverflowError, OSError, ValueError):
+        return f"{time_ns} ns"
+
+
+def _natural(name: str) -> tuple[str, int, str]:
+    """port2 before port10."""
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or 0), name
+
+
+def _string(value: dict[str, Any], key: str) -> str:
+    text = value.get(key)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInput("A path is expected here.", place=key)
+    return text
+
+
+def _time(value: dict[str, Any], key: str) -> int:
+    number = value.get(key)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LATEST_NS:
+        raise InvalidInput("A time in nanoseconds since 1970 is expected here.", place=key)
+    return number
+
+
+def _say(**message: object) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _reporter() -> Report:
+    told = -PROGRESS_S
+
+    def report(progress: float, packets: int, count: int) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= PROGRESS_S:
+            told = now
+            _say(progress=round(progress, 4), packets=packets, bytes=count)
+
+    return report
+
+
+def main() -> int:
+    """The process; returns its exit code."""
+    # An unwinding end, so that the unfinished file is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        request = parse_request(sys.stdin.buffer.read())
+        lower_priority()
+        result = extract(request, _reporter(), Courtesy(request.status_file))
+    except AllegroError as error:
+        place = f"{error.place}: " if error.place else ""
+        _say(error={"message": f"{place}{error.message}", "remedy": error.remedy})
+        return 1
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        _say(
+            error={
+                "message": f"The extraction failed unexpectedly ({type(error).__name__}: {error}).",
+                "remedy": "Look into the log, and report this.",
+            }
+        )
+        return 1
+    _say(result=dataclasses.asdict(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Keeps a working process out of the recorder's way: processor, disk, page cache, pauses when needed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from allegro.capture import status
+
+# ioprio_set(2), include/uapi/linux/ioprio.h; the system call's number is that of x86-64.
+_SYS_IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
+_IOPRIO_WHO_PROCESS = 1
+_IOPRIO_CLASS_IDLE = 3
+_IOPRIO_CLASS_SHIFT = 13
+
+# sync_file_range(2): wait for what is being written, start the rest, wait for that too.
+_SYNC_RANGE_FLAGS = 1 | 2 | 4
+
+NS = 1_000_000_000
+CHECK_S = 0.25
+"""How often the recorder writes its status, and is asked."""
+
+PAUSE_S = 1.0
+"""Length of a pause. Work goes on for CHECK_S in between: it ends even if the recorder never recovers."""
+
+BEHIND_NS = 1 * NS
+"""A recorder whose newest packets have waited longer than this to be written is falling behind."""
+
+STALE_NS = 3 * NS
+"""A status older than this is that of a recorder that is not running."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def lower_priority() -> None:
+    """Lowest processor priority (nice 19) and the idle I/O class for this process, as far as it may."""
+    os.nice(19)
+    number = _SYS_IOPRIO_SET.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_CLASS_IDLE << _IOPRIO_CLASS_SHIFT)
+
+
+def flush_range(descriptor: int, offset: int, length: int) -> None:
+    """Writes a part of a file to disk and drops it from the page cache: little is ever waiting to be written.
+
+    Unlike fdatasync it does not commit the file system's journal, on which the recorder would have to wait.
+    It says nothing about errors: those are told by the fsync at the end.
+    """
+    _libc.sync_file_range(
+        descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_RANGE_FLAGS)
+    )
+    os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+
+
+class Courtesy:
+    """Decides by the recorder's status when to pause.
+
+    Pauses while packets were dropped since the last look, or while the recorder is falling behind.
+    """
+
+    def __init__(
+        self,
+        status_file: Path | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._file = status_file
+        self._clock = clock
+        self._sleep = sleep
+        self._next_look = 0.0
+        self._drops: int | None = None
+        self.pauses = 0
+
+    def breathe(self) -> None:
+        """To be called often between two pieces of work."""
+        if self._file is None or self._clock() < self._next_look:
+            return
+        try:
+            now = status.from_json(self._file.read_bytes())
+        except (OSError, ValueError):
+            now = None
+        if now is not None and self._struggles(now, time.time_ns()):
+            self.pauses += 1
+            self._sleep(PAUSE_S)
+        self._next_look = self._clock() + CHECK_S
+
+    def _struggles(self, now: status.RecorderStatus, time_ns: int) -> bool:
+        drops, self._drops = self._drops, now.drops
+        if now.state != status.RECORDING or time_ns - now.time_ns > STALE_NS:
+            return False
+        behind = now.time_ns - now.complete_through_ns > BEHIND_NS
+        return behind or (drops is not None and now.drops > drops)

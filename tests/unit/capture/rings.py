@@ -1,0 +1,67 @@
+"""Makes packet rings on disk as the recorder does, for tests that only read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from allegro.capture import blocks, segments
+from tests.unit.capture.blocks import Frame, block
+
+RING_ID = bytes(range(16))
+RUN = 1_763_762_000_000_000_000
+SEGMENT = 1 << 20
+
+
+@dataclass
+class Ring:
+    """Records are appended; a segment is a file of SEGMENT bytes, without index (readers ask the records)."""
+
+    directory: Path
+    sequence: int = 1
+    path: Path | None = None
+    used: int = 0
+    places: list[tuple[Path, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(exist_ok=True)
+        segments.write_identity(self.directory, segments.RingIdentity(RING_ID, RUN))
+
+    def runs(self, *periods: tuple[int, int], ports: tuple[str, ...] = ()) -> None:
+        runs = [segments.Run(start, start, alive, ports) for start, alive in periods]
+        segments.write_runs(self.directory, runs, sync=False)
+
+    def add(
+        self,
+        port: int,
+        frames: Sequence[Frame],
+        *,
+        drops: int = 0,
+        nic_missed: int = 0,
+        name: str | None = None,
+    ) -> None:
+        """Appends a record of port<port>."""
+        image = memoryview(block(frames, size=SEGMENT))
+        losses = blocks.Losses(drops, 0, nic_missed)
+        header = blocks.seal(image, RING_ID, self.sequence, RUN, port, name or f"port{port}", losses)
+        if self.path is None or self.used + header.length > SEGMENT:
+            self.new_segment()
+        assert self.path is not None
+        with self.path.open("r+b") as file:
+            os.pwrite(file.fileno(), image[: header.length], self.used)
+        self.places.append((self.path, self.used))
+        self.used += header.length
+        self.sequence += 1
+
+    def new_segment(self) -> None:
+        self.path = segments.blocks_path(self.directory, self.sequence)
+        self.path.write_bytes(bytes(SEGMENT))
+        self.used = 0
+
+    def damage(self, record: int, offset: int, data: bytes) -> None:
+        """Overwrites bytes of the record number `record` (counted from 0)."""
+        path, start = self.places[record]
+        with path.open("r+b") as file:
+            os.pwrite(file.fileno(), data, start + offset)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from allegro.capture import status
+from allegro.capture.yielding import BEHIND_NS, CHECK_S, PAUSE_S, STALE_NS, Courtesy, flush_range
+
+
+class Bench:
+    """A recorder's status and a clock that moves only by sleeping."""
+
+    def __init__(self, directory: Path) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+        self.file = directory / "status.json"
+        self.courtesy = Courtesy(self.file, clock=lambda: self.now, sleep=self.slept.append)
+
+    def say(self, drops: int = 0, behind_ns: int = 0, age_ns: int = 0, state: str = status.RECORDING) -> None:
+        now = time.time_ns() - age_ns
+        status.write(
+            status.RecorderStatus(time_ns=now, state=state, drops=drops, complete_through_ns=now - behind_ns),
+            self.file,
+        )
+
+    def pauses(self) -> bool:
+        """Whether it pauses at its next look."""
+        before = len(self.slept)
+        self.now += CHECK_S
+        self.courtesy.breathe()
+        self.courtesy.breathe()  # too soon for another look
+        assert self.slept[before:] in ([], [PAUSE_S])
+        return len(self.slept) > before
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.mark.spec("R7")
+def test_it_pauses_while_drops_rise(bench: Bench) -> None:
+    bench.say(drops=5)
+    assert not bench.pauses()
+    bench.say(drops=6)
+    assert bench.pauses()
+    assert not bench.pauses()
+    bench.say(drops=7)
+    assert bench.pauses()
+    bench.say(drops=0)  # the recorder has restarted
+    assert not bench.pauses()
+
+
+@pytest.mark.spec("R7")
+def test_it_pauses_while_the_recorder_is_behind(bench: Bench) -> None:
+    bench.say(behind_ns=BEHIND_NS)
+    assert not bench.pauses()
+    bench.say(behind_ns=BEHIND_NS + 1)
+    assert bench.pauses()
+    assert bench.pauses()
+
+
+def test_it_does_not_wait_for_a_recorder_that_is_not_running(bench: Bench) -> None:
+    assert not bench.pauses()
+    bench.file.write_text("nonsense")
+    assert not bench.pauses()
+    bench.say(behind_ns=9 * BEHIND_NS, state=status.NO_RING)
+    assert not bench.pauses()
+    bench.say(behind_ns=9 * BEHIND_NS, age_ns=2 * STALE_NS)
+    assert not bench.pauses()
+
+
+def test_without_a_status_file_it_never_pauses() -> None:
+    Courtesy(None, sleep=lambda _: pytest.fail("paused")).breathe()
+
+
+@pytest.mark.spec("R7")
+def test_the_priority_is_the_lowest() -> None:
+    code = (
+        "import os, subprocess; from allegro.capture.yielding import lower_priority; lower_priority();"
+        "print(os.nice(0), flush=True); subprocess.run(['ionice', '-p', str(os.getpid())], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["19", "idle"]
+
+
+def test_flushing_keeps_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 64)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        flush_range(descriptor, 0, 16384)
+    finally:
+        os.close(descriptor)
+    assert path.read_bytes() == bytes(range(256)) * 64
