@@ -117,6 +117,8 @@ class RingReader:
         try:
             descriptor = self._open(ref.path, ref.inode)
             block = os.pread(descriptor, ref.length, ref.offset)
+            # What was read once will not be read again soon: leave the memory to others.
+            os.posix_fadvise(descriptor, ref.offset, ref.length, os.POSIX_FADV_DONTNEED)
             # Only now: a segment is renamed before it is overwritten, see `segments`.
             gone = ref.path.stat().st_ino != ref.inode
         except FileNotFoundError:
@@ -127,14 +129,18 @@ class RingReader:
             ) from None
         if gone:
             self._forget(ref.path)
-            raise RecordGone("Packets were overwritten by newer ones while they were read.", place=str(ref.path))
+            raise RecordGone(
+                "Packets were overwritten by newer ones while they were read.", place=str(ref.path)
+            )
         try:
             header = blocks.read_header(block)
             if header.sequence != ref.sequence:
                 raise blocks.BlockFormatError("another record lies here")
             blocks.check_complete(block, header)
         except blocks.BlockFormatError as error:
-            raise RecordDamaged(f"A part of the packet ring is damaged: {error}.", place=str(ref.path)) from None
+            raise RecordDamaged(
+                f"A part of the packet ring is damaged: {error}.", place=str(ref.path)
+            ) from None
         return block
 
     def runs(self) -> list[Run]:
@@ -155,7 +161,7 @@ class RingReader:
         return oldest[0], newest[1]
 
     def has_overwritten(self) -> bool:
-        """Whether the ring's first packets are gone, so that it reaches back only to the oldest in `bounds`."""
+        """Whether the ring's first packets are gone: it reaches back only to the oldest in `bounds`."""
         first = [segments.first_sequence(path) for path in self._segments()[:1]]
         return any(sequence is not None and sequence > _FIRST_SEQUENCE for sequence in first)
 
@@ -219,7 +225,6 @@ class RingReader:
     def _forget(self, path: Path) -> None:
         known = self._files.pop(path, None)
         if known is not None:
-            # What was read once will not be read again soon: leave the memory to others.
             with contextlib.suppress(OSError):
                 os.posix_fadvise(known[0], 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(known[0])
