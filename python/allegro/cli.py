@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The grammar of the command line."""
     common = argparse.ArgumentParser(add_help=False)
-    # Without defaults of their own, so that `allegro export --json status` means the same as with --json at its end.
+    # Without defaults of their own: else those of `status` would undo the --json of `export --json status`.
     hidden = argparse.SUPPRESS
     common.add_argument(
         "--json", action="store_true", default=hidden, help="answer as JSON, as the REST API does"

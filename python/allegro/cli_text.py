@@ -135,7 +135,7 @@ def jobs(answer: Sequence[Answer], indent: str = "") -> str:
         (
             job["id"],
             moment(job["press_time"]),
-            f"{job['source']} {job['key']}",
+            _by(job),
             job["state"],
             number(job["packets"]),
             size(job["size"]),
@@ -156,12 +156,18 @@ def job(answer: Answer) -> str:
             f"{moment(answer['press_time'])} UTC, {answer['source']} {answer['key']} {answer['device']}",
         ),
         ("Window", f"{moment(answer['start_time'])} to {moment(answer['end_time'])} UTC"),
-        ("Packets", f"{number(answer['packets'])}, {number(answer['drops'])} lost"),
-        ("File", f"{answer['file'] or '-'}, {size(answer['size'])}, in {answer['directory'] or '-'}"),
     ]
+    if answer["packets"] is not None:
+        lines.append(("Packets", f"{number(answer['packets'])}, {number(answer['drops'])} lost"))
+    if answer["file"]:
+        lines.append(("File", f"{answer['file']}, {size(answer['size'])}, in {answer['directory']}"))
     if answer["message"]:
         lines.append(("Message", answer["message"]))
     return table(lines)
+
+
+def _by(answer: Answer) -> str:
+    return f"{answer['source']} {answer['key']}" + (f" ({answer['device']})" if answer["device"] else "")
 
 
 def files(answer: Sequence[Answer]) -> str:

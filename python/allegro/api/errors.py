@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from allegro.errors import AllegroError
+from allegro.settings.store import in_words
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +99,7 @@ def first_mistake(errors: Sequence[Any]) -> tuple[str, str]:
     if kind == "missing":
         return ("This field is missing." if place else "The request has no body."), place
     if kind in ("model_attributes_type", "dict_type"):
-        return "A JSON object is expected.", place
-    message = str(first["msg"]).removeprefix("Value error, ")
+        return "A JSON object is expected (Content-Type: application/json).", place
     shown = first.get("input")
     value = f" (got {shown!r})" if isinstance(shown, str | int | float) else ""
-    return f"{message[:1].upper()}{message[1:]}{value}.", place
+    return f"{in_words(first['msg'])}{value}.", place

@@ -101,7 +101,6 @@ def plain(error: ValidationError) -> InvalidInput:
     """The first mistake of a validation, in words for a user."""
     first = error.errors(include_url=False, include_context=True)[0]
     place = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         return InvalidInput(
             "There is no such setting.", place=place, remedy="`allegro settings get` lists all of them."
@@ -110,7 +109,13 @@ def plain(error: ValidationError) -> InvalidInput:
     shown = (
         "" if isinstance(value, dict) or "password" in place else f" (got {json.dumps(value, default=str)})"
     )
-    return InvalidInput(f"{message[0].upper()}{message[1:]}{shown}.", place=place)
+    return InvalidInput(f"{in_words(first['msg'])}{shown}.", place=place)
+
+
+def in_words(message: str) -> str:
+    """A message of pydantic as a sentence of ours, without the full stop."""
+    message = message.removeprefix("Value error, ").replace("Input should", "Must", 1)
+    return message[:1].upper() + message[1:]
 
 
 def known_part(raw: JsonObject) -> JsonObject:

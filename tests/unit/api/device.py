@@ -1,0 +1,135 @@
+"""A device for tests of the API: the real parts in a folder of their own, but no recorder and no server."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from allegro.api.app import create_app
+from allegro.api.device import Device
+from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
+from allegro.export.queue import UploadQueue
+from allegro.export.service import ExportService
+from allegro.paths import Paths
+from allegro.settings.store import SettingsStore
+from allegro.storage.files import FileStore
+from allegro.supervisor.changes import SettingsChanger
+from allegro.system.health import Problem
+from allegro.trigger.cutter import Cutter, Surroundings
+from allegro.trigger.jobs import JobStore
+from allegro.trigger.service import Triggers
+
+
+@dataclass
+class Bench:
+    """The app, and what a test may turn on it."""
+
+    paths: Paths
+    app: FastAPI
+    settings: SettingsStore
+    jobs: JobStore
+    recorder: RecorderStatus | None
+    problems: list[Problem] = field(default_factory=list)
+
+    def call(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
+        """One request."""
+
+        async def request() -> httpx.Response:
+            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://device") as client:
+                content = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
+                kind = {} if body is None else {"Content-Type": "application/json"}
+                return await client.request(
+                    method, f"/api{path}", content=content, headers={**kind, **(headers or {})}
+                )
+
+        return asyncio.run(request())
+
+    def get(self, path: str) -> Any:
+        """A GET that succeeds."""
+        response = self.call("GET", path)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def refused(self, status: int, method: str, path: str, body: object = None) -> dict[str, str]:
+        """The error of a request that fails; checks its shape."""
+        response = self.call(method, path, body)
+        assert response.status_code == status, response.text
+        assert response.json().keys() == {"error"}
+        error: dict[str, str] = response.json()["error"]
+        assert error.keys() == {"message", "place", "remedy"}
+        assert error["message"].endswith(".")
+        assert "Traceback" not in response.text
+        return error
+
+
+def recording() -> RecorderStatus:
+    """A recorder that works."""
+    now = time.time_ns()
+    return RecorderStatus(
+        time_ns=now,
+        state="recording",
+        complete_through_ns=now,
+        ring=RingStatus(size=1 << 30, used=1 << 20, oldest_ns=now - 60_000_000_000, newest_ns=now, packets=7),
+        ports=(PortStatus("port1", 1, True, packets=7, drops=2, nic_missed=1),),
+        packets=7,
+        drops=2,
+        nic_missed=1,
+        reach_back_s=60.0,
+    )
+
+
+def make_bench(folder: Path) -> Bench:
+    """A device in `folder`; its cutter does not run, so jobs stay accepted."""
+    paths = Paths(folder / "data", folder / "run")
+    for directory in (paths.state, paths.upload, paths.ring, paths.run):
+        directory.mkdir(parents=True)
+    settings = SettingsStore(paths.settings)
+    jobs = JobStore(paths.database)
+    export = ExportService(
+        UploadQueue(paths.upload, paths.database),
+        lambda: settings.current.export,
+        paths.ssh,
+        "allegro-mm-3456",
+    )
+    around = Surroundings(
+        ring=paths.ring,
+        storage=paths.storage,
+        upload=paths.upload,
+        to_upload=lambda: False,
+        recorder=lambda: bench.recorder,
+        estimate=lambda _start, _end: 0,
+        facts=dict,
+        ports=list,
+        play=lambda _signal: None,
+        on_complete=lambda _job: None,
+        command=(sys.executable, "-c", ""),
+    )
+    cutter = Cutter(jobs, around)
+    device = Device(
+        name="allegro-mm-3456",
+        system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
+        firmware="1.2.3",
+        settings=lambda: settings.current,
+        change_settings=SettingsChanger(settings, ()),
+        triggers=Triggers(jobs, cutter, around, lambda: settings.current.trigger),
+        jobs=jobs,
+        cutter=cutter,
+        recorder=lambda: bench.recorder,
+        presenters=lambda: ["Logitech R400"],
+        storage=FileStore(paths.storage),
+        upload=FileStore(paths.upload),
+        export=export,
+        problems=lambda: bench.problems,
+    )
+    bench = Bench(paths, create_app(device), settings, jobs, recording())
+    return bench

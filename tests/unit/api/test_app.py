@@ -1,0 +1,274 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allegro.system.health import Problem
+from tests.unit.api.device import Bench, make_bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = make_bench(tmp_path)
+    yield made
+    made.jobs.close()
+
+
+def test_status_shows_the_device_at_a_glance(bench: Bench) -> None:
+    bench.problems.append(Problem("no-link", "warning", "No link.", "Plug in the cable."))
+    status = bench.get("/status")
+    assert (status["name"], status["firmware"]) == ("allegro-mm-3456", "1.2.3")
+    assert status["ring"]["state"] == "recording"
+    assert status["presenters"] == ["Logitech R400"]
+    assert status["problems"] == [
+        {"id": "no-link", "severity": "warning", "text": "No link.", "remedy": "Plug in the cable."}
+    ]
+    assert status["storage"]["size"] >= status["storage"]["free"] > 0
+
+
+@pytest.mark.spec("R6")
+def test_ring_shows_what_the_recorder_says(bench: Bench) -> None:
+    ring = bench.get("/ring")
+    assert (ring["size"], ring["used"], ring["ring_packets"], ring["drops"]) == (1 << 30, 1 << 20, 7, 2)
+    assert ring["oldest_time"] < ring["newest_time"]
+    assert ring["ports"][0]["name"] == "port1"
+    assert ring["ports"][0]["nic_missed"] == 1
+
+
+def test_ring_of_a_silent_recorder(bench: Bench) -> None:
+    bench.recorder = None
+    ring = bench.get("/ring")
+    assert ring["state"] == "silent"
+    assert ring["message"]
+    assert ring["ports"] == []
+
+
+@pytest.mark.spec("T3", "T8")
+def test_trigger_makes_a_job_with_the_window_asked_for(bench: Bench) -> None:
+    body = {"before_s": 1.5, "after_s": 2, "time": "2026-11-21T14:30:05.5Z", "key": "next", "source": "page"}
+    response = bench.call("POST", "/trigger", body)
+    assert response.status_code == 202
+    job = response.json()
+    assert job["state"] == "accepted"
+    assert (job["source"], job["key"]) == ("page", "next")
+    assert job["press_time"] == "2026-11-21T14:30:05.500000000Z"
+    assert job["start_time"] == "2026-11-21T14:30:04.000000000Z"
+    assert job["end_time"] == "2026-11-21T14:30:07.500000000Z"
+    assert bench.get(f"/jobs/{job['id']}") == job
+    assert bench.get("/jobs") == [job]
+
+
+@pytest.mark.spec("T3")
+@pytest.mark.parametrize("body", [None, {}])
+def test_trigger_without_anything_takes_the_settings(bench: Bench, body: object) -> None:
+    bench.settings.change({"trigger": {"before_s": 30, "after_s": 5}})
+    job = bench.call("POST", "/trigger", body).json()
+    assert (job["before_s"], job["after_s"], job["source"], job["key"]) == (30, 5, "api", "manual")
+
+
+BAD_TRIGGERS: list[tuple[object, str, str]] = [
+    ({"before_s": -1}, "before_s", "from 0 to 86400"),
+    ({"before_s": 86401}, "before_s", "from 0 to 86400"),
+    ({"after_s": -0.5}, "after_s", "from 0 to 3600"),
+    ({"after_s": 1e300}, "after_s", "from 0 to 3600"),
+    ({"before_s": "long"}, "before_s", "valid number"),
+    ({"time": "2126-01-01T00:00:00Z"}, "time", "begin in the future"),
+    ({"time": "yesterday"}, "time", "is not a time"),
+    ({"time": 5}, "time", "valid string"),
+    ({"key": "../../etc"}, "key", "pattern"),
+    ({"key": "Big"}, "key", "pattern"),
+    ({"source": "presenter"}, "source", "'api', 'cli' or 'page'"),
+    ({"filter": "ip"}, "filter", "There is no such field"),
+    ([], "", "A JSON object is expected"),
+    (b"{", "", "not valid JSON"),
+    (b"\xff\xfe", "", ""),
+]
+
+
+@pytest.mark.parametrize(("body", "place", "message"), BAD_TRIGGERS)
+def test_a_bad_trigger_is_refused_in_plain_words(
+    bench: Bench, body: object, place: str, message: str
+) -> None:
+    response = bench.call("POST", "/trigger", body)
+    assert response.status_code in (400, 422), response.text
+    error = response.json()["error"]
+    assert error["place"] == place or not message
+    assert message in error["message"]
+    assert bench.get("/jobs") == []
+
+
+def test_a_body_that_does_not_say_it_is_json_is_refused(bench: Bench) -> None:
+    response = bench.call("POST", "/trigger", {"before_s": 5}, headers={"Content-Type": "text/plain"})
+    assert response.status_code == 422
+    assert "Content-Type: application/json" in response.json()["error"]["message"]
+
+
+def test_a_trigger_without_ring_is_refused_with_the_reason(bench: Bench) -> None:
+    bench.recorder = None
+    job = bench.call("POST", "/trigger").json()
+    assert job["state"] == "refused"
+    assert "no packet ring buffer" in job["message"]
+
+
+def test_a_job_can_be_cancelled_once(bench: Bench) -> None:
+    job = bench.call("POST", "/trigger").json()
+    assert bench.call("POST", f"/jobs/{job['id']}/cancel").json()["state"] == "cancelled"
+    error = bench.refused(409, "POST", f"/jobs/{job['id']}/cancel")
+    assert "ended already" in error["message"]
+
+
+def test_jobs_are_limited_and_newest_first(bench: Bench) -> None:
+    ids = [bench.call("POST", "/trigger").json()["id"] for _ in range(3)]
+    assert [job["id"] for job in bench.get("/jobs?limit=2")] == [ids[2], ids[1]]
+    assert bench.refused(422, "GET", "/jobs?limit=0")["place"] == "limit"
+    assert bench.refused(422, "GET", "/jobs/x")["place"] == "job_id"
+    assert "no capture number 99" in bench.refused(404, "GET", "/jobs/99")["message"]
+
+
+def test_settings_change_is_merged_and_kept(bench: Bench) -> None:
+    answer = bench.call("PATCH", "/settings", {"trigger": {"before_s": 90}})
+    assert answer.status_code == 200
+    assert answer.json()["settings"]["trigger"]["before_s"] == 90
+    assert answer.json()["settings"]["trigger"]["debounce_ms"] == 1000
+    assert answer.json()["warnings"] == []
+    assert bench.get("/settings") == answer.json()["settings"]
+
+
+def test_the_password_never_comes_back(bench: Bench) -> None:
+    answer = bench.call("PATCH", "/settings", {"export": {"password": "geheim", "host": "files.example"}})
+    assert "geheim" not in answer.text
+    shown = bench.get("/settings")
+    assert shown["export"]["password"] == "********"
+    shown["export"]["username"] = "probe"
+    assert bench.call("PATCH", "/settings", shown).status_code == 200
+    assert bench.settings.current.export.password == "geheim"
+    assert bench.settings.current.export.username == "probe"
+
+
+@pytest.mark.parametrize(
+    ("patch", "place"),
+    [
+        ({"trigger": {"before_s": -1}}, "trigger.before_s"),
+        ({"trigger": {"nope": 1}}, "trigger.nope"),
+        ({"management": {"mode": "static"}}, "management"),
+        ([1], ""),
+    ],
+)
+def test_a_bad_setting_is_named_and_nothing_saved(bench: Bench, patch: object, place: str) -> None:
+    before = bench.get("/settings")
+    assert bench.refused(422, "PATCH", "/settings", patch)["place"] == place
+    assert bench.get("/settings") == before
+
+
+def test_files_are_listed_and_downloaded_also_in_part(bench: Bench) -> None:
+    (bench.paths.storage / "a.pcapng").write_bytes(b"0123456789")
+    (bench.paths.upload / "b.pcapng").write_bytes(b"x")
+    (bench.paths.storage / ".hidden.partial").write_bytes(b"x")
+    listed = bench.get("/files")
+    assert [(file["name"], file["directory"], file["size"]) for file in listed] == [
+        ("a.pcapng", "storage", 10),
+        ("b.pcapng", "upload", 1),
+    ]
+    whole = bench.call("GET", "/files/a.pcapng")
+    assert whole.content == b"0123456789"
+    assert whole.headers["content-type"] == "application/vnd.tcpdump.pcap"
+    part = bench.call("GET", "/files/a.pcapng", headers={"Range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert bench.call("GET", "/files/b.pcapng").content == b"x"
+
+
+@pytest.mark.parametrize("name", ["nope.pcapng", ".hidden.partial", "..%2Fsettings.json", "upload", "%00"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_only_finished_files_are_reachable(bench: Bench, method: str, name: str) -> None:
+    (bench.paths.storage / ".hidden.partial").write_bytes(b"x")
+    bench.settings.change({"trigger": {"before_s": 90}})
+    response = bench.call(method, f"/files/{name}")
+    assert response.status_code in (404, 422), response.text
+    assert response.json()["error"]["message"]
+    assert (bench.paths.storage / ".hidden.partial").exists()
+    assert bench.paths.settings.exists()
+
+
+def test_a_file_can_be_deleted_once(bench: Bench) -> None:
+    path = bench.paths.storage / "a.pcapng"
+    path.write_bytes(b"x")
+    assert bench.call("DELETE", "/files/a.pcapng").status_code == 204
+    assert not path.exists()
+    assert "no file a.pcapng" in bench.refused(404, "DELETE", "/files/a.pcapng")["message"]
+
+
+@pytest.mark.spec("X1")
+def test_export_shows_queue_and_public_key(bench: Bench) -> None:
+    (bench.paths.upload / "b.pcapng").write_bytes(b"x")
+    export = bench.get("/export")
+    assert export["state"] == "off"
+    assert export["public_key"].startswith("ssh-ed25519 ")
+    assert [(file["name"], file["released"]) for file in export["queue"]] == [("b.pcapng", False)]
+    assert bench.call("DELETE", "/export/files/b.pcapng").status_code == 204
+    assert bench.get("/export")["queue"] == []
+
+
+@pytest.mark.spec("X2")
+def test_export_pins_a_host_key(bench: Bench) -> None:
+    key = "SHA256:" + "A" * 43
+    assert bench.call("POST", "/export/host-key", {"fingerprint": key}).json()["host_key"] == key
+    assert bench.settings.current.export.host_key == key
+    assert bench.refused(422, "POST", "/export/host-key", {"fingerprint": "x"})["place"] == "export.host_key"
+    assert bench.refused(422, "POST", "/export/host-key", {})["message"] == "This field is missing."
+
+
+@pytest.mark.parametrize("action", ["now", "test"])
+def test_export_without_server_says_so(bench: Bench, action: str) -> None:
+    assert bench.refused(409, "POST", f"/export/{action}")["message"] == "No SFTP server is set up yet."
+
+
+def test_unknown_addresses_and_methods_are_answered_in_the_same_shape(bench: Bench) -> None:
+    assert bench.refused(404, "GET", "/nope")["message"] == "There is no such address in this API."
+    assert bench.refused(405, "DELETE", "/status")["message"] == "DELETE is not possible here."
+
+
+def test_the_unexpected_is_logged_and_told_without_traceback(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.recorder = "nonsense"  # type: ignore[assignment]
+    error = bench.refused(500, "GET", "/ring")
+    assert "unexpected" in error["message"]
+    assert "nonsense" not in error["message"]
+    assert any(record.exc_info for record in caplog.records)
+
+
+def _operations(description: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+@pytest.mark.spec("W6")
+def test_the_description_tells_every_answer(bench: Bench) -> None:
+    description = bench.get("/openapi.json")
+    seen = dict(_operations(description))
+    assert len(seen) >= 15
+    for name, operation in seen.items():
+        answers = operation["responses"]
+        assert operation.get("description"), name
+        for failure in ("4XX", "5XX"):
+            schema = answers[failure]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}, name
+        assert "422" not in answers, f"{name}: described in another shape than it has"
+        good = [code for code in answers if code.startswith("2")]
+        assert len(good) == 1, name
+        if good != ["204"]:
+            (content,) = answers[good[0]]["content"].values()
+            assert content.get("schema") or name == "GET /api/files/{name}", name
+
+
+@pytest.mark.spec("W6")
+def test_every_field_of_an_answer_is_in_the_description(bench: Bench) -> None:
+    description = bench.get("/openapi.json")
+    bench.call("POST", "/trigger")
+    for path in ("/status", "/ring", "/settings", "/export"):
+        schema = description["paths"][f"/api{path}"]["get"]["responses"]["200"]["content"]["application/json"]
+        name = schema["schema"]["$ref"].rpartition("/")[2]
+        properties = description["components"]["schemas"][name]["properties"]
+        assert bench.get(path).keys() == properties.keys(), path
