@@ -1,0 +1,78 @@
+"""What is in the image and how large it is: build/vm/manifest.txt."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Item:
+    """A package, its version, and the bytes of its files that are in the image."""
+
+    name: str
+    version: str
+    size: int
+
+
+def debian_items(system: Path) -> list[Item]:
+    """Return the Debian packages of `system` that still have files in it, by dpkg's database, sorted by name."""
+    status = (system / "var/lib/dpkg/status").read_text()
+    items = []
+    for paragraph in status.split("\n\n"):
+        fields = dict(
+            (key, value.strip())
+            for key, separator, value in (line.partition(":") for line in paragraph.splitlines() if line[:1].strip())
+            if separator
+        )
+        if not fields:
+            continue
+        size = files_size(system, file_list(system, fields["Package"], fields["Architecture"]))
+        if size:
+            items.append(Item(fields["Package"], fields["Version"], size))
+    return sorted(items, key=lambda item: item.name)
+
+
+def file_list(system: Path, package: str, architecture: str) -> list[str]:
+    """Return the paths that dpkg noted for the package."""
+    info = system / "var/lib/dpkg/info"
+    for name in (f"{package}.list", f"{package}:{architecture}.list"):
+        if (info / name).exists():
+            return (info / name).read_text().splitlines()
+    return []
+
+
+def files_size(system: Path, paths: list[str]) -> int:
+    """Return the bytes of those regular files that exist."""
+    total = 0
+    for text in paths:
+        path = system / text.lstrip("/")
+        if text.endswith(".ko.xz"):
+            path = path.with_suffix("")  # kernel modules lie unpacked in the image
+        if path.is_file() and not path.is_symlink():
+            total += path.stat().st_size
+    return total
+
+
+def wheel_items(wheels: list[Path]) -> list[Item]:
+    """Return the wheels, with the bytes of their files."""
+    return [Item(*wheel.name.split("-")[:2], wheel.stat().st_size) for wheel in sorted(wheels)]
+
+
+def tree_size(root: Path) -> int:
+    """Return the bytes of all regular files below `root`."""
+    return sum(
+        (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(root) for name in names
+    )
+
+
+def render(title: str, sizes: list[tuple[str, int]], debian: list[Item], wheels: list[Item]) -> str:
+    """Return the manifest as text."""
+    lines = [title, ""]
+    lines += [f"{size / (1 << 20):9.1f} MiB  {name}" for name, size in sizes]
+    lines += ["", "Debian packages (KiB in the image, name, version)"]
+    lines += [f"{item.size >> 10:9} {item.name} {item.version}" for item in debian]
+    lines += ["", "Python packages (KiB of the wheel, name, version)"]
+    lines += [f"{item.size >> 10:9} {item.name} {item.version}" for item in wheels]
+    return "\n".join(lines) + "\n"

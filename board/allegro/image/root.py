@@ -1,0 +1,79 @@
+"""The root file system of a slot: system, payload, overlay, kernel and initramfs in one squashfs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from board.allegro.image import payload
+from board.allegro.image.system import kernel_version
+from board.allegro.image.workshop import Workshop, copy_source, remove
+
+EMPTY_FOLDERS = ("var", "data", "run", "tmp", "root", "home", "mnt", "srv", "opt", "media")
+
+
+def make_root(
+    shop: Workshop, tools: Path, system: Path, wheels: list[Path], initramfs: Path, overlay: Path, version: str, target: Path
+) -> None:
+    """Make the squashfs `target`."""
+    tree = target.with_name("root-tree")
+    remove(tree)
+    subprocess.run(["cp", "-a", "--reflink=auto", system, tree], check=True)
+    shop.say("    payload")
+    payload.install(shop, tree, wheels)
+    shop.say("    overlay")
+    copy_source(overlay, tree)
+    write_release(tree, version)
+    set_up(shop, tree)
+    place_kernel(tree, initramfs)
+    shop.say("    squashfs")
+    squash(shop, tools, tree, target)
+    remove(tree)
+
+
+def write_release(tree: Path, version: str) -> None:
+    """Write /etc/allegro-release (what the device calls itself) beside Debian's own os-release."""
+    (tree / "etc/allegro-release").write_text(f"NAME=allegro\nVERSION={version}\nBASE=debian\n")
+
+
+def set_up(shop: Workshop, tree: Path) -> None:
+    """Do what on an installed system package scripts and first boots do: users, enabled units, links, empty folders."""
+    shop.run_inside(tree, ["systemd-sysusers"], log="sysusers")
+    for left_over in (tree / "etc").glob("*-"):
+        left_over.unlink()
+    units = tree / "etc/systemd/system"
+    remove(units)
+    units.mkdir()
+    shop.run_inside(tree, ["systemctl", "preset-all"], log="preset")
+
+    for name in EMPTY_FOLDERS:
+        remove(tree / name)
+        (tree / name).mkdir()
+    (tree / "root").chmod(0o700)
+    (tree / "tmp").chmod(0o1777)
+    (tree / "etc/machine-id").write_text("")
+    links = {"etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf", "etc/mtab": "../proc/self/mounts"}
+    for name, goal in links.items():
+        remove(tree / name)
+        (tree / name).symlink_to(goal)
+
+
+def place_kernel(tree: Path, initramfs: Path) -> None:
+    """Leave /boot with the kernel and its initramfs, under names that GRUB's configuration can know."""
+    boot = tree / "boot"
+    kernel = boot / f"vmlinuz-{kernel_version(tree)}"
+    kernel.rename(boot / "vmlinuz")
+    shutil.copy(initramfs, boot / "initramfs.img")
+    for name in ("vmlinuz", "vmlinuz.old", "initrd.img", "initrd.img.old"):
+        remove(tree / name)
+
+
+def squash(shop: Workshop, tools: Path, tree: Path, target: Path) -> None:
+    """Pack the tree. The kernel is packed already; GRUB reads it faster as it is."""
+    # mksquashfs takes times from options or from the environment, but not from both
+    command = ["env", "--unset=SOURCE_DATE_EPOCH", "mksquashfs", shop.inside(tree), shop.inside(target), "-noappend", "-no-progress", "-quiet"]
+    command += ["-comp", "gzip", "-Xcompression-level", "9", "-b", "128K"]
+    command += ["-all-time", str(shop.epoch), "-mkfs-time", str(shop.epoch), "-no-exports", "-no-xattrs"]
+    command += ["-action", "uncompressed@(pathname(boot/*))"]
+    shop.run_inside(tools, command, log="squashfs")

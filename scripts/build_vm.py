@@ -1,0 +1,182 @@
+"""Make the development image build/vm/allegro.img from Debian 13 packages and the payload: `make vm`, as root.
+
+Every step is kept until its inputs change; an interrupted build goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from board.allegro.image import boot, bootstrap, disk, manifest, payload, root, system
+from board.allegro.image.layout import Layout, parse_size, read_layout
+from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove, words
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BOARD = REPOSITORY / "board/allegro"
+STEPS = BOARD / "image"
+INPUTS = (
+    *("board", "python", "rootfs_overlay", "requirements/payload.txt"),
+    *("meta", "pyproject.toml", "README.md", "LICENSE", "scripts/build_vm.py"),
+)
+"""Everything of the repository that goes into the image."""
+
+FALLBACK_EPOCH = 1_767_225_600  # 2026-01-01, when neither git nor SOURCE_DATE_EPOCH tells
+
+
+def main() -> int:
+    """Run the build; returns the exit code."""
+    options = parse_options()
+    try:
+        if os.geteuid() != 0:
+            raise BuildError("Making an image needs root.\nRemedy: sudo make vm")
+        data_size = parse_size(options.data_size) if options.data_size else None
+        layout = read_layout(BOARD / "layout.toml", data_size)
+        build(Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()), layout)
+    except BuildError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Start again to go on.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def parse_options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="build_vm", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "build/vm", help="folder of the image and its steps")
+    parser.add_argument("--downloads", type=Path, default=REPOSITORY / "build/downloads", help="folder of downloaded packages")
+    parser.add_argument(
+        "--data-size",
+        default=os.environ.get("DATA_SIZE"),
+        help="size of the data partition, such as 20G (also DATA_SIZE=20G); default: what a disk of 4G leaves",
+    )
+    return parser.parse_args()
+
+
+def source_epoch() -> int:
+    """Return the time that all files of the image carry: SOURCE_DATE_EPOCH, or that of the last commit to its inputs."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    command = ["git", "-c", f"safe.directory={REPOSITORY}", "-C", str(REPOSITORY), "log", "-1", "--format=%ct", "--", *INPUTS]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        answer = ""
+    return int(answer) if answer else FALLBACK_EPOCH
+
+
+def project_version() -> str:
+    """Return the version from the file meta."""
+    fields = dict(line.split("=", 1) for line in words(REPOSITORY / "meta"))
+    return fields["VERSION"]
+
+
+def build(shop: Workshop, layout: Layout) -> None:
+    """Make the image, step by step."""
+    shop.open()
+    version = project_version()
+    epoch = str(shop.epoch)
+    lists = BOARD / "debian"
+    requirements = REPOSITORY / "requirements/payload.txt"
+
+    tools = shop.step(
+        "tools",
+        [STEPS / "bootstrap.py", lists / "tools.txt"],
+        lambda target: bootstrap.bootstrap(shop, lists / "tools.txt", target),
+    )
+    base = shop.step(
+        "base",
+        [STEPS / "bootstrap.py", lists / "packages.txt"],
+        lambda target: bootstrap.bootstrap(shop, lists / "packages.txt", target),
+    )
+    tree = shop.step(
+        "system",
+        [base.name, STEPS / "system.py", lists / "drop.txt", lists / "kernel-modules.txt"],
+        lambda target: system.make_system(shop, base, lists, target),
+    )
+    libraries = shop.step(
+        "libraries",
+        [requirements, payload.PYTHON, *payload.PLATFORMS],
+        lambda target: payload.fetch_wheels(shop, requirements, target),
+    )
+    own = shop.step(
+        "wheel",
+        [tools.name, epoch, STEPS / "payload.py", *(REPOSITORY / name for name in payload.OWN_SOURCES)],
+        lambda target: payload.make_wheel(shop, tools, target),
+    )
+    wheels = [*libraries.iterdir(), *own.iterdir()]
+    initramfs = shop.step(
+        "initramfs",
+        [tools.name, tree.name, epoch, STEPS / "boot.py", BOARD / "initramfs"],
+        lambda target: boot.make_initramfs(shop, tools, tree, BOARD / "initramfs", target),
+    )
+    overlay = REPOSITORY / "rootfs_overlay"
+    slot = shop.step(
+        "root",
+        [tree.name, libraries.name, own.name, initramfs.name, epoch, version, STEPS / "root.py", STEPS / "payload.py", overlay],
+        lambda target: root.make_root(shop, tools, tree, wheels, initramfs, overlay, version, target),
+    )
+    grub = shop.step(
+        "grub",
+        [tools.name, epoch, STEPS / "boot.py"],
+        lambda target: boot.make_grub(shop, tools, target),
+    )
+    configuration = disk.grub_configuration(BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout, version)
+    esp = shop.step(
+        "esp",
+        [tools.name, grub.name, configuration, epoch, repr(layout["esp"]), version, STEPS / "disk.py"],
+        lambda target: disk.make_esp(shop, tools, grub, configuration, layout["esp"], version, target),
+    )
+    publish(
+        shop,
+        fingerprint([slot.name, esp.name, grub.name, repr(layout), version, epoch, STEPS / "disk.py", STEPS / "boot.py"]),
+        lambda target: disk.make_disk(shop, tools, layout, version, grub, esp, slot, target),
+        lambda: manifest.render(
+            f"allegro {version} development image, Debian 13 base, kernel {system.kernel_version(tree)}",
+            [
+                ("slot (squashfs with kernel, initramfs and root file system)", slot.stat().st_size),
+                ("  of it initramfs", initramfs.stat().st_size),
+                ("system unpacked, without payload", manifest.tree_size(tree) - manifest.tree_size(tree / "var")),
+                ("  of it kernel modules", manifest.tree_size(tree / "usr/lib/modules")),
+                ("disk image (sparse)", layout.size),
+            ],
+            manifest.debian_items(tree),
+            manifest.wheel_items(wheels),
+        ),
+    )
+
+
+def publish(shop: Workshop, key: str, make: Callable[[Path], None], describe: Callable[[], str]) -> None:
+    """Make image and manifest in the output folder, unless they are there, made from the same inputs and untouched."""
+    image = shop.folder / "allegro.img"
+    stamp = shop.folder / "allegro.img.stamp"
+    description = shop.folder / "manifest.txt"
+    if image.exists() and stamp.exists() and stamp.read_text() == identity(key, image):
+        shop.say("image: unchanged")
+    else:
+        shop.say("image ...")
+        partial = shop.work / "partial-image"
+        remove(partial)
+        make(partial)
+        description.write_text(describe())
+        stamp.unlink(missing_ok=True)
+        partial.rename(image)
+        stamp.write_text(identity(key, image))
+    head = description.read_text().split("\n\nDebian packages")[0]
+    shop.say(f"ready: {image}\n\n{head}\n")
+
+
+def identity(key: str, image: Path) -> str:
+    """Return what tells whether the image is the one made from these inputs: somebody may have started and so changed it."""
+    state = image.stat()
+    return f"{key} {state.st_size} {state.st_mtime_ns}\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
