@@ -38,10 +38,11 @@ _STATUS_INTERVAL = 0.25
 _SCAN_INTERVAL = 1.0
 _RETRY_INTERVAL = 10.0
 _WRITERS = 3
-# While blocks come in quickly or are being written, look again after this time instead of at every single
-# block: fewer wake-ups, longer writes. The memory of a port must last for it many times over.
-_PAUSE = 0.01
-_SHORT_PAUSE = 0.002
+# While blocks are being written, look again after a pause instead of at every single block: fewer wake-ups,
+# longer writes. The pause is such that about this part of a port's memory fills in it, within these limits.
+_PAUSE_FILL = 1 / 8
+_SHORTEST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.025
 # Without one successful write for so long, the ring is given up and opened anew.
 _BROKEN_AFTER = 10.0
 
@@ -109,6 +110,7 @@ class Recorder:
         self._poll.register(self._wake, select.POLLIN)
         self._reload = self._end = False
         self._status_failed = False
+        self._pause = _SHORTEST_PAUSE
 
     def run(self) -> None:
         """Records until SIGTERM or SIGINT."""
@@ -132,23 +134,22 @@ class Recorder:
             if not announced and self._opening is None:
                 announced = True
                 notify("READY=1")
-            taken = self.turn()
-            self._wait(taken, next_status - time.monotonic())
+            self._wait(self.turn(), next_status - time.monotonic())
         notify("STOPPING=1")
         self._shut_down()
 
-    def turn(self) -> int:
+    def turn(self) -> float:
         """Takes what the kernel has ready, lets it be written, and accounts for what is written.
 
-        Returns the largest part of a port's memory that was taken or is in use, in percent.
+        Returns the largest part (0 to 1) of a port's memory that the kernel had filled or that is being written.
         """
         self._account()
-        fullest = 0
+        fullest = 0.0
         job: WriteJob | None = None
         for port in (*self._ports.values(), *self._closing):
             port.count()
             job = self._take(port, job)
-            fullest = max(fullest, 100 * port.under_way // len(port.busy))
+            fullest = max(fullest, port.under_way / len(port.busy))
         if job is not None:
             self._pool.submit(job)
         self._close_drained()
@@ -315,17 +316,19 @@ class Recorder:
 
     # -- waiting, telling, ending --------------------------------------------------------------------
 
-    def _wait(self, fullest: int, until_status: float) -> None:
+    def _wait(self, fullest: float, until_status: float) -> None:
         if fullest:
-            time.sleep(_PAUSE if fullest < 25 else _SHORT_PAUSE)
+            pause = self._pause * _PAUSE_FILL / fullest
+            self._pause = min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE, max(until_status, _SHORTEST_PAUSE))
+            time.sleep(self._pause)
             return
         before = time.monotonic()
         events = self._poll.poll(max(until_status, 0) * 1000)
         if any(descriptor == self._wake for descriptor, _ in events):
             os.read(self._wake, 64)
-        elif events and time.monotonic() - before < _SHORT_PAUSE:
+        elif events and time.monotonic() - before < _SHORTEST_PAUSE:
             # The socket has something to tell, again and again: an error, or the ring is busy.
-            time.sleep(_SHORT_PAUSE)
+            time.sleep(_SHORTEST_PAUSE)
 
     def _write_status(self) -> None:
         now_ns = time.time_ns()
@@ -379,7 +382,7 @@ class Recorder:
         trouble, writer = self._trouble, self._writer
         parts = [self._no_ring, self._config_error, *self._refused.values()]
         if writer is not None:
-            parts.append(writer.shortage)
+            parts.append(writer.shortage or writer.progress())
         if trouble.errors and trouble.since is not None:
             parts.append(f"The disk refuses packets ({trouble.text}); they are counted as lost.")
         return " ".join(part for part in parts if part)
@@ -388,7 +391,7 @@ class Recorder:
         """Waits until all records under way are written, but not longer than that."""
         end = time.monotonic() + seconds
         while self._records and time.monotonic() < end:
-            time.sleep(_SHORT_PAUSE)
+            time.sleep(_SHORTEST_PAUSE)
             self._account()
 
     def _shut_down(self) -> None:
@@ -400,7 +403,7 @@ class Recorder:
         end = time.monotonic() + _BROKEN_AFTER
         while self._closing and time.monotonic() < end:
             self.turn()
-            time.sleep(_PAUSE)
+            time.sleep(_SHORTEST_PAUSE)
         self._finish_writing(_BROKEN_AFTER)
         self._write_status()
         if self._opening is not None:

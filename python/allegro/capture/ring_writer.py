@@ -4,7 +4,7 @@ Two threads use a RingWriter.  The recorder's main thread takes places for recor
 it never waits for the disk.  The upkeep thread creates, recycles and removes segments, and makes what was
 written safe (fdatasync) at least every half second.
 
-Recycling happens ahead of need: when the segment in use is half full and no empty one is left, the oldest
+Recycling happens ahead of need: when fewer than two empty segments are left (one in a small ring), the oldest
 loses its index and its name, and that is made safe on disk before the first byte of it is overwritten.
 """
 
@@ -34,6 +34,7 @@ _SYNC_INTERVAL = 0.5
 _RUNS_INTERVAL = 1.0
 _UPKEEP_INTERVAL = 0.1
 _SPACE_INTERVAL = 10.0
+_EMPTY_AHEAD = 2
 _LARGEST_RESERVE = 256 * MIB
 
 
@@ -83,8 +84,9 @@ class RingWriter:
         self.shortage = ""
         self.sync_errors = 0
         self._target = size
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._stopped = False
         self._switch_wanted = False
         self._space_checked = 0.0
         self._closing: list[OpenSegment] = []
@@ -156,6 +158,8 @@ class RingWriter:
                     _LOG.warning("%s: index: %s", segment.path.name, error.strerror)
                     complete = False
                 segment.index_sound &= complete
+        if self._closing:
+            self._wake.set()
 
     def alive(self, now_ns: int, ports: tuple[str, ...]) -> None:
         """Notes that the recorder lives, and what it records."""
@@ -195,9 +199,16 @@ class RingWriter:
             sequence=self._next,
         )
 
+    def progress(self) -> str:
+        """How far the ring is laid out, in plain words; empty when it is."""
+        with self._lock:
+            size, whole = self._total(), self._target - self._target % self._segment_size
+        return f"The ring is being laid out: {_size(size)} of {_size(whole)}." if size < whole else ""
+
     def close(self) -> None:
         """Makes everything safe on disk. No record may be under way any more."""
-        self._stop.set()
+        self._stopped = True
+        self._wake.set()
         self._thread.join()
         self.flush_index()
         try:
@@ -213,10 +224,9 @@ class RingWriter:
 
     def _switch(self) -> OpenSegment:
         """Goes on to the next segment."""
-        if not self._free:
-            self._recycle()
         with self._lock:
             if not self._free:
+                self._wake.set()
                 raise RingBusyError
             empty = self._free[0]
             path = segments.blocks_path(self.directory, self._next)
@@ -227,13 +237,16 @@ class RingWriter:
                 self._closing.append(self._current)
             self._current = opened
             self._switch_wanted = False
+        self._wake.set()
         return opened
 
     # -- upkeep thread -------------------------------------------------------------------------------
 
     def _upkeep(self) -> None:
         synced = noted = time.monotonic()
-        while not self._stop.wait(_UPKEEP_INTERVAL):
+        while not self._stopped:
+            self._wake.wait(_UPKEEP_INTERVAL)
+            self._wake.clear()
             now = time.monotonic()
             try:
                 self._adjust(now)
@@ -247,7 +260,7 @@ class RingWriter:
             except OSError as error:
                 self.sync_errors += 1
                 _LOG.warning("upkeep of the ring: %s", error)
-                self._stop.wait(1.0)
+                time.sleep(_UPKEEP_INTERVAL)
 
     def _adjust(self, now: float) -> None:
         """Brings number and size of the segments nearer to what is wanted."""
@@ -266,8 +279,7 @@ class RingWriter:
                 _LOG.warning("%s", self.shortage)
         elif self._total() + self._segment_size > self._target:
             self.shortage = ""
-        current = self._current
-        if not self._free and (current is None or current.used > current.size // 2):
+        while len(self._free) < min(_EMPTY_AHEAD, self._count() // 4) and self._finished:
             self._recycle()
 
     def _shrink(self) -> None:
@@ -279,10 +291,10 @@ class RingWriter:
             segment.path.unlink()
         while self._total() > self._target:
             with self._lock:
-                if self._finished:
-                    victim = self._finished.popleft()
-                elif len(self._free) > 1:
+                if len(self._free) > 1:
                     victim = self._free.pop()
+                elif self._finished:
+                    victim = self._finished.popleft()
                 else:
                     break
             _remove(victim.path)
@@ -295,13 +307,14 @@ class RingWriter:
 
     def _create_segment(self) -> None:
         """Adds one empty segment. Raises RingUnavailable if there is no space for it."""
+        size = self._segment_size  # which another thread may change meanwhile
         available = self._available()
-        if available < self._segment_size:
+        if available < size:
             raise _no_space(self.directory, available)
         path = self._new_free_path()
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         try:
-            os.posix_fallocate(descriptor, 0, self._segment_size)
+            os.posix_fallocate(descriptor, 0, size)
         except OSError as error:
             path.unlink()
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -310,7 +323,7 @@ class RingWriter:
         finally:
             os.close(descriptor)
         with self._lock:
-            self._free.append(RecoveredSegment(path, self._segment_size, Summary()))
+            self._free.append(RecoveredSegment(path, size, Summary()))
 
     def _recycle(self) -> None:
         """Makes the oldest segment an empty one."""
@@ -366,8 +379,9 @@ class RingWriter:
             return segments.free_path(self.directory, self._free_number)
 
     def _total(self) -> int:
-        opened = [*self._closing, *([self._current] if self._current else [])]
-        return sum(segment.size for segment in (*self._finished, *self._free, *opened))
+        with self._lock:
+            opened = [*self._closing, *([self._current] if self._current else [])]
+            return sum(segment.size for segment in (*self._finished, *self._free, *opened))
 
     def _count(self) -> int:
         return len(self._finished) + len(self._free) + len(self._closing) + (self._current is not None)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from allegro.capture import segments
+from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter
+from allegro.capture.segments import MIB
+from tests.harness.waiting import wait_for
+from tests.unit.capture.ring_writing import SMALLEST, START, append, everything, numbers
+
+BIG = 60_000
+"""Two packets of this size make a record of 30 pages: 34 to a segment of the smallest ring."""
+
+
+def disk_use(directory: Path) -> int:
+    """By inode, since the upkeep thread renames files."""
+    sizes = {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.name.endswith(".blocks"):
+                    sizes[entry.inode()] = entry.stat().st_size
+    return sum(sizes.values())
+
+
+def append_patiently(writer: RingWriter, number: int) -> None:
+    def attempt() -> bool:
+        try:
+            append(writer, number, size=BIG)
+        except RingBusyError:
+            return False
+        return True
+
+    wait_for(attempt, "place in the ring", 10, 0.005)
+
+
+@pytest.mark.spec("R1", "R4")
+def test_what_is_written_can_be_read_at_once(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(20):
+        append(writer, number)
+        assert numbers(tmp_path) == list(range(number + 1))
+    writer.close()
+    assert numbers(tmp_path) == list(range(20))
+
+
+@pytest.mark.spec("R1")
+def test_the_oldest_are_overwritten_and_the_size_stays(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(500):
+        append_patiently(writer, number)
+        assert disk_use(tmp_path) <= SMALLEST
+    writer.close()
+    found = numbers(tmp_path)
+    assert found == list(range(found[0], 500))
+    assert len(found) >= 2 * 34
+    assert writer.status().records == len(found)
+
+
+@pytest.mark.spec("R6")
+def test_status_tells_what_the_ring_holds(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    assert writer.status().oldest_ns is None
+    headers = [append(writer, number) for number in range(5)]
+    status = writer.status()
+    writer.close()
+    assert (status.records, status.packets) == (5, 10)
+    assert status.bytes == sum(header.used for header in headers)
+    assert status.used == 5 * 4096
+    assert (status.oldest_ns, status.newest_ns) == (headers[0].first_ns, headers[-1].last_ns)
+    assert status.size == SMALLEST
+
+
+@pytest.mark.spec("R2")
+def test_a_restart_continues_in_the_same_segment(tmp_path: Path) -> None:
+    for run in range(30):
+        writer = RingWriter(tmp_path, SMALLEST, START + run)
+        append(writer, run)
+        writer.close()
+    assert numbers(tmp_path) == list(range(30))
+    assert len(segments.list_segments(tmp_path)) == 1
+    assert len({ref.sequence for ref in everything(tmp_path)}) == 30
+    assert len({ref.run for ref in everything(tmp_path)}) == 30
+
+
+@pytest.mark.spec("R2")
+def test_after_kill_the_index_is_made_anew_and_equal(
+    tmp_path: Path, abandon: Callable[[RingWriter], None]
+) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(50):
+        append(writer, number, size=BIG)
+    before = everything(tmp_path)
+    abandon(writer)
+    for index in tmp_path.glob("*.index"):
+        index.unlink()
+    assert everything(tmp_path) == before
+    RingWriter(tmp_path, SMALLEST, 2).close()
+    assert everything(tmp_path) == before
+    assert all(segments.read_summary(segments.index_path(path)) for path in segments.list_segments(tmp_path))
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    with pytest.raises(RingUnavailable, match="Another process"):
+        RingWriter(tmp_path, SMALLEST, 2)
+    writer.close()
+    RingWriter(tmp_path, SMALLEST, 3).close()
+
+
+def test_too_small_a_ring_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RingUnavailable, match="at least 16 MiB"):
+        RingWriter(tmp_path, SMALLEST - 1, 1)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RingUnavailable, match="cannot be used"):
+        RingWriter(tmp_path / "file" / "ring", SMALLEST, 1)
+
+
+def test_growing_and_shrinking_at_run_time(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(60):
+        append(writer, number, size=BIG)
+    writer.resize(3 * SMALLEST)
+    wait_for(lambda: disk_use(tmp_path) == 3 * SMALLEST, "growth", 20)
+    assert numbers(tmp_path) == list(range(60))
+    for number in range(60, 250):
+        append_patiently(writer, number)
+    assert numbers(tmp_path) == list(range(250))
+    writer.resize(SMALLEST)
+    wait_for(lambda: disk_use(tmp_path) == SMALLEST, "shrinking", 20)
+    found = numbers(tmp_path)
+    assert found == list(range(found[0], 250))
+    with pytest.raises(RingUnavailable):
+        writer.resize(1)
+    append_patiently(writer, 250)
+    writer.close()
+    assert numbers(tmp_path)[-1] == 250
+
+
+def test_a_ring_of_large_segments_shrinks_to_one_of_small_segments(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, 512 * MIB, 1)
+    assert writer.status().segment_size == 8 * MIB
+    append(writer, 0)
+    writer.resize(SMALLEST)
+    append(writer, 1)
+
+    def settled() -> bool:
+        append(writer, 2)
+        status = writer.status()
+        return status.segment_size == 4 * MIB and disk_use(tmp_path) == status.size == SMALLEST
+
+    wait_for(settled, "small segments", 20)
+    writer.close()
+    assert numbers(tmp_path)[-1] == 2
+
+
+def test_short_space_makes_a_smaller_ring_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 30 * MIB
+
+    def statvfs(path: object) -> os.statvfs_result:
+        blocks_left = (free - disk_use(tmp_path)) // 4096
+        return os.statvfs_result((4096, 4096, 0, blocks_left, blocks_left, 0, 0, 0, 0, 255))
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    writer = RingWriter(tmp_path, 1024 * MIB, 1)
+    wait_for(lambda: writer.shortage, "shortage", 10)
+    append(writer, 0)
+    assert disk_use(tmp_path) == 28 * MIB
+    assert "28 MiB instead of 1024 MiB" in writer.shortage
+    writer.close()
+
+
+def test_no_space_for_four_segments_is_no_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        os, "statvfs", lambda path: os.statvfs_result((4096, 4096, 0, 3000, 3000, 0, 0, 0, 0, 255))
+    )
+    with pytest.raises(RingUnavailable, match="no more room") as caught:
+        RingWriter(tmp_path, SMALLEST, 1)
+    assert caught.value.remedy
+    assert not list(tmp_path.glob("*.blocks"))

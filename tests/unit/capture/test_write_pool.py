@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from allegro.capture import blocks, write_pool
+from allegro.capture.write_pool import WriteJob, WritePool
+from tests.harness.waiting import wait_for
+
+PAGE = 4096
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    yield descriptor
+    os.close(descriptor)
+
+
+def job_of(descriptor: int, pages: int) -> tuple[WriteJob, memoryview]:
+    """A job of single pages, each marked as handed over by the kernel, full of its number."""
+    memory = memoryview(mmap.mmap(-1, pages * PAGE))
+    job = WriteJob(descriptor, 0)
+    for number in range(pages):
+        view = memory[number * PAGE : (number + 1) * PAGE]
+        view[:] = bytes([number + 1]) * PAGE
+        assert job.takes(descriptor, number * PAGE, PAGE)
+        job.add(view)
+    return job, memory
+
+
+def is_released(memory: memoryview) -> bool:
+    return not any(blocks.is_ready(memory[at : at + PAGE]) for at in range(0, len(memory), PAGE))
+
+
+def test_a_batch_is_written_and_its_blocks_given_back(target: int) -> None:
+    job, memory = job_of(target, 5)
+    pool = WritePool(2)
+    pool.submit(job)
+    wait_for(lambda: job.done, "writing", 10, 0.001)
+    pool.close()
+    assert job.error is None
+    assert os.pread(target, 6 * PAGE, 0) == b"".join(bytes([number]) * PAGE for number in range(1, 6))
+    assert is_released(memory)
+
+
+def test_only_neighbours_join_a_batch(target: int) -> None:
+    job, _ = job_of(target, 2)
+    assert job.takes(target, 2 * PAGE, PAGE)
+    assert not job.takes(target, 3 * PAGE, PAGE)
+    assert not job.takes(target + 1, 2 * PAGE, PAGE)
+    assert not job.takes(target, 2 * PAGE, write_pool.MOST_BYTES)
+
+
+@pytest.mark.spec("R5")
+def test_an_error_is_told_and_the_blocks_are_given_back_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    descriptor = os.open(tmp_path / "file", os.O_RDONLY)
+    job, memory = job_of(descriptor, 3)
+    job.run()
+    os.close(descriptor)
+    assert job.done
+    assert job.error is not None
+    assert job.error.errno == errno.EBADF
+    assert is_released(memory)
+
+
+@pytest.mark.parametrize("first", [0, 1000, PAGE, 2 * PAGE + 7])
+def test_a_short_write_is_completed(target: int, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(descriptor: int, views: list[memoryview], offset: int) -> int:
+        return os.pwrite(descriptor, b"".join(views)[:first], offset)
+
+    monkeypatch.setattr(os, "pwritev", short)
+    job, _ = job_of(target, 3)
+    job.run()
+    assert job.error is None
+    assert os.pread(target, 4 * PAGE, 0) == b"".join(bytes([number]) * PAGE for number in range(1, 4))
+
+
+def test_without_direct_writes_it_goes_on_with_buffered_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT | os.O_DIRECT)
+    plain = os.pwritev
+
+    def refuse_direct(target: int, views: list[memoryview], offset: int) -> int:
+        if fcntl.fcntl(target, fcntl.F_GETFL) & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "no direct writes here")
+        return plain(target, views, offset)
+
+    monkeypatch.setattr(os, "pwritev", refuse_direct)
+    job, _ = job_of(descriptor, 2)
+    job.run()
+    os.close(descriptor)
+    assert job.error is None
+    assert (tmp_path / "file").stat().st_size == 2 * PAGE
