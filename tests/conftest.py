@@ -1,0 +1,171 @@
+"""Fixtures of the tests that run the image in a virtual machine (tests/vm)."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.harness.device import Device
+from tests.harness.ports import FramePort, Port
+from tests.harness.qemu import (
+    IMAGE,
+    REPOSITORY,
+    Configuration,
+    SavedState,
+    VirtualMachine,
+    save_diagnosis,
+)
+from tests.harness.sftp_server import SftpServer
+
+REPORT = REPOSITORY / "build" / "test-report"
+STATES = REPOSITORY / "build" / "vm-state"
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # the fixtures below ask whether their test failed
+    report = yield
+    if call.when in ("setup", "call") and call.excinfo is not None:
+        item.stash[_failed] = True
+    return report
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running device: the machine, its API, and the cables of its measuring ports as raw frames."""
+
+    machine: VirtualMachine
+    device: Device
+    ports: list[FramePort]
+
+
+class StartLab(Protocol):
+    """Starts a machine that ends with the test. Without `boot` it continues from the saved state."""
+
+    def __call__(
+        self,
+        *,
+        cables: int = 2,
+        ports: list[Port] | None = None,
+        sound: bool = False,
+        boot: bool = False,
+        configuration: Configuration | None = None,
+    ) -> Lab: ...
+
+
+@pytest.fixture(scope="session")
+def configuration() -> Configuration:
+    """The machine that nearly all tests use."""
+    if os.geteuid() != 0:
+        pytest.fail("the VM tests need root: sudo make test")
+    if not IMAGE.exists():
+        pytest.fail(f"there is no image at {IMAGE}: make vm")
+    return Configuration()
+
+
+@pytest.fixture(scope="session")
+def saved_state(configuration: Configuration) -> SavedState:
+    """The image booted and ready, frozen; made once per image and kept for later sessions."""
+    directory = STATES / configuration.fingerprint()
+    state = SavedState.at(directory, configuration)
+    if not state.complete:
+        shutil.rmtree(STATES, ignore_errors=True)
+        machine = VirtualMachine(directory / "booting", configuration)
+        try:
+            machine.start()
+            Device(machine).wait_ready(ports=configuration.ports)
+            machine.save(state)
+        except BaseException:
+            save_diagnosis(machine, REPORT / "saved-state")
+            raise
+        finally:
+            machine.close()
+    return state
+
+
+@pytest.fixture
+def start_lab(
+    request: pytest.FixtureRequest, configuration: Configuration, tmp_path: Path
+) -> Iterator[StartLab]:
+    """Start machines; on failure their logs and screens go to build/test-report/<test>."""
+    started: list[VirtualMachine] = []
+
+    def start(
+        *,
+        cables: int = 2,
+        ports: list[Port] | None = None,
+        sound: bool = False,
+        boot: bool = False,
+        configuration: Configuration | None = None,
+    ) -> Lab:
+        frame_ports = [FramePort() for _ in range(cables)] if ports is None else []
+        saved: SavedState | None = None
+        if not boot:
+            assert configuration is None, "a saved state has the standard configuration"
+            saved = request.getfixturevalue("saved_state")
+        machine = VirtualMachine(
+            tmp_path / f"machine-{len(started)}",
+            None if saved else configuration or Configuration(),
+            frame_ports if ports is None else ports,
+            saved=saved,
+            sound=sound,
+        )
+        started.append(machine)
+        machine.start()
+        device = Device(machine)
+        device.wait_ready()
+        return Lab(machine, device, frame_ports)
+
+    yield start
+    for number, machine in enumerate(started):
+        if request.node.stash.get(_failed, False):
+            name = re.sub(r"[^\w.-]+", "_", request.node.nodeid.removeprefix("tests/vm/"))
+            save_diagnosis(machine, REPORT / name / str(number))
+        machine.close()
+        machine.remove_disks()
+
+
+@pytest.fixture
+def lab(start_lab: StartLab) -> Lab:
+    """A running device with cables in ports 1 and 2."""
+    return start_lab()
+
+
+@pytest.fixture
+def device(lab: Lab) -> Device:
+    """The API of a running device."""
+    return lab.device
+
+
+@pytest.fixture
+def sftp(tmp_path: Path) -> Iterator[SftpServer]:
+    """A real OpenSSH server, running."""
+    with SftpServer(tmp_path / "sftp") as server:
+        yield server
+
+
+@pytest.fixture
+def export_to_sftp(lab: Lab, sftp: SftpServer) -> Callable[..., None]:
+    """Set the device up to upload to `sftp`, its host key pinned; keyword arguments change the settings."""
+
+    def configure(**changes: object) -> None:
+        settings = {
+            "enabled": True,
+            "host": "10.0.2.2",
+            "port": sftp.port,
+            "username": sftp.user,
+            "authentication": "password",
+            "password": sftp.password,
+            "directory": sftp.start_directory,
+            "host_key": sftp.fingerprint,
+        }
+        lab.device.set({"export": settings | changes})
+
+    return configure

@@ -1,0 +1,24 @@
+"""Waiting for something that another process will do."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tests.harness.errors import BenchTimeoutError
+
+T = TypeVar("T")
+
+
+def wait_for(probe: Callable[[], T | None], what: str, timeout: float, interval: float = 0.1) -> T:
+    """Call `probe` every `interval` seconds until it returns something true, and return that.
+
+    Raises BenchTimeoutError naming `what` after `timeout` seconds; the last answer is part of the message.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = probe()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise BenchTimeoutError(f"{what}: not within {timeout:g} s (last answer: {answer!r})")
+        time.sleep(interval)
