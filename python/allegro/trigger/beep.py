@@ -63,7 +63,7 @@ TONES: Final[dict[Signal, tuple[Tone, ...]]] = {
 }
 
 
-def samples(tone: Tone, rate: int = SAMPLE_RATE) -> array.array[int]:
+def samples(tone: Tone, rate: int = SAMPLE_RATE) -> "array.array[int]":
     """The tone as signed 16-bit samples, faded in and out."""
     count = rate * tone.milliseconds // 1000
     fade = max(1, rate * FADE_MS // 1000)

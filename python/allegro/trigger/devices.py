@@ -19,7 +19,8 @@ class InputDevices:
     def __init__(self, table: Callable[[], Sequence[PresenterModel]]) -> None:
         self._table = table
         self._context = pyudev.Context()
-        self._monitor = pyudev.Monitor.from_netlink(self._context)
+        # The kernel's word, not udevd's: that can come seconds later, and until then the keys reach others.
+        self._monitor = pyudev.Monitor.from_netlink(self._context, source="kernel")
         self._monitor.filter_by("input")
         self._monitor.start()
 
@@ -33,14 +34,11 @@ class InputDevices:
             pass
 
     def find(self) -> Iterator[FoundInput]:
-        """All event devices of known presenters that udev has finished setting up."""
+        """All event devices of known presenters."""
         table = {(model.vendor, model.product): model for model in self._table()}
-        devices = self._context.list_devices(subsystem="input").match_is_initialized()
-        for device in devices:
-            if device.device_node is None or not device.sys_name.startswith("event"):
-                continue
+        for device in self._context.list_devices(subsystem="input", sys_name="event*"):
             usb = device.find_parent("usb", "usb_device")
-            if usb is None:
+            if usb is None or device.device_node is None:
                 continue
             model = table.get((_attribute(usb, "idVendor"), _attribute(usb, "idProduct")))
             if model is not None:

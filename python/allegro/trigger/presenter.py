@@ -1,4 +1,4 @@
-"""Input devices of presenters by way of evdev (package python3-evdev of the base system): open, grab, read."""
+"""Input devices of presenters by way of evdev (package python3-evdev of the base system)."""
 
 import fcntl
 import struct

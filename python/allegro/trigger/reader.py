@@ -21,6 +21,9 @@ from allegro.trigger.press import SOURCE_PRESENTER, Press
 _RETRY_S: Final = 1.0
 MILLISECOND_NS: Final = 1_000_000
 
+_GONE: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
+_UNPLUGGED: Final = "it is being unplugged"
+
 log = logging.getLogger(__name__)
 
 
@@ -164,7 +167,7 @@ class PresenterReader:
                 problem = self._open(selector, entry)
                 if problem:
                     failed[path] = (entry, problem)
-                    if path not in self._failed:
+                    if path not in self._failed and problem != _UNPLUGGED:
                         log.warning("%s: %s cannot be used: %s", entry.model.name, entry.node, problem)
         self._failed = failed
         self._take_stock()
@@ -174,6 +177,8 @@ class PresenterReader:
         try:
             source = self._open_source(entry.node)
         except OSError as error:
+            if error.errno in _GONE:
+                return _UNPLUGGED
             if error.errno == errno.EBUSY:
                 return "another program has taken it for itself"
             return error.strerror or str(error)

@@ -1,0 +1,99 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from allegro.errors import Conflict, InvalidInput, NotFound
+from allegro.storage.files import RESERVE, FileInfo, FileStore, checked_name
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileStore:
+    (tmp_path / "upload").mkdir()
+    (tmp_path / "b.pcapng").write_bytes(b"12345")
+    (tmp_path / "a.pcapng").write_bytes(b"")
+    (tmp_path / ".job-1.pcapng").write_bytes(b"hidden")
+    (tmp_path / "link.pcapng").symlink_to("/etc/passwd")
+    os.mkfifo(tmp_path / "pipe")
+    return FileStore(tmp_path)
+
+
+@pytest.mark.spec("T5", "W5")
+class TestFiles:
+    def test_only_visible_regular_files_are_listed(self, store: FileStore) -> None:
+        os.utime(store.root / "b.pcapng", ns=(5, 7))
+        listed = store.all()
+        assert [info.name for info in listed] == ["a.pcapng", "b.pcapng"]
+        assert listed[1] == FileInfo("b.pcapng", 5, 7)
+
+    def test_missing_directory(self, tmp_path: Path) -> None:
+        store = FileStore(tmp_path / "missing")
+        assert store.all() == []
+        assert "no storage device" in store.problem()
+
+    def test_path_and_delete(self, store: FileStore) -> None:
+        assert store.path("b.pcapng").read_bytes() == b"12345"
+        store.delete("b.pcapng")
+        assert not (store.root / "b.pcapng").exists()
+        with pytest.raises(NotFound, match=r"b\.pcapng"):
+            store.delete("b.pcapng")
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            ".",
+            "..",
+            "../x",
+            "/etc/passwd",
+            "upload/x",
+            "a\\b",
+            ".job-1.pcapng",
+            "a\0b",
+            "a\nb",
+            " a",
+            "a ",
+            "é" * 200,
+        ],
+    )
+    def test_names_that_are_none(self, store: FileStore, name: str) -> None:
+        for action in (store.path, store.delete, checked_name):
+            with pytest.raises(InvalidInput) as caught:
+                action(name)
+            assert caught.value.place == "name"
+
+    @pytest.mark.parametrize("name", ["upload", "link.pcapng", "pipe", "nothing"])
+    def test_what_is_no_regular_file_is_not_there(self, store: FileStore, name: str) -> None:
+        for action in (store.path, store.delete):
+            with pytest.raises(NotFound):
+                action(name)
+        assert (store.root / "link.pcapng").is_symlink()
+
+    @pytest.mark.parametrize("name", ["a", "ü ö.pcapng", "x" * 255, "-rf", "$(id)"])
+    def test_names_that_are_fine(self, name: str) -> None:
+        assert checked_name(name) == name
+
+    def test_delete_that_is_refused(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(path: Path) -> None:
+            raise OSError(30, "Read-only file system")
+
+        monkeypatch.setattr(Path, "unlink", refuse)
+        with pytest.raises(Conflict, match="Read-only"):
+            store.delete("a.pcapng")
+
+
+class TestSpace:
+    def test_numbers(self, store: FileStore) -> None:
+        assert 0 < store.free() <= store.total()
+        assert store.problem() == ""
+
+    def test_reserve_is_kept(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(FileStore, "free", lambda self: RESERVE)
+        assert store.problem() == ""
+        assert "1 MiB for the capture" in store.problem(1)
+        monkeypatch.setattr(FileStore, "free", lambda self: RESERVE - 1)
+        assert "Delete files" in store.problem()
+
+    def test_read_only(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        assert "cannot be written" in store.problem()

@@ -1,0 +1,72 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from allegro.trigger.extraction import ExtractionFailed, ExtractionStopped, Progress, Result, run_extraction
+
+
+def run(script: str, *, stop: str = "", silence_s: float = 60.0) -> tuple[Result, list[Progress]]:
+    heard: list[Progress] = []
+    command = [sys.executable, "-c", script]
+    result = run_extraction(command, {"a": 1}, heard.append, lambda: stop, silence_s=silence_s)
+    return result, heard
+
+
+READ = "import sys, json; request = json.load(sys.stdin); "
+RESULT = (
+    '{"result": {"packets": 1, "bytes": 2, "file_size": 3, "drops": 4, "notes": ["a", "b"], "later": {}}}'
+)
+
+
+def test_result_and_progress() -> None:
+    progress = '{"progress": 2, "packets": 1, "bytes": 9}'
+    script = READ + f"assert request == {{'a': 1}}; print('{progress}'); print('{RESULT}')"
+    assert run(script) == (Result(1, 2, 3, 4, ("a", "b")), [Progress(1.0, 1, 9)])
+
+
+def test_lines_that_are_no_messages_are_left_out() -> None:
+    assert run(READ + f"print('warning'); print('[1]'); print(''); print('{RESULT}')")[0].packets == 1
+
+
+def test_a_line_in_two_pieces() -> None:
+    head, tail = RESULT[:20], RESULT[20:]
+    script = READ + f"import time; print('{head}', end='', flush=True); time.sleep(0.4); print('{tail}')"
+    assert run(script)[0].packets == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (READ + 'print(\'{"error": {"message": "No ring.", "remedy": "Wait."}}\'); sys.exit(1)', "No ring."),
+        (READ + "print('{\"error\": {}}'); sys.exit(1)", "failed"),
+        (READ, "with code 0"),
+        ("raise SystemExit(3)", "with code 3"),
+        (READ + f"print('{RESULT}'); sys.exit(2)", "with code 2"),
+        ("import os; os.kill(os.getpid(), 15)", "by signal 15"),
+    ],
+)
+def test_failures_in_words(script: str, words: str) -> None:
+    with pytest.raises(ExtractionFailed, match=words):
+        run(script)
+
+
+def test_stopped(tmp_path: Path) -> None:
+    mark = tmp_path / "ended"
+    script = (
+        "import signal, sys, time; from pathlib import Path\n"
+        f"signal.signal(signal.SIGTERM, lambda *a: (Path({str(mark)!r}).touch(), sys.exit(1)))\n"
+        "time.sleep(50)"
+    )
+    calls = iter(["", "", "", "", "", "", "", ""])
+    with pytest.raises(ExtractionStopped) as caught:
+        run_extraction(
+            [sys.executable, "-c", script], {}, lambda progress: None, lambda: next(calls, "enough")
+        )
+    assert caught.value.reason == "enough"
+    assert mark.exists()
+
+
+def test_silence_is_not_waited_for_for_ever() -> None:
+    with pytest.raises(ExtractionFailed, match="no sign of life"):
+        run("import time; time.sleep(50)", silence_s=0.3)

@@ -1,0 +1,229 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from allegro.errors import NotFound, Unavailable
+from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore
+from allegro.trigger.press import Press
+from allegro.trigger.windows import SECOND_NS, Span
+
+SPAN = Span(60 * SECOND_NS, 5 * SECOND_NS)
+
+
+def press(number: int = 1) -> Press:
+    return Press(number * SECOND_NS, "presenter", "next", "Logitech R400")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "allegro.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> JobStore:
+    return JobStore(path)
+
+
+@pytest.mark.spec("T2", "T3")
+class TestStore:
+    def test_a_job_is_there_after_a_restart(self, store: JobStore, path: Path) -> None:
+        job = store.accept(press(100), SPAN, now_ns=7)
+        assert (job.state, job.start_ns, job.end_ns) == ("accepted", 40 * SECOND_NS, 105 * SECOND_NS)
+        assert JobStore(path).get(job.id) == job
+        assert JobStore(path).unfinished() == [job]
+
+    def test_refused_has_ended_and_says_why(self, store: JobStore) -> None:
+        job = store.refuse(press(), SPAN, "No ring.", now_ns=7)
+        assert (job.state, job.message, job.finished_ns, job.ended) == ("refused", "No ring.", 7, True)
+        assert store.get(job.id) == job
+        assert store.unfinished() == []
+
+    def test_orders(self, store: JobStore) -> None:
+        jobs = [store.accept(press(number), SPAN, now_ns=0) for number in (5, 3, 9)]
+        assert store.unfinished() == jobs
+        assert store.recent() == jobs[::-1]
+        assert store.recent(limit=1) == [jobs[2]]
+        assert store.recent(limit=0) == []
+
+    @pytest.mark.parametrize("job_id", [0, -1, 99, 2**63, 10**30])
+    def test_unknown(self, store: JobStore, job_id: int) -> None:
+        with pytest.raises(NotFound, match="no capture number"):
+            store.get(job_id)
+        with pytest.raises(NotFound):
+            store.change(job_id, state="waiting")
+
+    def test_every_field_is_kept(self, store: JobStore, path: Path) -> None:
+        job = store.accept(press(), SPAN, now_ns=1)
+        store.change(job.id, state="cutting", directory="upload", progress=0.25)
+        changed = store.change(
+            job.id,
+            state="complete",
+            file="a",
+            size=1,
+            packets=2,
+            bytes=3,
+            drops=4,
+            message="m",
+            finished_ns=9,
+        )
+        assert changed == JobStore(path).get(job.id)
+        assert changed is not None
+        assert (changed.file, changed.directory, changed.size, changed.drops) == ("a", "upload", 1, 4)
+
+    def test_names_in_use(self, store: JobStore) -> None:
+        job = store.accept(press(), SPAN, now_ns=1)
+        store.change(job.id, state="cutting", file="a.pcapng")
+        assert store.uses_name("a.pcapng")
+        assert not store.uses_name("b.pcapng")
+
+    def test_prune_forgets_the_oldest_ended_only(self, store: JobStore) -> None:
+        jobs = [store.accept(press(number), SPAN, now_ns=0) for number in range(6)]
+        for job in jobs[1:5]:
+            store.change(job.id, state="failed")
+        assert store.prune(2) == 2
+        assert [job.id for job in store.recent()] == [jobs[i].id for i in (5, 4, 3, 0)]
+        store.prune(0)
+        assert store.accept(press(), SPAN, now_ns=0).id == jobs[5].id + 1
+
+    def test_numbers_are_not_used_twice(self, store: JobStore, path: Path) -> None:
+        first = store.refuse(press(), SPAN, "no", now_ns=0)
+        store.prune(0)
+        store.close()
+        assert JobStore(path).accept(press(), SPAN, now_ns=0).id > first.id
+
+
+class TestTransitions:
+    def test_all_that_exist(self, store: JobStore) -> None:
+        for state, targets in TRANSITIONS.items():
+            for target in targets:
+                job = store.accept(press(), SPAN, now_ns=0)
+                if state != "accepted":
+                    store.change(job.id, state=state)
+                changed = store.change(job.id, state=target)
+                assert changed is not None
+                assert changed.state == target
+
+    def test_none_that_does_not(self, store: JobStore) -> None:
+        job = store.accept(press(), SPAN, now_ns=0)
+        with pytest.raises(ValueError, match="accepted cannot become complete"):
+            store.change(job.id, state="complete")
+        assert store.get(job.id) == job
+
+    @pytest.mark.parametrize("end", sorted(END_STATES - {"refused"}))
+    def test_what_has_ended_stays(self, store: JobStore, end: str) -> None:
+        job = store.accept(press(), SPAN, now_ns=0)
+        store.change(job.id, state="cutting")
+        ended = store.change(job.id, state=end)
+        assert store.change(job.id, state="cutting", message="again") is None
+        assert store.get(job.id) == ended
+
+
+def test_many_threads(store: JobStore) -> None:
+    accepted: list[Job] = []
+
+    def work(number: int) -> None:
+        for index in range(25):
+            job = store.accept(press(number * 100 + index), SPAN, now_ns=0)
+            accepted.append(job)
+            store.change(job.id, state="waiting")
+            store.recent(5)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = {job.id: job for job in store.unfinished()}
+    assert {job.id: job.press_ns for job in accepted} == {
+        number: job.press_ns for number, job in rows.items()
+    }
+    assert {job.state for job in rows.values()} == {"waiting"}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from allegro.trigger.jobs import JobStore
+from allegro.trigger.press import Press
+from allegro.trigger.windows import Span
+store = JobStore(Path(sys.argv[1]))
+number = int(sys.argv[2])
+while True:
+    job = store.accept(Press(number, "presenter", "next", ""), Span(0, 0), now_ns=0)
+    print(job.id, number, flush=True)
+    number += 1
+    if number % 3 == 0:
+        store.change(job.id, state="waiting")
+"""
+
+
+@pytest.mark.spec("T2", "T3")
+def test_killed_at_any_moment_loses_nothing_that_was_accepted(path: Path) -> None:
+    source = random.Random(400)
+    promised: list[tuple[int, int]] = []
+    for attempt in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), str(attempt * 1_000_000)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        for _ in range(source.randrange(1, 60)):
+            job_id, number = process.stdout.readline().split()
+            promised.append((int(job_id), int(number)))
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().splitlines(keepends=True)
+        promised += [(int(line.split()[0]), int(line.split()[1])) for line in rest if line.endswith("\n")]
+        process.stdout.close()
+        process.wait()
+        stored = [(job.id, job.press_ns) for job in JobStore(path).unfinished()]
+        assert [pair for pair in stored if pair in set(promised)] == promised
+        assert stored == sorted(stored)
+        # at most the one that was being told of
+        assert len(stored) - len(promised) <= attempt + 1
+
+
+class TestDamage:
+    @pytest.mark.parametrize("damage", ["text", "page"])
+    def test_damaged_database_is_put_aside(self, path: Path, damage: str) -> None:
+        store = JobStore(path)
+        for number in range(200):
+            store.accept(press(number), SPAN, now_ns=0)
+        store.close()
+        content = path.read_bytes()
+        path.write_bytes(
+            b"not a database" * 100 if damage == "text" else content[:4096] + os.urandom(len(content) - 4096)
+        )
+        fresh = JobStore(path)
+        assert "damaged" in fresh.problem
+        assert fresh.recent() == []
+        assert fresh.accept(press(), SPAN, now_ns=0).state == "accepted"
+        assert len(list(path.parent.glob("allegro.sqlite.damaged-*"))) == 1
+
+    def test_healthy_database_is_no_problem(self, store: JobStore) -> None:
+        assert store.problem == ""
+
+    def test_missing_directory_is_told_plainly(self, tmp_path: Path) -> None:
+        with pytest.raises(Unavailable, match="cannot be opened"):
+            JobStore(tmp_path / "missing" / "allegro.sqlite")
+
+    def test_no_space_is_told_plainly(self, store: JobStore, path: Path) -> None:
+        store.accept(press(), SPAN, now_ns=0)
+        # SQLite then answers as on a full disk
+        store._connection.execute("PRAGMA max_page_count=1")
+
+        def fill() -> None:
+            for number in range(1000):
+                store.accept(press(number), SPAN, now_ns=0)
+
+        with pytest.raises(Unavailable) as caught:
+            fill()
+        assert "full" in caught.value.message
+        assert "space" in caught.value.remedy
+        assert JobStore(path).recent(10**6) == store.recent(10**6)
