@@ -1,0 +1,35 @@
+"""The files for systemd-networkd in its run-time directory, of which those of Allegro are kept up to date."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+DIRECTORY = Path("/run/systemd/network")
+PREFIX = "10-allegro-"
+"""Our files begin like this: before those of the distribution, and recognisable as ours."""
+
+
+def write(files: Mapping[str, str], directory: Path = DIRECTORY) -> bool:
+    """Makes our files in `directory` exactly these (name without prefix → content); says whether any changed.
+
+    Each is replaced atomically. The directory is on a tmpfs, so nothing has to reach a disk. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    changed = False
+    for name, content in files.items():
+        path = directory / (PREFIX + name)
+        if not path.exists() or path.read_text() != content:
+            partial = directory / f".{path.name}.partial"
+            partial.write_text(content)
+            partial.chmod(0o644)
+            partial.replace(path)
+            changed = True
+    for path in directory.glob(f"{PREFIX}*"):
+        if path.name.removeprefix(PREFIX) not in files:
+            path.unlink()
+            changed = True
+    return changed
+
+
+def bridges(directory: Path = DIRECTORY) -> set[str]:
+    """Names of the bridges that our files define now."""
+    return {path.stem.removeprefix(PREFIX) for path in directory.glob(f"{PREFIX}*.netdev")}

@@ -1,0 +1,132 @@
+"""Links between measuring ports, as files for systemd-networkd (systemd.netdev(5), systemd.network(5)).
+
+A link is a kernel bridge that behaves like a cable: it has no address, learns nothing (so a frame always goes
+out of the other port), sends nothing of its own, and passes on what bridges usually keep to themselves: STP,
+LACP, 802.1X, LLDP. What it cannot pass on: pause frames (01:80:C2:00:00:01), which the kernel always drops
+and network cards consume themselves, and frames with the MAC address of one of its own ports.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from allegro.network.ports import measuring
+
+Mode = Literal["bridge", "sink"]
+
+DEFAULT_MTU = 1500
+
+# Bit n = group address 01:80:C2:00:00:0n. Not allowed are, for a bridge, bits 0 to 2, and for one of its
+# ports bit 1 (net/bridge/br_private.h: BR_GROUPFWD_RESTRICTED, BR_GROUPFWD_MACPAUSE). STP itself (bit 0)
+# always passes while it is switched off on the bridge.
+BRIDGE_GROUP_MASK = 0xFFF8
+PORT_GROUP_MASK = 0xFFFD
+
+
+@dataclass(frozen=True)
+class Link:
+    """Two ports that are one cable."""
+
+    bridge: str
+    ports: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class LinkPlan:
+    """What the measuring ports do: pairs that are links, and ports that only receive."""
+
+    links: tuple[Link, ...]
+    receive_only: tuple[str, ...]
+
+
+def plan(mode: Mode, names: Iterable[str]) -> LinkPlan:
+    """Ports 1+2 are link br1, 3+4 are br2, …; without partner, or in mode sink, a port only receives."""
+    ports = measuring(names)
+    links = []
+    if mode == "bridge":
+        for name in ports:
+            number = int(name[4:])
+            partner = f"port{number + 1}"
+            if number % 2 == 1 and partner in ports:
+                links.append(Link(f"br{(number + 1) // 2}", (name, partner)))
+    linked = {name for link in links for name in link.ports}
+    return LinkPlan(tuple(links), tuple(name for name in ports if name not in linked))
+
+
+def network_files(wanted: LinkPlan, mtu: Mapping[str, int] | None = None) -> dict[str, str]:
+    """File name → content. `mtu`: bytes by port name (default 1500); a link has the larger of its two."""
+    sizes = mtu or {}
+    files: dict[str, str] = {}
+    for link in wanted.links:
+        size = max(sizes.get(name, DEFAULT_MTU) for name in link.ports)
+        files[f"{link.bridge}.netdev"] = _bridge_device(link.bridge, size)
+        files[f"{link.bridge}.network"] = _silent(link.bridge, size)
+        for name in link.ports:
+            files[f"{name}.network"] = _bridge_port(name, link.bridge, size)
+    for name in wanted.receive_only:
+        files[f"{name}.network"] = _receive_only(name, sizes.get(name, DEFAULT_MTU))
+    return files
+
+
+def _bridge_device(name: str, mtu: int) -> str:
+    return f"""\
+[NetDev]
+Name={name}
+Kind=bridge
+MTUBytes={mtu}
+
+[Bridge]
+STP=no
+ForwardDelaySec=0
+MulticastSnooping=no
+MulticastQuerier=no
+VLANFiltering=no
+GroupForwardMask={BRIDGE_GROUP_MASK}
+"""
+
+
+def _link(name: str, mtu: int, *more: str) -> str:
+    # ARP=no: the kernel would answer on every interface for the address of the management port.
+    lines = (f"MTUBytes={mtu}", "ARP=no", "RequiredForOnline=no", *more)
+    return f"[Match]\nName={name}\n\n[Link]\n" + "\n".join(lines) + "\n"
+
+
+def _network(*more: str) -> str:
+    # Strict filtering of sources drops all IPv4 for us: an interface without address expects none.
+    lines = (
+        "DHCP=no",
+        "LinkLocalAddressing=no",
+        "IPv6AcceptRA=no",
+        "IPv4ReversePathFilter=strict",
+        "LLDP=no",
+        "EmitLLDP=no",
+        "LLMNR=no",
+        "MulticastDNS=no",
+        "ConfigureWithoutCarrier=yes",
+        "IgnoreCarrierLoss=yes",
+        *more,
+    )
+    return "\n[Network]\n" + "\n".join(lines) + "\n"
+
+
+def _silent(name: str, mtu: int) -> str:
+    return _link(name, mtu) + _network()
+
+
+def _receive_only(name: str, mtu: int) -> str:
+    return _link(name, mtu, "Promiscuous=yes", "AllMulticast=yes") + _network()
+
+
+def _bridge_port(name: str, bridge: str, mtu: int) -> str:
+    return (
+        _link(name, mtu)
+        + _network(f"Bridge={bridge}")
+        + """
+[Bridge]
+Learning=no
+UnicastFlood=yes
+MulticastFlood=yes
+MulticastToUnicast=no
+HairPin=no
+"""
+    )

@@ -1,0 +1,118 @@
+"""The first program of Allegro at every start: folders, names of ports, network files, the recorder's orders.
+
+Runs once, as root, before the network and the recorder (allegro-prepare.service). Every step stands alone:
+one that fails is told in the log, and the others still run, because half a device is better than none.
+"""
+
+import logging
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from allegro.capture import config
+from allegro.network import configure
+from allegro.network.configure import Interfaces
+from allegro.network.files import DIRECTORY as NETWORKD_DIRECTORY
+from allegro.paths import Paths
+from allegro.settings.model import Settings
+from allegro.settings.store import SettingsStore
+from allegro.supervisor.recorder import wanted_config
+from allegro.system.identity import host_name, system_id
+
+RECORDER_USER = "allegro-recorder"
+
+T = TypeVar("T")
+log = logging.getLogger("allegro.prepare")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A directory that has to exist. `user` also is the name of its group."""
+
+    path: Path
+    mode: int
+    user: str = "root"
+
+
+def folders(paths: Paths) -> list[Folder]:
+    """All directories of the device, parents first."""
+    return [
+        Folder(paths.run, 0o755),
+        Folder(paths.state, 0o700),
+        Folder(paths.ssh, 0o700),
+        Folder(paths.ring, 0o755, RECORDER_USER),
+        Folder(paths.storage, 0o755),
+        Folder(paths.upload, 0o755),
+    ]
+
+
+def make_folder(folder: Folder) -> None:
+    """Makes it, or puts owner and mode right. Raises OSError, or LookupError if there is no such user."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    shutil.chown(folder.path, folder.user, folder.user)
+    folder.path.chmod(folder.mode)
+
+
+class Steps:
+    """Runs one step after the other and counts those that failed."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    def run(self, what: str, step: Callable[[], T]) -> T | None:
+        """The result of the step; None, and a line in the log, if it failed."""
+        try:
+            return step()
+        except Exception as error:
+            self.failed += 1
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            log.error("%s: failed: %s", what, reason or type(error).__name__)
+            return None
+
+
+def prepare(paths: Paths, networkd_directory: Path = NETWORKD_DIRECTORY) -> int:
+    """Does everything; returns how many steps failed."""
+    steps = Steps()
+    for folder in folders(paths):
+        steps.run(f"Folder {folder.path}", lambda folder=folder: make_folder(folder))  # type: ignore[misc]
+    settings = steps.run("Settings", lambda: _settings(paths)) or Settings()
+    interfaces = steps.run("Ports", lambda: configure.name_ports(configure.memory(paths.state)))
+    interfaces = interfaces or Interfaces((), (), "")
+    steps.run("Network files", lambda: configure.write_files(settings, interfaces, networkd_directory))
+    name = host_name(interfaces.management_mac)
+    steps.run("Host name", lambda: socket.sethostname(name))
+    steps.run("System id", lambda: system_id(paths.system_id))
+    steps.run(
+        "Configuration of the recorder",
+        lambda: config.dump(wanted_config(settings, paths), paths.recorder_config),
+    )
+    log.info(
+        "%s: management %s, measuring %s",
+        name,
+        ", ".join(interfaces.management) or "none",
+        ", ".join(interfaces.measuring) or "none",
+    )
+    return steps.failed
+
+
+def _settings(paths: Paths) -> Settings:
+    store = SettingsStore(paths.settings, read_only=True)
+    if store.problem:
+        log.error("%s", store.problem)
+    return store.current
+
+
+def main() -> int:
+    """Exit code 1 if a step failed: systemd then shows the unit as failed, and goes on."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    os.umask(0o022)
+    return 1 if prepare(Paths()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The order of things, with a kernel that is played; the real one is in tests/host/test_ports.py."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from allegro.network import configure, kernel, ports
+from allegro.network.configure import Interfaces, memory, name_ports, refresh, write_files
+from allegro.network.ports import NetworkDevice
+from allegro.settings.model import Links, Settings
+
+
+class Machine:
+    """Network devices that can be renamed, and a record of what else was asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.devices = [
+            NetworkDevice(f"eth{n}", "wired", f"pci0000:00/0000:00:{n:02x}.0", f"02:00:00:00:00:{n:02x}")
+            for n in range(count)
+        ]
+        self.prepared: list[str] = []
+        self.deleted: list[str] = []
+        self.reloads = 0
+
+    def read(self, sysfs: Path) -> list[NetworkDevice]:
+        return list(self.devices)
+
+    def rename(self, steps: Sequence[tuple[str, str]]) -> str:
+        for old, new in steps:
+            self.devices = [
+                dataclasses.replace(one, name=new) if one.name == old else one for one in self.devices
+            ]
+        return ""
+
+    def delete(self, names: Iterable[str]) -> str:
+        self.deleted += names
+        return ""
+
+    def reload(self) -> None:
+        self.reloads += 1
+
+    def ipv6(self, names: Iterable[str]) -> None:
+        self.prepared += names
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    machine = Machine(4)
+    monkeypatch.setattr(ports, "read_devices", machine.read)
+    monkeypatch.setattr(kernel, "rename", machine.rename)
+    monkeypatch.setattr(kernel, "delete_links", machine.delete)
+    monkeypatch.setattr(kernel, "switch_off_ipv6", machine.ipv6)
+    monkeypatch.setattr(kernel, "keep_packets_whole", lambda name: [])
+    monkeypatch.setattr(kernel, "pass_group_frames", lambda names: [])
+    monkeypatch.setattr(configure, "_reload_networkd", machine.reload)
+    return machine
+
+
+@pytest.mark.spec("L2")
+def test_ports_are_named_and_remembered(machine: Machine, tmp_path: Path) -> None:
+    found = name_ports(memory(tmp_path))
+    assert found == Interfaces(("mgmt0",), ("port1", "port2", "port3"), "02:00:00:00:00:00")
+    assert machine.prepared == ["port1", "port2", "port3"]
+    assert json.loads(memory(tmp_path).read_text())["02:00:00:00:00:02"] == "port2"
+    # the next start: one card is missing, the names of the others stay
+    machine.devices = [
+        dataclasses.replace(one, name=f"x{one.name}") for one in machine.devices if one.name != "port1"
+    ]
+    assert name_ports(memory(tmp_path)).measuring == ("port2", "port3")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"02:00:00:00:00:00": 7}', "\xff"])
+def test_a_damaged_memory_means_a_first_start(machine: Machine, tmp_path: Path, content: str) -> None:
+    memory(tmp_path).write_text(content, encoding="latin-1")
+    assert name_ports(memory(tmp_path)).management == ("mgmt0",)
+    assert json.loads(memory(tmp_path).read_text())["02:00:00:00:00:00"] == "mgmt0"
+
+
+def test_without_a_place_to_remember_the_ports_are_named_all_the_same(
+    machine: Machine, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert name_ports(memory(tmp_path / "file")).management == ("mgmt0",)
+
+
+@pytest.mark.spec("L1")
+def test_changes_at_run_time(machine: Machine, tmp_path: Path) -> None:
+    files = tmp_path / "network"
+    found = name_ports(memory(tmp_path))
+    assert write_files(Settings(), found, files)
+    refresh(Settings(), memory(tmp_path), directory=files)
+    assert machine.reloads == 0
+    refresh(Settings(links=Links(mode="sink")), memory(tmp_path), directory=files)
+    assert (machine.deleted, machine.reloads) == (["br1"], 1)
+    refresh(Settings(), memory(tmp_path), directory=files)
+    assert (machine.deleted, machine.reloads) == (["br1"], 2)
+    assert (files / "10-allegro-br1.netdev").exists()
+
+
+@pytest.mark.spec("L2")
+def test_a_port_that_is_plugged_in_gets_a_name_and_a_link(machine: Machine, tmp_path: Path) -> None:
+    files = tmp_path / "network"
+    write_files(Settings(), name_ports(memory(tmp_path)), files)
+    machine.prepared.clear()
+    machine.devices.append(NetworkDevice("eth9", "wired", "pci0000:00/0000:00:01.5", "02:00:00:00:00:99"))
+    assert refresh(Settings(), memory(tmp_path), directory=files).measuring[-1] == "port4"
+    assert (files / "10-allegro-br2.netdev").exists()
+    assert "port4" in machine.prepared
+    machine.devices.pop()
+    refresh(Settings(), memory(tmp_path), directory=files)
+    assert not (files / "10-allegro-br2.netdev").exists()
+    assert machine.deleted == ["br2"]

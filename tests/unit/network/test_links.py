@@ -1,0 +1,119 @@
+import pytest
+
+from allegro.network.links import Link, LinkPlan, network_files, plan
+
+pytestmark = pytest.mark.spec("L1")
+
+
+@pytest.mark.parametrize(
+    ("ports", "links", "receive_only"),
+    [
+        ([], (), ()),
+        (["port1"], (), ("port1",)),
+        (["port1", "port2"], (Link("br1", ("port1", "port2")),), ()),
+        (["port1", "port2", "port3"], (Link("br1", ("port1", "port2")),), ("port3",)),
+        (
+            ["port4", "port3", "port2", "port1"],
+            (Link("br1", ("port1", "port2")), Link("br2", ("port3", "port4"))),
+            (),
+        ),
+        (["port2", "port3"], (), ("port2", "port3")),  # a missing port never pairs strangers
+        (["port9", "port10"], (Link("br5", ("port9", "port10")),), ()),
+    ],
+)
+def test_pairs_form_links_and_the_rest_only_receives(
+    ports: list[str], links: tuple[Link, ...], receive_only: tuple[str, ...]
+) -> None:
+    assert plan("bridge", [*ports, "mgmt0", "wlan0"]) == LinkPlan(links, receive_only)
+
+
+def test_in_sink_mode_every_port_only_receives() -> None:
+    assert plan("sink", ["mgmt0", "port2", "port1"]) == LinkPlan((), ("port1", "port2"))
+    files = network_files(plan("sink", ["port1", "port2"]))
+    assert sorted(files) == ["port1.network", "port2.network"]
+
+
+BRIDGE = """\
+[NetDev]
+Name=br1
+Kind=bridge
+MTUBytes=1500
+
+[Bridge]
+STP=no
+ForwardDelaySec=0
+MulticastSnooping=no
+MulticastQuerier=no
+VLANFiltering=no
+GroupForwardMask=65528
+"""
+
+SILENT = """
+[Network]
+DHCP=no
+LinkLocalAddressing=no
+IPv6AcceptRA=no
+IPv4ReversePathFilter=strict
+LLDP=no
+EmitLLDP=no
+LLMNR=no
+MulticastDNS=no
+ConfigureWithoutCarrier=yes
+IgnoreCarrierLoss=yes
+"""
+
+PORT = (
+    """\
+[Match]
+Name=port2
+
+[Link]
+MTUBytes=1500
+ARP=no
+RequiredForOnline=no
+"""
+    + SILENT
+    + """\
+Bridge=br1
+
+[Bridge]
+Learning=no
+UnicastFlood=yes
+MulticastFlood=yes
+MulticastToUnicast=no
+HairPin=no
+"""
+)
+
+RECEIVE_ONLY = (
+    """\
+[Match]
+Name=port3
+
+[Link]
+MTUBytes=1500
+ARP=no
+RequiredForOnline=no
+Promiscuous=yes
+AllMulticast=yes
+"""
+    + SILENT
+)
+
+
+@pytest.mark.spec("L3")
+def test_the_files() -> None:
+    files = network_files(plan("bridge", ["port1", "port2", "port3"]))
+    assert sorted(files) == ["br1.netdev", "br1.network", "port1.network", "port2.network", "port3.network"]
+    assert files["br1.netdev"] == BRIDGE
+    assert files["br1.network"] == PORT.replace("port2", "br1").split("Bridge=")[0]
+    assert files["port2.network"] == PORT
+    assert files["port3.network"] == RECEIVE_ONLY
+
+
+def test_a_link_has_the_larger_frame_size_of_its_ports() -> None:
+    files = network_files(plan("bridge", ["port1", "port2", "port3"]), {"port2": 9000})
+    assert "MTUBytes=9000" in files["port1.network"]
+    assert "MTUBytes=9000" in files["port2.network"]
+    assert "MTUBytes=9000" in files["br1.netdev"]
+    assert "MTUBytes=1500" in files["port3.network"]

@@ -1,0 +1,101 @@
+import json
+import logging
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from allegro.network import configure
+from allegro.network.configure import Interfaces
+from allegro.paths import Paths
+from allegro.supervisor import prepare as program
+from allegro.supervisor.prepare import Folder, folders, prepare
+
+FOUND = Interfaces(("mgmt0",), ("port1", "port2"), "02:00:00:00:ab:cd")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(tmp_path / "data", tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keeps the machine that runs the test as it is; the host names that it would have got."""
+    given: list[str] = []
+    monkeypatch.setattr(configure, "name_ports", lambda kept_in: FOUND)
+    monkeypatch.setattr(socket, "sethostname", given.append)
+    monkeypatch.setattr("shutil.chown", lambda path, user, group: None)
+    return given
+
+
+@pytest.mark.spec("N1", "L1")
+def test_a_first_start(paths: Paths, tmp_path: Path, names: list[str]) -> None:
+    assert prepare(paths, tmp_path / "network") == 0
+    assert names == ["allegro-mm-abcd"]
+    assert stat.S_IMODE(paths.state.stat().st_mode) == 0o700
+    assert paths.upload.is_dir()
+    assert sorted(path.name for path in (tmp_path / "network").iterdir()) == [
+        "10-allegro-br1.netdev",
+        "10-allegro-br1.network",
+        "10-allegro-mgmt0.network",
+        "10-allegro-port1.network",
+        "10-allegro-port2.network",
+    ]
+    recorder = json.loads(paths.recorder_config.read_text())
+    assert recorder["ring_directory"] == str(paths.ring)
+    assert recorder["ring_size"] == 1024 * 1024 * 1024
+    assert recorder["status_file"] == str(paths.recorder_status)
+    assert paths.system_id.exists()
+    first = paths.system_id.read_text()
+    assert prepare(paths, tmp_path / "network") == 0
+    assert paths.system_id.read_text() == first
+
+
+def test_settings_are_followed(paths: Paths, tmp_path: Path) -> None:
+    paths.data.mkdir()
+    paths.settings.write_text(json.dumps({"recording": {"ring_size_mib": 64}, "links": {"mode": "sink"}}))
+    assert prepare(paths, tmp_path / "network") == 0
+    assert json.loads(paths.recorder_config.read_text())["ring_size"] == 64 * 1024 * 1024
+    assert not (tmp_path / "network/10-allegro-br1.netdev").exists()
+
+
+def test_damaged_settings_mean_defaults_and_stay_where_they_are(
+    paths: Paths, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths.data.mkdir()
+    paths.settings.write_text("{nonsense")
+    assert prepare(paths, tmp_path / "network") == 0
+    assert "default settings" in caplog.text
+    assert (tmp_path / "network/10-allegro-br1.netdev").exists()
+    assert paths.settings.read_text() == "{nonsense"
+
+
+def test_a_step_that_fails_is_told_and_the_others_still_run(
+    paths: Paths,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    names: list[str],
+) -> None:
+    def broken(kept_in: Path) -> Interfaces:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(configure, "name_ports", broken)
+    monkeypatch.setattr(
+        program, "folders", lambda paths: [Folder(Path("/proc/impossible"), 0o755), *folders(paths)]
+    )
+    with caplog.at_level(logging.INFO):
+        assert prepare(paths, tmp_path / "network") == 2
+    assert "Ports: failed: Input/output error" in caplog.text
+    assert "Folder /proc/impossible: failed" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert paths.recorder_config.exists()
+    assert names == ["allegro-mm"]
+
+
+def test_the_ring_belongs_to_the_recorder(paths: Paths) -> None:
+    owners = {folder.path: folder.user for folder in folders(paths)}
+    assert owners[paths.ring] == "allegro-recorder"
+    assert {user for path, user in owners.items() if path != paths.ring} == {"root"}
