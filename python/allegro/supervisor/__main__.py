@@ -42,7 +42,9 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its failures reach us as exceptions
     try:
-        run(Paths(arguments.data, arguments.run))
+        paths = Paths(arguments.data, arguments.run)
+        # With directories of its own it is tried out on somebody's machine, whose network is not ours to change.
+        run(paths, with_network=paths == defaults)
     except AllegroError as error:
         log.critical("%s", error)
         return 1

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 from allegro import __version__
 from allegro.capture.status import RecorderStatus
+from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
+from allegro.network.configure import memory
 from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
 from allegro.storage.files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.facts import Watch
 from allegro.supervisor.listener import bind
+from allegro.supervisor.network import NetworkCare
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder import apply_settings, last_status, live_status
 from allegro.system.identity import system_id
@@ -52,9 +55,11 @@ class Presenters:
         self._reader: PresenterReader | None = None
 
     def start(self) -> Callable[[], None]:
-        """Starts to read presenters. Raises ImportError without evdev or pyudev, OSError without udev."""
-        from allegro.trigger.presenter import presenter_reader  # only the device has evdev and pyudev
-
+        """Starts to read presenters. Raises Unavailable without evdev or pyudev, OSError without udev."""
+        try:
+            from allegro.trigger.presenter import presenter_reader
+        except ImportError as error:  # they come from the base system, not from PyPI
+            raise Unavailable(f"the package {error.name} is missing.") from error
         reader = presenter_reader(
             lambda: models(self._settings.current.trigger.presenters),
             lambda: self._settings.current.trigger.debounce_ms,
@@ -74,8 +79,8 @@ class Presenters:
         return self._reader.connected() if self._reader is not None else ()
 
 
-def run(paths: Paths) -> None:
-    """Runs the supervisor until SIGTERM or SIGINT.
+def run(paths: Paths, *, with_network: bool) -> None:
+    """Runs the supervisor until SIGTERM or SIGINT; without `with_network` it leaves all network devices alone.
 
     Raises AllegroError if it cannot do its work at all: another supervisor is running, or the list of jobs
     cannot be opened.
@@ -115,6 +120,7 @@ def run(paths: Paths) -> None:
     cutter = Cutter(jobs, around)
     triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
     presenters = Presenters(settings, triggers.on_key)
+    network = NetworkCare(lambda: settings.current, memory(paths.state))
     watch = Watch(paths, parts, settings, jobs, export, presenters.connected)
     change = SettingsChanger(
         settings,
@@ -122,12 +128,15 @@ def run(paths: Paths) -> None:
             Applier(("recording",), lambda new: apply_settings(new, paths)),
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
+            *([Applier(("links", "management"), network.apply)] if with_network else []),
         ),
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
     parts.start("sound", lambda: _started(player.start, player.stop))
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
     parts.start("USB presenter", presenters.start)
+    if with_network:
+        parts.start("network", lambda: _started(network.start, network.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))
     parts.start("health check", lambda: _started(watch.start, watch.stop))
     try:

@@ -1,0 +1,72 @@
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from allegro.capture import config
+from allegro.capture.config import RecorderConfig
+from allegro.capture.status import RecorderStatus, write
+from allegro.errors import Unavailable
+from allegro.paths import Paths
+from allegro.settings.model import Recording, Settings
+from allegro.supervisor import recorder
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    made = Paths(tmp_path / "data", tmp_path / "run")
+    made.recorder_status.parent.mkdir(parents=True)
+    return made
+
+
+def test_a_recorder_that_never_spoke_or_speaks_nonsense_is_silent(paths: Paths) -> None:
+    assert recorder.live_status(paths.recorder_status) is None
+    paths.recorder_status.write_bytes(b"{")
+    assert recorder.live_status(paths.recorder_status) is None
+
+
+@pytest.mark.parametrize(("seconds_ago", "alive"), [(0, True), (4, True), (6, False), (-3600, False)])
+def test_an_old_status_is_silence(paths: Paths, seconds_ago: int, alive: bool) -> None:
+    write(RecorderStatus(time_ns=time.time_ns() - seconds_ago * 1_000_000_000), paths.recorder_status)
+    assert (recorder.live_status(paths.recorder_status) is not None) is alive
+    assert recorder.last_status(paths.recorder_status) is not None
+
+
+def test_the_ring_size_is_changed_and_the_rest_of_the_file_kept(paths: Paths) -> None:
+    settings = Settings(recording=Recording(ring_size_mib=64))
+    assert recorder.wanted_config(settings, paths) == RecorderConfig(
+        paths.ring, 64 << 20, paths.recorder_status
+    )
+    present = RecorderConfig(
+        paths.ring, 1 << 30, paths.recorder_status, port_pattern="eth[0-9]", retire_ms=50
+    )
+    config.dump(present, paths.recorder_config)
+    wanted = recorder.wanted_config(settings, paths)
+    assert (wanted.ring_size, wanted.port_pattern, wanted.retire_ms) == (64 << 20, "eth[0-9]", 50)
+
+
+def test_the_recorder_is_told_by_systemd(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        called.append(command)
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    recorder.apply_settings(Settings(recording=Recording(ring_size_mib=64)), paths)
+    assert json.loads(paths.recorder_config.read_bytes())["ring_size"] == 64 << 20
+    assert called[0][0] == "systemctl"
+    assert called[0][-1] == "allegro-recorder.service"
+
+
+def test_a_recorder_that_cannot_be_told_is_told_to_the_user(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(command, 1, b"", b"Unit not loaded")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(Unavailable, match="could not be told"):
+        recorder.apply_settings(Settings(), paths)
