@@ -199,7 +199,8 @@ def _losses(losses: dict[str, list[Span]], why: str) -> Iterable[str]:
     for port, spans in sorted(losses.items()):
         for span in spans:
             verb = "was" if span.count == 1 else "were"
-            yield f"{_packets(span.count)} {verb} lost on {port} {_between(span)} {why}."
+            when = _between(span).replace("between", "between about")
+            yield f"{_packets(span.count)} {verb} lost on {port} {when} {why}."
 
 
 def _packets(count: int) -> str:

@@ -62,6 +62,9 @@ MARGIN_NS = 2 * NS
 """Losses are counted with the record that the recorder wrote next, but may have happened after its packets,
 while the disk was behind: those of records this close to the window are looked at too."""
 
+SAMPLE_NS = NS // 4
+"""The recorder asks for losses this often, and tells them with the next record."""
+
 LATEST_NS = (1 << 63) - 1
 PROGRESS_S = 0.2
 
@@ -270,7 +273,7 @@ class _Cut:
                     findings.miss(ref.sequence - previous.sequence - 1, start_ns, end_ns)
             previous = ref
             # Somewhere from the port's record before this one until this one was written.
-            since_ns = min(last_of_port.get(ref.port_name, ref.first_ns), ref.first_ns)
+            since_ns = min(last_of_port.get(ref.port_name, ref.first_ns), ref.first_ns) - SAMPLE_NS
             if since_ns <= window.end_ns and ref.last_ns + MARGIN_NS >= window.start_ns:
                 for table, count in (
                     (findings.system_losses, ref.drops),

@@ -199,7 +199,12 @@ def test_losses_are_counted_per_port(ring: Ring, cut: Cut) -> None:
         (0, 5, 1),
     ]
     assert "packets lost in the window: 8" in file.comment
-    assert len(result.notes) == 2
+    assert result.notes == [
+        f"3 packets were lost on port1 between about {coverage.moment(T - 250 * MS)} and "
+        f"{coverage.moment(T + 20 * MS)} because the recorder could not keep up.",
+        f"5 packets were lost on port2 between about {coverage.moment(T - 250 * MS)} and "
+        f"{coverage.moment(T)} in the network card.",
+    ]
 
 
 @pytest.mark.spec("R5")
