@@ -43,7 +43,7 @@ def main() -> int:
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its failures reach us as exceptions
     try:
         paths = Paths(arguments.data, arguments.run)
-        # With directories of its own it is tried out on somebody's machine, whose network is not ours to change.
+        # With other directories it is tried out on somebody's machine, whose network is not ours.
         run(paths, with_network=paths == defaults)
     except AllegroError as error:
         log.critical("%s", error)

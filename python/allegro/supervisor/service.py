@@ -80,7 +80,7 @@ class Presenters:
 
 
 def run(paths: Paths, *, with_network: bool) -> None:
-    """Runs the supervisor until SIGTERM or SIGINT; without `with_network` it leaves all network devices alone.
+    """Runs the supervisor until SIGTERM or SIGINT. Without `with_network` it leaves network devices alone.
 
     Raises AllegroError if it cannot do its work at all: another supervisor is running, or the list of jobs
     cannot be opened.

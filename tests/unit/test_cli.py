@@ -1,0 +1,389 @@
+import json
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allegro import cli, cli_text
+from allegro.errors import InvalidInput
+
+JOB: dict[str, Any] = {
+    "id": 7,
+    "state": "accepted",
+    "message": "",
+    "source": "cli",
+    "key": "manual",
+    "device": "",
+    "press_ns": 1,
+    "press_time": "2026-11-21T14:30:05.123456789Z",
+    "start_time": "2026-11-21T14:29:05.123456789Z",
+    "end_time": "2026-11-21T14:30:05.123456789Z",
+    "created_time": "2026-11-21T14:30:05.223456789Z",
+    "finished_time": None,
+    "before_s": 60.0,
+    "after_s": 0.0,
+    "progress": 0.0,
+    "file": "",
+    "directory": "",
+    "size": None,
+    "packets": None,
+    "bytes": None,
+    "drops": None,
+}
+COMPLETE = {
+    **JOB,
+    "state": "complete",
+    "progress": 1.0,
+    "file": "20261121T143005Z_cli_manual.pcapng",
+    "directory": "storage",
+    "size": 1234567,
+    "packets": 4321,
+    "drops": 0,
+}
+SETTINGS: dict[str, Any] = {
+    "trigger": {"before_s": 60, "beep": True},
+    "export": {"host": "", "password": "********"},
+}
+RING: dict[str, Any] = {
+    "state": "recording",
+    "message": "",
+    "size": 1 << 30,
+    "used": 1 << 20,
+    "oldest_time": "2026-11-21T14:20:05.000000000Z",
+    "newest_time": None,
+    "ring_packets": 1234567,
+    "ring_bytes": 5,
+    "packets": 8,
+    "bytes": 9,
+    "packets_per_s": 1.5,
+    "bytes_per_s": 2048.0,
+    "drops": 3,
+    "nic_missed": 4,
+    "write_errors": 0,
+    "reach_back_s": 7300.0,
+    "ports": [
+        {
+            "name": "port1",
+            "link_up": True,
+            "packets": 8,
+            "bytes": 9,
+            "drops": 3,
+            "nic_missed": 4,
+            "packets_per_s": 1.5,
+            "bytes_per_s": 2048.0,
+        }
+    ],
+}
+STATUS: dict[str, Any] = {
+    "name": "allegro-mm-3456",
+    "system_id": "5764fb6b",
+    "firmware": "1.2.3",
+    "time": "2026-11-21T14:30:05.000000000Z",
+    "ring": RING,
+    "storage": {"size": 2 << 30, "free": 1 << 30, "files": 2},
+    "export_enabled": True,
+    "uploads_waiting": 3,
+    "presenters": ["Logitech R400"],
+    "jobs": [COMPLETE],
+    "problems": [{"id": "x", "severity": "error", "text": "It is broken.", "remedy": "Mend it."}],
+}
+EXPORT: dict[str, Any] = {
+    "state": "idle",
+    "problem": "",
+    "server": "probe@files.example:22",
+    "host_key": "",
+    "public_key": "ssh-ed25519 AAAA allegro@x",
+    "next_run_time": "2026-11-22T02:00:00.000000000Z",
+    "running": None,
+    "last_run": None,
+    "queue": [
+        {
+            "name": "a.pcapng",
+            "size": 10,
+            "released": True,
+            "attempts": 2,
+            "last_try_time": None,
+            "next_try_time": "2026-11-21T15:00:00.000000000Z",
+            "error": "The server does not answer.",
+            "remedy": "Switch it on.",
+        }
+    ],
+}
+
+
+class Api(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Answers from a table, and remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path) -> None:
+        self.answers: dict[str, list[tuple[int, object]]] = {}
+        self.asked: list[tuple[str, Any]] = []
+        super().__init__(str(path), Handler)
+
+    def answer(self, request: str, *answers: object, status: int = 200) -> None:
+        """What to answer to `METHOD /path`; the last answer is repeated."""
+        self.answers[request] = [(status, answer) for answer in answers]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Api
+
+    def _any(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        request = f"{self.command} {self.path.removeprefix('/api')}"
+        self.server.asked.append((request, body))
+        answers = self.server.answers[request]
+        status, answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        content = (
+            answer if isinstance(answer, bytes) else b"" if answer is None else json.dumps(answer).encode()
+        )
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if content:
+            self.wfile.write(content)
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _any  # noqa: N815
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with Api(tmp_path / "api.sock") as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def run(api: Api, *arguments: str) -> int:
+    return cli.main([*arguments, "--socket", str(api.server_address)])
+
+
+def test_status_is_text_for_people(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("GET /status", STATUS)
+    assert run(api, "status") == 0
+    text = capsys.readouterr().out
+    for expected in (
+        "allegro-mm-3456, Allegro 1.2.3",
+        "yes, reaches back 2.0 h",
+        "1.0 GiB of 2.0 GiB free, 2 captures",
+        "on, 3 waiting",
+        "Logitech R400",
+        "20261121T143005Z_cli_manual.pcapng",
+        "It is broken.",
+        "Mend it.",
+    ):
+        assert expected in text
+
+
+@pytest.mark.parametrize("arguments", [("--json", "status"), ("status", "--json")])
+def test_export_takes_json_before_and_after_the_action(
+    api: Api, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    api.answer("GET /export", EXPORT)
+    assert run(api, "export", *arguments) == 0
+    assert json.loads(capsys.readouterr().out) == EXPORT
+
+
+def test_ring_and_export_as_text(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("GET /ring", RING)
+    api.answer("GET /export", EXPORT)
+    assert run(api, "ring") == 0
+    assert run(api, "export") == 0
+    text = capsys.readouterr().out
+    assert "1 234 567 packets" in text
+    assert (
+        "failed 2 times: The server does not answer. Switch it on. Next try 2026-11-21 15:00:00 UTC." in text
+    )
+
+
+@pytest.mark.spec("T8")
+def test_trigger_sends_what_was_given_and_waits(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("POST /trigger", JOB, status=202)
+    api.answer("GET /jobs/7", {**JOB, "state": "cutting", "progress": 0.5}, COMPLETE)
+    assert run(api, "trigger", "--before", "90", "--key", "next", "--wait") == 0
+    assert api.asked[0] == ("POST /trigger", {"source": "cli", "before_s": 90.0, "key": "next"})
+    assert "4 321, 0 lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("state", "code"), [("accepted", 0), ("refused", 1)])
+def test_a_trigger_that_is_refused_is_a_failure(
+    api: Api, capsys: pytest.CaptureFixture[str], state: str, code: int
+) -> None:
+    api.answer("POST /trigger", {**JOB, "state": state, "message": "No ring."}, status=202)
+    assert run(api, "trigger") == code
+    assert "No ring." in capsys.readouterr().out
+
+
+def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("GET /jobs?limit=20", [COMPLETE])
+    api.answer("GET /jobs/7", COMPLETE)
+    api.answer("POST /jobs/7/cancel", {**JOB, "state": "cancelled"})
+    assert run(api, "jobs") == 0
+    assert "complete  4 321    1.2 MiB  20261121T143005Z_cli_manual.pcapng" in capsys.readouterr().out
+    assert run(api, "jobs", "7") == 0
+    assert "20261121T143005Z_cli_manual.pcapng, 1.2 MiB, in storage" in capsys.readouterr().out
+    assert run(api, "jobs", "7", "--cancel") == 0
+    assert "cancelled" in capsys.readouterr().out
+    assert run(api, "jobs", "--cancel") == 1
+    assert "number of the capture is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_error_is_one_message_with_its_remedy(
+    api: Api, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    error = {"message": "There is no capture number 9.", "place": "id", "remedy": "Look again."}
+    api.answer("GET /jobs/9", {"error": error}, status=404)
+    assert run(api, "jobs", "9", *(["--json"] if as_json else [])) == 1
+    shown = capsys.readouterr()
+    if as_json:
+        assert json.loads(shown.out) == {"error": error}
+    else:
+        assert shown.err == "allegro: id: There is no capture number 9. Look again.\n"
+        assert shown.out == ""
+
+
+@pytest.mark.parametrize("content", [b"<html>", b'{"x": 1}', b"[]"])
+def test_an_answer_that_makes_no_sense_is_told(
+    api: Api, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    api.answer("GET /status", content, status=502)
+    assert run(api, "status") == 1
+    assert capsys.readouterr().err.startswith("allegro: The supervisor")
+
+
+def test_a_supervisor_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "dead.sock"))
+    for name in ("dead.sock", "none.sock"):
+        assert cli.main(["status", "--socket", str(tmp_path / name)]) == 1
+        error = capsys.readouterr().err
+        assert "The supervisor cannot be reached" in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["trigger", "--before", "x"], ["settings"], ["files", "delete"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: allegro" in capsys.readouterr().err
+
+
+def test_settings_get(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("GET /settings", SETTINGS)
+    assert run(api, "settings", "get", "trigger.beep") == 0
+    assert capsys.readouterr().out == "true\n"
+    assert run(api, "settings", "get", "trigger") == 0
+    assert capsys.readouterr().out == "trigger.before_s  =  60\ntrigger.beep      =  true\n"
+    assert run(api, "settings", "get", "triger.before_s") == 1
+    assert (
+        "triger.before_s: There is no such setting. Do you mean trigger.before_s?" in capsys.readouterr().err
+    )
+
+
+def test_settings_set_sends_one_patch_and_shows_what_holds(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answer("GET /settings", SETTINGS)
+    new = {"trigger": {"before_s": 90, "beep": True}, "export": {"host": "123", "password": "********"}}
+    api.answer("PATCH /settings", {"settings": new, "warnings": ["The recorder sleeps."]})
+    assert run(api, "settings", "set", "trigger.before_s=90", "export.host=123", "export.password=a=b") == 0
+    assert api.asked[-1] == (
+        "PATCH /settings",
+        {"trigger": {"before_s": 90}, "export": {"host": "123", "password": "a=b"}},
+    )
+    shown = capsys.readouterr().out
+    assert "a=b" not in shown
+    assert "Saved, but not in effect yet: The recorder sleeps." in shown
+
+
+def test_settings_patch_reads_json_where_the_setting_is_no_text() -> None:
+    present = {"a": {"n": 1, "flag": False, "list": [], "text": ""}}
+    changes = ["a.n=5", "a.flag=true", 'a.list=["x"]', "a.text=true"]
+    patch = {"a": {"n": 5, "flag": True, "list": ["x"], "text": "true"}}
+    assert cli.settings_patch(present, changes) == patch
+    assert cli.settings_patch(present, ["a.n=many"]) == {"a": {"n": "many"}}
+    with pytest.raises(InvalidInput, match="PATH=VALUE"):
+        cli.settings_patch(present, ["a.n"])
+    with pytest.raises(InvalidInput, match="no such setting"):
+        cli.settings_patch(present, ["a.n.deeper=1"])
+
+
+@pytest.mark.spec("X2")
+def test_accept_host_key_takes_what_the_server_shows_or_what_is_given(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answer(
+        "POST /export/test", {"fingerprint": "SHA256:x", "accepted": False, "file": "", "message": "Look."}
+    )
+    api.answer("POST /export/host-key", {**EXPORT, "host_key": "SHA256:x"})
+    assert run(api, "export", "test") == 0
+    assert "accept-host-key" in capsys.readouterr().out
+    assert run(api, "export", "accept-host-key") == 0
+    assert api.asked[-1] == ("POST /export/host-key", {"fingerprint": "SHA256:x"})
+    assert "Accepted host key SHA256:x" in capsys.readouterr().out
+    assert run(api, "export", "accept-host-key", "SHA256:y") == 0
+    assert api.asked[-1] == ("POST /export/host-key", {"fingerprint": "SHA256:y"})
+
+
+@pytest.mark.spec("X1")
+def test_export_now_and_public_key(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("POST /export/now", {"files": 3}, status=202)
+    api.answer("GET /export", EXPORT, {**EXPORT, "public_key": "", "problem": "The key cannot be read."})
+    assert run(api, "export", "now") == 0
+    assert "3 files" in capsys.readouterr().out
+    assert run(api, "export", "public-key") == 0
+    assert capsys.readouterr().out == "ssh-ed25519 AAAA allegro@x\n"
+    assert run(api, "export", "public-key") == 1
+    assert "The key cannot be read." in capsys.readouterr().err
+
+
+def test_files_are_listed_and_deleted_by_any_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    file = {
+        "name": "a.pcapng",
+        "directory": "upload",
+        "size": 5,
+        "modified_time": "2026-11-21T14:30:05.000000000Z",
+    }
+    api.answer("GET /files", [file])
+    api.answer("DELETE /files/a%2Fb%20c", None, status=204)
+    assert run(api, "files") == 0
+    assert "a.pcapng  5 bytes  2026-11-21 14:30:05  upload" in capsys.readouterr().out
+    assert run(api, "files", "delete", "a/b c") == 0
+    assert capsys.readouterr().out == "Deleted a/b c.\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (None, "-"),
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1536, "1.5 KiB"),
+        (200 << 20, "200 MiB"),
+        (1 << 60, "1024 PiB"),
+    ],
+)
+def test_size(count: float | None, text: str) -> None:
+    assert cli_text.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2.0 h"), (200000, "2.3 days")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert cli_text.duration(seconds) == text
