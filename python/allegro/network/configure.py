@@ -82,6 +82,7 @@ def refresh(settings: Settings, kept_in: Path, *, directory: Path = files.DIRECT
         if complaint:
             log.warning("Bridges: %s", complaint)
         _reload_networkd()
+    kernel.switch_off_ipv6([*interfaces.measuring, *files.bridges(directory)])
     changed = kernel.pass_group_frames(interfaces.measuring)
     if changed:
         log.info("%s: frames to all group addresses are passed on", ", ".join(changed))

@@ -83,11 +83,11 @@ def pass_group_frames(ports: Iterable[str], sysfs: Path = SYSFS) -> list[str]:
     return changed
 
 
-def switch_off_ipv6(ports: Iterable[str], proc: Path = PROC) -> None:
-    """With IPv6 a port would send of its own as soon as it is up (RFC 4861, RFC 3810). Raises OSError."""
-    for name in ports:
+def switch_off_ipv6(names: Iterable[str], proc: Path = PROC) -> None:
+    """With IPv6 a port or bridge would send of its own when it is up (RFC 4861, RFC 3810). Raises OSError."""
+    for name in names:
         path = proc / "sys/net/ipv6/conf" / name / "disable_ipv6"
-        if path.exists():
+        if path.exists() and path.read_text().strip() != "1":
             path.write_text("1\n")
 
 

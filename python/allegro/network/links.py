@@ -80,7 +80,6 @@ STP=no
 ForwardDelaySec=0
 MulticastSnooping=no
 MulticastQuerier=no
-VLANFiltering=no
 GroupForwardMask={BRIDGE_GROUP_MASK}
 """
 

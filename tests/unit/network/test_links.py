@@ -44,7 +44,6 @@ STP=no
 ForwardDelaySec=0
 MulticastSnooping=no
 MulticastQuerier=no
-VLANFiltering=no
 GroupForwardMask=65528
 """
 
