@@ -37,13 +37,13 @@ _SILENCE_S: Final = 900.0
 _TERMINATE_S: Final = 5.0
 
 
-class ExtractionFailed(AllegroError):  # noqa: N818 (named like the other errors)
+class ExtractionFailed(AllegroError):
     """The extraction ended without a file."""
 
     status = 500
 
 
-class ExtractionStopped(Exception):  # noqa: N818 (it was asked for: no error)
+class ExtractionStopped(Exception):
     """The extraction was ended because `should_stop` said so; its argument is what that returned."""
 
     def __init__(self, reason: str) -> None:

@@ -88,8 +88,8 @@ class Bench:
         path = self.ring / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def press(self, seconds: int = 0, **window: float) -> Job:
-        press = Press(PRESS_NS + seconds * SECOND_NS, "presenter", "next", "Logitech R400")
+    def press(self, **window: float) -> Job:
+        press = Press(PRESS_NS, "presenter", "next", "Logitech R400")
         return self.triggers.accept(press, **window)
 
     def ended(self, job: Job) -> Job:

@@ -79,6 +79,9 @@ class Bench:
         self.sources[node] = FakeInput()
         return self.sources[node]
 
+    def has_presses(self, count: int) -> Callable[[], bool]:
+        return lambda: len(self.presses) == count
+
     def change(self, *found: FoundInput) -> None:
         self.there = {entry.path: entry for entry in found}
         os.write(self.write_end, b"x")
@@ -175,7 +178,7 @@ class TestReader:
             self.plug(bench, entry(number))
             source = bench.sources["/dev/input/event5"]
             source.send(*stroke(NEXT, number))
-            wait_for(lambda number=number: len(bench.presses) == number)
+            wait_for(bench.has_presses(number))
             source.unplug()
             bench.change()
             wait_for(lambda: bench.reader.connected() == ())
