@@ -1,4 +1,4 @@
-"""Where things lie on the device. Passed explicitly to every part, so that tests can use a folder of their own."""
+"""Where things lie on the device. Passed explicitly, so that tests can use a folder of their own."""
 
 from dataclasses import dataclass
 from pathlib import Path
