@@ -479,3 +479,28 @@ def test_the_client_tells_free_space(server: SftpServer) -> None:
     there = os.statvfs(server.root)
     assert free is not None
     assert abs(free - there.f_bavail * there.f_frsize) < 1024 * MIB
+
+
+def test_a_device_that_is_switched_off_in_mid_transfer_goes_on_at_the_next_start(
+    server: SftpServer, device: Device, upload: Path, tmp_path: Path
+) -> None:
+    _, content = _file(upload, 64 * MIB)
+    device.service.upload_now()
+
+    def under_way() -> bool:
+        running = device.service.status().running
+        return running is not None and running.step == "sending" and running.done > 0
+
+    wait_for(under_way, "first bytes on the server", 20, interval=0.001)
+    device.service.stop()
+    assert _names(upload) == [NAME]
+    assert _names(server.root / "from-device") == [sftp.part_name(NAME, DEVICE)]
+    assert device.queue.waiting()[0].tries.attempts == 0
+    again = ExportService(device.queue, lambda: device.export, tmp_path / "ssh", DEVICE)
+    again.start()
+    try:
+        wait_for(lambda: not device.queue.waiting(), "empty queue", 60)
+    finally:
+        again.stop()
+    assert (server.root / "from-device" / NAME).read_bytes() == content
+    assert _names(server.root / "from-device") == [NAME]

@@ -37,7 +37,7 @@ class FileTrouble(Unavailable):
     """This one file could not be delivered; others may succeed."""
 
 
-class UploadStopped(Exception):  # noqa: N818 - not an error: somebody asked for it
+class UploadStopped(Exception):
     """The upload was asked to stop; what has arrived so far stays on the server and is resumed later."""
 
 

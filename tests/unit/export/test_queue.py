@@ -85,8 +85,6 @@ def test_a_failure_of_a_file_that_is_gone_is_ignored(queue: UploadQueue) -> None
 
 
 def test_a_damaged_database_is_told_in_plain_words(queue: UploadQueue, tmp_path: Path) -> None:
-    (tmp_path / "allegro.sqlite").write_bytes(
-        b"this is not a database, but long enough to see" * 100
-    )
+    (tmp_path / "allegro.sqlite").write_bytes(b"this is not a database, but long enough to see" * 100)
     with pytest.raises(Unavailable, match="record of the uploads cannot be used"):
         queue.waiting()
