@@ -52,6 +52,7 @@ class SettingsStore:
                 remedy="Look at the free space of the storage device.",
             ) from error
         self._current = new
+        self.problem = ""  # the file is whole again
         return old, new
 
     def _load(self) -> Settings:

@@ -84,6 +84,7 @@ def test_a_damaged_file_is_put_aside_and_told(path: Path, content: bytes) -> Non
     assert "default settings" in store.problem
     assert aside.name in store.problem
     store.change({"trigger": {"before_s": 90}})
+    assert store.problem == ""
     assert SettingsStore(path).current.trigger.before_s == 90
 
 

@@ -1,0 +1,123 @@
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from allegro.capture.status import PortStatus, RecorderStatus, write
+from allegro.errors import Unavailable
+from allegro.export.queue import UploadQueue
+from allegro.export.service import ExportService
+from allegro.paths import Paths
+from allegro.settings.store import SettingsStore
+from allegro.supervisor import facts
+from allegro.supervisor.facts import Watch
+from allegro.supervisor.parts import Parts
+from allegro.trigger.jobs import JobStore
+from allegro.trigger.reader import ConnectedPresenter
+
+PRESENTER = ConnectedPresenter("Logitech R400", "046d", "c52d", "")
+
+
+@dataclasses.dataclass
+class Bench:
+    paths: Paths
+    parts: Parts
+    queue: UploadQueue
+    presenters: list[ConnectedPresenter]
+    watch: Watch
+
+    def say(self, drops: int = 0) -> None:
+        """The recorder works and has lost so many packets since its start."""
+        ports = (PortStatus("port1", 1, True),)
+        status = RecorderStatus(time_ns=time.time_ns(), state="recording", ports=ports, drops=drops)
+        write(status, self.paths.recorder_status)
+
+    def problems(self) -> list[str]:
+        return [problem.id for problem in self.watch.problems()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    paths = Paths(tmp_path / "data", tmp_path / "run")
+    for directory in (paths.state, paths.upload, paths.recorder_status.parent):
+        directory.mkdir(parents=True)
+    settings = SettingsStore(paths.settings)
+    jobs = JobStore(paths.database)
+    queue = UploadQueue(paths.upload, paths.database)
+    export = ExportService(queue, lambda: settings.current.export, paths.ssh, "allegro-mm")
+    parts = Parts()
+    presenters = [PRESENTER]
+    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters)
+    made = Bench(paths, parts, queue, presenters, watch)
+    made.say()
+    yield made
+    jobs.close()
+
+
+def test_all_is_well(bench: Bench) -> None:
+    assert bench.problems() == []
+
+
+def test_a_recorder_that_never_spoke(bench: Bench) -> None:
+    bench.paths.recorder_status.unlink()
+    assert bench.problems() == ["recorder-silent"]
+
+
+@pytest.mark.spec("R5")
+def test_losses_are_seen_and_a_silent_recorder_makes_none(bench: Bench) -> None:
+    bench.say(drops=1000)
+    assert bench.problems() == []  # before anybody looked
+    bench.paths.recorder_status.unlink()
+    bench.problems()
+    bench.say(drops=1005)
+    assert bench.watch.facts().recent_drops == 5
+    assert bench.problems() == ["packets-lost"]
+
+
+def test_parts_and_presenters_that_fail_are_seen(bench: Bench) -> None:
+    bench.parts.fail("sound", "no thread.")
+    bench.presenters[:] = [dataclasses.replace(PRESENTER, problem="Device or resource busy")]
+    assert bench.problems() == ["presenter", "part-sound"]
+
+
+@pytest.mark.spec("X3")
+def test_an_upload_that_failed_is_seen_with_its_reason(bench: Bench) -> None:
+    (bench.paths.upload / "a.pcapng").write_bytes(b"x")
+    bench.queue.release(["a.pcapng"], 1)
+    bench.queue.failed(["a.pcapng"], 2, Unavailable("The server does not answer."))
+    assert bench.watch.facts().upload_failures == (("a.pcapng", "The server does not answer."),)
+    assert bench.problems() == ["uploads-fail"]
+
+
+def test_storage_that_is_gone_is_seen(bench: Bench) -> None:
+    bench.paths.upload.rmdir()
+    bench.paths.storage.rmdir()
+    assert bench.watch.facts().storage_error == "No such file or directory."
+    assert bench.problems() == ["no-storage"]
+
+
+def test_a_problem_is_logged_once_and_so_is_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(facts, "LOOK_EVERY_S", 0.005)
+    bench.parts.fail("sound", "no thread.")
+    bench.watch.start()
+    _until(lambda: "no thread." in caplog.text)
+    bench.parts.fail("light", "dark.")
+    _until(lambda: "dark." in caplog.text)
+    bench.paths.recorder_status.unlink()
+    _until(lambda: "not been heard of" in caplog.text)
+    bench.say()
+    _until(lambda: "No longer a problem: recorder-silent" in caplog.text)
+    bench.watch.stop()
+    assert caplog.text.count("no thread.") == 1
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
