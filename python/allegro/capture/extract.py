@@ -52,7 +52,8 @@ HEADER_SIZE = 16384
 COMMENT_LIMIT = HEADER_SIZE - 1024
 
 OUT_SIZE = 4 * MIB
-FLUSH_SIZE = 16 * MIB
+FLUSH_SIZE = 4 * MIB
+"""Short pieces: the recorder's writes have to wait behind what the disk has already been given."""
 
 DISORDER_NS = 5 * NS
 """How far the order of the records on disk may differ from the order of their times: each port's blocks wait

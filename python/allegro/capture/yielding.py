@@ -29,6 +29,17 @@ PAUSE_S = 1.0
 BEHIND_NS = 1 * NS
 """A recorder whose newest packets have waited longer than this to be written is falling behind."""
 
+BUSY_BYTES_PER_S = 20_000_000
+"""A recorder that records more than this needs its part of the disk."""
+
+REST = 1.0
+"""While the recorder is busy, each piece of work is followed by a rest of this many times its length. What
+takes long because the disk is in demand then leaves the disk alone for long. The I/O class does not do that:
+it has no effect on writing through the page cache, nor with many disk schedulers."""
+
+SHORTEST_REST_S = 0.005
+LONGEST_REST_S = 2.0
+
 STALE_NS = 3 * NS
 """A status older than this is that of a recorder that is not running."""
 
@@ -58,7 +69,8 @@ def flush_range(descriptor: int, offset: int, length: int) -> None:
 class Courtesy:
     """Decides by the recorder's status when to pause.
 
-    Pauses while packets were dropped since the last look, or while the recorder is falling behind.
+    Rests between two pieces of work while the recorder is busy; pauses while packets were dropped since the
+    last look, or while the recorder is falling behind.
     """
 
     def __init__(
@@ -73,24 +85,34 @@ class Courtesy:
         self._sleep = sleep
         self._next_look = 0.0
         self._drops: int | None = None
-        self.pauses = 0
+        self._busy = False
+        self._began = clock()
 
     def breathe(self) -> None:
         """To be called often between two pieces of work."""
-        if self._file is None or self._clock() < self._next_look:
+        if self._file is None:
             return
-        try:
-            now = status.from_json(self._file.read_bytes())
-        except (OSError, ValueError):
-            now = None
-        if now is not None and self._struggles(now, time.time_ns()):
-            self.pauses += 1
-            self._sleep(PAUSE_S)
-        self._next_look = self._clock() + CHECK_S
+        if self._clock() >= self._next_look:
+            self._look(self._file)
+            self._next_look = self._clock() + CHECK_S
+        if self._busy:
+            rest = (self._clock() - self._began) * REST
+            if rest < SHORTEST_REST_S:
+                return
+            self._sleep(min(rest, LONGEST_REST_S))
+        self._began = self._clock()
 
-    def _struggles(self, now: status.RecorderStatus, time_ns: int) -> bool:
-        drops, self._drops = self._drops, now.drops
-        if now.state != status.RECORDING or time_ns - now.time_ns > STALE_NS:
-            return False
+    def _look(self, file: Path) -> None:
+        drops, self._drops, self._busy = self._drops, None, False
+        try:
+            now = status.from_json(file.read_bytes())
+        except (OSError, ValueError):
+            return
+        if now.state != status.RECORDING or time.time_ns() - now.time_ns > STALE_NS:
+            return
+        self._drops = now.drops
+        self._busy = now.bytes_per_s > BUSY_BYTES_PER_S
         behind = now.time_ns - now.complete_through_ns > BEHIND_NS
-        return behind or (drops is not None and now.drops > drops)
+        if behind or (drops is not None and now.drops > drops):
+            self._sleep(PAUSE_S)
+            self._began = self._clock()

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from allegro.capture import status
-from allegro.capture.yielding import BEHIND_NS, CHECK_S, PAUSE_S, STALE_NS, Courtesy, flush_range
+from allegro.capture.yielding import (
+    BEHIND_NS,
+    BUSY_BYTES_PER_S,
+    CHECK_S,
+    LONGEST_REST_S,
+    PAUSE_S,
+    STALE_NS,
+    Courtesy,
+    flush_range,
+)
 
 
 class Bench:
@@ -21,12 +30,20 @@ class Bench:
         self.file = directory / "status.json"
         self.courtesy = Courtesy(self.file, clock=lambda: self.now, sleep=self.slept.append)
 
-    def say(self, drops: int = 0, behind_ns: int = 0, age_ns: int = 0, state: str = status.RECORDING) -> None:
+    def say(
+        self,
+        drops: int = 0,
+        behind_ns: int = 0,
+        age_ns: int = 0,
+        state: str = status.RECORDING,
+        bytes_per_s: float = 0,
+    ) -> None:
         now = time.time_ns() - age_ns
-        status.write(
-            status.RecorderStatus(time_ns=now, state=state, drops=drops, complete_through_ns=now - behind_ns),
-            self.file,
+        through = now - behind_ns
+        written = status.RecorderStatus(
+            time_ns=now, state=state, drops=drops, complete_through_ns=through, bytes_per_s=bytes_per_s
         )
+        status.write(written, self.file)
 
     def pauses(self) -> bool:
         """Whether it pauses at its next look."""
@@ -63,6 +80,23 @@ def test_it_pauses_while_the_recorder_is_behind(bench: Bench) -> None:
     bench.say(behind_ns=BEHIND_NS + 1)
     assert bench.pauses()
     assert bench.pauses()
+
+
+@pytest.mark.spec("R7")
+def test_it_rests_as_long_as_it_works_while_the_recorder_is_busy(bench: Bench) -> None:
+    bench.say(bytes_per_s=BUSY_BYTES_PER_S + 1)
+    bench.courtesy.breathe()
+    for worked, rested in ((0.001, []), (0.002, []), (0.004, [0.007]), (0.1, [0.1]), (9, [LONGEST_REST_S])):
+        bench.slept.clear()
+        bench.now += worked
+        bench.courtesy.breathe()
+        assert bench.slept == pytest.approx(rested)
+    bench.say(bytes_per_s=BUSY_BYTES_PER_S)
+    bench.slept.clear()
+    for _ in range(10):
+        bench.now += 1
+        bench.courtesy.breathe()
+    assert bench.slept == []
 
 
 def test_it_does_not_wait_for_a_recorder_that_is_not_running(bench: Bench) -> None:
