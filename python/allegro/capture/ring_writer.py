@@ -264,6 +264,7 @@ class RingWriter:
 
     def _adjust(self, now: float) -> None:
         """Brings number and size of the segments nearer to what is wanted."""
+        self._recycle_ahead()
         self._shrink()
         if (
             self._total() + self._segment_size <= self._target
@@ -279,8 +280,6 @@ class RingWriter:
                 _LOG.warning("%s", self.shortage)
         elif self._total() + self._segment_size > self._target:
             self.shortage = ""
-        while len(self._free) < min(_EMPTY_AHEAD, self._count() // 4) and self._finished:
-            self._recycle()
 
     def _shrink(self) -> None:
         """Removes empty segments of another size, and the oldest while the ring is larger than wanted."""
@@ -325,30 +324,38 @@ class RingWriter:
         with self._lock:
             self._free.append(RecoveredSegment(path, size, Summary()))
 
-    def _recycle(self) -> None:
-        """Makes the oldest segment an empty one."""
-        with self._lock:
-            if not self._finished:
-                return
-            oldest = self._finished.popleft()
-        if oldest.size != self._segment_size:
-            _remove(oldest.path)
-            return
-        path = self._new_free_path()
-        segments.index_path(oldest.path).unlink(missing_ok=True)
-        oldest.path.rename(path)
-        segments.sync_directory(self.directory)
-        with self._lock:
-            self._free.append(RecoveredSegment(path, oldest.size, Summary()))
+    def _recycle_ahead(self) -> None:
+        """Makes the oldest segments empty ones, as many as are to be ready."""
+        emptied = []
+        while True:
+            with self._lock:
+                missing = min(_EMPTY_AHEAD, self._count() // 4) - len(self._free) - len(emptied)
+                if missing <= 0 or not self._finished:
+                    break
+                oldest = self._finished[0]
+            if oldest.size != self._segment_size:
+                _remove(oldest.path)
+            else:
+                path = self._new_free_path()
+                segments.index_path(oldest.path).unlink(missing_ok=True)
+                oldest.path.rename(path)
+                emptied.append(RecoveredSegment(path, oldest.size, Summary()))
+            with self._lock:
+                del self._finished[0]
+        if emptied:
+            segments.sync_directory(self.directory)
+            with self._lock:
+                self._free.extend(emptied)
 
     def _finish_segments(self) -> None:
-        """Closes the segments that have got all their records."""
-        for segment in [item for item in self._closing if not item.pending and not item.entries]:
+        """Closes the segments that have got all their records, in their order."""
+        while self._closing and not self._closing[0].pending and not self._closing[0].entries:
+            segment = self._closing[0]
             if segment.summary.records:
                 os.fdatasync(segment.descriptor)
+                # Not synced: the index may be lost in a power cut, but not be there before the data are.
                 if segment.index_sound:
                     os.write(segment.index, segments.pack_summary(segment.summary))
-                    os.fsync(segment.index)
             with self._lock:
                 self._closing.remove(segment)
                 self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))

@@ -1,0 +1,165 @@
+"""The recorder as its own process in a network namespace, frames for it, and what it put into the ring."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from allegro.capture import blocks, config, status
+from allegro.capture.config import RecorderConfig
+from allegro.capture.status import RecorderStatus
+from allegro.capture.store import RecordRef, RingReader
+from tests.harness.namespaces import Namespace
+from tests.harness.waiting import wait_for
+
+MIB = 1 << 20
+ETHERTYPE = 0x88B5
+"""IEEE 802 local experimental: what counts as ours, as the kernel sends packets of its own on new links."""
+
+_TAG = struct.Struct(">6s6sHIQ")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A packet of ours in the ring; `tci` is the tag that the kernel took out."""
+
+    port: str
+    sender: int
+    number: int
+    time_ns: int
+    length: int
+    tci: int | None
+
+
+def frame(sender: int, number: int, size: int = 64, tag: bytes = b"") -> bytes:
+    """A numbered broadcast frame; `tag` goes between addresses and type."""
+    head = _TAG.pack(b"\xff" * 6, b"\x02\0\0\0\0\x01", ETHERTYPE, sender, number)
+    return (head[:12] + tag + head[12:]).ljust(size, b"\x5a")
+
+
+def send(namespace: Namespace, interface: str, frames: Iterable[bytes]) -> int:
+    """Sends frames from an interface, as fast as it goes; returns how many."""
+
+    def run() -> int:
+        count = 0
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as connection:
+            connection.bind((interface, 0))
+            for data in frames:
+                connection.send(data)
+                count += 1
+        return count
+
+    return namespace.call(run)
+
+
+def packets(block: bytes, ref: RecordRef) -> Iterator[Seen]:
+    """The packets of ours in a record (struct tpacket3_hdr, linux/if_packet.h)."""
+    offset = blocks.FIRST_PACKET_OFFSET
+    for _ in range(ref.packets):
+        following, seconds, nanoseconds, captured, _, flags, mac = struct.unpack_from(
+            "<IIIIIIH", block, offset
+        )
+        (tci,) = struct.unpack_from("<I", block, offset + 32)
+        data = block[offset + mac : offset + mac + captured]
+        while data[12:14] in (b"\x81\x00", b"\x88\xa8"):
+            data = data[:12] + data[16:]
+        if len(data) >= _TAG.size:
+            _, _, ethertype, sender, number = _TAG.unpack_from(data)
+            if ethertype == ETHERTYPE:
+                time_ns = seconds * blocks.NS + nanoseconds
+                yield Seen(ref.port_name, sender, number, time_ns, captured, tci if flags & 0x10 else None)
+        offset += following
+
+
+def contents(directory: Path) -> list[Seen]:
+    """All packets of ours in the ring, in its order; every record must be readable."""
+    with RingReader(directory) as reader:
+        return [seen for ref in reader.records(0, 1 << 62) for seen in packets(reader.read(ref), ref)]
+
+
+@dataclass
+class Recording:
+    """A recorder in a namespace; `directory` holds its ring, settings and log."""
+
+    namespace: Namespace
+    directory: Path
+    ring_size: int = 64 * MIB
+    options: dict[str, int] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ring(self) -> Path:
+        return self.directory / "ring"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "log"
+
+    def configure(self, **changes: int) -> None:
+        """Writes recorder.json."""
+        self.options.update(changes)
+        values = {"ring_size": self.ring_size, **self.options}
+        config.dump(
+            RecorderConfig(ring_directory=self.ring, status_file=self.directory / "status.json", **values),
+            self.directory / "recorder.json",
+        )
+
+    def start(self) -> None:
+        """Starts the recorder and waits until it has a status of its own."""
+        self.configure()
+        command = [sys.executable, "-m", "allegro.capture.recorder", str(self.directory / "recorder.json")]
+        self.process = self.namespace.spawn(command, self.log)
+        pid = self.process.pid
+        wait_for(
+            lambda: self.status().pid == pid and self.status().state != status.STARTING, "the recorder", 20
+        )
+
+    def start_with_ports(self, *names: str) -> None:
+        """Starts the recorder and waits until it records these ports."""
+        self.start()
+        self.wait_for_ports(*names)
+
+    def wait_for_ports(self, *names: str) -> None:
+        wait_for(lambda: [port.name for port in self.status().ports] == list(names), f"ports {names}", 10)
+
+    def status(self) -> RecorderStatus:
+        """What it says of itself now."""
+        try:
+            return status.from_json((self.directory / "status.json").read_bytes())
+        except FileNotFoundError:
+            return RecorderStatus()
+
+    def wait_until_complete(self) -> RecorderStatus:
+        """Waits until everything received so far is in the ring."""
+        now = self.status().time_ns + 300_000_000
+        wait_for(lambda: self.status().complete_through_ns > now, "completeness", 10)
+        return self.status()
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+
+    def stop(self) -> None:
+        """Ends it as systemd does, and checks that it ends well."""
+        assert self.process is not None
+        self.process.terminate()
+        assert self.process.wait(20) == 0, self.log.read_text()
+        assert "Traceback" not in self.log.read_text()
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def runs(self) -> list[dict[str, object]]:
+        result: list[dict[str, object]] = json.loads((self.ring / "runs.json").read_bytes())
+        return result
