@@ -107,6 +107,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
 
     around = Surroundings(
         ring=paths.ring,
+        recorder_status=paths.recorder_status,
         storage=paths.storage,
         upload=paths.upload,
         to_upload=lambda: settings.current.export.enabled,

@@ -65,13 +65,15 @@ class Recorder(Protocol):
 class Surroundings:
     """What the trigger is given by the one who puts the device together.
 
-    `recorder` reads the recorder's status (None: there is none), `estimate` the size in bytes that a file of
+    `recorder` reads the recorder's status (None: there is none), for which the extraction reads the file
+    `recorder_status` itself, `estimate` the size in bytes that a file of
     a window (start_ns, end_ns) has at most, `facts` what each file says about the device (device, system_id,
     firmware), `ports` the names of the measuring ports, `play` sounds a signal and returns at once,
     `on_complete` is told of every new file.
     """
 
     ring: Path
+    recorder_status: Path
     storage: Path
     upload: Path
     to_upload: Callable[[], bool]
@@ -273,6 +275,7 @@ class Cutter:
                 "after_s": f"{job.after_ns / SECOND_NS:g}",
             },
             "ports": list(self._around.ports()),
+            "status_file": str(self._around.recorder_status),
         }
 
     def _publish(self, job: Job, result: Result | None) -> None:

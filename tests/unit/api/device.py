@@ -103,6 +103,7 @@ def make_bench(folder: Path) -> Bench:
     )
     around = Surroundings(
         ring=paths.ring,
+        recorder_status=paths.recorder_status,
         storage=paths.storage,
         upload=paths.upload,
         to_upload=lambda: False,

@@ -57,6 +57,7 @@ class Bench:
         self.store = JobStore(self.root / "allegro.sqlite")
         self.around = Surroundings(
             ring=self.ring,
+            recorder_status=self.root / "status.json",
             storage=self.storage,
             upload=self.upload,
             to_upload=lambda: self.export,
@@ -145,6 +146,7 @@ class TestFromPressToFile:
             "start_ns": PRESS_NS - 90 * SECOND_NS,
             "end_ns": PRESS_NS + 2_500_000_000,
             "output": str(hidden_path(bench.storage, job.id)),
+            "status_file": str(bench.root / "status.json"),
             "comment": {
                 "device": "allegro-mm-0001",
                 "system_id": "abc",
