@@ -28,7 +28,8 @@ class Defaults:
 root, fake, presses = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 store = JobStore(root / "allegro.sqlite")
 around = Surroundings(
-    ring=root / "ring", recorder_status=root / "status.json", storage=root / "storage", upload=root / "storage" / "upload", to_upload=lambda: False,
+    ring=root / "ring", recorder_status=root / "status.json", storage=root / "storage",
+    upload=root / "storage" / "upload", to_upload=lambda: False,
     recorder=Recorder, estimate=lambda start, end: 0, facts=dict, ports=list, play=lambda signal: None,
     on_complete=lambda job: None, command=("setpriv", "--pdeathsig", "KILL", "--", sys.executable, fake))
 cutter = Cutter(store, around)
