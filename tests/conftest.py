@@ -3,8 +3,9 @@
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -70,13 +71,26 @@ def configuration() -> Configuration:
     return Configuration()
 
 
+def hold(source: Path, target: Path) -> None:
+    """Make `target` the same file, or a sparse copy where that cannot be."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        subprocess.run(["cp", "--sparse=always", "--", source, target], check=True)
+
+
 @pytest.fixture(scope="session")
 def saved_state(configuration: Configuration) -> SavedState:
     """The image booted and ready, frozen; made once per image and kept for later sessions."""
     directory = STATES / configuration.fingerprint()
+    # Held by a link of our own: building another image replaces the file, and the state would not fit it.
+    image = directory / configuration.image.name
+    configuration = replace(configuration, image=image)
     state = SavedState.at(directory, configuration)
     if not state.complete:
         shutil.rmtree(STATES, ignore_errors=True)
+        directory.mkdir(parents=True)
+        hold(IMAGE, image)
         machine = VirtualMachine(directory / "booting", configuration)
         try:
             machine.start()

@@ -3,6 +3,8 @@
 pcapng: draft-ietf-opsawg-pcapng. The reader shares no code with the product on purpose.
 """
 
+import csv
+import io
 import json
 import struct
 import subprocess
@@ -117,13 +119,9 @@ def _tool(*command: str) -> str:
 
 def capinfos(path: Path) -> dict[str, str]:
     """Return what capinfos says about a file, by its own short names; BenchError when it rejects the file."""
-    heads, *rows = _tool("capinfos", "-T", "-M", "-Q", str(path)).splitlines()
-    return dict(zip(heads.split("\t"), rows[0].split("\t"), strict=False))
-
-
-def packet_count(path: Path) -> int:
-    """Return the number of packets that capinfos counts."""
-    return int(capinfos(path)["Number of packets"])
+    text = _tool("capinfos", "-T", "-M", "-Q", str(path))
+    (row,) = csv.DictReader(io.StringIO(text), delimiter="\t")
+    return row
 
 
 def tshark_fields(path: Path, *fields: str, display_filter: str = "") -> list[list[str]]:
@@ -139,7 +137,10 @@ def tshark_fields(path: Path, *fields: str, display_filter: str = "") -> list[li
 def check(path: Path) -> Capture:
     """Read a file and make sure of what holds for all: the tools accept it and agree with us, times rise."""
     capture = read_capture(path)
-    counted = packet_count(path)
+    facts = capinfos(path)
+    counted = int(facts["Number of packets"])
+    if counted > 1 and facts["Strict time order"] != "True":
+        raise BenchError(f"{path}: capinfos says that the packets are not in the order of time")
     if counted != len(capture.packets):
         raise BenchError(f"{path}: capinfos counts {counted} packets, our reader {len(capture.packets)}")
     seen = [

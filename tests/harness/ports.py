@@ -36,8 +36,8 @@ class Port(Protocol):
         """Release it."""
 
 
-class UnpluggedPort:
-    """Nothing at the other end."""
+class IdlePort:
+    """A link, but nobody at the other end."""
 
     descriptors: tuple[int, ...] = ()
 

@@ -9,6 +9,7 @@ the disk's own cache does not show.
 import contextlib
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -23,12 +24,13 @@ from typing import IO, Any, Literal
 from tests.harness.accelerator import QEMU, Accelerator, choose, qemu_version
 from tests.harness.agent import PORT_NAME, GuestAgent, Injection, Result, injection
 from tests.harness.errors import BenchError, BenchTimeoutError
-from tests.harness.ports import Port, UnpluggedPort
+from tests.harness.ports import IdlePort, Port
 from tests.harness.presenter import Presenter
 from tests.harness.qmp import QmpClient, QmpError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-IMAGE = REPOSITORY / "build" / "vm" / "allegro.img"
+# Another image (such as one built by Buildroot) can be put on the bench by the environment.
+IMAGE = Path(os.environ.get("ALLEGRO_IMAGE") or REPOSITORY / "build" / "vm" / "allegro.img")
 RUN_DIRECTORY = REPOSITORY / "build" / "run"
 
 _FIRST_PORT_SLOT = 0x10  # PCI slot of port 1; fixed, so that a saved state fits and port order is bus order
@@ -103,7 +105,7 @@ class VirtualMachine:
     ) -> None:
         """Prepare a machine in `directory` (made if missing); nothing runs yet.
 
-        `ports` are what the measuring ports are plugged into, port 1 first; missing ones have no cable.
+        `ports` are what the measuring ports are plugged into, port 1 first; the others are idle.
         `saved` starts from a saved state instead of booting. `sound`: a USB sound device, kept as WAV.
         `console`: this process's terminal, if it is to be the serial console; its keys go to the guest.
         """
@@ -114,7 +116,7 @@ class VirtualMachine:
             raise BenchError(f"{len(ports)} cables for {self.configuration.ports} measuring ports")
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.ports = [*ports, *(UnpluggedPort() for _ in range(self.configuration.ports - len(ports)))]
+        self.ports = [*ports, *(IdlePort() for _ in range(self.configuration.ports - len(ports)))]
         self.saved = saved
         self.sound_file = directory / "sound.wav" if sound else None
         self._console = console

@@ -1,8 +1,9 @@
 """A real OpenSSH server for uploads, that leaves nothing behind on the host.
 
-sshd checks passwords against /etc/shadow, so it runs in its own mount namespace: there, copies of passwd, shadow
-and group with one more user are laid over the real ones, and /run is a fresh tmpfs. The upload directory is bound
-into a chroot in it (which sshd wants to be writable by root only), so it may lie anywhere on the host.
+sshd checks passwords against /etc/shadow, so it runs in its own mount namespace: there, copies of passwd,
+shadow and group with one more user are laid over the real ones, and /run is a fresh tmpfs. The upload
+directory is bound into a chroot in it (sshd wants that to be writable by root only), so it may lie anywhere
+on the host.
 """
 
 import contextlib

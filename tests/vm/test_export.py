@@ -1,0 +1,167 @@
+"""Upload by SFTP to a real OpenSSH server: whole, once, and never lost."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Lab
+from tests.harness.device import ApiRefusedError
+from tests.harness.frames import series
+from tests.harness.sftp_server import SftpServer
+from tests.harness.waiting import wait_for
+
+
+def capture_for_upload(lab: Lab) -> tuple[str, bytes]:
+    """Make a capture of a few packets; returns its name and contents."""
+    lab.ports[0].send_all(series(500, size=700))
+    job = lab.device.wait_job(lab.device.trigger(before_s=30)["id"])
+    assert job["directory"] == "upload"
+    return job["file"], lab.machine.pull(f"/data/storage/upload/{job['file']}")
+
+
+def wait_queue_empty(lab: Lab) -> None:
+    wait_for(lambda: not lab.device.get("/export")["queue"], "an empty upload directory", 60, 0.2)
+
+
+def wait_failed(lab: Lab, name: str) -> dict[str, Any]:
+    """Wait until the last try of that file has failed; returns its line in the queue."""
+
+    def failed() -> dict[str, Any] | None:
+        queue: list[dict[str, Any]] = lab.device.get("/export")["queue"]
+        return next((file for file in queue if file["name"] == name and file["error"]), None)
+
+    return wait_for(failed, "a failed try", 90, 0.2)
+
+
+@pytest.mark.spec("X1", "X3")
+@pytest.mark.parametrize("authentication", ["password", "key"])
+def test_upload_now_delivers_byte_for_byte(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None], authentication: str
+) -> None:
+    if authentication == "key":
+        sftp.stop()
+        sftp.authorize(lab.device.get("/export")["public_key"])
+        sftp.start()
+    export_to_sftp(authentication=authentication, password="" if authentication == "key" else sftp.password)
+    name, content = capture_for_upload(lab)
+    assert lab.device.get("/export")["queue"][0]["name"] == name
+    lab.device.post("/export/now")
+    wait_queue_empty(lab)
+    assert sftp.files() == [name]
+    assert (sftp.root / name).read_bytes() == content
+    assert lab.machine.run("ls -A /data/storage/upload").stdout == ""
+
+
+@pytest.mark.spec("X4", "X1")
+def test_upload_at_once_after_the_trigger(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
+) -> None:
+    export_to_sftp(immediately=True)
+    lab.device.plug_presenter()
+    lab.machine.presenter.press("next")
+    (job,) = lab.device.wait_jobs(1)
+    wait_for(lambda: sftp.files() == [job["file"]], "the file on the server", 60, 0.2)
+    wait_queue_empty(lab)
+
+
+@pytest.mark.spec("X3")
+def test_server_down_keeps_the_file_with_a_reason_and_the_next_try_delivers(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
+) -> None:
+    export_to_sftp()
+    sftp.stop()
+    name, content = capture_for_upload(lab)
+    lab.device.post("/export/now")
+    line = wait_failed(lab, name)
+    assert line["attempts"] >= 1
+    assert line["next_try_time"]
+    assert "Traceback" not in line["error"]
+    assert lab.machine.pull(f"/data/storage/upload/{name}") == content
+    assert any(problem["id"] == "uploads-fail" for problem in lab.device.status()["problems"])
+    shown = lab.machine.run("allegro export status").stdout
+    assert name in shown
+    assert line["error"].split(".")[0] in shown.replace("\n", " ")
+    sftp.start()
+    lab.device.post("/export/now")
+    wait_queue_empty(lab)
+    assert (sftp.root / name).read_bytes() == content
+
+
+@pytest.mark.spec("X2")
+def test_a_changed_host_key_stops_the_upload(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
+) -> None:
+    export_to_sftp()
+    sftp.stop()
+    changed = sftp.new_host_key()
+    sftp.start()
+    name, content = capture_for_upload(lab)
+    lab.device.post("/export/now")
+    line = wait_failed(lab, name)
+    assert changed in line["error"] + line["remedy"]
+    assert sftp.files() == []
+    lab.device.post("/export/host-key", {"fingerprint": changed})
+    lab.device.post("/export/now")
+    wait_queue_empty(lab)
+    assert (sftp.root / name).read_bytes() == content
+
+
+@pytest.mark.spec("X1", "X2")
+def test_test_upload_shows_the_key_then_writes_a_file(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
+) -> None:
+    export_to_sftp(host_key="")
+    first = lab.device.post("/export/test")
+    assert first["fingerprint"] == sftp.fingerprint
+    assert not first["accepted"]
+    assert sftp.files() == []
+    lab.device.post("/export/host-key", {"fingerprint": first["fingerprint"]})
+    second = lab.device.post("/export/test")
+    assert second["accepted"]
+    assert sftp.files() == ["allegro-upload-test.txt"]
+
+
+@pytest.mark.spec("X1")
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [({"password": "wrong"}, "password"), ({"directory": "/nowhere"}, "/nowhere")],
+    ids=["password", "directory"],
+)
+def test_wrong_settings_are_told_in_plain_words(
+    lab: Lab, export_to_sftp: Callable[..., None], changes: dict[str, str], word: str
+) -> None:
+    export_to_sftp(**changes)
+    with pytest.raises(ApiRefusedError) as caught:
+        lab.device.post("/export/test")
+    assert word in f"{caught.value.message} {caught.value.remedy}".lower()
+
+
+@pytest.mark.spec("X3")
+def test_an_interrupted_upload_goes_on_and_arrives_once(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None], tmp_path: Path
+) -> None:
+    export_to_sftp()
+    content = bytes(range(256)) * (40 << 12)  # 40 MiB, long enough to be hit
+    name = "20261121T120000Z_presenter_next.pcapng"
+    lab.machine.run(
+        "python3 -c \"open('/data/storage/upload/.half','wb').write(bytes(range(256))*(40<<12))\""
+    )
+    lab.machine.run(f"mv /data/storage/upload/.half /data/storage/upload/{name}")
+    lab.device.post("/export/now")
+
+    def under_way() -> bool:
+        return any(path.stat().st_size > 1 << 20 for path in sftp.root.iterdir())
+
+    wait_for(under_way, "the beginning of the upload", 60, 0.02)
+    sftp.stop()
+    assert sftp.files() != [name], "too fast to be interrupted"
+    time.sleep(1)
+    sftp.start()
+    wait_failed(lab, name)
+    lab.device.post("/export/now")
+    wait_queue_empty(lab)
+    assert sftp.files() == [name]
+    assert (sftp.root / name).read_bytes() == content

@@ -1,0 +1,43 @@
+"""Extraction yields to recording: it adds no loss at the highest rate that the bench reaches."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Lab
+from tests.harness.frames import number_of, series
+
+
+@pytest.mark.spec("R5", "R7")
+def test_extraction_while_recording_at_full_rate_loses_nothing(lab: Lab, tmp_path: Path) -> None:
+    device, left = lab.device, lab.ports[0]
+    first = list(series(60_000, size=512))
+    left.send_all(first)
+    device.wait_recorded(len(first))
+    before = device.get("/ring")
+
+    jobs = [device.trigger(before_s=600)["id"] for _ in range(3)]
+    running = threading.Event()
+    sent = 0
+
+    def ended() -> None:
+        for job in jobs:
+            device.wait_job(job, timeout=300)
+        running.set()
+
+    waiter = threading.Thread(target=ended)
+    waiter.start()
+    while not running.is_set():  # the bench sends as fast as the emulated network card takes it
+        sent += left.send_all(series(2000, size=512, number=1 + sent // 2000))
+    waiter.join()
+    device.wait_recorded(before["packets"] + sent)
+    after = device.get("/ring")
+    assert after["drops"] == before["drops"]
+    assert after["nic_missed"] == before["nic_missed"]
+    assert after["write_errors"] == 0
+    assert after["packets"] - before["packets"] == sent
+    for number in jobs:
+        capture = device.fetch_checked(device.get(f"/jobs/{number}"), tmp_path)
+        found = [number_of(packet.data) for packet in capture.packets][: len(first)]
+        assert found == [(0, frame) for frame in range(len(first))]

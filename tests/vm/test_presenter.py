@@ -1,0 +1,131 @@
+"""The presenter: plugged in at any time, recognised, grabbed; one press is one capture."""
+
+import time
+
+import pytest
+
+from tests.conftest import Lab, StartLab
+
+# Tries to grab every input device of the receiver (EVIOCGRAB, linux/input.h); prints the outcome of each.
+_GRAB = """
+import fcntl, glob, os
+for path in sorted(glob.glob("/sys/class/input/event*")):
+    if open(path + "/device/id/product").read().strip() != "c52d":
+        continue
+    descriptor = os.open("/dev/input/" + os.path.basename(path), os.O_RDONLY)
+    try:
+        fcntl.ioctl(descriptor, 0x40044590, 1)
+        print("free", open(path + "/device/name").read().strip())
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+@pytest.mark.spec("T1")
+def test_recognised_within_two_seconds_however_often_it_is_plugged_in(lab: Lab) -> None:
+    for _ in range(3):
+        assert lab.device.plug_presenter() < 2.0
+        assert any("R400" in name for name in lab.device.status()["presenters"])
+        lab.machine.presenter.unplug()
+        deadline = time.monotonic() + 10
+        while lab.device.status()["presenters"] and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert lab.device.status()["presenters"] == []
+
+
+@pytest.mark.spec("T1")
+def test_recognised_when_it_is_plugged_in_at_power_on(start_lab: StartLab) -> None:
+    lab = start_lab(boot=True)
+    lab.machine.cut_power()
+    lab.machine.start()
+    lab.machine.presenter.plug()
+    lab.device.wait_ready()
+    deadline = time.monotonic() + 30
+    while not lab.device.status()["presenters"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    lab.machine.presenter.press("next")
+    (job,) = lab.device.wait_jobs(1)
+    assert (job["state"], job["key"], job["source"]) == ("complete", "next", "presenter")
+
+
+@pytest.mark.spec("T1")
+def test_its_keys_reach_nothing_else(lab: Lab) -> None:
+    lab.device.plug_presenter()
+    outcomes = lab.machine.run(["python3", "-c", _GRAB]).stdout.splitlines()
+    assert outcomes
+    assert set(outcomes) == {"Device or resource busy"}
+
+
+@pytest.mark.spec("T2")
+def test_every_key_triggers_and_names_the_file(lab: Lab) -> None:
+    lab.device.set({"trigger": {"debounce_ms": 0, "before_s": 1}})
+    lab.device.plug_presenter()
+    keys = ["next", "prev", "play", "stop", "black"]
+    for key in keys:
+        lab.machine.presenter.press(key)
+        time.sleep(0.2)
+    jobs = lab.device.wait_jobs(len(keys))
+    assert [job["key"] for job in jobs] == ["next", "prev", "play", "play", "black"]
+    assert [job["press_ns"] for job in jobs] == sorted(job["press_ns"] for job in jobs)
+    names = [job["file"] for job in jobs]
+    assert len(set(names)) == len(names)
+    for job in jobs:
+        assert f"_presenter_{job['key']}" in job["file"]
+
+
+@pytest.mark.spec("T2", "T4")
+def test_three_presses_in_a_second_without_debouncing_are_three_files(lab: Lab) -> None:
+    lab.device.set({"trigger": {"debounce_ms": 0, "before_s": 5}})
+    lab.device.plug_presenter()
+    for _ in range(3):
+        lab.machine.presenter.press("next", hold=0.05)
+        time.sleep(0.2)
+    jobs = lab.device.wait_jobs(3)
+    assert [job["state"] for job in jobs] == ["complete"] * 3
+    assert jobs[-1]["press_ns"] - jobs[0]["press_ns"] < 10**9
+    listed = lab.machine.run("ls /data/storage").stdout.split()
+    assert {job["file"] for job in jobs} <= set(listed)
+    assert len({job["file"] for job in jobs}) == 3
+
+
+@pytest.mark.spec("T2")
+def test_contact_bounce_is_one_press(lab: Lab) -> None:
+    lab.device.plug_presenter()
+    for _ in range(4):
+        lab.machine.presenter.press("next", hold=0.01)
+    time.sleep(3)
+    assert len(lab.device.wait_jobs(1)) == 1
+
+
+@pytest.mark.spec("T2")
+@pytest.mark.parametrize("debounce_ms", [0, 1000])
+def test_a_held_key_is_one_press(lab: Lab, debounce_ms: int) -> None:
+    lab.device.set({"trigger": {"debounce_ms": debounce_ms}})
+    lab.device.plug_presenter()
+    lab.machine.presenter.press("next", hold=4)
+    time.sleep(2)
+    assert len(lab.device.wait_jobs(1)) == 1
+
+
+@pytest.mark.spec("T1", "T2")
+def test_press_pull_plug_in_again_press_is_two_captures(lab: Lab) -> None:
+    presenter = lab.machine.presenter
+    lab.device.plug_presenter()
+    presenter.press("next")
+    presenter.unplug()
+    time.sleep(2)
+    lab.device.plug_presenter()
+    presenter.press("prev")
+    jobs = lab.device.wait_jobs(2)
+    assert [(job["key"], job["state"]) for job in jobs] == [("next", "complete"), ("prev", "complete")]
+
+
+@pytest.mark.spec("T1", "T2")
+def test_pulled_with_a_key_held_is_one_press(lab: Lab) -> None:
+    presenter = lab.machine.presenter
+    lab.device.plug_presenter()
+    presenter.down("next")
+    time.sleep(0.5)
+    presenter.unplug()
+    time.sleep(3)
+    assert len(lab.device.wait_jobs(1)) == 1

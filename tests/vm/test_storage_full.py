@@ -1,0 +1,44 @@
+"""No space for captures: a low tone, a clear state, and the recorder goes on."""
+
+import pytest
+
+from tests.conftest import StartLab
+from tests.harness.frames import series
+from tests.harness.sound import tones_in
+from tests.harness.waiting import wait_for
+
+# Takes all of the data partition that is left, as root (who may use the reserve, too).
+_FILL = (
+    "df --output=avail -B1 /data | tail -1 | xargs -I{} fallocate -l {} /data/fill;"
+    "dd if=/dev/zero of=/data/fill2 bs=64k; sync; true"
+)
+
+
+@pytest.mark.spec("T7", "R1", "W3")
+def test_full_storage_refuses_in_plain_words_and_recording_goes_on(start_lab: StartLab) -> None:
+    lab = start_lab(sound=True)
+    device = lab.device
+    wait_for(lambda: lab.machine.run("ls /proc/asound/card0/usbid", check=False).returncode == 0, "sound", 30)
+    device.plug_presenter()
+    lab.ports[0].send_all(series(2000, size=1000))
+    lab.machine.run(_FILL, timeout=180)
+    recorded = device.get("/ring")["packets"]
+    lab.machine.presenter.press("next")
+    (job,) = device.wait_jobs(1)
+    assert job["state"] == "refused"
+    assert "space" in job["message"].lower() or "full" in job["message"].lower()
+    problems = {problem["id"]: problem for problem in device.status()["problems"]}
+    assert "storage-full" in problems
+    assert problems["storage-full"]["remedy"]
+    # Recording is not touched by it.
+    lab.ports[0].send_all(series(1000, number=1))
+    device.wait_recorded(recorded + 1000)
+    assert device.get("/ring")["write_errors"] == 0
+    # With space again it works again.
+    lab.machine.run("rm /data/fill /data/fill2")
+    assert device.wait_job(device.trigger(before_s=60)["id"])["state"] == "complete"
+    lab.machine.quit()
+    assert lab.machine.sound_file is not None
+    tones = tones_in(lab.machine.sound_file)
+    assert tones[0].frequency < 500
+    assert tones[0].duration > 0.5
