@@ -1,4 +1,4 @@
-"""Make the development image build/vm/allegro.img from Debian 13 packages and the payload: `make vm`, as root.
+"""Make the development image build/vm/allegro.img from Debian 13 packages and our own: `make vm`, as root.
 
 Every step is kept until its inputs change; an interrupted build goes on where it was.
 """
@@ -36,7 +36,10 @@ def main() -> int:
             raise BuildError("Making an image needs root.\nRemedy: sudo make vm")
         data_size = parse_size(options.data_size) if options.data_size else None
         layout = read_layout(BOARD / "layout.toml", data_size)
-        build(Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()), layout)
+        build(
+            Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()),
+            layout,
+        )
     except BuildError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -49,21 +52,36 @@ def main() -> int:
 def parse_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="build_vm", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--output", type=Path, default=REPOSITORY / "build/vm", help="folder of the image and its steps")
-    parser.add_argument("--downloads", type=Path, default=REPOSITORY / "build/downloads", help="folder of downloaded packages")
+    parser.add_argument(
+        "--output", type=Path, default=REPOSITORY / "build/vm", help="folder of the image and its steps"
+    )
+    parser.add_argument(
+        "--downloads", type=Path, default=REPOSITORY / "build/downloads", help="folder of downloaded packages"
+    )
     parser.add_argument(
         "--data-size",
         default=os.environ.get("DATA_SIZE"),
-        help="size of the data partition, such as 20G (also DATA_SIZE=20G); default: what a disk of 4G leaves",
+        help="size of the data partition, such as 20G (or DATA_SIZE=20G); default: what a disk of 4G leaves",
     )
     return parser.parse_args()
 
 
 def source_epoch() -> int:
-    """Return the time that all files of the image carry: SOURCE_DATE_EPOCH, or that of the last commit to its inputs."""
+    """Return the time of all files in the image: SOURCE_DATE_EPOCH, or the last commit to its inputs."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
-    command = ["git", "-c", f"safe.directory={REPOSITORY}", "-C", str(REPOSITORY), "log", "-1", "--format=%ct", "--", *INPUTS]
+    command = [
+        "git",
+        "-c",
+        f"safe.directory={REPOSITORY}",
+        "-C",
+        str(REPOSITORY),
+        "log",
+        "-1",
+        "--format=%ct",
+        "--",
+        *INPUTS,
+    ]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError:
@@ -119,7 +137,17 @@ def build(shop: Workshop, layout: Layout) -> None:
     overlay = REPOSITORY / "rootfs_overlay"
     slot = shop.step(
         "root",
-        [tree.name, libraries.name, own.name, initramfs.name, epoch, version, STEPS / "root.py", STEPS / "payload.py", overlay],
+        [
+            tree.name,
+            libraries.name,
+            own.name,
+            initramfs.name,
+            epoch,
+            version,
+            STEPS / "root.py",
+            STEPS / "payload.py",
+            overlay,
+        ],
         lambda target: root.make_root(shop, tools, tree, wheels, initramfs, overlay, version, target),
     )
     grub = shop.step(
@@ -127,7 +155,9 @@ def build(shop: Workshop, layout: Layout) -> None:
         [tools.name, epoch, STEPS / "boot.py"],
         lambda target: boot.make_grub(shop, tools, target),
     )
-    configuration = disk.grub_configuration(BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout, version)
+    configuration = disk.grub_configuration(
+        BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout, version
+    )
     esp = shop.step(
         "esp",
         [tools.name, grub.name, configuration, epoch, repr(layout["esp"]), version, STEPS / "disk.py"],
@@ -135,14 +165,28 @@ def build(shop: Workshop, layout: Layout) -> None:
     )
     publish(
         shop,
-        fingerprint([slot.name, esp.name, grub.name, repr(layout), version, epoch, STEPS / "disk.py", STEPS / "boot.py"]),
+        fingerprint(
+            [
+                slot.name,
+                esp.name,
+                grub.name,
+                repr(layout),
+                version,
+                epoch,
+                STEPS / "disk.py",
+                STEPS / "boot.py",
+            ]
+        ),
         lambda target: disk.make_disk(shop, tools, layout, version, grub, esp, slot, target),
         lambda: manifest.render(
             f"allegro {version} development image, Debian 13 base, kernel {system.kernel_version(tree)}",
             [
                 ("slot (squashfs with kernel, initramfs and root file system)", slot.stat().st_size),
                 ("  of it initramfs", initramfs.stat().st_size),
-                ("system unpacked, without payload", manifest.tree_size(tree) - manifest.tree_size(tree / "var")),
+                (
+                    "system unpacked, without payload",
+                    manifest.tree_size(tree) - manifest.tree_size(tree / "var"),
+                ),
                 ("  of it kernel modules", manifest.tree_size(tree / "usr/lib/modules")),
                 ("disk image (sparse)", layout.size),
             ],
@@ -153,7 +197,7 @@ def build(shop: Workshop, layout: Layout) -> None:
 
 
 def publish(shop: Workshop, key: str, make: Callable[[Path], None], describe: Callable[[], str]) -> None:
-    """Make image and manifest in the output folder, unless they are there, made from the same inputs and untouched."""
+    """Make image and manifest, unless they are there, from the same inputs and untouched."""
     image = shop.folder / "allegro.img"
     stamp = shop.folder / "allegro.img.stamp"
     description = shop.folder / "manifest.txt"
@@ -173,7 +217,7 @@ def publish(shop: Workshop, key: str, make: Callable[[Path], None], describe: Ca
 
 
 def identity(key: str, image: Path) -> str:
-    """Return what tells whether the image is the one made from these inputs: somebody may have started and so changed it."""
+    """Return what tells whether an image is the one made from these inputs; who starts it changes it."""
     state = image.stat()
     return f"{key} {state.st_size} {state.st_mtime_ns}\n"
 

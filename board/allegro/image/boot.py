@@ -6,21 +6,22 @@ import shutil
 import struct
 from pathlib import Path
 
-from board.allegro.image.system import kernel_version, module_closure, read_dependencies
 from board.allegro.image.layout import SECTOR
+from board.allegro.image.system import kernel_version, module_closure, read_dependencies
 from board.allegro.image.workshop import BuildError, Workshop, words
 
 GRUB_MODULES = (
-    "part_gpt fat squash4 normal configfile linux echo test sleep reboot regexp serial terminal"  # what grub.cfg uses
-).split()
+    *("part_gpt", "fat", "squash4"),  # where grub.cfg and the kernel lie
+    *("normal", "configfile", "echo", "linux", "reboot", "regexp", "serial", "sleep", "terminal", "test"),
+)
 
 
 def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, target: Path) -> None:
-    """Make the initramfs from the folder `sources` (init, modules.txt), the system's modules and the tools' busybox."""
+    """Make the initramfs of the files in `sources`, the system's modules and the tools' busybox."""
     tree = target.with_name(f"{target.name}-tree")
     shutil.rmtree(tree, ignore_errors=True)
-    for folder in ("bin", "dev", "proc", "sys", "root"):
-        (tree / folder).mkdir(parents=True)
+    for name in ("bin", "dev", "proc", "sys", "root"):
+        (tree / name).mkdir(parents=True)
     shutil.copy(tools / "usr/bin/busybox", tree / "bin/busybox")
     shutil.copy(sources / "init", tree / "init")
 
@@ -28,7 +29,9 @@ def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, tar
     folder = system / "usr/lib/modules" / version
     depends = read_dependencies(folder)
     by_name = {Path(module).stem.replace("-", "_"): module for module in depends}
-    builtin = {Path(line).stem.replace("-", "_") for line in (folder / "modules.builtin").read_text().splitlines()}
+    builtin = {
+        Path(line).stem.replace("-", "_") for line in (folder / "modules.builtin").read_text().splitlines()
+    }
     names = [name.replace("-", "_") for name in words(sources / "modules.txt")]
     missing = [name for name in names if name not in by_name and name not in builtin]
     if missing:
@@ -39,11 +42,13 @@ def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, tar
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / module, copy)
     script = (
-        'cd "$1"; /bin/busybox --list | while read -r name; do [ "$name" = busybox ] || ln -s busybox "bin/$name"; done; '
+        'cd "$1"; '
+        'for name in $(/bin/busybox --list); do [ -e "bin/$name" ] || ln -s busybox "bin/$name"; done; '
         'depmod -b "$1" "$3"; rm -f "lib/modules/$3"/*.bin; '
         'find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +; '
-        "find . -print0 | LC_ALL=C sort -z | cpio --null --create --format=newc --reproducible --owner=0:0 --quiet "
-        '| zstd -q -10 >"$2"'
+        "find . -print0 | LC_ALL=C sort -z"
+        " | cpio --null --create --format=newc --reproducible --owner=0:0 --quiet"
+        ' | zstd -q -10 >"$2"'
     )
     arguments = [shop.inside(tree), shop.inside(target), version]
     shop.run_inside(tools, ["sh", "-euc", script, "sh", *arguments], log="initramfs")
@@ -53,7 +58,8 @@ def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, tar
 def make_grub(shop: Workshop, tools: Path, target: Path) -> None:
     """Make the folder `target` with core.img and boot.img (BIOS) and BOOTX64.EFI (UEFI).
 
-    Both read /grub/grub.cfg of the ESP: the UEFI one on the disk it was loaded from, the BIOS one on the disk that the BIOS started.
+    Both read /grub/grub.cfg of the ESP: the UEFI one on the disk it was loaded from, the BIOS one on the disk
+    that the BIOS started.
     """
     target.mkdir()
     modules = " ".join(GRUB_MODULES)
@@ -69,14 +75,16 @@ def make_grub(shop: Workshop, tools: Path, target: Path) -> None:
 def boot_sectors(boot: bytes, core: bytes, start: int) -> tuple[bytes, bytes]:
     """Return the 440 bytes of code for the MBR, and the core image for the partition at byte `start`.
 
-    This is what grub-bios-setup does on a running machine (GRUB 2.12: util/setup.c; include/grub/i386/pc/boot.h,
-    include/grub/offsets.h): the MBR learns where the core image begins, the core image where its other sectors are.
+    This is what grub-bios-setup does on a running machine (GRUB 2.12: util/setup.c, include/grub/offsets.h,
+    include/grub/i386/pc/boot.h): the MBR learns where the core image begins, and that where the rest of it is.
     """
     lba = start // SECTOR
     mbr = bytearray(boot[:440])
     mbr[0x5C:0x64] = struct.pack("<Q", lba)  # GRUB_BOOT_MACHINE_KERNEL_SECTOR
     mbr[0x66:0x68] = b"\x90\x90"  # GRUB_BOOT_MACHINE_DRIVE_CHECK: trust the BIOS's drive number
     image = bytearray(core) + bytes(-len(core) % SECTOR)
-    image[0x1F4:0x1FC] = struct.pack("<Q", lba + 1)  # first block list of diskboot.img, at the end of its sector: start
+    image[0x1F4:0x1FC] = struct.pack(
+        "<Q", lba + 1
+    )  # first block list of diskboot.img, at the end of its sector: start
     image[0x1FC:0x1FE] = struct.pack("<H", len(image) // SECTOR - 1)  # and number of sectors
     return bytes(mbr), bytes(image)

@@ -1,4 +1,4 @@
-"""Base systems from Debian packages, by mmdebstrap: the one that makes images, and the one that goes into them."""
+"""Systems from Debian packages, by mmdebstrap: the one that makes images, and the one that goes into them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def bootstrap(shop: Workshop, packages: Path, target: Path) -> None:
     debs = shop.downloads / "debs"
     debs.mkdir(parents=True, exist_ok=True)
     archives = '"$1/var/cache/apt/archives"'
+    take = f"mkdir -p {archives}; find '{debs}' -name '*.deb' -exec cp -t {archives} {{}} +"
+    give = f"mkdir -p '{debs}/new'; mv {archives}/*.deb '{debs}/new'; mv '{debs}/new'/* '{debs}'"
     try:
         shop.run(
             [
@@ -39,8 +41,8 @@ def bootstrap(shop: Workshop, packages: Path, target: Path) -> None:
                 *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNPACK_WITHOUT),
                 "--skip=essential/unlink",
                 # packages downloaded before are not downloaded again; apt checks them like new ones
-                f"--setup-hook=mkdir -p {archives}; find '{debs}' -name '*.deb' -exec cp -t {archives} {{}} +",
-                f"--customize-hook=mkdir -p '{debs}/new'; mv {archives}/*.deb '{debs}/new'; mv '{debs}/new'/* '{debs}'",
+                f"--setup-hook={take}",
+                f"--customize-hook={give}",
                 SUITE,
                 target,
             ],

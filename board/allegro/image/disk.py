@@ -26,7 +26,15 @@ def grub_configuration(template: Path, command_line: Path, layout: Layout, versi
     return text
 
 
-def make_esp(shop: Workshop, tools: Path, grub: Path, configuration: str, partition: Partition, version: str, target: Path) -> None:
+def make_esp(
+    shop: Workshop,
+    tools: Path,
+    grub: Path,
+    configuration: str,
+    partition: Partition,
+    version: str,
+    target: Path,
+) -> None:
     """Make the FAT file system that holds GRUB for UEFI and the configuration for both."""
     config = target.with_name("grub.cfg")
     config.write_text(configuration)
@@ -37,7 +45,12 @@ def make_esp(shop: Workshop, tools: Path, grub: Path, configuration: str, partit
         'mmd -i "$1" ::/EFI ::/EFI/BOOT ::/grub; '
         'mcopy -m -i "$1" "$3" ::/EFI/BOOT/BOOTX64.EFI; mcopy -m -i "$1" "$4" ::/grub/grub.cfg'
     )
-    arguments = [shop.inside(target), str(partition.size), shop.inside(grub / "BOOTX64.EFI"), shop.inside(config)]
+    arguments = [
+        shop.inside(target),
+        str(partition.size),
+        shop.inside(grub / "BOOTX64.EFI"),
+        shop.inside(config),
+    ]
     shop.run_inside(tools, ["sh", "-euc", script, "sh", *arguments], log="esp")
     config.unlink()
 
@@ -89,7 +102,8 @@ def make_disk(
     script = (
         'sfdisk --quiet "$1" <"$2"; '
         f"mke2fs -q -F -t ext4 -L {data.label} -m 1 -i 65536 -U {data_id} "
-        f'-E offset={data.start},hash_seed={data_id},root_owner=0:0,lazy_itable_init=0,nodiscard "$1" {data.size >> 10}k'
+        f"-E offset={data.start},hash_seed={data_id},root_owner=0:0,lazy_itable_init=0,nodiscard "
+        f'"$1" {data.size >> 10}k'
     )
     shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(target), shop.inside(table)], log="disk")
     remove(table)

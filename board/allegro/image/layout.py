@@ -12,7 +12,7 @@ from board.allegro.image.workshop import BuildError
 
 SECTOR = 512
 NAMESPACE = UUID("9d6b2a4e-6f0b-5f6e-9c39-0c2a7f0f6a11")
-"""Ids of disks, partitions and file systems are derived from this, the version and a name, so that a build can be repeated."""
+"""Ids are derived from this, the version and a name, so that a build can be repeated."""
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -53,7 +53,7 @@ def parse_size(text: str) -> int:
 
 
 def read_layout(file: Path, data_size: int | None = None) -> Layout:
-    """Read the layout; with `data_size` (bytes) the disk gets as large as that needs, else as large as the file says."""
+    """Read the layout; the disk is as large as the file says, or with `data_size` (bytes) as that needs."""
     text = tomllib.loads(file.read_text())
     alignment = parse_size(text["disk"]["alignment"])
     disk_size = parse_size(text["disk"]["size"])
@@ -66,7 +66,9 @@ def read_layout(file: Path, data_size: int | None = None) -> Layout:
             size = parse_size(entry["size"])
         size = size // alignment * alignment
         if size < alignment:
-            raise BuildError(f'The partition "{entry["name"]}" would have no space.\nRemedy: a larger disk or data size.')
+            raise BuildError(
+                f'The partition "{entry["name"]}" would have no space.\nRemedy: a larger disk or data size.'
+            )
         partitions.append(Partition(number, entry["name"], entry["type"], at, size, entry.get("label", "")))
         at += size
     return Layout(at + alignment, tuple(partitions))

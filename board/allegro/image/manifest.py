@@ -17,15 +17,12 @@ class Item:
 
 
 def debian_items(system: Path) -> list[Item]:
-    """Return the Debian packages of `system` that still have files in it, by dpkg's database, sorted by name."""
+    """Return the packages in dpkg's database that still have files in `system`, sorted by name."""
     status = (system / "var/lib/dpkg/status").read_text()
     items = []
     for paragraph in status.split("\n\n"):
-        fields = dict(
-            (key, value.strip())
-            for key, separator, value in (line.partition(":") for line in paragraph.splitlines() if line[:1].strip())
-            if separator
-        )
+        lines = [line.partition(":") for line in paragraph.splitlines() if line[:1].strip()]
+        fields = {key: value.strip() for key, _, value in lines}
         if not fields:
             continue
         size = files_size(system, file_list(system, fields["Package"], fields["Architecture"]))
@@ -57,14 +54,16 @@ def files_size(system: Path, paths: list[str]) -> int:
 
 def wheel_items(wheels: list[Path]) -> list[Item]:
     """Return the wheels, with the bytes of their files."""
-    return [Item(*wheel.name.split("-")[:2], wheel.stat().st_size) for wheel in sorted(wheels)]
+    items = []
+    for wheel in sorted(wheels):
+        name, version = wheel.name.split("-")[:2]
+        items.append(Item(name, version, wheel.stat().st_size))
+    return items
 
 
 def tree_size(root: Path) -> int:
     """Return the bytes of all regular files below `root`."""
-    return sum(
-        (Path(folder) / name).lstat().st_size for folder, _, names in os.walk(root) for name in names
-    )
+    return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(root) for name in names)
 
 
 def render(title: str, sizes: list[tuple[str, int]], debian: list[Item], wheels: list[Item]) -> str:

@@ -1,4 +1,4 @@
-"""The payload: our own wheel and the wheels of requirements/payload.txt, unpacked as the device finds them."""
+"""The payload: our own wheel and those of requirements/payload.txt, unpacked as the device finds them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,17 @@ PYTHON = "3.13"
 """Version of the device's Python: Debian 13's."""
 
 # Wheels for glibc as old as these or older run on the device (PEP 600); pip wants every one named.
-PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+PLATFORMS = (
+    "manylinux_2_34_x86_64",
+    "manylinux_2_28_x86_64",
+    "manylinux_2_17_x86_64",
+    "manylinux2014_x86_64",
+)
 OWN_SOURCES = ("pyproject.toml", "meta", "README.md", "LICENSE", "python")
 
 
 def make_wheel(shop: Workshop, tools: Path, target: Path) -> None:
-    """Build the project's own wheel, extension module included, in the tools system; `target` becomes a folder with it."""
+    """Build the project's own wheel, with its extension module, into the folder `target`."""
     source = target.with_name("wheel-source")
     remove(source)
     for name in OWN_SOURCES:
@@ -33,7 +38,9 @@ def make_wheel(shop: Workshop, tools: Path, target: Path) -> None:
         'cd "$1"; export CFLAGS="-ffile-prefix-map=$1=. -Wl,--build-id=none"; '
         'python3 -c "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])" "$2"'
     )
-    shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(source), shop.inside(target)], log="wheel")
+    shop.run_inside(
+        tools, ["sh", "-euc", script, "sh", shop.inside(source), shop.inside(target)], log="wheel"
+    )
     remove(source)
 
 
@@ -42,7 +49,15 @@ def fetch_wheels(shop: Workshop, requirements: Path, target: Path) -> None:
     cache = shop.downloads / "wheels"
     cache.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    options = ["--require-hashes", "--only-binary=:all:", "--no-deps", "--python-version", PYTHON, "--implementation", "cp"]
+    options = [
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--no-deps",
+        "--python-version",
+        PYTHON,
+        "--implementation",
+        "cp",
+    ]
     options += [word for platform in PLATFORMS for word in ("--platform", platform)]
     shop.run(
         [*pip, *options, "--find-links", cache, "--dest", target, "--requirement", requirements],

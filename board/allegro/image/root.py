@@ -14,7 +14,14 @@ EMPTY_FOLDERS = ("var", "data", "run", "tmp", "root", "home", "mnt", "srv", "opt
 
 
 def make_root(
-    shop: Workshop, tools: Path, system: Path, wheels: list[Path], initramfs: Path, overlay: Path, version: str, target: Path
+    shop: Workshop,
+    tools: Path,
+    system: Path,
+    wheels: list[Path],
+    initramfs: Path,
+    overlay: Path,
+    version: str,
+    target: Path,
 ) -> None:
     """Make the squashfs `target`."""
     tree = target.with_name("root-tree")
@@ -38,7 +45,7 @@ def write_release(tree: Path, version: str) -> None:
 
 
 def set_up(shop: Workshop, tree: Path) -> None:
-    """Do what on an installed system package scripts and first boots do: users, enabled units, links, empty folders."""
+    """Do what package scripts and first boots do elsewhere: users, enabled units, links, empty folders."""
     shop.run_inside(tree, ["systemd-sysusers"], log="sysusers")
     for left_over in (tree / "etc").glob("*-"):
         left_over.unlink()
@@ -70,10 +77,23 @@ def place_kernel(tree: Path, initramfs: Path) -> None:
 
 
 def squash(shop: Workshop, tools: Path, tree: Path, target: Path) -> None:
-    """Pack the tree. The kernel is packed already; GRUB reads it faster as it is."""
+    """Pack the tree.
+
+    lzo is the quickest to unpack of those that GRUB can read, which counts on small processors and without
+    virtualisation. Kernel and initramfs are packed already; GRUB reads them faster as they are.
+    """
     # mksquashfs takes times from options or from the environment, but not from both
-    command = ["env", "--unset=SOURCE_DATE_EPOCH", "mksquashfs", shop.inside(tree), shop.inside(target), "-noappend", "-no-progress", "-quiet"]
-    command += ["-comp", "gzip", "-Xcompression-level", "9", "-b", "128K"]
+    command = [
+        "env",
+        "--unset=SOURCE_DATE_EPOCH",
+        "mksquashfs",
+        shop.inside(tree),
+        shop.inside(target),
+        "-noappend",
+        "-no-progress",
+        "-quiet",
+    ]
+    command += ["-comp", "lzo", "-Xcompression-level", "6", "-b", "128K"]
     command += ["-all-time", str(shop.epoch), "-mkfs-time", str(shop.epoch), "-no-exports", "-no-xattrs"]
     command += ["-action", "uncompressed@(pathname(boot/*))"]
     shop.run_inside(tools, command, log="squashfs")

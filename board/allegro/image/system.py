@@ -12,7 +12,7 @@ from board.allegro.image.workshop import BuildError, Workshop, remove, words
 
 
 def make_system(shop: Workshop, base: Path, lists: Path, target: Path) -> None:
-    """Copy the `base` system to `target` without what the device does not need, as listed in the folder `lists`.
+    """Copy the system `base` to `target` without what the device does not need, as the folder `lists` tells.
 
     /var/lib/dpkg stays for the manifest; /var is not part of the image.
     """
@@ -44,7 +44,9 @@ def kernel_version(root: Path) -> str:
     """Return the version of the only kernel in `root`."""
     versions = [path.name for path in (root / "usr/lib/modules").iterdir()]
     if len(versions) != 1:
-        raise BuildError(f"One kernel was expected in the image, but there are: {', '.join(versions) or 'none'}.")
+        raise BuildError(
+            f"One kernel was expected in the image, but there are: {', '.join(versions) or 'none'}."
+        )
     return versions[0]
 
 
@@ -54,7 +56,7 @@ def module_closure(wanted: set[str], depends: dict[str, list[str]]) -> set[str]:
 
 
 def read_dependencies(folder: Path) -> dict[str, list[str]]:
-    """Read modules.dep (depmod(8)): a module's path and those of all modules it needs, in the order to unload them."""
+    """Read modules.dep (depmod(8)): a module's path, and those of all modules it needs."""
     depends = {}
     for line in (folder / "modules.dep").read_text().splitlines():
         module, _, rest = line.partition(":")
@@ -63,7 +65,7 @@ def read_dependencies(folder: Path) -> dict[str, list[str]]:
 
 
 def select_modules(modules: list[str], patterns: list[str]) -> tuple[set[str], list[str]]:
-    """Return the modules ("kernel/…/name.ko.xz") that the lines of kernel-modules.txt choose, and lines that match none."""
+    """Return the modules that the lines of kernel-modules.txt choose, and the lines that match none."""
     chosen: set[str] = set()
     idle = []
     for line in patterns:
@@ -71,7 +73,8 @@ def select_modules(modules: list[str], patterns: list[str]) -> tuple[set[str], l
         found = {
             module
             for module in modules
-            if fnmatch.fnmatch(module, f"kernel/{pattern}/*") or fnmatch.fnmatch(module, f"kernel/{pattern}.ko*")
+            if fnmatch.fnmatch(module, f"kernel/{pattern}/*")
+            or fnmatch.fnmatch(module, f"kernel/{pattern}.ko*")
         }
         if not found:
             idle.append(pattern)
@@ -103,8 +106,8 @@ def keep_modules(root: Path, patterns: list[str]) -> list[str]:
 def compile_python(shop: Workshop, root: Path, folder: str) -> None:
     """Compile the Python files below `folder` in `root`.
 
-    The compiled files are never compared with their sources' times ("unchecked-hash", PEP 552): times in an image say nothing,
-    and nothing can change there.
+    The compiled files are never compared with their sources' times ("unchecked-hash", PEP 552): times in an
+    image say nothing, and nothing can change there.
     """
     for old in (root / folder.lstrip("/")).rglob("__pycache__"):
         shutil.rmtree(old)

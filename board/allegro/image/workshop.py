@@ -1,7 +1,8 @@
 """The place where an image is made: progress, cached steps, running programs, private mounts.
 
-A step's result lies in a folder or file whose name holds the hash of everything it was made from, and gets that name only when it
-is complete. So an interrupted build leaves nothing that a later one would trust, and unchanged steps are skipped.
+A step's result lies in a folder or file whose name holds the hash of everything it was made from, and gets
+that name only when it is complete. So an interrupted build leaves nothing that a later one would trust, and
+unchanged steps are skipped.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class BuildError(Exception):
 
 
 def fingerprint(parts: Iterable[str | Path]) -> str:
-    """Return 16 hex digits that change with any of `parts`: texts, and files or folders with names, modes and contents."""
+    """Return 16 hex digits that change with any of `parts`: texts, files, folders."""
     digest = hashlib.sha256()
 
     def add(data: bytes) -> None:
@@ -50,7 +51,7 @@ def fingerprint(parts: Iterable[str | Path]) -> str:
 
 
 def source_files(root: Path) -> list[Path]:
-    """Return the files and links at or below `root`, sorted, without what Python and its tools leave behind there."""
+    """Return the files and links at or below `root`, sorted, without what Python leaves behind there."""
     if not root.is_dir():
         return [root]
     found = []
@@ -63,7 +64,7 @@ def source_files(root: Path) -> list[Path]:
 
 
 def copy_source(source: Path, target: Path) -> None:
-    """Copy a file or folder of the repository to `target` as files that everybody may read and only root may write."""
+    """Copy a file or folder of the repository to `target`, readable for everybody and writable for root."""
     for path in source_files(source):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,7 @@ class Workshop:
         print(f"[{time.monotonic() - self._start:4.0f} s] {text}", flush=True)
 
     def step(self, name: str, inputs: Iterable[str | Path], make: Callable[[Path], None]) -> Path:
-        """Return the result of the step, which `make` writes to the path it is given unless it exists for these inputs."""
+        """Return the step's result; `make` writes it, unless it exists for these inputs."""
         result = self.work / f"{name}-{fingerprint(inputs)}"
         if result.exists():
             self.say(f"{name}: unchanged")
@@ -132,7 +133,7 @@ class Workshop:
         remedy: str = "",
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Run a program, its output into log/<log>.log; raises BuildError with the last lines when it fails."""
+        """Run a program, output into log/<log>.log; raises BuildError with the last lines when it fails."""
         file = self.logs / f"{log}.log"
         last_line = ""
         last_shown = time.monotonic()
@@ -161,8 +162,7 @@ class Workshop:
         threading.Thread(target=show, daemon=True).start()
         try:
             with file.open("w") as out:
-                assert process.stdout is not None
-                for raw in process.stdout:
+                for raw in process.stdout or ():
                     line = raw.decode(errors="replace").rstrip()
                     last_line = line.rpartition("\r")[2] or last_line
                     print(line, file=out)
@@ -174,7 +174,9 @@ class Workshop:
                 process.wait()
         if failed:
             tail = "\n".join(f"    {line}" for line in file.read_text().splitlines()[-12:])
-            raise BuildError(f"{Path(command[0]).name} failed:\n{tail}\nThe whole output: {file}\n{remedy}".rstrip())
+            raise BuildError(
+                f"{Path(command[0]).name} failed:\n{tail}\nThe whole output: {file}\n{remedy}".rstrip()
+            )
 
     def run_inside(self, root: Path, command: Sequence[str], *, log: str) -> None:
         """Run a program of the system in `root` (chroot), without network, in mounts that vanish with it.
@@ -195,7 +197,20 @@ class Workshop:
             "SOURCE_DATE_EPOCH": str(self.epoch),
         }
         self.run(
-            ["unshare", "--mount", "--net", "--propagation", "private", "sh", "-euc", script, "sh", root, self.work, *command],
+            [
+                "unshare",
+                "--mount",
+                "--net",
+                "--propagation",
+                "private",
+                "sh",
+                "-euc",
+                script,
+                "sh",
+                root,
+                self.work,
+                *command,
+            ],
             log=log,
             environment=environment,
         )
