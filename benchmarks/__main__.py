@@ -84,7 +84,7 @@ def _notes(runs: list[Run], quick: bool) -> list[str]:
     return [
         f"{machine}; veth pair, {FLOWS} UDP flows.",
         f"{busy}. On a busy machine only the ratios mean something.",
-        f"{'Quick: ' if quick else ''}up to {repeats} repeats; medians, and lowest to highest for the CPU time.",
+        f"{'Quick: ' if quick else ''}up to {repeats} repeats; medians, and lowest to highest CPU time.",
         "A program that needs longer per packet slows the sender down, too: compare the rates reached.",
         "CPU time is that of the whole program, user and system, from being ready to its end.",
         "Then allegro's and stenotype's packets are on disk, the others' partly still in memory.",

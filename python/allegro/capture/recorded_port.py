@@ -61,11 +61,13 @@ class RecordedPort:
 
     def note_written(self, last_ns: int) -> None:
         """All packets up to this time are in the ring (blocks are told in their order)."""
-        self.complete_through_ns = max(self.complete_through_ns, last_ns)
+        self.complete_through_ns = last_ns
 
     def note_quiet(self, now_ns: int) -> None:
         """At `now_ns` no block was waiting: what came in longer ago than the retire time is in the ring."""
-        self.complete_through_ns = max(self.complete_through_ns, now_ns - self._retire_ns - _QUIET_NS)
+        quiet_ns = now_ns - self._retire_ns - _QUIET_NS
+        if not quiet_ns <= self.complete_through_ns <= now_ns:  # later than now: the clock was set back
+            self.complete_through_ns = quiet_ns
 
     def count(self) -> None:
         """Asks the kernel what happened since the last time."""

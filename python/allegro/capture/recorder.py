@@ -10,6 +10,7 @@ says why, and tries again every ten seconds.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -29,7 +30,7 @@ from allegro.capture.ring_socket import RingSocket
 from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter, Slot
 from allegro.capture.status import PortStatus, RecorderStatus
 from allegro.capture.write_pool import WriteJob, WritePool
-from allegro.errors import AllegroError
+from allegro.errors import AllegroError, Unavailable
 from allegro.system.notify import notify
 
 _LOG = logging.getLogger(__name__)
@@ -271,6 +272,11 @@ class Recorder:
             opening, self._opening = self._opening, None
             try:
                 self._writer = opening.result()
+                # What SIGHUP told while it was being opened.
+                if self._writer.directory == self._config.ring_directory:
+                    self._writer.resize(self._config.ring_size)
+                else:
+                    self._close_ring(now)
             except RingUnavailable as error:
                 if self._no_ring != str(error):
                     _LOG.error("no ring: %s", error)
@@ -278,8 +284,6 @@ class Recorder:
                 self._open_again = now + _RETRY_INTERVAL
             else:
                 self._no_ring = ""
-                if self._writer.directory != self._config.ring_directory:
-                    self._close_ring(now)
         if self._writer is None and self._opening is None and now >= self._open_again:
             self._opening = self._opener.submit(
                 RingWriter, self._config.ring_directory, self._config.ring_size, self._run_ns
@@ -303,6 +307,8 @@ class Recorder:
                     self._writer.resize(new.ring_size)
             elif self._writer is not None:
                 self._finish_writing(_BROKEN_AFTER)
+                if self._records:
+                    raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
                 self._close_ring(0.0)
         except AllegroError as error:
             self._config_error = f"The recorder's settings were not taken over: {error}"
@@ -332,7 +338,7 @@ class Recorder:
     def _write_status(self) -> None:
         now_ns = time.time_ns()
         writer = self._writer
-        for port in self._ports.values():
+        for port in (*self._ports.values(), *self._closing):
             port.sample()
         if writer is not None:
             self._note_complete(writer, now_ns)
@@ -348,6 +354,8 @@ class Recorder:
 
     def _note_complete(self, writer: RingWriter, now_ns: int) -> None:
         """What is written now is complete for readers as soon as the last of it is published."""
+        if self._complete_through_ns > now_ns:
+            self._complete_through_ns = 0  # the clock was set back
         ports = (*self._ports.values(), *self._closing)
         complete = min((port.complete_through_ns for port in ports), default=now_ns)
         self._claims.append((self._last_written, complete))
@@ -410,7 +418,8 @@ class Recorder:
         self._finish_writing(_BROKEN_AFTER)
         self._write_status()
         if self._opening is not None:
-            self._writer = self._opening.result()
+            with contextlib.suppress(RingUnavailable):
+                self._writer = self._opening.result()
         self._close_ring(0.0)
         self._opener.shutdown()
         if not self._records:

@@ -180,9 +180,10 @@ class RingWriter:
         """
         _check_size(size, self.directory)
         with self._lock:
-            self._target = size
-            self._segment_size = segments.segment_size(size)
-            self._space_checked = 0.0
+            if size != self._target:
+                self._target = size
+                self._segment_size = self._choose_segment_size()
+                self._space_checked = 0.0
 
     def status(self) -> RingStatus:
         """The ring as it is now."""
