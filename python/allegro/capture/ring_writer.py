@@ -188,8 +188,9 @@ class RingWriter:
     def status(self) -> RingStatus:
         """The ring as it is now."""
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
-            summaries = [segment.summary for segment in (*self._finished, *opened) if segment.summary.records]
+            opened = self._opened()
+            summaries = [segment.summary for segment in self._finished if segment.summary.records]
+            summaries += [segment.summary for segment in opened if segment.summary.records]
             size = self._total()
         return RingStatus(
             directory=str(self.directory),
@@ -263,7 +264,7 @@ class RingWriter:
     def _publish(self) -> None:
         """Names the segments in use, and puts the new records into their indexes."""
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
+            opened = self._opened()
         for segment in opened:
             count = len(segment.entries)
             if not count:
@@ -420,7 +421,7 @@ class RingWriter:
 
     def _sync(self) -> None:
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
+            opened = self._opened()
         for segment in opened:
             if segment.dirty:
                 segment.dirty = False
@@ -443,8 +444,11 @@ class RingWriter:
 
     def _total(self) -> int:
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
-            return sum(segment.size for segment in (*self._finished, *self._free, *opened))
+            finished = sum(segment.size for segment in self._finished)
+            return finished + sum(segment.size for segment in (*self._free, *self._opened()))
+
+    def _opened(self) -> list[OpenSegment]:
+        return [*self._closing, *([self._current] if self._current else [])]
 
     def _count(self) -> int:
         return len(self._finished) + len(self._free) + len(self._closing) + (self._current is not None)
