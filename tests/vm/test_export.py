@@ -23,7 +23,7 @@ def capture_for_upload(lab: Lab) -> tuple[str, bytes]:
 
 
 def wait_queue_empty(lab: Lab) -> None:
-    wait_for(lambda: not lab.device.get("/export")["queue"], "an empty upload directory", 60, 0.2)
+    wait_for(lambda: not lab.device.get("/export")["queue"], "an empty upload directory", 180, 0.2)
 
 
 def wait_failed(lab: Lab, name: str) -> dict[str, Any]:
@@ -144,10 +144,10 @@ def test_an_interrupted_upload_goes_on_and_arrives_once(
     lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None], tmp_path: Path
 ) -> None:
     export_to_sftp()
-    content = bytes(range(256)) * (40 << 12)  # 40 MiB, long enough to be hit
+    content = bytes(range(256)) * (10 << 12)  # 10 MiB, long enough to be hit
     name = "20261121T120000Z_presenter_next.pcapng"
     lab.machine.run(
-        "python3 -c \"open('/data/storage/upload/.half','wb').write(bytes(range(256))*(40<<12))\""
+        "python3 -c \"open('/data/storage/upload/.half','wb').write(bytes(range(256))*(10<<12))\""
     )
     lab.machine.run(f"mv /data/storage/upload/.half /data/storage/upload/{name}")
     lab.device.post("/export/now")
