@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from allegro.atomic import sync_directory
 from allegro.capture import blocks, ring_recovery, segments
 from allegro.capture.ring_recovery import RecoveredSegment
 from allegro.capture.segments import MIB, IndexEntry, Run, Summary
@@ -394,7 +395,7 @@ class RingWriter:
             with self._lock:
                 del self._finished[0]
         if emptied:
-            segments.sync_directory(self.directory)
+            sync_directory(self.directory)
             with self._lock:
                 self._free.extend(emptied)
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from allegro.atomic import write_atomically
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import SCHEMA_VERSION, Settings
 
@@ -134,24 +134,3 @@ def known_part(raw: JsonObject) -> JsonObject:
                 validated(attempt)
                 result = attempt
     return result
-
-
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces `path` so that a crash or power cut at any time leaves the old or the new content, whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -6,7 +6,7 @@ import pytest
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore, known_part, merged, write_atomically
+from allegro.settings.store import SettingsStore, known_part, merged
 
 
 @pytest.fixture
@@ -130,31 +130,3 @@ def test_a_leftover_of_a_power_cut_does_no_harm(path: Path) -> None:
     assert store.problem == ""
     store.change({"trigger": {"before_s": 90}})
     assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
-
-
-def test_atomic_write_replaces_the_file_and_never_rewrites_it(path: Path) -> None:
-    write_atomically(path, b"old")
-    with path.open("rb") as reader:
-        write_atomically(path, b"new, and longer")
-        assert reader.read() == b"old"
-    assert path.read_bytes() == b"new, and longer"
-
-
-def test_atomic_write_syncs_file_before_rename_and_directory_after(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
-
-    def fsync(descriptor: int) -> None:
-        steps.append("sync " + Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        real_fsync(descriptor)
-
-    def replace(self: Path, target: Path) -> Path:
-        steps.append("rename")
-        return real_replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replace)
-    write_atomically(path, b"x")
-    assert steps == ["sync .settings.json.partial", "rename", f"sync {path.parent.name}"]
