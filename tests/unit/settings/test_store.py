@@ -95,6 +95,49 @@ def test_a_reader_leaves_a_damaged_file_alone(path: Path) -> None:
     assert path.read_bytes() == b"{"
 
 
+def test_a_file_that_the_disk_does_not_give_stays_and_is_not_overwritten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SettingsStore(path).change({"trigger": {"before_s": 90}})
+    content = path.read_bytes()
+
+    def broken(self: Path) -> bytes:
+        raise OSError(5, os.strerror(5))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", broken)
+        store = SettingsStore(path)
+        assert store.current == Settings()
+        assert "Input/output error" in store.problem
+        with pytest.raises(Unavailable, match="the present ones cannot be read"):
+            store.change({"trigger": {"after_s": 5}})
+    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+    assert path.read_bytes() == content
+    with pytest.raises(InvalidInput):
+        store.change({"trigger": {"after_s": -1}})
+    old, new = store.change({"trigger": {"after_s": 5}})
+    assert (old.trigger.before_s, new.trigger.before_s, new.trigger.after_s) == (60, 90, 5)
+    assert store.problem == ""
+
+
+def test_a_folder_that_takes_no_settings_is_told(tmp_path: Path) -> None:
+    store = SettingsStore(tmp_path / "missing" / "settings.json")
+    assert store.current == Settings()
+    assert "none can be saved" in store.problem
+
+
+def test_a_read_only_disk_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SettingsStore(path)
+
+    def refused(path: Path, content: bytes) -> None:
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr("allegro.settings.store.write_atomically", refused)
+    with pytest.raises(Unavailable, match="Read-only file system") as caught:
+        store.change({"trigger": {"before_s": 91}})
+    assert "replace the disk" in caught.value.remedy
+
+
 def test_a_newer_file_keeps_what_is_understood(path: Path) -> None:
     newer = {
         "schema_version": 99,
