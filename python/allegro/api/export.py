@@ -171,7 +171,7 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
 
     @routes.post("/test")
     def test() -> TestAnswer:
-        """Connects to the server; writes a test file if its host key is the pinned one, else only shows that."""
+        """Connects to the server; writes a test file if its host key is the pinned one, else shows that."""
         result = service.test()
         return TestAnswer(
             fingerprint=result.fingerprint,
