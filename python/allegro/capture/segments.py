@@ -328,7 +328,7 @@ def read_identity(directory: Path) -> RingIdentity | None:
         value = json.loads((directory / RING_FILE).read_bytes())
         ring_id = bytes.fromhex(value["ring_id"])
         created = int(value["created_ns"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return RingIdentity(ring_id, created) if len(ring_id) == blocks.RING_ID_SIZE else None
 
@@ -350,7 +350,7 @@ def read_runs(directory: Path) -> list[Run]:
         try:
             ports = tuple(str(name) for name in value.get("ports", ()))
             runs.append(Run(int(value["run"]), int(value["start_ns"]), int(value["alive_ns"]), ports))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             continue
     return sorted(runs, key=lambda run: run.start_ns)
 
