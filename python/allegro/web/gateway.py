@@ -1,0 +1,131 @@
+"""/api for programs and for the page's own scripts: checks who asks, then passes it on to the supervisor.
+
+Programs log in with every request (`curl -u user:password`, RFC 7617); the page's scripts have their session.
+"""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from allegro.errors import AllegroError
+from allegro.web.login import Doorkeeper, TooManyAttempts
+from allegro.web.roles import LOOKS, includes, needed_role
+from allegro.web.site import COOKIE, Forbidden, Site, TooLarge, check_origin
+from allegro.web.users import User
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+LARGEST_REQUEST = 1 << 20
+
+_TO_SUPERVISOR = ("accept", "content-type", "range", "if-range", "if-none-match", "if-modified-since")
+_TO_CLIENT = (
+    *("content-type", "content-length", "content-disposition", "content-range", "accept-ranges"),
+    *("etag", "last-modified", "allow", "retry-after"),
+)
+
+
+class Unauthorized(AllegroError):
+    """Nobody has logged in."""
+
+    status = 401
+
+
+def route(site: Site, doorkeeper: Doorkeeper) -> Route:
+    """Everything below /api/."""
+
+    async def user_of(request: Request) -> User:
+        if request.method not in LOOKS:
+            check_origin(request)
+        if given := request.headers.get("Authorization"):
+            name, password = _basic(given)
+            user: User | None = await doorkeeper.check(
+                request.client.host if request.client else "", name, password
+            )
+        else:
+            user = _of_session(site, request)
+        if user is None:
+            raise Unauthorized("Log in first.", remedy="Programs send user name and password (curl -u).")
+        if user.must_change:
+            raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
+        needed = needed_role(request.method, request.path_params["path"])
+        if not includes(user.role, needed):
+            raise Forbidden(f"This needs the role {needed}; {user.name} has the role {user.role}.")
+        return user
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            user = await user_of(request)
+            return await _passed_on(site, request, user)
+        except AllegroError as error:
+            return _refused(request, error)
+
+    # A class as endpoint would get every method; Starlette answers the others with 405.
+    return Route("/api/{path:path}", endpoint, methods=list(METHODS))
+
+
+async def _passed_on(site: Site, request: Request, user: User) -> Response:
+    raw: bytes = request.scope["raw_path"]
+    target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+    headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
+    content = None if request.method in LOOKS else await _body(request)
+    opened = site.backend.stream(user.name, request.method, target, headers=headers, content=content)
+    response = await opened.__aenter__()
+    kept = {name: response.headers[name] for name in _TO_CLIENT if name in response.headers}
+
+    async def body() -> AsyncIterator[bytes]:
+        try:
+            async for part in response.aiter_raw(256 * 1024):
+                yield part
+        finally:
+            await opened.__aexit__(None, None, None)
+
+    return StreamingResponse(body(), response.status_code, kept)
+
+
+async def _body(request: Request) -> bytes:
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGEST_REQUEST:
+            raise TooLarge("The request is larger than any that the device understands.")
+    return content
+
+
+def _of_session(site: Site, request: Request) -> User | None:
+    """A script of the page: what changes something needs the session's token as well."""
+    token = request.cookies.get(COOKIE, "")
+    session = site.sessions.get(token, site.now_s(), poll=request.method in LOOKS) if token else None
+    if session is None:
+        return None
+    if request.method not in LOOKS and not session.is_csrf(request.headers.get("X-CSRF-Token", "")):
+        raise Forbidden("The token of the page is missing.", remedy="Load the page again.")
+    return site.users.get(session.user)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        if scheme.lower() != "basic":
+            raise ValueError
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        if not colon:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise Unauthorized(
+            "Only user name and password are understood (HTTP basic authentication)."
+        ) from None
+    return name, password
+
+
+def _refused(request: Request, error: AllegroError) -> Response:
+    shown = {"message": error.message, "place": error.place, "remedy": error.remedy}
+    answer = JSONResponse({"error": shown}, error.status)
+    if isinstance(error, TooManyAttempts):
+        answer.headers["Retry-After"] = str(error.wait_s)
+    # Browsers would ask with a window of their own and remember the password; they have the login page.
+    if error.status == 401 and "Sec-Fetch-Mode" not in request.headers:
+        answer.headers["WWW-Authenticate"] = 'Basic realm="Allegro", charset="UTF-8"'
+    return answer
