@@ -24,6 +24,12 @@ press: venv ## Press a key of the emulated presenter of `make run` (KEY=next, pr
 vm: venv ## Build the development image (build/vm/allegro.img) from Debian 13 packages
 	$(SUDO) $(BIN)/python -m scripts.build_vm
 
+web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
+
+build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md)
+	$(BIN)/python -m scripts.web_assets
+	@touch $@
+
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -32,7 +38,7 @@ lint: venv
 check: lint ## Lint, types and unit tests: under a minute
 	$(PYTEST) tests/unit
 
-test: lint vm ## All tests: also those that need root, and those with the image in a virtual machine
+test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
 	$(SUDO) $(PYTEST) $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
@@ -47,7 +53,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/test-report build/run build/demo build/bench $(VENV)
+	$(SUDO) rm -rf build/vm build/web build/test-report build/run build/demo build/bench $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build
@@ -67,4 +73,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm lint check test bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm web-assets lint check test bench format lock clean distclean venv host-packages

@@ -95,7 +95,7 @@ def test_a_step_that_fails_is_told_and_the_others_still_run(
     assert names == ["allegro-mm"]
 
 
-def test_the_ring_belongs_to_the_recorder(paths: Paths) -> None:
-    owners = {folder.path: folder.user for folder in folders(paths)}
-    assert owners[paths.ring] == "allegro-recorder"
-    assert {user for path, user in owners.items() if path != paths.ring} == {"root"}
+def test_recorder_and_web_page_own_one_folder_each(paths: Paths) -> None:
+    owners = {folder.path: folder.user for folder in folders(paths) if folder.user != "root"}
+    assert owners == {paths.ring: "allegro-recorder", paths.web: "allegro-web"}
+    assert [folder.mode for folder in folders(paths) if folder.path == paths.web] == [0o700]

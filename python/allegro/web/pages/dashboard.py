@@ -17,12 +17,12 @@ RECORDING = {
 
 
 async def _facts(visit: Visit) -> dict[str, Any]:
-    status = await visit.api.get("/status")
+    device = await visit.api.get("/status")
     files = {file["name"] for file in await visit.api.get("/files")}
-    kind, words = RECORDING[status["ring"]["state"]]
+    kind, words = RECORDING[device["ring"]["state"]]
     return {
-        "status": status,
-        "ring": status["ring"],
+        "device": device,
+        "ring": device["ring"],
         "jobs": await visit.api.get(f"/jobs?limit={CAPTURES}"),
         "files": files,
         "recording": {"kind": kind, "words": words},

@@ -7,7 +7,7 @@ from allegro.web.site import Visit
 
 
 async def _look(visit: Visit) -> Response:
-    return visit.render("system.html", status_=await visit.api.get("/status"))
+    return visit.render("system.html", device=await visit.api.get("/status"))
 
 
 PAGE = Page(

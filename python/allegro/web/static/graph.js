@@ -7,6 +7,7 @@
   if (!place || typeof uPlot === "undefined") return;
 
   const INTERVAL_MS = 2000;
+  const SHOWN_S = 300;
   const SERIES_COLORS = 6;
   const DASHES = [[], [8, 4], [2, 4]];
   const UNITS = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
@@ -53,9 +54,9 @@
       height: place.clientHeight,
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1000)] } },
+      scales: { x: { range: () => [Date.now() / 1000 - SHOWN_S, Date.now() / 1000] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1000)] } },
       axes: [
-        { ...axis, space: 70, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
+        { ...axis, space: 70, size: 32, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
         { ...axis, size: 84, values: (_plot, values) => values.map(rate) },
       ],
       series: [{}, ...names.map((name, index) => ({
