@@ -155,9 +155,7 @@ def build(shop: Workshop, layout: Layout) -> None:
             STEPS / "payload.py",
             overlay,
         ],
-        lambda target: root.make_root(
-            shop, tools, tree, wheels, web, initramfs, overlay, version, target
-        ),
+        lambda target: root.make_root(shop, tools, tree, wheels, web, initramfs, overlay, version, target),
     )
     grub = shop.step(
         "grub",

@@ -100,14 +100,16 @@ def _take(modules: Path, files: tuple[str, ...], target: Path) -> None:
 
 
 def render(source: Path, target: Path) -> None:
-    """Render the manual: the README first, then in the order of its links, then what it does not name."""
+    """Render the manual: the README as its front, then the pages in the order in which that names them."""
     target.mkdir()
+    front = part(source / "README.md")
     parts = [part(path) for path in in_order(source)]
+    (target / "front.html").write_text(front.html, "utf-8")
     for each in parts:
         (target / f"{each.name}.html").write_text(each.html, "utf-8")
     contents = [{"name": each.name, "title": each.title} for each in parts]
     (target / "contents.json").write_text(json.dumps(contents, indent=1) + "\n", "utf-8")
-    (target / ONE_FILE).write_text(one_file(parts), "utf-8")
+    (target / ONE_FILE).write_text(one_file(front, parts), "utf-8")
 
 
 def in_order(source: Path) -> list[Path]:
@@ -124,29 +126,35 @@ def part(path: Path) -> Part:
     if not found:
         raise AssetError(f"{path} does not begin with a heading (# Title).")
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text[found.end() :])
+    # Markdown has no tables without a head; an empty one says nothing.
+    rendered = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>\s*", "", rendered)
     # Pages of the manual are named by their file on the device, too.
-    return Part(
-        path.stem,
-        found[1].strip(),
-        re.sub(r'href="([\w-]+)\.md(#[\w-]*)?"', r'href="/manual/\1\2"', rendered),
-    )
+    rendered = re.sub(r'href="([\w-]+)\.md(#[\w-]*)?"', r'href="/manual/\1\2"', rendered)
+    return Part(path.stem, found[1].strip(), re.sub(r"<h([23])>(.*?)</h\1>", _with_id, rendered))
 
 
-def one_file(parts: list[Part]) -> str:
+def _with_id(heading: re.Match[str]) -> str:
+    """A heading that can be linked to, by the name that is usual for Markdown files."""
+    level, text = heading.groups()
+    words = re.sub(r"<[^>]*>|[^\w\s-]", "", text.lower()).split()
+    return f'<h{level} id="{"-".join(words)}">{text}</h{level}>'
+
+
+def one_file(front: Part, parts: list[Part]) -> str:
     """The whole manual as one file that needs nothing else."""
-    listed = "".join(f'<li><a href="#{each.name}">{html.escape(each.title)}</a></li>' for each in parts)
-    body = "".join(
-        f'<article class="card prose" id="{each.name}"><h1>{html.escape(each.title)}</h1>'
-        + re.sub(r'href="/manual/([\w-]+)(?:#[\w-]*)?"', r'href="#\1"', each.html)
-        + "</article>"
-        for each in parts
-    )
+    body = "".join(_article(each) for each in (front, *parts))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Allegro manual</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE.read_text('utf-8')}</style></head><body><main><h1>Allegro manual</h1>"
-        f'<ul class="contents">{listed}</ul>{body}</main></body></html>\n'
+        f"<style>{STYLE.read_text('utf-8')}</style></head><body><main>{body}</main></body></html>\n"
     )
+
+
+def _article(each: Part) -> str:
+    text = each.html.replace(' id="', f' id="{each.name}-')
+    text = re.sub(r'href="/manual/([\w-]+)#([\w-]+)"', r'href="#\1-\2"', text)
+    text = re.sub(r'href="/manual/([\w-]+)"', r'href="#\1"', text)
+    return f'<article class="card prose" id="{each.name}"><h1>{html.escape(each.title)}</h1>{text}</article>'
 
 
 if __name__ == "__main__":

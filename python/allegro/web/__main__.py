@@ -19,7 +19,7 @@ from allegro.paths import Paths
 from allegro.system.notify import notify
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site, redirecting_app
-from allegro.web.backend import Backend
+from allegro.web.backend import Backend, over_socket
 from allegro.web.users import UserStore
 
 BUILT = Path(__file__).parent / "built"
@@ -102,7 +102,11 @@ def run(paths: Paths, built: Path, https_port: int, http_port: int) -> None:
         raise Unavailable(f"The certificate cannot be kept: {error.strerror}.", place=str(pem)) from error
     log.info("Certificate SHA-256 %s", info.fingerprint)
     made = make_site(
-        UserStore(paths.web / "users.json"), Backend(paths.api_socket), built, (info, public), host_name
+        UserStore(paths.web / "users.json"),
+        Backend(over_socket(paths.api_socket)),
+        built,
+        (info, public),
+        host_name,
     )
     asyncio.run(serve(create_app(made, built), pem, listen(https_port), listen(http_port)))
 

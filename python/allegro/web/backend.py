@@ -15,16 +15,18 @@ TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 """A test upload waits for a server that may not answer; everything else answers at once."""
 
 
+def over_socket(path: Path) -> httpx.AsyncBaseTransport:
+    """Connections to the supervisor's unix socket."""
+    limits = httpx.Limits(max_connections=50, max_keepalive_connections=5)
+    return httpx.AsyncHTTPTransport(uds=str(path), limits=limits)
+
+
 class Backend:
     """Asks the API for a user. All methods raise Unavailable if the supervisor does not answer."""
 
-    def __init__(self, socket: Path) -> None:
-        limits = httpx.Limits(max_connections=50, max_keepalive_connections=5)
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=limits),
-            base_url="http://supervisor",
-            timeout=TIMEOUT,
-            trust_env=False,
+            transport=transport, base_url="http://supervisor", timeout=TIMEOUT, trust_env=False
         )
 
     async def close(self) -> None:

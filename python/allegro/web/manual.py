@@ -23,9 +23,11 @@ class Manual:
 
     def __init__(self, folder: Path) -> None:
         self.parts: tuple[Part, ...] = ()
+        self.front = Markup("")
         self.one_file = folder / ONE_FILE
         contents = folder / "contents.json"
         if contents.exists():
+            self.front = _html(folder, "front")
             listed = json.loads(contents.read_text("utf-8"))
             self.parts = tuple(_part(folder, each["name"], each["title"]) for each in listed)
 
@@ -35,4 +37,8 @@ class Manual:
 
 
 def _part(folder: Path, name: str, title: str) -> Part:
-    return Part(name, title, Markup((folder / f"{name}.html").read_text("utf-8")))  # noqa: S704 (our own text)
+    return Part(name, title, _html(folder, name))
+
+
+def _html(folder: Path, name: str) -> Markup:
+    return Markup((folder / f"{name}.html").read_text("utf-8"))  # noqa: S704 (our own text)

@@ -28,7 +28,10 @@ class Action:
 
 @dataclass(frozen=True)
 class Page:
-    """A page in the menu. `group`: the headings that it stands under; `manual`: name of its page there."""
+    """A page in the menu.
+
+    `group`: the headings that it stands under; `manual`: its page there, or a section of one (`network#links`).
+    """
 
     title: str
     path: str

@@ -55,7 +55,7 @@ async def _delete(visit: Visit) -> Response:
 PAGE = Page(
     title="Pcap export via SFTP",
     path=PATH,
-    manual="pcap-export-via-sftp",
+    manual="export",
     group=("Settings", "Remote access and export"),
     actions=(
         *SECTION.actions(PATH, _show),

@@ -19,7 +19,7 @@ async def _show(visit: Visit, form: Form, status: int) -> Response:
 PAGE = Page(
     title="Links and groups",
     path="/links",
-    manual="links-and-groups",
+    manual="network#links",
     group=("Settings",),
     actions=SECTION.actions("/links", _show),
 )

@@ -18,7 +18,7 @@ async def _show(visit: Visit, form: Form, status: int) -> Response:
 PAGE = Page(
     title="Management interface settings",
     path="/management",
-    manual="management-interface-settings",
+    manual="network#management-port",
     group=("Settings",),
     actions=SECTION.actions(
         "/management", _show, "Saved. If the address of the device changes, open the page at the new one."

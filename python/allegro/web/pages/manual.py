@@ -9,7 +9,8 @@ from allegro.web.site import Visit
 
 
 async def _contents(visit: Visit) -> Response:
-    return visit.render("manual.html", parts=visit.site.manual.parts, part=None)
+    manual = visit.site.manual
+    return visit.render("manual.html", parts=manual.parts, front=manual.front, part=None)
 
 
 async def _part(visit: Visit) -> Response:
@@ -18,7 +19,7 @@ async def _part(visit: Visit) -> Response:
         raise NotFound(
             "There is no such page in the manual.", remedy="The manual's first page lists all of them."
         )
-    return visit.render("manual.html", parts=visit.site.manual.parts, part=part)
+    return visit.render("manual.html", part=part)
 
 
 async def _file(visit: Visit) -> Response:

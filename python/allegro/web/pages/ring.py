@@ -22,7 +22,7 @@ async def _live(visit: Visit) -> Response:
 PAGE = Page(
     title="Packet ring buffer",
     path="/ring",
-    manual="packet-ring-buffer",
+    manual="packet-ring",
     group=("Generic",),
     actions=(
         *SECTION.actions("/ring", _show, "Saved. The packet ring buffer is made to fit within some seconds."),

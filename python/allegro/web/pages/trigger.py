@@ -23,7 +23,7 @@ async def _live(visit: Visit) -> Response:
 PAGE = Page(
     title="USB capture trigger",
     path="/trigger",
-    manual="usb-capture-trigger",
+    manual="presenter",
     group=("Settings", "Expert settings"),
     actions=(
         *SECTION.actions("/trigger", _show),
