@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from allegro.capture import blocks, config, status
 from allegro.capture.config import RecorderConfig
@@ -92,7 +94,7 @@ class Recording:
     namespace: Namespace
     directory: Path
     ring_size: int = 64 * MIB
-    options: dict[str, int] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -106,11 +108,10 @@ class Recording:
     def configure(self, **changes: int) -> None:
         """Writes recorder.json."""
         self.options.update(changes)
-        values = {"ring_size": self.ring_size, **self.options}
-        config.dump(
-            RecorderConfig(ring_directory=self.ring, status_file=self.directory / "status.json", **values),
-            self.directory / "recorder.json",
+        base = RecorderConfig(
+            ring_directory=self.ring, ring_size=self.ring_size, status_file=self.directory / "status.json"
         )
+        config.dump(dataclasses.replace(base, **self.options), self.directory / "recorder.json")
 
     def start(self) -> None:
         """Starts the recorder and waits until it has a status of its own."""

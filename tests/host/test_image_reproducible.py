@@ -12,18 +12,32 @@ from pathlib import Path
 import pytest
 
 from board.allegro.image.layout import Layout, read_layout
+from scripts.build_vm import INPUTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD_LIMIT_S = 1500
 PIECE = 1 << 20
 
 
-def build(folder: Path) -> Path:
-    """Build into `folder`, everything anew except downloads; returns the image."""
-    command = [sys.executable, "-m", "scripts.build_vm", "--output", str(folder)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+def copy_inputs(target: Path) -> Path:
+    """Copy what the image is made from to `target`: both builds see the same, in different places."""
+    for name in (*INPUTS, "scripts/__init__.py"):
+        if (REPOSITORY / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info")
+            shutil.copytree(REPOSITORY / name, target / name, symlinks=True, ignore=ignored)
+        else:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, target / name)
+    return target
+
+
+def build(source: Path) -> Path:
+    """Build from the copy `source`, everything anew except downloads; returns the image."""
+    command = [sys.executable, "-m", "scripts.build_vm", "--downloads", str(REPOSITORY / "build/downloads")]
+    environment = os.environ | {"SOURCE_DATE_EPOCH": "1750000000"}
+    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "allegro.img"
+    return source / "build/vm/allegro.img"
 
 
 def differing_bytes(first: Path, second: Path) -> list[int]:
@@ -120,8 +134,11 @@ def workplace() -> Iterator[Path]:
 @pytest.mark.timeout(2 * BUILD_LIMIT_S)
 def test_image_built_twice_is_the_same(workplace: Path, tmp_path: Path) -> None:
     """Two builds from nothing, in different folders."""
-    first = build(workplace / "first")
-    second = build(workplace / "second/elsewhere")
+    one = copy_inputs(workplace / "one")
+    two = workplace / "another/folder"
+    shutil.copytree(one, two, symlinks=True)
+    first = build(one)
+    second = build(two)
     assert package_lines(first) == package_lines(second), (
         "the Debian archive changed between the two builds: try again"
     )

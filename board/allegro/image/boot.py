@@ -76,7 +76,7 @@ def boot_sectors(boot: bytes, core: bytes, start: int) -> tuple[bytes, bytes]:
     """Return the 440 bytes of code for the MBR, and the core image for the partition at byte `start`.
 
     This is what grub-bios-setup does on a running machine (GRUB 2.12: util/setup.c, include/grub/offsets.h,
-    include/grub/i386/pc/boot.h): the MBR learns where the core image begins, and that where the rest of it is.
+    include/grub/i386/pc/boot.h): the MBR learns where the core image begins, that one where its rest is.
     """
     lba = start // SECTOR
     mbr = bytearray(boot[:440])

@@ -1,0 +1,1 @@
+"""Ports to ring, and windows of the ring to files."""

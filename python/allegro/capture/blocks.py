@@ -211,13 +211,13 @@ def read_header(block: memoryview | bytes | bytearray) -> RecordHeader:
     """
     if len(block) < RECORD_HEADER_END:
         raise BlockFormatError("too short for a record")
-    fields = _HEADER.unpack_from(block, PRIVATE_OFFSET)
+    fields = list(_HEADER.unpack_from(block, PRIVATE_OFFSET))
     if fields[0] != MAGIC:
         raise BlockFormatError("no record here")
     if _CRC.unpack_from(block, _CRC_OFFSET)[0] != _checksum(block):
         raise BlockFormatError("header checksum does not match")
-    name = fields[9].rstrip(b"\0").decode("utf-8", "replace")
-    header = RecordHeader(*fields[1:9], name, *fields[10:])
+    fields[9] = fields[9].rstrip(b"\0").decode("utf-8", "replace")
+    header = RecordHeader(*fields[1:])
     if (
         header.length % ALIGNMENT
         or not FIRST_PACKET_OFFSET <= header.used <= header.length

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
-from pathlib import Path
 
 from allegro.capture import blocks
 from allegro.capture.ring_socket import RingSocket
@@ -33,7 +33,8 @@ class RecordedPort:
         self._retire_ns = retire_ms * 1_000_000
         self._packets = self._drops = self._freezes = self._missed = 0
         self._untold = blocks.Losses()
-        self._missed_at_start, self._bytes_at_start = _missed(name), _bytes(name)
+        self._counters = InterfaceCounters(name)
+        self._missed_at_start, self._bytes_at_start = self._counters.missed(), self._counters.bytes()
         self._samples: deque[tuple[float, int, int]] = deque(maxlen=_RATE_SAMPLES)
 
     def ready(self) -> int | None:
@@ -60,11 +61,13 @@ class RecordedPort:
 
     def note_written(self, last_ns: int) -> None:
         """All packets up to this time are in the ring (blocks are told in their order)."""
-        self.complete_through_ns = max(self.complete_through_ns, last_ns)
+        self.complete_through_ns = last_ns
 
     def note_quiet(self, now_ns: int) -> None:
         """At `now_ns` no block was waiting: what came in longer ago than the retire time is in the ring."""
-        self.complete_through_ns = max(self.complete_through_ns, now_ns - self._retire_ns - _QUIET_NS)
+        quiet_ns = now_ns - self._retire_ns - _QUIET_NS
+        if not quiet_ns <= self.complete_through_ns <= now_ns:  # later than now: the clock was set back
+            self.complete_through_ns = quiet_ns
 
     def count(self) -> None:
         """Asks the kernel what happened since the last time."""
@@ -91,7 +94,7 @@ class RecordedPort:
     def sample(self) -> None:
         """Reads the interface's own counters and works out the rates (over about a second)."""
         # An interface that is gone counts nothing: keep what was known.
-        missed, received = _missed(self.name), _bytes(self.name)
+        missed, received = self._counters.missed(), self._counters.bytes()
         if missed > self._missed_at_start + self._missed:
             self._tell(blocks.Losses(0, 0, missed - self._missed_at_start - self._missed))
             self._missed = missed - self._missed_at_start
@@ -103,7 +106,7 @@ class RecordedPort:
         self.counts = PortStatus(
             name=self.name,
             index=self.index,
-            link_up=_read(self.name, "carrier") == "1",
+            link_up=self._counters.link_up(),
             packets=self._packets,
             bytes=byte_count,
             drops=self._drops,
@@ -125,21 +128,57 @@ class RecordedPort:
             return False
         return (time.monotonic() - self.closing_since) * 1e9 > self._retire_ns + _QUIET_NS
 
+    def close(self) -> None:
+        """Gives everything back; nothing may be under way."""
+        self.socket.close()
+        self._counters.close()
+
     def _tell(self, losses: blocks.Losses) -> None:
         self._untold = blocks.Losses(*map(sum, zip(self._untold, losses, strict=True)))
 
 
-def _missed(name: str) -> int:
-    return int(_read(name, "statistics/rx_missed_errors") or 0)
+class InterfaceCounters:
+    """What the kernel counts for an interface (Documentation/ABI/testing/sysfs-class-net*), files kept open.
+
+    What cannot be read, as the interface is gone, down or lacks it, is 0 or False.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._missed = _open(name, "statistics/rx_missed_errors")
+        self._bytes = _open(name, "statistics/rx_bytes")
+        self._carrier = _open(name, "carrier")
+
+    def missed(self) -> int:
+        """Packets that the network card had no room for."""
+        return int(_read(self._missed) or 0)
+
+    def bytes(self) -> int:
+        """Bytes received."""
+        return int(_read(self._bytes) or 0)
+
+    def link_up(self) -> bool:
+        """Whether the link has a carrier."""
+        return _read(self._carrier) == b"1\n"
+
+    def close(self) -> None:
+        """Closes the files."""
+        for descriptor in (self._missed, self._bytes, self._carrier):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._missed = self._bytes = self._carrier = None
 
 
-def _bytes(name: str) -> int:
-    return int(_read(name, "statistics/rx_bytes") or 0)
-
-
-def _read(name: str, attribute: str) -> str:
-    """A value of the interface from sysfs (Documentation/ABI/testing/sysfs-class-net), or nothing."""
+def _open(name: str, attribute: str) -> int | None:
     try:
-        return Path("/sys/class/net", name, attribute).read_text().strip()
+        return os.open(f"/sys/class/net/{name}/{attribute}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ""
+        return None
+
+
+def _read(descriptor: int | None) -> bytes:
+    if descriptor is None:
+        return b""
+    try:
+        return os.pread(descriptor, 64, 0)
+    except OSError:
+        return b""

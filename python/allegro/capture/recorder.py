@@ -10,6 +10,7 @@ says why, and tries again every ten seconds.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -29,7 +30,7 @@ from allegro.capture.ring_socket import RingSocket
 from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter, Slot
 from allegro.capture.status import PortStatus, RecorderStatus
 from allegro.capture.write_pool import WriteJob, WritePool
-from allegro.errors import AllegroError
+from allegro.errors import AllegroError, Unavailable
 from allegro.system.notify import notify
 
 _LOG = logging.getLogger(__name__)
@@ -37,12 +38,12 @@ _LOG = logging.getLogger(__name__)
 _STATUS_INTERVAL = 0.25
 _SCAN_INTERVAL = 1.0
 _RETRY_INTERVAL = 10.0
-_WRITERS = 3
+_WRITERS = 4
 # While blocks are being written, look again after a pause instead of at every single block: fewer wake-ups,
 # longer writes. The pause is such that about this part of a port's memory fills in it, within these limits.
-_PAUSE_FILL = 1 / 8
+_PAUSE_FILL = 1 / 4
 _SHORTEST_PAUSE = 0.002
-_LONGEST_PAUSE = 0.025
+_LONGEST_PAUSE = 0.04
 # Without one successful write for so long, the ring is given up and opened anew.
 _BROKEN_AFTER = 10.0
 
@@ -105,6 +106,8 @@ class Recorder:
         self._records: deque[_Record] = deque()
         self._trouble = _Trouble()
         self._complete_through_ns = 0
+        self._last_written = 0
+        self._claims: deque[tuple[int, int]] = deque()
         self._poll = select.poll()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._poll.register(self._wake, select.POLLIN)
@@ -139,9 +142,9 @@ class Recorder:
         self._shut_down()
 
     def turn(self) -> float:
-        """Takes what the kernel has ready, lets it be written, and accounts for what is written.
+        """Takes what the kernel has ready, lets it be written, accounts for what is written.
 
-        Returns the largest part (0 to 1) of a port's memory that the kernel had filled or that is being written.
+        Returns the largest part (0 to 1) of a port's memory that is full.
         """
         self._account()
         fullest = 0.0
@@ -169,12 +172,6 @@ class Recorder:
                 slot = writer.place(blocks.record_length(block))
             except RingBusyError:
                 return job
-            except OSError as error:
-                self._failed(error)
-                port.lose(blocks.packet_count(block))
-                port.skip()
-                blocks.release(block)
-                continue
             losses = port.take_losses()
             header = blocks.seal(
                 block, writer.ring_id, slot.sequence, self._run_ns, port.index, port.name, losses
@@ -201,6 +198,7 @@ class Recorder:
             if record.job.error is None:
                 writer.written(record.slot, record.header)
                 record.port.note_written(record.header.last_ns)
+                self._last_written = record.header.sequence
                 self._trouble.since = None
             else:
                 self._failed(record.job.error)
@@ -208,7 +206,7 @@ class Recorder:
                 header = record.header
                 record.port.lose(header.packets)
                 record.port.give_back(blocks.Losses(header.drops, header.freezes, header.nic_missed))
-        writer.flush_index()
+        writer.publish()
 
     def _failed(self, error: OSError) -> None:
         now, trouble = time.monotonic(), self._trouble
@@ -259,12 +257,12 @@ class Recorder:
             self._poll.unregister(port.socket.fileno())
             port.sample()
             self._gone.add(port.counts)
-            port.socket.close()
+            port.close()
 
     # -- the ring ------------------------------------------------------------------------------------
 
     def _open_ring(self, now: float) -> None:
-        """Opens the ring, in a thread as looking through it after a cut takes a moment; gives up a broken one."""
+        """Opens the ring, in a thread as looking through it may take a moment; gives up a broken one."""
         trouble = self._trouble
         broken = trouble.since is not None and now - trouble.since > _BROKEN_AFTER
         if self._writer is not None and broken and not self._records:
@@ -274,6 +272,11 @@ class Recorder:
             opening, self._opening = self._opening, None
             try:
                 self._writer = opening.result()
+                # What SIGHUP told while it was being opened.
+                if self._writer.directory == self._config.ring_directory:
+                    self._writer.resize(self._config.ring_size)
+                else:
+                    self._close_ring(now)
             except RingUnavailable as error:
                 if self._no_ring != str(error):
                     _LOG.error("no ring: %s", error)
@@ -281,8 +284,6 @@ class Recorder:
                 self._open_again = now + _RETRY_INTERVAL
             else:
                 self._no_ring = ""
-                if self._writer.directory != self._config.ring_directory:
-                    self._close_ring(now)
         if self._writer is None and self._opening is None and now >= self._open_again:
             self._opening = self._opener.submit(
                 RingWriter, self._config.ring_directory, self._config.ring_size, self._run_ns
@@ -292,6 +293,8 @@ class Recorder:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+        self._claims.clear()
+        self._last_written = 0
         self._trouble.since = None
         self._open_again = open_again
 
@@ -304,6 +307,8 @@ class Recorder:
                     self._writer.resize(new.ring_size)
             elif self._writer is not None:
                 self._finish_writing(_BROKEN_AFTER)
+                if self._records:
+                    raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
                 self._close_ring(0.0)
         except AllegroError as error:
             self._config_error = f"The recorder's settings were not taken over: {error}"
@@ -333,10 +338,10 @@ class Recorder:
     def _write_status(self) -> None:
         now_ns = time.time_ns()
         writer = self._writer
-        for port in self._ports.values():
+        for port in (*self._ports.values(), *self._closing):
             port.sample()
         if writer is not None:
-            self._complete_through_ns = max(self._complete_through_ns, self._complete_through(now_ns))
+            self._note_complete(writer, now_ns)
             writer.alive(now_ns, tuple(self._ports))
         report = self._status(now_ns)
         try:
@@ -347,9 +352,15 @@ class Recorder:
                 _LOG.error("status cannot be written: %s", error)
             self._status_failed = True
 
-    def _complete_through(self, now_ns: int) -> int:
+    def _note_complete(self, writer: RingWriter, now_ns: int) -> None:
+        """What is written now is complete for readers as soon as the last of it is published."""
+        if self._complete_through_ns > now_ns:
+            self._complete_through_ns = 0  # the clock was set back
         ports = (*self._ports.values(), *self._closing)
-        return min((port.complete_through_ns for port in ports), default=now_ns)
+        complete = min((port.complete_through_ns for port in ports), default=now_ns)
+        self._claims.append((self._last_written, complete))
+        while self._claims and self._claims[0][0] <= writer.published:
+            self._complete_through_ns = max(self._complete_through_ns, self._claims.popleft()[1])
 
     def _status(self, now_ns: int) -> RecorderStatus:
         ring = self._writer.status() if self._writer is not None else None
@@ -403,11 +414,12 @@ class Recorder:
         end = time.monotonic() + _BROKEN_AFTER
         while self._closing and time.monotonic() < end:
             self.turn()
-            time.sleep(_SHORTEST_PAUSE)
+            time.sleep(_LONGEST_PAUSE)
         self._finish_writing(_BROKEN_AFTER)
         self._write_status()
         if self._opening is not None:
-            self._writer = self._opening.result()
+            with contextlib.suppress(RingUnavailable):
+                self._writer = self._opening.result()
         self._close_ring(0.0)
         self._opener.shutdown()
         if not self._records:

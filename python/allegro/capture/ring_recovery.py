@@ -65,9 +65,12 @@ def recover(directory: Path) -> RecoveredRing:
         _take(work, path, segments.first_sequence(path) or 0, named=True)
     newest = _newest_sequence(ring)
     for path in free:
-        # A power cut can undo the renaming of a segment that was just taken into use: then its records are
-        # newer than all others. Older ones are left over from before and count as gone.
-        _take(work, path, newest + 1, named=False)
+        # A segment taken into use is named a moment later, and a power cut can undo that: then its records
+        # are newer than all others. Older ones are left over from before and count as gone.
+        if _first_record(path, ring.identity.ring_id) > newest:
+            _take(work, path, newest + 1, named=False)
+        else:
+            ring.free.append(path)
     ring.segments.sort(key=lambda segment: segment.path)
     newest = _newest_sequence(ring)
     ring.next_sequence = newest + _SEQUENCE_GAP if newest else 1
@@ -101,6 +104,16 @@ def _any_ring_id(path: Path) -> bytes | None:
             with contextlib.suppress(blocks.BlockFormatError):
                 return blocks.read_header(head).ring_id
     return None
+
+
+def _first_record(path: Path, ring_id: bytes) -> int:
+    """The sequence number of the record at the beginning of a segment, 0 if there is none of this ring."""
+    try:
+        with path.open("rb") as file:
+            header = blocks.read_header(file.read(blocks.RECORD_HEADER_END))
+    except (OSError, blocks.BlockFormatError):
+        return 0
+    return header.sequence if header.ring_id == ring_id else 0
 
 
 def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:

@@ -1,8 +1,10 @@
 """Writing the packet ring: places for records, the index, and the upkeep of the segment files.
 
-Two threads use a RingWriter.  The recorder's main thread takes places for records and says which are written;
-it never waits for the disk.  The upkeep thread creates, recycles and removes segments, and makes what was
-written safe (fdatasync) at least every half second.
+Three threads use a RingWriter.  The recorder's main thread takes places for records and says which are
+written; it makes no file operation at all, since each of them may have to wait for the file system's journal.
+The publisher gives segments in use their names and writes the index, which is how readers learn of records.
+The upkeep thread creates, recycles and removes segments, and makes what was written safe (fdatasync) at
+least every half second.
 
 Recycling happens ahead of need: when fewer than two empty segments are left (one in a small ring), the oldest
 loses its index and its name, and that is made safe on disk before the first byte of it is overwritten.
@@ -10,7 +12,6 @@ loses its index and its name, and that is made safe on disk before the first byt
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import logging
@@ -24,16 +25,17 @@ from typing import NamedTuple
 
 from allegro.capture import blocks, ring_recovery, segments
 from allegro.capture.ring_recovery import RecoveredSegment
-from allegro.capture.segments import MIB, Run, Summary
+from allegro.capture.segments import MIB, IndexEntry, Run, Summary
 from allegro.capture.status import RingStatus
 from allegro.errors import Unavailable
 
 _LOG = logging.getLogger(__name__)
 
-_SYNC_INTERVAL = 0.5
 _RUNS_INTERVAL = 1.0
-_UPKEEP_INTERVAL = 0.1
+_UPKEEP_INTERVAL = 0.4
+_SHORTEST_SYNC_INTERVAL = 0.2
 _SPACE_INTERVAL = 10.0
+_PUBLISH_PAUSE = 0.1
 _EMPTY_AHEAD = 2
 _LARGEST_RESERVE = 256 * MIB
 
@@ -48,18 +50,23 @@ class RingBusyError(Exception):
 
 @dataclass(eq=False)
 class OpenSegment:
-    """A segment that records are written to, or that waits for its last ones."""
+    """A segment that is empty, that records are written to, or that waits for its last ones.
+
+    `first` is the sequence number of its first record. Until there is one, and the publisher has come by, it
+    has no index and the name of an empty segment. `entries` are those that are not in the index yet.
+    """
 
     path: Path
     descriptor: int
-    index: int
     size: int
+    first: int = 0
     used: int = 0
+    index: int | None = None
+    index_sound: bool = True
     summary: Summary = field(default_factory=Summary)
     pending: int = 0
-    entries: list[bytes] = field(default_factory=list)
+    entries: deque[IndexEntry] = field(default_factory=deque)
     dirty: bool = False
-    index_sound: bool = True
 
 
 class Slot(NamedTuple):
@@ -83,21 +90,25 @@ class RingWriter:
         self.run = run_ns
         self.shortage = ""
         self.sync_errors = 0
+        self.published = 0
+        """All records up to this sequence number can be found by readers."""
         self._target = size
         self._lock = threading.RLock()
         self._wake = threading.Event()
+        self._written = threading.Event()
         self._stopped = False
         self._switch_wanted = False
         self._space_checked = 0.0
         self._closing: list[OpenSegment] = []
         self._current: OpenSegment | None = None
+        self._free: list[OpenSegment] = []
         self._lock_file = _lock_directory(directory)
         try:
             ring = ring_recovery.recover(directory)
             self.ring_id = ring.identity.ring_id
             self._next = ring.next_sequence
             self._finished = deque(ring.segments)
-            self._free = [RecoveredSegment(path, path.stat().st_size, Summary()) for path in ring.free]
+            self._free = [_open_segment(path, path.stat().st_size) for path in ring.free]
             self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns)]
             self._alive_ns = run_ns
             self._free_number = max((segments.free_number(path) for path in ring.free), default=0)
@@ -115,15 +126,19 @@ class RingWriter:
         except BaseException:
             self._release()
             raise
-        self._thread = threading.Thread(target=self._upkeep, name="ring upkeep", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._upkeep, name="ring upkeep", daemon=True),
+            threading.Thread(target=self._publisher, name="ring publisher", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     # -- main thread ---------------------------------------------------------------------------------
 
     def place(self, length: int) -> Slot:
         """The place and number for the next record of `length` bytes.
 
-        Raises RingBusyError if there is none just now, OSError if the next segment cannot be opened.
+        Raises RingBusyError if there is none just now.
         """
         segment = self._current
         if segment is None or segment.used + length > segment.size or self._switch_wanted:
@@ -138,7 +153,7 @@ class RingWriter:
         """The record is on disk. To be called in the order of the sequence numbers."""
         segment = slot.segment
         entry = segments.entry_of(header, slot.offset)
-        segment.entries.append(segments.pack_entry(entry))
+        segment.entries.append(entry)
         segment.summary = segment.summary.plus(entry)
         segment.dirty = True
         segment.pending -= 1
@@ -147,19 +162,9 @@ class RingWriter:
         """The record could not be written; its place stays unused."""
         slot.segment.pending -= 1
 
-    def flush_index(self) -> None:
-        """Lets readers see what was written. Never raises: without the index, readers ask the records."""
-        for segment in (*self._closing, self._current):
-            if segment is not None and segment.entries:
-                entries, segment.entries = b"".join(segment.entries), []
-                try:
-                    complete = os.write(segment.index, entries) == len(entries)
-                except OSError as error:
-                    _LOG.warning("%s: index: %s", segment.path.name, error.strerror)
-                    complete = False
-                segment.index_sound &= complete
-        if self._closing:
-            self._wake.set()
+    def publish(self) -> None:
+        """Lets readers learn, in a moment, of what was said to be written."""
+        self._written.set()
 
     def alive(self, now_ns: int, ports: tuple[str, ...]) -> None:
         """Notes that the recorder lives, and what it records."""
@@ -175,15 +180,17 @@ class RingWriter:
         """
         _check_size(size, self.directory)
         with self._lock:
-            self._target = size
-            self._segment_size = segments.segment_size(size)
-            self._space_checked = 0.0
+            if size != self._target:
+                self._target = size
+                self._segment_size = self._choose_segment_size()
+                self._space_checked = 0.0
 
     def status(self) -> RingStatus:
         """The ring as it is now."""
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
-            summaries = [segment.summary for segment in (*self._finished, *opened) if segment.summary.records]
+            opened = self._opened()
+            summaries = [segment.summary for segment in self._finished if segment.summary.records]
+            summaries += [segment.summary for segment in opened if segment.summary.records]
             size = self._total()
         return RingStatus(
             directory=str(self.directory),
@@ -209,14 +216,16 @@ class RingWriter:
         """Makes everything safe on disk. No record may be under way any more."""
         self._stopped = True
         self._wake.set()
-        self._thread.join()
-        self.flush_index()
+        self._written.set()
+        for thread in self._threads:
+            thread.join()
         try:
+            with self._lock:
+                if self._current is not None:
+                    self._closing.append(self._current)
+                    self._current = None
+            self._publish()
             self._finish_segments()
-            if self._current is not None:
-                self._closing.append(self._current)
-                self._current = None
-                self._finish_segments()
             self._write_runs(sync=True)
         except OSError as error:
             _LOG.warning("ring not closed cleanly: %s", error.strerror)
@@ -228,17 +237,55 @@ class RingWriter:
             if not self._free:
                 self._wake.set()
                 raise RingBusyError
-            empty = self._free[0]
-            path = segments.blocks_path(self.directory, self._next)
-            empty.path.rename(path)
-            del self._free[0]
-            opened = _open_segment(path, empty.size)
+            opened = self._free.pop(0)
+            opened.first = self._next
             if self._current is not None:
                 self._closing.append(self._current)
             self._current = opened
             self._switch_wanted = False
         self._wake.set()
         return opened
+
+    # -- publisher thread ----------------------------------------------------------------------------
+
+    def _publisher(self) -> None:
+        while not self._stopped:
+            self._written.wait()
+            self._written.clear()
+            try:
+                self._publish()
+            except OSError as error:
+                self.sync_errors += 1
+                _LOG.warning("index of the ring: %s", error)
+                self._written.set()
+                time.sleep(_UPKEEP_INTERVAL)
+            time.sleep(_PUBLISH_PAUSE)
+
+    def _publish(self) -> None:
+        """Names the segments in use, and puts the new records into their indexes."""
+        with self._lock:
+            opened = self._opened()
+        for segment in opened:
+            count = len(segment.entries)
+            if not count:
+                continue
+            if segment.index is None:
+                segment.path = segment.path.rename(segments.blocks_path(self.directory, segment.first))
+                segment.index = _open_index(segment.path)
+            entries = list(segment.entries)[:count]
+            data = b"".join(map(segments.pack_entry, entries))
+            # A disk without room for an index has still room for the records, and readers can ask those.
+            try:
+                written = os.write(segment.index, data)
+            except OSError:
+                written = 0
+            segment.index_sound &= written == len(data)
+            self.published = entries[-1].sequence
+            # Only now, as a segment is finished when it has none left.
+            for _ in range(count):
+                segment.entries.popleft()
+        if self._closing:
+            self._wake.set()
 
     # -- upkeep thread -------------------------------------------------------------------------------
 
@@ -251,7 +298,7 @@ class RingWriter:
             try:
                 self._adjust(now)
                 self._finish_segments()
-                if now - synced >= _SYNC_INTERVAL - _UPKEEP_INTERVAL:
+                if now - synced >= _SHORTEST_SYNC_INTERVAL:
                     synced = now
                     self._sync()
                 if now - noted >= _RUNS_INTERVAL:
@@ -272,6 +319,7 @@ class RingWriter:
         ):
             try:
                 self._create_segment()
+                self._wake.set()
             except RingUnavailable as error:
                 self._space_checked = now
                 self.shortage = (
@@ -287,16 +335,19 @@ class RingWriter:
             odd = [segment for segment in self._free if segment.size != self._segment_size]
             self._free = [segment for segment in self._free if segment.size == self._segment_size]
         for segment in odd:
+            os.close(segment.descriptor)
             segment.path.unlink()
         while self._total() > self._target:
             with self._lock:
                 if len(self._free) > 1:
-                    victim = self._free.pop()
+                    empty = self._free.pop()
+                    os.close(empty.descriptor)
+                    path = empty.path
                 elif self._finished:
-                    victim = self._finished.popleft()
+                    path = self._finished.popleft().path
                 else:
                     break
-            _remove(victim.path)
+            _remove(path)
         current = self._current
         if current is not None and current.size != self._segment_size and self._total() > self._target:
             # The segment in use is what is too large: go on in a small one, then this one can go, too.
@@ -321,12 +372,13 @@ class RingWriter:
             raise _no_space(self.directory, available) from None
         finally:
             os.close(descriptor)
+        opened = _open_segment(path, size)
         with self._lock:
-            self._free.append(RecoveredSegment(path, size, Summary()))
+            self._free.append(opened)
 
     def _recycle_ahead(self) -> None:
         """Makes the oldest segments empty ones, as many as are to be ready."""
-        emptied = []
+        emptied: list[OpenSegment] = []
         while True:
             with self._lock:
                 missing = min(_EMPTY_AHEAD, self._count() // 4) - len(self._free) - len(emptied)
@@ -338,8 +390,7 @@ class RingWriter:
             else:
                 path = self._new_free_path()
                 segments.index_path(oldest.path).unlink(missing_ok=True)
-                oldest.path.rename(path)
-                emptied.append(RecoveredSegment(path, oldest.size, Summary()))
+                emptied.append(_open_segment(oldest.path.rename(path), oldest.size))
             with self._lock:
                 del self._finished[0]
         if emptied:
@@ -351,11 +402,17 @@ class RingWriter:
         """Closes the segments that have got all their records, in their order."""
         while self._closing and not self._closing[0].pending and not self._closing[0].entries:
             segment = self._closing[0]
-            if segment.summary.records:
-                os.fdatasync(segment.descriptor)
-                # Not synced: the index may be lost in a power cut, but not be there before the data are.
-                if segment.index_sound:
-                    os.write(segment.index, segments.pack_summary(segment.summary))
+            if segment.index is None:
+                # Not one of its records could be written.
+                with self._lock:
+                    self._closing.remove(segment)
+                    segment.used = 0
+                    self._free.append(segment)
+                continue
+            os.fdatasync(segment.descriptor)
+            # Not synced: the index may be lost in a power cut, but not be there before the data are.
+            if segment.index_sound:
+                os.write(segment.index, segments.pack_summary(segment.summary))
             with self._lock:
                 self._closing.remove(segment)
                 self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
@@ -364,7 +421,7 @@ class RingWriter:
 
     def _sync(self) -> None:
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
+            opened = self._opened()
         for segment in opened:
             if segment.dirty:
                 segment.dirty = False
@@ -387,8 +444,11 @@ class RingWriter:
 
     def _total(self) -> int:
         with self._lock:
-            opened = [*self._closing, *([self._current] if self._current else [])]
-            return sum(segment.size for segment in (*self._finished, *self._free, *opened))
+            finished = sum(segment.size for segment in self._finished)
+            return finished + sum(segment.size for segment in (*self._free, *self._opened()))
+
+    def _opened(self) -> list[OpenSegment]:
+        return [*self._closing, *([self._current] if self._current else [])]
 
     def _count(self) -> int:
         return len(self._finished) + len(self._free) + len(self._closing) + (self._current is not None)
@@ -406,7 +466,8 @@ class RingWriter:
         if possible < segments.SMALLEST_RING:
             raise _no_space(self.directory, possible)
         wanted = segments.segment_size(possible)
-        present = max((segment.size for segment in (*self._finished, *self._free)), default=wanted)
+        sizes = [segment.size for segment in self._finished] + [segment.size for segment in self._free]
+        present = max(sizes, default=wanted)
         fits = segments.FEWEST_SEGMENTS * present <= possible and present & (present - 1) == 0
         return present if fits and wanted // 4 <= present <= wanted * 4 else wanted
 
@@ -422,13 +483,14 @@ class RingWriter:
         os.truncate(segments.index_path(newest.path), len(index.entries) * segments.ENTRY_SIZE)
         self._finished.pop()
         self._current = _open_segment(newest.path, newest.size)
+        self._current.index = _open_index(newest.path)
         self._current.used = newest.summary.end
         self._current.summary = newest.summary
 
     def _release(self) -> None:
-        for segment in (*self._closing, *([self._current] if self._current else [])):
-            with contextlib.suppress(OSError):
-                os.close(segment.descriptor)
+        for segment in (*self._free, *self._closing, *([self._current] if self._current else [])):
+            os.close(segment.descriptor)
+            if segment.index is not None:
                 os.close(segment.index)
         os.close(self._lock_file)
 
@@ -441,14 +503,12 @@ def _open_segment(path: Path, size: int) -> OpenSegment:
         if error.errno != errno.EINVAL:
             raise
         descriptor = os.open(path, flags)  # a file system without direct I/O, e.g. tmpfs before Linux 6.6
-    try:
-        index = os.open(
-            segments.index_path(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640
-        )
-    except OSError:
-        os.close(descriptor)
-        raise
-    return OpenSegment(path, descriptor, index, size)
+    return OpenSegment(path, descriptor, size)
+
+
+def _open_index(segment: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(segments.index_path(segment), flags, 0o640)
 
 
 def _remove(path: Path) -> None:

@@ -87,7 +87,7 @@ class RecorderStatus:
 
 def to_json(status: RecorderStatus) -> bytes:
     """The status as JSON."""
-    return json.dumps(dataclasses.asdict(status)).encode() + b"\n"
+    return json.dumps(status, default=vars).encode() + b"\n"
 
 
 def from_json(data: bytes) -> RecorderStatus:

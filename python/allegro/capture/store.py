@@ -87,9 +87,9 @@ class RingReader:
             self._forget(next(iter(self._files)))
 
     def records(self, start_ns: int, end_ns: int) -> list[RecordRef]:
-        """All records that may hold packets of start_ns <= time <= end_ns, in order of their sequence numbers.
+        """All records that may hold packets of start_ns <= time <= end_ns, by sequence number.
 
-        Records that are overwritten while this looks are left out. An absent or empty ring gives an empty list.
+        Records overwritten while this looks are left out. An absent or empty ring gives an empty list.
         """
         return list(self.iterate(start_ns, end_ns))
 
@@ -185,7 +185,7 @@ class RingReader:
                     yield min(entry.first_ns for entry in entries), max(entry.last_ns for entry in entries)
 
     def _entries(self, path: Path, *, newest: bool) -> tuple[int, list[IndexEntry]]:
-        """Inode of a segment, and its records by index and, where that ends early, by the records themselves."""
+        """Inode and records of a segment, by index and, where that ends early, by the records themselves."""
         index = segments.read_index(segments.index_path(path))
         descriptor = self._open(path, None)
         status = os.fstat(descriptor)
@@ -207,7 +207,7 @@ class RingReader:
         return status.st_ino, entries
 
     def _open(self, path: Path, inode: int | None) -> int:
-        """A descriptor of the segment; FileNotFoundError if the path is not (any more) the one with `inode`."""
+        """A descriptor of the segment. Raises FileNotFoundError if the path is no longer that `inode`."""
         known = self._files.get(path)
         if known is not None:
             self._files.move_to_end(path)

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 from allegro.capture import blocks
 
-MOST_BYTES = 8 << 20
+MOST_BYTES = 4 << 20
 """A batch is at most this long, so that several threads share the work of a burst."""
 
 MOST_RECORDS = 64

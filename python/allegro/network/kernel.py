@@ -31,7 +31,14 @@ MERGING = (
     "rx-lro",
     "rx-udp-gro-forwarding",
 )
-"""Features by which kernel or card join packets before they are recorded (names as `ethtool -k` prints)."""
+"""Features by which kernel or card join packets before they are recorded (names as the kernel gives them)."""
+
+STRIPPING = (
+    "rx-vlan-hw-parse",
+    "rx-vlan-stag-hw-parse",
+)
+"""Features by which the card takes VLAN tags out of packets. The kernel puts them back, but not every driver
+hands over the whole tag: e1000 loses the priority, and a bridged packet would leave the device changed."""
 
 
 def rename(steps: Sequence[tuple[str, str]]) -> str:
@@ -92,7 +99,7 @@ def switch_off_ipv6(names: Iterable[str], proc: Path = PROC) -> None:
 
 
 def keep_packets_whole(name: str) -> list[str]:
-    """Switches off the features in MERGING, so that packets are recorded as they were on the wire.
+    """Switches off MERGING and STRIPPING, so that packets are recorded and passed on as they came.
 
     Returns those that could be switched off. Raises OSError if the device is gone or knows no features.
     """
@@ -105,7 +112,7 @@ def keep_packets_whole(name: str) -> list[str]:
         unwanted = [
             (number, feature)
             for number, feature in enumerate(names)
-            if feature in MERGING
+            if feature in MERGING + STRIPPING
             and (states[number // 32][0] & ~states[number // 32][3]) >> number % 32 & 1
             and states[number // 32][2] >> number % 32 & 1
         ]

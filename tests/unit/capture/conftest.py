@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
 
+from allegro.capture import ring_writer
 from allegro.capture.ring_writer import RingWriter
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _publish_at_once() -> None:
+    """Writers wait for readers here, record by record."""
+    ring_writer._PUBLISH_PAUSE = 0.0
 
 
 @pytest.fixture
@@ -16,10 +22,9 @@ def abandon() -> Callable[[RingWriter], None]:
 
     def kill(writer: RingWriter) -> None:
         writer._stopped = True
-        writer._thread.join()
-        for segment in (*writer._closing, *([writer._current] if writer._current else [])):
-            os.close(segment.descriptor)
-            os.close(segment.index)
-        os.close(writer._lock_file)
+        writer._written.set()
+        for thread in writer._threads:
+            thread.join()
+        writer._release()
 
     return kill

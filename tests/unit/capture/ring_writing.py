@@ -9,6 +9,7 @@ from allegro.capture import blocks
 from allegro.capture.ring_writer import RingWriter
 from allegro.capture.segments import MIB
 from allegro.capture.store import RecordRef, RingReader
+from tests.harness.waiting import wait_for
 from tests.unit.capture.blocks import Frame, block
 
 SMALLEST = 16 * MIB
@@ -28,7 +29,8 @@ def append(writer: RingWriter, number: int, *, size: int = 60, port: int = 1) ->
     with slot.segment.path.open("r+b") as file:
         os.pwrite(file.fileno(), image[: header.length], slot.offset)
     writer.written(slot, header)
-    writer.flush_index()
+    writer.publish()
+    wait_for(lambda: writer.published == slot.sequence, "publishing", 10, 0.001)
     return header
 
 

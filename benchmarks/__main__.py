@@ -1,0 +1,95 @@
+"""make bench: all programs, one after the other, at several rates and frame sizes."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
+from tests.harness.errors import BenchError
+
+SIZES = (64, 512, 1514)
+OUTPUT = Path("build/bench")
+
+
+def main() -> int:
+    """Runs the comparison and returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="within three minutes: one repeat, full speed only"
+    )
+    quick = parser.parse_args().quick
+    if os.geteuid():
+        print("This needs root (network namespaces, packet sockets): use make bench.", file=sys.stderr)
+        return 1
+    budget = 120.0 if quick else 600.0
+    began = time.monotonic()
+    runs: list[Run] = []
+    bench = Bench(OUTPUT / "data")
+    try:
+        for repeat, load in _loads(bench, quick):
+            if time.monotonic() - began > budget:
+                print("The time is up: what is missing is left out.")
+                break
+            for contestant in CONTESTANTS:
+                runs.append(bench.run(contestant, load))
+                _tell(repeat, runs[-1])
+    except (BenchmarkError, BenchError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        bench.close()
+    result = report.text(runs, _notes(runs, quick))
+    (OUTPUT / "results.md").write_text(result)
+    (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
+    print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
+    return 0
+
+
+def _loads(bench: Bench, quick: bool) -> list[tuple[int, Load]]:
+    """Every frame size at parts of what the generator can; a whole round before the next repeat."""
+    parts = (None,) if quick else (0.3, 0.6, None)
+    seconds = 2.0
+    fastest = {size: bench.fastest(size) for size in SIZES}
+    round_of_loads = []
+    for size in SIZES:
+        for part in parts:
+            rate = None if part is None else int(fastest[size] * part) // 1000 * 1000
+            packets = int(fastest[size] * (part or 1.0) * seconds)
+            round_of_loads.append(Load(size, packets, rate))
+    return [(repeat, load) for repeat in range(1 if quick else 3) for load in round_of_loads]
+
+
+def _tell(repeat: int, run: Run) -> None:
+    offered = "full speed" if run.asked_rate is None else f"{run.asked_rate:,}/s"
+    print(
+        f"round {repeat + 1}: {run.size:4d} bytes, {offered:>12}: {run.program:<20} {run.rate:10,.0f}/s "
+        f"lost {100 * run.lost / run.sent:6.2f} %  CPU {run.processor_s:6.3f} s",
+        flush=True,
+    )
+
+
+def _notes(runs: list[Run], quick: bool) -> list[str]:
+    repeats = max((line.repeats for line in report.lines(runs)), default=0)
+    machine = f"{os.cpu_count()} processors, Linux {platform.release()}"
+    busy = f"Load average at the end: {os.getloadavg()[0]:.1f}"
+    return [
+        f"{machine}; veth pair, {FLOWS} UDP flows.",
+        f"{busy}. On a busy machine only the ratios mean something.",
+        f"{'Quick: ' if quick else ''}up to {repeats} repeats; medians, and lowest to highest CPU time.",
+        "A program that needs longer per packet slows the sender down, too: compare the rates reached.",
+        "CPU time is that of the whole program, user and system, from being ready to its end.",
+        "Then allegro's and stenotype's packets are on disk, the others' partly still in memory.",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
