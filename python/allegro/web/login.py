@@ -58,13 +58,13 @@ class Doorkeeper:
 def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
     """/login, /logout and /password."""
 
-    def page(request: Request, *, name: str = "", error: AllegroError | None = None) -> HTMLResponse:
+    def page(next_path: str, *, name: str = "", error: AllegroError | None = None) -> HTMLResponse:
         first = site.users.get(FIRST_USER)
         html = site.templates.get_template("login.html").render(
             host_name=site.host_name,
             name=name,
             error=error,
-            next=_own_path(request.query_params.get("next", "")),
+            next=_own_path(next_path),
             first_login=first is not None and first.must_change and len(site.users.all()) == 1,
             first_user=FIRST_USER,
             first_password=FIRST_PASSWORD,
@@ -76,21 +76,21 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
 
     async def login(request: Request) -> Response:
         if request.method != "POST":
-            return page(request)
+            return page(request.query_params.get("next", ""))
         try:
             data = await form_of(request)
         except AllegroError as error:
             return plain_error(site, error)
-        name, password = (data.get(key, [""])[0] for key in ("name", "password"))
+        name, password, next_path = (data.get(key, [""])[0] for key in ("name", "password", "next"))
         try:
             user = await doorkeeper.check(
                 request.client.host if request.client else "", name.strip(), password
             )
         except AllegroError as error:
-            return page(request, name=name, error=error)
+            return page(next_path, name=name, error=error)
         site.sessions.end(request.cookies.get(COOKIE, ""))
         token, _ = site.sessions.start(user.name, site.now_s())
-        answer = see(NEW_PASSWORD if user.must_change else _own_path(data.get("next", [""])[0]))
+        answer = see(NEW_PASSWORD if user.must_change else _own_path(next_path))
         answer.set_cookie(
             COOKIE, token, max_age=int(LONGEST_S), path="/", secure=True, httponly=True, samesite="strict"
         )

@@ -30,7 +30,8 @@ class Action:
 class Page:
     """A page in the menu.
 
-    `group`: the headings that it stands under; `manual`: its page there, or a section of one (`network#links`).
+    `group`: the headings that it stands under; `manual`: its page there, or a section of one
+    (`network#links`).
     """
 
     title: str

@@ -126,7 +126,7 @@ class Visit:
 
     def done(self, text: str, path: str = "", *, warnings: Sequence[str] = ()) -> Response:
         """Back to the page (so that loading it again does nothing twice), which says what was done."""
-        self.session.flash("warning" if warnings else "good", text)
+        self.session.flash("good", text)
         for warning in warnings:
             self.session.flash("warning", warning)
         return see(path or (self.page.path if self.page else "/"))

@@ -34,9 +34,12 @@ def test_a_directory_that_is_missing_is_told(tmp_path: Path) -> None:
 def test_the_socket_is_for_root_and_the_web_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[int, int]] = []
     names: list[str] = []
-    monkeypatch.setattr(
-        "grp.getgrnam", lambda name: names.append(name) or grp.struct_group((name, "x", 811, []))
-    )
+
+    def group(name: str) -> grp.struct_group:
+        names.append(name)
+        return grp.struct_group((name, "x", 811, []))
+
+    monkeypatch.setattr("grp.getgrnam", group)
     monkeypatch.setattr("os.chown", lambda _path, user, group: given.append((user, group)))
     bind(tmp_path / "api.sock").close()
     assert (names, given) == (["allegro-web"], [(-1, 811)])

@@ -34,6 +34,7 @@ def test_all_links_of_the_manual_lead_somewhere(folder: Path) -> None:
             part = manual.part(name)
             assert part is not None, name
             assert not section or f'id="{section}"' in part.html, f"{name}#{section}"
+        assert "<th></th>" not in text
         assert ".md" not in re.sub(r"<code>.*?</code>", "", text)
 
 

@@ -32,7 +32,7 @@ def test_the_menu_has_the_names_that_are_used_everywhere() -> None:
 
 def test_every_page_opens_for_every_role(world: World) -> None:
     for role in ("admin", "capture", "viewer"):
-        browser = world.user(role)  # type: ignore[arg-type]
+        browser = world.user(role)
         for page in PAGES:
             allowed = page.role == "viewer" or role == "admin"
             assert browser.get(page.path).status_code == (200 if allowed else 403), (role, page.path)
@@ -84,7 +84,7 @@ def test_forms_are_saved(
     world: World, path: str, data: dict[str, str], section: str, expected: dict[str, object]
 ) -> None:
     browser = world.user("admin")
-    saved = browser.post(path, **data)
+    saved = browser.post(path, None, **data)
     assert (saved.status_code, saved.headers["location"]) == (303, path)
     now = world.device.get("/settings")[section]
     assert {name: now[name] for name in expected} == expected
@@ -94,7 +94,7 @@ def test_forms_are_saved(
 
 def test_a_mistake_is_shown_with_what_was_typed_and_nothing_is_saved(world: World) -> None:
     browser = world.user("admin")
-    answer = browser.post("/trigger", **{"trigger.before_s": "a lot", "trigger.after_s": "5"})
+    answer = browser.post("/trigger", None, **{"trigger.before_s": "a lot", "trigger.after_s": "5"})
     assert answer.status_code == 422
     assert 'value="a lot"' in answer.text
     assert re.search(r'id="field-trigger-before-s-error" role="alert">[^<]*integer', answer.text)
@@ -103,7 +103,7 @@ def test_a_mistake_is_shown_with_what_was_typed_and_nothing_is_saved(world: Worl
 
 def test_what_a_user_types_cannot_become_html(world: World) -> None:
     browser = world.user("admin")
-    answer = browser.post("/export", **{"export.host": '"><script>alert(1)</script>'})
+    answer = browser.post("/export", None, **{"export.host": '"><script>alert(1)</script>'})
     assert answer.status_code == 422
     assert "<script>alert" not in answer.text
 
@@ -112,7 +112,7 @@ def test_what_a_user_types_cannot_become_html(world: World) -> None:
 def test_only_administrators_change_settings(world: World, role: str) -> None:
     browser = world.user(role)  # type: ignore[arg-type]
     assert "does not allow changes" in browser.page("/trigger")
-    browser.post("/trigger", **{"trigger.before_s": "1"})
+    browser.post("/trigger", None, **{"trigger.before_s": "1"})
     assert world.device.settings.current.trigger.before_s == 60
     assert f"Your role ({role}) does not allow this." in browser.page("/trigger")
 
