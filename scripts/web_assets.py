@@ -128,6 +128,7 @@ def part(path: Path) -> Part:
     rendered = MarkdownIt("commonmark", {"html": False}).enable("table").render(text[found.end() :])
     # Markdown has no tables without a head; an empty one says nothing.
     rendered = re.sub(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>\s*", "", rendered)
+    rendered = rendered.replace("<th></th>", "<td></td>")
     # Pages of the manual are named by their file on the device, too.
     rendered = re.sub(r'href="([\w-]+)\.md(#[\w-]*)?"', r'href="/manual/\1\2"', rendered)
     return Part(path.stem, found[1].strip(), re.sub(r"<h([23])>(.*?)</h\1>", _with_id, rendered))

@@ -5,11 +5,11 @@ Programs log in with every request (`curl -u user:password`, RFC 7617); the page
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from allegro.errors import AllegroError
 from allegro.web.login import Doorkeeper, TooManyAttempts
@@ -19,6 +19,7 @@ from allegro.web.users import User
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LARGEST_REQUEST = 1 << 20
+_PART = 256 * 1024
 
 _TO_SUPERVISOR = ("accept", "content-type", "range", "if-range", "if-none-match", "if-modified-since")
 _TO_CLIENT = (
@@ -58,31 +59,39 @@ def route(site: Site, doorkeeper: Doorkeeper) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             user = await user_of(request)
-            return await _passed_on(site, request, user)
+            content = None if request.method in LOOKS else await _body(request)
         except AllegroError as error:
             return _refused(request, error)
+        return _PassedOn(site, request, user, content)
 
-    # A class as endpoint would get every method; Starlette answers the others with 405.
     return Route("/api/{path:path}", endpoint, methods=list(METHODS))
 
 
-async def _passed_on(site: Site, request: Request, user: User) -> Response:
-    raw: bytes = request.scope["raw_path"]
-    target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
-    headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
-    content = None if request.method in LOOKS else await _body(request)
-    opened = site.backend.stream(user.name, request.method, target, headers=headers, content=content)
-    response = await opened.__aenter__()
-    kept = {name: response.headers[name] for name in _TO_CLIENT if name in response.headers}
+class _PassedOn(Response):
+    """The supervisor's answer as it comes; its connection is closed whatever becomes of the client's."""
 
-    async def body() -> AsyncIterator[bytes]:
+    def __init__(self, site: Site, request: Request, user: User, content: bytes | None) -> None:
+        super().__init__()
+        self._site = site
+        self._request = request
+        self._user = user
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = self._request
+        raw: bytes = request.scope["raw_path"]
+        target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+        headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
+        stream = self._site.backend.stream(
+            self._user.name, request.method, target, headers=headers, content=self._content
+        )
         try:
-            async for part in response.aiter_raw(256 * 1024):
-                yield part
-        finally:
-            await opened.__aexit__(None, None, None)
-
-    return StreamingResponse(body(), response.status_code, kept)
+            async with stream as answer:
+                kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
+                passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
+                await passed(scope, receive, send)
+        except AllegroError as error:  # no connection, so nothing has been sent yet
+            await _refused(request, error)(scope, receive, send)
 
 
 async def _body(request: Request) -> bytes:
