@@ -137,4 +137,6 @@ def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path) -> None:
     plain = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}"]
     redirected = subprocess.run([*plain, f"http://127.0.0.1:{http}/ring"], capture_output=True, text=True)
     assert redirected.stdout == "308 https://127.0.0.1/ring"
-    assert lab.machine.run("journalctl _SYSTEMD_UNIT=allegro-web.service -p warning -q --no-pager").stdout == ""
+    assert (
+        lab.machine.run("journalctl _SYSTEMD_UNIT=allegro-web.service -p warning -q --no-pager").stdout == ""
+    )
