@@ -4,8 +4,10 @@ include meta
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Root leaves nothing in the tree that would be in its owner's way, and finds the tools of the administrator.
+export PATH := $(PATH):/usr/sbin:/sbin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-PYTEST := $(BIN)/python -m pytest
+ROOT := $(SUDO) env PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 
 .DEFAULT_GOAL := help
 
@@ -13,16 +15,16 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: vm ## Show the main job from start to end in a virtual machine: traffic, key press, pcap, SFTP upload
-	$(SUDO) $(BIN)/python -m scripts.demo
+	$(ROOT) $(BIN)/python -m scripts.demo
 
 run: vm ## Start the device in a virtual machine and stay (PRESENTER=host: pass a real receiver through)
-	$(SUDO) $(BIN)/python -m scripts.run $(if $(PRESENTER),--presenter $(PRESENTER))
+	$(ROOT) $(BIN)/python -m scripts.run $(if $(PRESENTER),--presenter $(PRESENTER))
 
 press: venv ## Press a key of the emulated presenter of `make run` (KEY=next, prev, play or black)
-	$(SUDO) $(BIN)/python -m scripts.press $(or $(KEY),next)
+	$(ROOT) $(BIN)/python -m scripts.press $(or $(KEY),next)
 
 vm: venv ## Build the development image (build/vm/allegro.img) from Debian 13 packages
-	$(SUDO) $(BIN)/python -m scripts.build_vm
+	$(ROOT) $(BIN)/python -m scripts.build_vm
 
 web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
 
@@ -36,14 +38,14 @@ lint: venv
 	$(BIN)/mypy
 
 check: lint ## Lint, types and unit tests: under a minute
-	$(PYTEST) tests/unit
+	$(BIN)/python -m pytest tests/unit
 
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
-	$(SUDO) $(PYTEST) $(TESTS)
+	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench
-	$(SUDO) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+	$(ROOT) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 format: venv ## Format the Python files
 	$(BIN)/ruff check --fix .
@@ -68,6 +70,8 @@ build/.host-packages: scripts/install-host-packages
 
 # The extension module is compiled for the tests here; the image compiles its own.
 $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml python/allegro/capture/_packets.c
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed (Debian 12, Ubuntu 24.04). Name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .

@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     add("test", _export_test, "Connect, show the server's host key, write a test file", actions)
     accept = add("accept-host-key", _export_accept, "Trust the server by its host key from now on", actions)
     accept.add_argument(
-        "fingerprint", nargs="?", help="SHA256:…; without it the key that the server shows now"
+        "fingerprint", nargs="?", help="SHA256:…; without it the key that the last test showed"
     )
     add("public-key", _export_public_key, "The device's own key, for authorized_keys on the server", actions)
 
@@ -206,12 +206,13 @@ def _export_test(client: Client, _: Arguments) -> Output:
     text = f"Host key {answer['fingerprint']}\n{answer['message']}"
     if not answer["accepted"]:
         text += "\n`allegro export accept-host-key` accepts it."
-    return Output(answer, text)
+    changed = answer["pinned"] and not answer["accepted"]
+    return Output(answer, text, exit_code=1 if changed else 0)
 
 
 def _export_accept(client: Client, arguments: Arguments) -> Output:
-    fingerprint = arguments.fingerprint or client.post("/export/test")["fingerprint"]
-    answer = client.post("/export/host-key", {"fingerprint": fingerprint})
+    given = {} if arguments.fingerprint is None else {"fingerprint": arguments.fingerprint}
+    answer = client.post("/export/host-key", given)
     return Output(answer, f"Accepted host key {answer['host_key']} of {answer['server']}.")
 
 

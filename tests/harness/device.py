@@ -208,4 +208,7 @@ class Device:
             job: dict[str, Any] = self.get(f"/jobs/{number}")
             return job if job["state"] in ENDED else None
 
-        return wait_for(ended, f"the end of capture {number}", timeout, 0.2)
+        try:
+            return wait_for(ended, f"the end of capture {number}", timeout, 0.2)
+        except BenchTimeoutError as error:
+            raise BenchTimeoutError(f"{error}; it is: {self.get(f'/jobs/{number}')}") from None

@@ -188,6 +188,10 @@ class VirtualMachine:
             self.qmp("device_add", driver="usb-audio", id="sound", audiodev="sound", bus="usb.0")
 
     def _resume(self) -> None:
+        assert self.saved is not None
+        # QEMU would announce the network cards of a guest that has moved: frames that the device never sent.
+        self.qmp("migrate-set-parameters", announce_rounds=0)
+        self.qmp("migrate-incoming", uri=f"exec:cat '{self.saved.memory}'")
         self._wait_status("migration", {"paused", "postmigrate", "prelaunch"})
         self.qmp("cont")
         assert self._agent is not None
@@ -261,8 +265,7 @@ class VirtualMachine:
             arguments += ["-smbios", f"type=11,path={path}"]
         arguments += self._disk_arguments() + self._network_arguments() + self._usb_arguments()
         if incoming:
-            assert self.saved is not None
-            arguments += ["-incoming", f"exec:cat '{self.saved.memory}'", "-S"]
+            arguments += ["-incoming", "defer", "-S"]
         return [*arguments, *configuration.extra_arguments]
 
     def _disk_arguments(self) -> list[str]:

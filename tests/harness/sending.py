@@ -44,6 +44,13 @@ class FrameStream:
         if self._error is not None:
             raise self._error
 
+    def abandon(self) -> int:
+        """End the stream because the machine is gone; returns how many frames were sent."""
+        self._stop.set()
+        self._thread.join(10)
+        self._error = None
+        return self.sent
+
     def __enter__(self) -> "FrameStream":
         """Begin to send."""
         self._thread.start()

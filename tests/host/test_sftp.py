@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro.errors import AllegroError
+from allegro.errors import Conflict
 from allegro.export import sftp
 from allegro.export.device_key import device_key
 from allegro.export.failures import FileTrouble, HostKeyChanged, HostKeyUnknown, ServerTrouble, Target
@@ -282,6 +282,32 @@ def test_a_full_disk_of_the_server_keeps_the_file_and_goes_on_when_there_is_room
         subprocess.run(["umount", "--lazy", root], check=True)
 
 
+def test_a_file_that_cannot_be_removed_here_is_no_trouble_of_the_connection(
+    server: SftpServer, upload: Path
+) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "allegro-test", str(upload)], check=True)
+    try:
+        file, content = _file(upload, MIB)
+
+        def write_protect(step: sftp.Step, done: int, size: int) -> None:
+            if step == "removing":
+                subprocess.run(["mount", "-o", "remount,ro", str(upload)], check=True)
+
+        for _ in range(2):
+            with pytest.raises(FileTrouble, match="cannot be removed from the storage device") as caught:
+                _send(server, file, progress=write_protect)
+            assert caught.value.place == str(file)
+            assert server.files() == [NAME]
+        subprocess.run(["mount", "-o", "remount,rw", str(upload)], check=True)
+        sent = _send(server, file)
+        assert sent is not None
+        assert sent.already_there
+        assert not file.exists()
+        assert (server.root / NAME).read_bytes() == content
+    finally:
+        subprocess.run(["umount", "--lazy", str(upload)], check=True)
+
+
 def test_a_file_deleted_here_in_the_meantime_leaves_nothing_on_the_server(
     server: SftpServer, upload: Path
 ) -> None:
@@ -384,6 +410,7 @@ def test_the_test_upload_first_shows_the_key_and_then_leaves_its_file(
     device.change(host_key="")
     first = device.service.test()
     assert (first.accepted, first.fingerprint, first.file) == (False, server.fingerprint, "")
+    assert first.pinned == ""
     assert server.files() == []
     device.change(host_key=first.fingerprint)
     second = device.service.test()
@@ -461,8 +488,41 @@ def test_a_changed_host_key_is_shown_for_every_file(server: SftpServer, device: 
     device.service.upload_now()
     wait_for(lambda: all(one.tries.error for one in device.queue.waiting()), "failed tries", 20)
     assert all("host key has changed" in one.tries.error for one in device.queue.waiting())
-    with pytest.raises(AllegroError, match="host key has changed"):
+
+
+@pytest.mark.spec("X2")
+def test_the_key_that_the_last_test_showed_is_the_one_to_accept(server: SftpServer, device: Device) -> None:
+    with pytest.raises(Conflict, match="No host key of this server has been shown") as caught:
+        device.service.shown_host_key()
+    assert "Run the test upload first" in caught.value.remedy
+    pinned = server.fingerprint
+    assert device.service.test().accepted
+    assert device.service.shown_host_key() == pinned
+    server.stop()
+    compared = server.new_host_key()
+    server.start()
+    changed = device.service.test()
+    assert (changed.accepted, changed.fingerprint, changed.pinned) == (False, compared, pinned)
+    assert changed.file == ""
+    assert pinned in changed.message
+    assert compared in changed.message
+    assert "Failed password" not in server.log.read_text()
+    assert server.log.read_text().count("Accepted password") == 1  # that of the first test
+    server.stop()
+    server.new_host_key()  # after the user has compared
+    server.start()
+    assert device.service.shown_host_key() == compared
+    server.stop()
+    with pytest.raises(ServerTrouble):
         device.service.test()
+    with pytest.raises(Conflict):
+        device.service.shown_host_key()
+    server.start()
+    device.change(host_key=device.service.test().fingerprint)
+    assert device.service.test().accepted
+    device.change(port=1)
+    with pytest.raises(Conflict):
+        device.service.shown_host_key()
 
 
 def test_what_is_not_a_server_is_told(tmp_path: Path) -> None:

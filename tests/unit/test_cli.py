@@ -324,17 +324,21 @@ def test_settings_patch_reads_json_where_the_setting_is_no_text() -> None:
 
 
 @pytest.mark.spec("X2")
-def test_accept_host_key_takes_what_the_server_shows_or_what_is_given(
+def test_accept_host_key_takes_what_the_last_test_showed_or_what_is_given(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.answer(
-        "POST /export/test", {"fingerprint": "SHA256:x", "accepted": False, "file": "", "message": "Look."}
-    )
+    shown = {"fingerprint": "SHA256:x", "pinned": "", "accepted": False, "file": "", "message": "Look."}
+    api.answer("POST /export/test", shown, {**shown, "pinned": "SHA256:w", "message": "It has changed."})
     api.answer("POST /export/host-key", {**EXPORT, "host_key": "SHA256:x"})
     assert run(api, "export", "test") == 0
     assert "accept-host-key" in capsys.readouterr().out
+    assert run(api, "export", "test") == 1
+    text = capsys.readouterr().out
+    assert "It has changed." in text
+    assert "accept-host-key" in text
+    asked = len(api.asked)
     assert run(api, "export", "accept-host-key") == 0
-    assert api.asked[-1] == ("POST /export/host-key", {"fingerprint": "SHA256:x"})
+    assert api.asked[asked:] == [("POST /export/host-key", {})]  # no second look at the server
     assert "Accepted host key SHA256:x" in capsys.readouterr().out
     assert run(api, "export", "accept-host-key", "SHA256:y") == 0
     assert api.asked[-1] == ("POST /export/host-key", {"fingerprint": "SHA256:y"})

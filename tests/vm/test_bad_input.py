@@ -8,10 +8,10 @@ import pytest
 from tests.conftest import Lab
 from tests.harness.device import ApiRefusedError
 from tests.harness.frames import number_of, series
+from tests.harness.waiting import wait_for
 
 WRONG_COMMANDS = {
     "negative ring": ("settings set recording.ring_size_mib=-5", "recording.ring_size_mib"),
-    "ring larger than the disk": ("settings set recording.ring_size_mib=60000000", "ring"),
     "negative window": ("settings set trigger.before_s=-1", "trigger.before_s"),
     "text for a number": ("settings set trigger.before_s=soon", "trigger.before_s"),
     "unknown setting": ("settings set trigger.befor_s=5", "trigger.befor_s"),
@@ -46,29 +46,48 @@ def test_wrong_commands_are_answered_in_plain_words(lab: Lab) -> None:
     assert json.loads(as_json.stdout)["error"]["place"] == "trigger.before_s"
 
 
+WRONG_REQUESTS: list[tuple[str, str, object]] = [
+    ("PATCH", "/settings", {"links": {"mode": "router"}}),
+    ("PATCH", "/settings", {"recording": {"port": "port99"}}),
+    ("PATCH", "/settings", [1, 2]),
+    ("POST", "/trigger", {"before_s": -1}),
+    ("POST", "/trigger", {"ports": ["port99"]}),
+    ("GET", "/jobs/0", None),
+    ("GET", "/jobs?limit=-1", None),
+    ("GET", "/nothing", None),
+    ("DELETE", "/files/..%2f..%2fsettings.json", None),
+]
+
+
 @pytest.mark.spec("W6", "L2")
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("PATCH", "/settings", {"links": {"mode": "router"}}),
-        ("PATCH", "/settings", {"recording": {"port": "port99"}}),
-        ("PATCH", "/settings", [1, 2]),
-        ("POST", "/trigger", {"before_s": -1}),
-        ("POST", "/trigger", {"ports": ["port99"]}),
-        ("GET", "/jobs/0", None),
-        ("GET", "/jobs?limit=-1", None),
-        ("GET", "/nothing", None),
-        ("DELETE", "/files/..%2f..%2fsettings.json", None),
-    ],
-)
-def test_wrong_requests_are_refused_with_message_and_place(
-    lab: Lab, method: str, path: str, body: object
-) -> None:
-    with pytest.raises(ApiRefusedError) as caught:
-        lab.device.api(method, path, body)
-    assert 400 <= caught.value.status < 500
-    assert caught.value.message
-    assert "Traceback" not in str(caught.value)
+def test_wrong_requests_are_refused_with_message_and_place(lab: Lab) -> None:
+    for method, path, body in WRONG_REQUESTS:
+        with pytest.raises(ApiRefusedError) as caught:
+            lab.device.api(method, path, body)
+        assert 400 <= caught.value.status < 500, (method, path, body)
+        assert caught.value.message, (method, path, body)
+        assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.spec("R6", "W3")
+def test_a_ring_larger_than_the_disk_is_told_and_the_old_one_goes_on_or_comes_back(lab: Lab) -> None:
+    device = lab.device
+    refused = ""
+    try:
+        device.set({"recording": {"ring_size_mib": 60_000_000}})
+    except ApiRefusedError as error:
+        refused = str(error)
+    if refused:
+        assert "ring" in refused
+    else:
+        wait_for(lambda: device.status()["problems"], "a problem in the status", 30)
+        (problem,) = device.status()["problems"]
+        assert "ring" in problem["text"]
+        assert problem["remedy"]
+        device.set({"recording": {"ring_size_mib": 64}})
+        device.wait_ready()
+    lab.ports[0].send_all(series(10))
+    device.wait_recorded(10)
 
 
 @pytest.mark.spec("R2", "R5", "T6")

@@ -23,7 +23,7 @@ def capture_for_upload(lab: Lab) -> tuple[str, bytes]:
 
 
 def wait_queue_empty(lab: Lab) -> None:
-    wait_for(lambda: not lab.device.get("/export")["queue"], "an empty upload directory", 60, 0.2)
+    wait_for(lambda: not lab.device.get("/export")["queue"], "an empty upload directory", 180, 0.2)
 
 
 def wait_failed(lab: Lab, name: str) -> dict[str, Any]:
@@ -90,6 +90,39 @@ def test_server_down_keeps_the_file_with_a_reason_and_the_next_try_delivers(
     assert (sftp.root / name).read_bytes() == content
 
 
+@pytest.mark.spec("X3")
+def test_the_devices_own_retry_delivers_when_the_server_is_back(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
+) -> None:
+    export_to_sftp(immediately=True)
+    sftp.stop()
+    name, content = capture_for_upload(lab)
+    line = wait_failed(lab, name)
+    sftp.start()
+    wait_for(lambda: sftp.files() == [name], "the retry a minute later", 180, 0.5)
+    wait_queue_empty(lab)
+    assert (sftp.root / name).read_bytes() == content
+    assert lab.device.get("/export")["last_run"]["started_time"] >= line["next_try_time"]
+
+
+@pytest.mark.spec("X1", "X4")
+def test_the_daily_upload_begins_by_itself_at_its_time(
+    lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
+) -> None:
+    export_to_sftp()
+    name, content = capture_for_upload(lab)
+    # 30 to 90 s ahead on the device's own clock, so that the setting is in force before
+    soon = lab.machine.run("date --date='90 seconds' +%H:%M").stdout.strip()
+    lab.device.set({"export": {"time": soon}})
+    before = lab.device.get("/export")
+    assert [(line["name"], line["released"]) for line in before["queue"]] == [(name, False)]
+    assert before["last_run"] is None
+    wait_for(lambda: sftp.files() == [name], f"the upload at {soon}", 180, 0.5)
+    wait_queue_empty(lab)
+    assert (sftp.root / name).read_bytes() == content
+    assert lab.device.get("/export")["last_run"]["started_time"] >= before["next_run_time"]
+
+
 @pytest.mark.spec("X2")
 def test_a_changed_host_key_stops_the_upload(
     lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None]
@@ -144,10 +177,10 @@ def test_an_interrupted_upload_goes_on_and_arrives_once(
     lab: Lab, sftp: SftpServer, export_to_sftp: Callable[..., None], tmp_path: Path
 ) -> None:
     export_to_sftp()
-    content = bytes(range(256)) * (40 << 12)  # 40 MiB, long enough to be hit
+    content = bytes(range(256)) * (10 << 12)  # 10 MiB, long enough to be hit
     name = "20261121T120000Z_presenter_next.pcapng"
     lab.machine.run(
-        "python3 -c \"open('/data/storage/upload/.half','wb').write(bytes(range(256))*(40<<12))\""
+        "python3 -c \"open('/data/storage/upload/.half','wb').write(bytes(range(256))*(10<<12))\""
     )
     lab.machine.run(f"mv /data/storage/upload/.half /data/storage/upload/{name}")
     lab.device.post("/export/now")

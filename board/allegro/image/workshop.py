@@ -181,11 +181,11 @@ class Workshop:
     def run_inside(self, root: Path, command: Sequence[str], *, log: str) -> None:
         """Run a program of the system in `root` (chroot), without network, in mounts that vanish with it.
 
-        It sees this workshop's `work` folder as /work; inside() translates paths.
+        It sees this workshop's `work` folder as /tmp/shop; inside() translates paths.
         """
         script = (
             'mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"; mount -t tmpfs tmpfs "$1/tmp"; '
-            'mkdir "$1/tmp/work"; mount --bind "$2" "$1/tmp/work"; '
+            'mkdir "$1/tmp/shop"; mount --bind "$2" "$1/tmp/shop"; '
             'chroot=$1; shift 2; exec chroot "$chroot" "$@"'
         )
         environment = {
@@ -217,7 +217,7 @@ class Workshop:
 
     def inside(self, path: Path) -> str:
         """Return how a program in run_inside() calls this path of the work folder."""
-        return f"/tmp/work/{path.relative_to(self.work)}"  # noqa: S108 - a private mount, see run_inside()
+        return f"/tmp/shop/{path.relative_to(self.work)}"  # noqa: S108 - a private mount, see run_inside()
 
 
 def remove(path: Path) -> None:

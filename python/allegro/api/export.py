@@ -124,6 +124,7 @@ class TestAnswer(BaseModel):
     __test__ = False  # not a test case for pytest
 
     fingerprint: str = Field(description="Host key that the server showed")
+    pinned: str = Field(description="Pinned host key; empty when none is accepted yet")
     accepted: bool = Field(description="It is the pinned one, and the test file was written")
     file: str = Field(description="Path of the test file on the server; empty if it was not written")
     message: str
@@ -134,7 +135,11 @@ class HostKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    fingerprint: str = Field(description="SHA256:… as the test upload shows it; empty: forget the pinned one")
+    fingerprint: str | None = Field(
+        default=None,
+        description="SHA256:… as the test upload shows it; without it the one that the last test upload"
+        " showed; empty: forget the pinned one",
+    )
 
 
 def _state(state: str) -> Literal["off", "idle", "uploading"]:
@@ -166,10 +171,11 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
 
     @routes.post("/test")
     def test() -> TestAnswer:
-        """Connects to the server and writes a test file. Without a pinned host key it only shows the key."""
+        """Connects to the server; writes a test file if its host key is the pinned one, else shows that."""
         result = service.test()
         return TestAnswer(
             fingerprint=result.fingerprint,
+            pinned=result.pinned,
             accepted=result.accepted,
             file=result.file,
             message=result.message,
@@ -178,7 +184,8 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
     @routes.post("/host-key")
     def host_key(key: HostKey) -> ExportAnswer:
         """Pins the server's host key: from now on only a server with this key is trusted."""
-        change({"export": {"host_key": key.fingerprint}})
+        fingerprint = service.shown_host_key() if key.fingerprint is None else key.fingerprint
+        change({"export": {"host_key": fingerprint}})
         return export()
 
     @routes.delete("/files/{name}", status_code=204)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from allegro.atomic import write_atomically
 from allegro.capture import segments
 from allegro.errors import InvalidInput
 
@@ -80,7 +81,7 @@ def dump(config: RecorderConfig, path: Path) -> None:
     value = {
         key: str(item) if isinstance(item, Path) else item for key, item in dataclasses.asdict(config).items()
     }
-    segments.replace_file(path, json.dumps(value, indent=2).encode() + b"\n", sync=False)
+    write_atomically(path, json.dumps(value, indent=2).encode() + b"\n", mode=0o644, sync=False)
 
 
 def _given(field: dataclasses.Field[Any], value: dict[str, Any]) -> bool:

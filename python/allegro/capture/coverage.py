@@ -177,12 +177,13 @@ def _downtimes(window: Window, up: Sequence[Up], now_ns: int) -> list[str]:
     told = []
     end_ns = min(window.end_ns, now_ns)
     covered_ns = window.start_ns
-    runs = sorted(up, key=lambda run: run.start_ns)
-    for run in runs:
+    # Not the one that started last: the clock may have been set back since.
+    latest = min(up, key=lambda run: abs(now_ns - run.alive_ns))
+    for run in sorted(up, key=lambda run: run.start_ns):
         if run.start_ns > covered_ns:
             told += _downtime(covered_ns, min(run.start_ns, end_ns))
         alive_ns = run.alive_ns
-        if run is runs[-1] and now_ns - alive_ns <= ALIVE_NS:
+        if run is latest and now_ns - alive_ns <= ALIVE_NS:
             alive_ns = now_ns
         covered_ns = max(covered_ns, alive_ns)
     return told + _downtime(covered_ns, end_ns)

@@ -378,7 +378,7 @@ class Output:
         if path.exists():
             raise _name_taken(path)
         with _storage_errors(path):
-            self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(self._file, 0)

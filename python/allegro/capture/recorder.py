@@ -115,13 +115,17 @@ class Recorder:
         self._status_failed = False
         self._pause = _SHORTEST_PAUSE
 
-    def run(self) -> None:
-        """Records until SIGTERM or SIGINT."""
+    def run(self) -> int:
+        """Records until SIGTERM or SIGINT; returns the exit code.
+
+        That is 1 if a part of the ring's writer has died: a new process is to go on, with a ring opened anew.
+        """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._woken)
         next_scan = next_status = 0.0
         announced = False
+        code = 0
         while not self._end:
             now = time.monotonic()
             if self._reload:
@@ -137,9 +141,14 @@ class Recorder:
             if not announced and self._opening is None:
                 announced = True
                 notify("READY=1")
+            if self._writer is not None and not self._writer.working():
+                _LOG.error("A part of the recorder has ended unexpectedly; the recorder has to start anew.")
+                code = 1
+                break
             self._wait(self.turn(), next_status - time.monotonic())
         notify("STOPPING=1")
         self._shut_down()
+        return code
 
     def turn(self) -> float:
         """Takes what the kernel has ready, lets it be written, accounts for what is written.
@@ -271,23 +280,29 @@ class Recorder:
         if self._opening is not None and self._opening.done():
             opening, self._opening = self._opening, None
             try:
-                self._writer = opening.result()
-                # What SIGHUP told while it was being opened.
-                if self._writer.directory == self._config.ring_directory:
-                    self._writer.resize(self._config.ring_size)
-                else:
-                    self._close_ring(now)
+                writer = opening.result()
             except RingUnavailable as error:
                 if self._no_ring != str(error):
                     _LOG.error("no ring: %s", error)
                 self._no_ring = str(error)
                 self._open_again = now + _RETRY_INTERVAL
             else:
-                self._no_ring = ""
+                self._use_ring(writer, now)
         if self._writer is None and self._opening is None and now >= self._open_again:
             self._opening = self._opener.submit(
                 RingWriter, self._config.ring_directory, self._config.ring_size, self._run_ns
             )
+
+    def _use_ring(self, writer: RingWriter, now: float) -> None:
+        """Records into a ring just opened, after what SIGHUP told while it was being opened."""
+        self._writer, self._no_ring = writer, ""
+        if writer.directory != self._config.ring_directory:
+            self._close_ring(now)
+            return
+        try:
+            writer.resize(self._config.ring_size)
+        except RingUnavailable as error:
+            self._refuse_config(error)
 
     def _close_ring(self, open_again: float) -> None:
         if self._writer is not None:
@@ -303,21 +318,23 @@ class Recorder:
         try:
             new = config.load(self._config_file)
             if self._writer is not None and new.ring_directory == self._writer.directory:
-                if new.ring_size != self._config.ring_size:
-                    self._writer.resize(new.ring_size)
+                self._writer.resize(new.ring_size)
             elif self._writer is not None:
                 self._finish_writing(_BROKEN_AFTER)
                 if self._records:
                     raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
                 self._close_ring(0.0)
         except AllegroError as error:
-            self._config_error = f"The recorder's settings were not taken over: {error}"
-            _LOG.error("%s", self._config_error)
+            self._refuse_config(error)
             return
         self._config_error = ""
         self._config = new
         self._open_again = 0.0
         self._scan()
+
+    def _refuse_config(self, error: AllegroError) -> None:
+        self._config_error = f"The recorder's settings were not taken over: {error}"
+        _LOG.error("%s", self._config_error)
 
     # -- waiting, telling, ending --------------------------------------------------------------------
 
@@ -443,8 +460,7 @@ def main(arguments: list[str]) -> int:
     except AllegroError as error:
         print(error, file=sys.stderr)
         return 1
-    recorder.run()
-    return 0
+    return recorder.run()
 
 
 if __name__ == "__main__":

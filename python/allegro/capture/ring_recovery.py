@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from allegro.atomic import SUFFIX, sync_directory, write_atomically
 from allegro.capture import blocks, segments
 from allegro.capture.segments import IndexEntry, RingIdentity, Run, Summary
 
@@ -76,7 +77,7 @@ def recover(directory: Path) -> RecoveredRing:
     ring.next_sequence = newest + _SEQUENCE_GAP if newest else 1
     ring.runs = _runs(directory, work)
     _remove_orphans(directory)
-    segments.sync_directory(directory)
+    sync_directory(directory)
     return ring
 
 
@@ -138,7 +139,7 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
     for entry in entries:
         summary = summary.plus(entry)
     data = b"".join(map(segments.pack_entry, entries)) + segments.pack_summary(summary)
-    segments.replace_file(segments.index_path(path), data, sync=True)
+    write_atomically(segments.index_path(path), data, mode=0o644)
     _LOG.warning("%s: index made anew from %d records", path.name, summary.records)
     ring.segments.append(RecoveredSegment(path, size, summary))
     work.rebuilt.extend(entries)
@@ -203,5 +204,5 @@ def _remove_orphans(directory: Path) -> None:
     """Removes indexes without their segment, and small files that were being replaced."""
     for path in directory.iterdir():
         orphan = path.suffix == ".index" and not path.with_suffix(".blocks").exists()
-        if orphan or (path.name.startswith(".") and path.name.endswith(".new")):
+        if orphan or (path.name.startswith(".") and path.name.endswith(SUFFIX)):
             path.unlink()

@@ -23,11 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from allegro.atomic import sync_directory
 from allegro.capture import blocks, ring_recovery, segments
 from allegro.capture.ring_recovery import RecoveredSegment
 from allegro.capture.segments import MIB, IndexEntry, Run, Summary
 from allegro.capture.status import RingStatus
-from allegro.errors import Unavailable
+from allegro.errors import AllegroError, Unavailable
 
 _LOG = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class RingWriter:
             self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns)]
             self._alive_ns = run_ns
             self._free_number = max((segments.free_number(path) for path in ring.free), default=0)
-            self._segment_size = self._choose_segment_size()
+            self._segment_size = self._choose_segment_size(size)
             self._continue_newest()
             self._shrink()
             while self._count() < segments.FEWEST_SEGMENTS:
@@ -181,8 +182,8 @@ class RingWriter:
         _check_size(size, self.directory)
         with self._lock:
             if size != self._target:
+                self._segment_size = self._choose_segment_size(size)
                 self._target = size
-                self._segment_size = self._choose_segment_size()
                 self._space_checked = 0.0
 
     def status(self) -> RingStatus:
@@ -211,6 +212,10 @@ class RingWriter:
         with self._lock:
             size, whole = self._total(), self._target - self._target % self._segment_size
         return f"The ring is being laid out: {_size(size)} of {_size(whole)}." if size < whole else ""
+
+    def working(self) -> bool:
+        """Whether both threads live. If not, nothing more can be done with this ring than to close it."""
+        return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
         """Makes everything safe on disk. No record may be under way any more."""
@@ -254,9 +259,8 @@ class RingWriter:
             self._written.clear()
             try:
                 self._publish()
-            except OSError as error:
-                self.sync_errors += 1
-                _LOG.warning("index of the ring: %s", error)
+            except Exception as error:
+                self._failed("The index of the ring could not be written", error)
                 self._written.set()
                 time.sleep(_UPKEEP_INTERVAL)
             time.sleep(_PUBLISH_PAUSE)
@@ -304,19 +308,17 @@ class RingWriter:
                 if now - noted >= _RUNS_INTERVAL:
                     noted = now
                     self._write_runs(sync=False)
-            except OSError as error:
-                self.sync_errors += 1
-                _LOG.warning("upkeep of the ring: %s", error)
+            except Exception as error:
+                self._failed("The ring's files could not be kept in order", error)
                 time.sleep(_UPKEEP_INTERVAL)
 
     def _adjust(self, now: float) -> None:
         """Brings number and size of the segments nearer to what is wanted."""
         self._recycle_ahead()
         self._shrink()
-        if (
-            self._total() + self._segment_size <= self._target
-            and now - self._space_checked >= _SPACE_INTERVAL
-        ):
+        if not self._segment_wanted():
+            self.shortage = ""
+        elif now - self._space_checked >= _SPACE_INTERVAL:
             try:
                 self._create_segment()
                 self._wake.set()
@@ -326,8 +328,16 @@ class RingWriter:
                     f"The ring has {_size(self._total())} instead of {_size(self._target)}: {error.message}"
                 )
                 _LOG.warning("%s", self.shortage)
-        elif self._total() + self._segment_size > self._target:
-            self.shortage = ""
+
+    def _segment_wanted(self) -> bool:
+        """Whether the ring has to grow, or has nowhere to go on when it leaves a segment too large."""
+        return self._total() + self._segment_size <= self._target or (
+            self._current_too_large() and not self._free
+        )
+
+    def _current_too_large(self) -> bool:
+        current = self._current
+        return current is not None and current.size != self._segment_size and self._total() > self._target
 
     def _shrink(self) -> None:
         """Removes empty segments of another size, and the oldest while the ring is larger than wanted."""
@@ -348,12 +358,10 @@ class RingWriter:
                 else:
                     break
             _remove(path)
-        current = self._current
-        if current is not None and current.size != self._segment_size and self._total() > self._target:
+        with self._lock:
             # The segment in use is what is too large: go on in a small one, then this one can go, too.
-            if not self._free:
-                self._create_segment()
-            self._switch_wanted = True
+            if self._free and self._current_too_large():
+                self._switch_wanted = True
 
     def _create_segment(self) -> None:
         """Adds one empty segment. Raises RingUnavailable if there is no space for it."""
@@ -394,7 +402,7 @@ class RingWriter:
             with self._lock:
                 del self._finished[0]
         if emptied:
-            segments.sync_directory(self.directory)
+            sync_directory(self.directory)
             with self._lock:
                 self._free.extend(emptied)
 
@@ -437,6 +445,12 @@ class RingWriter:
 
     # -- both ----------------------------------------------------------------------------------------
 
+    def _failed(self, what: str, error: Exception) -> None:
+        """Counts and tells a failure; the thread goes on, as without it the ring would soon stand still."""
+        self.sync_errors += 1
+        known = isinstance(error, OSError | AllegroError)
+        _LOG.warning("%s: %s", what, error if known else f"{type(error).__name__}: {error}")
+
     def _new_free_path(self) -> Path:
         with self._lock:
             self._free_number += 1
@@ -459,10 +473,10 @@ class RingWriter:
         reserve = min(disk.f_blocks * disk.f_frsize // 20, _LARGEST_RESERVE)
         return max(disk.f_bavail * disk.f_frsize - reserve, 0)
 
-    def _choose_segment_size(self) -> int:
+    def _choose_segment_size(self, target: int) -> int:
         """By the size that the ring can have; existing segments keep theirs if that is not far from it."""
-        _check_size(self._target, self.directory)
-        possible = min(self._target, self._total() + self._available())
+        _check_size(target, self.directory)
+        possible = min(target, self._total() + self._available())
         if possible < segments.SMALLEST_RING:
             raise _no_space(self.directory, possible)
         wanted = segments.segment_size(possible)
@@ -518,7 +532,7 @@ def _remove(path: Path) -> None:
 
 def _lock_directory(directory: Path) -> int:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         descriptor = os.open(directory / segments.LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise RingUnavailable(

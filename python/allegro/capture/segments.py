@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from allegro.atomic import write_atomically
 from allegro.capture import blocks
 
 MIB = 1 << 20
@@ -327,7 +328,7 @@ def read_identity(directory: Path) -> RingIdentity | None:
         value = json.loads((directory / RING_FILE).read_bytes())
         ring_id = bytes.fromhex(value["ring_id"])
         created = int(value["created_ns"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     return RingIdentity(ring_id, created) if len(ring_id) == blocks.RING_ID_SIZE else None
 
@@ -335,7 +336,7 @@ def read_identity(directory: Path) -> RingIdentity | None:
 def write_identity(directory: Path, identity: RingIdentity) -> None:
     """Writes ring.json, safe on disk when this returns."""
     value = {"version": 1, "ring_id": identity.ring_id.hex(), "created_ns": identity.created_ns}
-    replace_file(directory / RING_FILE, json.dumps(value).encode() + b"\n", sync=True)
+    write_atomically(directory / RING_FILE, json.dumps(value).encode() + b"\n", mode=0o644)
 
 
 def read_runs(directory: Path) -> list[Run]:
@@ -349,7 +350,7 @@ def read_runs(directory: Path) -> list[Run]:
         try:
             ports = tuple(str(name) for name in value.get("ports", ()))
             runs.append(Run(int(value["run"]), int(value["start_ns"]), int(value["alive_ns"]), ports))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             continue
     return sorted(runs, key=lambda run: run.start_ns)
 
@@ -357,29 +358,7 @@ def read_runs(directory: Path) -> list[Run]:
 def write_runs(directory: Path, runs: list[Run], *, sync: bool) -> None:
     """Writes runs.json."""
     data = json.dumps([run._asdict() for run in runs]).encode() + b"\n"
-    replace_file(directory / RUNS_FILE, data, sync=sync)
-
-
-def replace_file(path: Path, data: bytes, *, sync: bool) -> None:
-    """Replaces a small file so that readers see the old or the new content, never a part."""
-    temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if sync:
-        sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes renames and removals in a directory safe on disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_atomically(directory / RUNS_FILE, data, mode=0o644, sync=sync)
 
 
 def _with_crc(entry: bytes) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from allegro.capture import segments
+from allegro.atomic import write_atomically
 
 STARTING = "starting"
 RECORDING = "recording"
@@ -103,7 +103,7 @@ def from_json(data: bytes) -> RecorderStatus:
 
 def write(status: RecorderStatus, path: Path) -> None:
     """Replaces the status file; readers see the old or the new one."""
-    segments.replace_file(path, to_json(status), sync=False)
+    write_atomically(path, to_json(status), mode=0o644, sync=False)
 
 
 T = TypeVar("T")

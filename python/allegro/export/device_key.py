@@ -8,8 +8,8 @@ import paramiko
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
-from allegro.settings.store import write_atomically
 
 PRIVATE_NAME = "id_ed25519"
 PUBLIC_NAME = "id_ed25519.pub"

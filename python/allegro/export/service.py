@@ -13,7 +13,13 @@ import paramiko
 from allegro.errors import AllegroError, Conflict, InvalidInput
 from allegro.export import schedule, sftp
 from allegro.export.device_key import device_key
-from allegro.export.failures import ServerTrouble, Target, UploadStopped, explain_connection
+from allegro.export.failures import (
+    HostKeyChanged,
+    ServerTrouble,
+    Target,
+    UploadStopped,
+    explain_connection,
+)
 from allegro.export.queue import UploadQueue, Waiting
 from allegro.export.session import Login, SftpClient, server_host_key, session
 from allegro.settings.model import Export
@@ -60,11 +66,15 @@ class ExportStatus:
 
 @dataclass(frozen=True)
 class TestResult:
-    """`accepted`: the shown host key is the pinned one, and `file` (path on the server) has been written."""
+    """`accepted`: the shown host key is the pinned one, and `file` (path on the server) has been written.
+
+    `fingerprint` is that of the shown key, `pinned` that of the pinned one, empty if there is none.
+    """
 
     __test__ = False  # not a test case for pytest
 
     fingerprint: str
+    pinned: str
     accepted: bool
     file: str
     message: str
@@ -92,6 +102,7 @@ class ExportService:
         self._stop = threading.Event()
         # Held while the server is talked to: one upload or test at a time.
         self._busy = threading.Lock()
+        self._shown: tuple[Target, str] | None = None
         self._running: Running | None = None
         self._last_run: Run | None = None
         self._problem = ""
@@ -133,16 +144,19 @@ class ExportService:
     def test(self) -> TestResult:
         """Connects, and writes the test file if the host key is pinned. Waits for a running upload.
 
-        Without a pinned key nothing secret is sent: the result then holds the fingerprint to be accepted.
-        Raises AllegroError in plain words, HostKeyChanged among them.
+        If no key is pinned, or another one, nothing secret is sent: the result then holds the fingerprint to
+        be accepted. Raises AllegroError in plain words.
         """
         export = self._settings()
         target = _checked_target(export)
         with self._busy:
+            self._shown = None
             if not export.host_key:
                 shown = server_host_key(target)
+                self._shown = target, shown
                 return TestResult(
                     shown,
+                    "",
                     False,
                     "",
                     "The server answers. Compare this host key with the server's, accept it, and test again.",
@@ -151,9 +165,34 @@ class ExportService:
                 with session(target, self._login(export), export.host_key) as client:
                     sftp.make_directory(client, export.directory)
                     path = sftp.send_test(client, export.directory, self._test_text())
+            except HostKeyChanged as error:
+                self._shown = target, error.shown
+                return TestResult(
+                    error.shown,
+                    error.pinned,
+                    False,
+                    "",
+                    f"{error.message} Accept the new key only if the server's administrator changed it on "
+                    "purpose; else somebody may be posing as the server.",
+                )
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise explain_connection(error, target) from error
-        return TestResult(export.host_key, True, path, f"The test file was written: {path}.")
+            self._shown = target, export.host_key
+        return TestResult(export.host_key, export.host_key, True, path, f"The test file was written: {path}.")
+
+    def shown_host_key(self) -> str:
+        """The fingerprint that the last test upload showed.
+
+        Raises Conflict if there was none since the start of the device, or with another server.
+        """
+        shown = self._shown
+        if shown is None or shown[0] != _checked_target(self._settings()):
+            raise Conflict(
+                "No host key of this server has been shown yet.",
+                place="export.host_key",
+                remedy="Run the test upload first, and compare the key it shows with the server's.",
+            )
+        return shown[1]
 
     def delete(self, name: str) -> None:
         """Deletes a file of the queue; if it is being sent, nothing of it stays on the server.

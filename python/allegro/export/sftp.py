@@ -93,10 +93,13 @@ def send(client: SftpClient, file: Path, directory: str, device: str, progress: 
     in plain words, what `progress` raises, and EOFError, OSError or SSHException if the connection breaks.
     """
     try:
-        with file.open("rb") as source:
-            return _send(client, source, file, directory, device, progress)
+        source = file.open("rb")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _storage_trouble("read from", file, error) from error
+    with source:
+        return _send(client, source, file, directory, device, progress)
 
 
 def _send(
@@ -117,7 +120,10 @@ def _send(
         progress("renaming", size, size)
         final = _rename(client, source, size, part, file.name, directory)
     progress("removing", size, size)
-    file.unlink(missing_ok=True)
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _storage_trouble("removed from", file, error) from error
     progress("done", size, size)
     return Sent(final, size, already_there, resumed_at)
 
@@ -304,8 +310,13 @@ def _read(source: BinaryIO, length: int) -> bytes:
     try:
         return source.read(length)
     except OSError as error:
-        raise FileTrouble(
-            f"The file cannot be read from the storage device: {error.strerror}.",
-            place=str(source.name),
-            remedy="Check the storage device.",
-        ) from error
+        raise _storage_trouble("read from", source.name, error) from error
+
+
+def _storage_trouble(doing: str, file: Path | str, error: OSError) -> FileTrouble:
+    """It is the file here, not the connection; `doing` is "read from" or "removed from"."""
+    return FileTrouble(
+        f"The file cannot be {doing} the storage device: {error.strerror}.",
+        place=str(file),
+        remedy="Check the storage device.",
+    )

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from allegro.atomic import write_atomically
 from allegro.network import files, kernel, links, management, ports
 from allegro.network.ports import NetworkDevice
 from allegro.settings.model import Settings
-from allegro.settings.store import write_atomically
 
 _NETWORKCTL_TIMEOUT_S = 30
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from allegro.atomic import write_atomically
+
 DIRECTORY = Path("/run/systemd/network")
 PREFIX = "10-allegro-"
 """Our files begin like this: before those of the distribution, and recognisable as ours."""
@@ -18,10 +20,7 @@ def write(files: Mapping[str, str], directory: Path = DIRECTORY) -> bool:
     for name, content in files.items():
         path = directory / (PREFIX + name)
         if not path.exists() or path.read_text() != content:
-            partial = directory / f".{path.name}.partial"
-            partial.write_text(content)
-            partial.chmod(0o644)
-            partial.replace(path)
+            write_atomically(path, content.encode(), mode=0o644, sync=False)
             changed = True
     for path in directory.glob(f"{PREFIX}*"):
         if path.name.removeprefix(PREFIX) not in files:

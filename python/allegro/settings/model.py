@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SCHEMA_VERSION = 1
 
@@ -23,6 +23,27 @@ def _parsed(parse: Callable[[str], T], value: str, what: str) -> T:
         return parse(value)
     except ValueError:
         raise ValueError(f"is not {what}") from None
+
+
+def _printable(value: str) -> str:
+    """No control characters: such a text goes into files and commands, where a new line has a meaning."""
+    if not value.isprintable():
+        raise ValueError("contains characters that cannot be printed")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+
+
+def _of_one_device(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Raises ValueError for an address that no other device can be reached at."""
+    if (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or (address.version == 4 and address.is_reserved)
+    ):
+        raise ValueError(f"{address} is not the address of one device in a network")
 
 
 class Section(BaseModel):
@@ -48,7 +69,7 @@ class Presenter(Section):
 
     vendor: str = Field(pattern=r"^[0-9a-f]{4}$", description="USB vendor id, four hex digits")
     product: str = Field(pattern=r"^[0-9a-f]{4}$", description="USB product id, four hex digits")
-    name: str = Field(min_length=1, max_length=64, description="Name shown to the user")
+    name: Text = Field(min_length=1, max_length=64, description="Name shown to the user")
 
 
 class Trigger(Section):
@@ -97,7 +118,9 @@ class Export(Section):
         default="", max_length=253, title="Server", description="Name or address of the SFTP server"
     )
     port: Port = Field(default=22, description="TCP port of the SFTP server")
-    username: str = Field(default="", max_length=64, title="User name", description="User name on the server")
+    username: Text = Field(
+        default="", max_length=64, title="User name", description="User name on the server"
+    )
     authentication: Literal["password", "key"] = Field(
         default="password",
         title="Log in with",
@@ -107,11 +130,11 @@ class Export(Section):
     password: str = Field(
         default="", max_length=256, description="Password on the server", json_schema_extra={"secret": True}
     )
-    directory: str = Field(default=".", min_length=1, max_length=1024, description="Directory on the server")
+    directory: Text = Field(default=".", min_length=1, max_length=1024, description="Directory on the server")
     time: str = Field(
         default="02:00",
         title="Daily upload at",
-        description="Time of day of the daily upload, hh:mm, local time",
+        description="Time of day of the daily upload, hh:mm, in the device's time zone (UTC)",
         json_schema_extra={"format": "time-of-day"},
     )
     immediately: bool = Field(
@@ -144,13 +167,6 @@ class Export(Section):
     def _time_is_a_time_of_day(cls, value: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
             raise ValueError("is not a time of day; write hh:mm, from 00:00 to 23:59")
-        return value
-
-    @field_validator("directory", "username")
-    @classmethod
-    def _no_control_characters(cls, value: str) -> str:
-        if not value.isprintable():
-            raise ValueError("contains characters that cannot be printed")
         return value
 
     @model_validator(mode="after")
@@ -198,39 +214,49 @@ class Management(Section):
     @classmethod
     def _address_is_usable(cls, value: str) -> str:
         if value:
-            interface = _parsed(
-                ipaddress.IPv4Interface, value, "an IPv4 address with prefix length, like 192.168.1.20/24"
-            )
+            what = "an IPv4 address with prefix length (/1 to /32), like 192.168.1.20/24"
+            interface = _parsed(ipaddress.IPv4Interface, value, what)
             network = interface.network
+            if not value.partition("/")[2].isdecimal() or network.prefixlen == 0:
+                raise ValueError(f"is not {what}")
+            _of_one_device(interface.ip)
             if network.prefixlen <= 30 and interface.ip in (
                 network.network_address,
                 network.broadcast_address,
             ):
                 raise ValueError(f"is the network or broadcast address of {network}; choose one in between")
+            return str(interface)
         return value
 
     @field_validator("gateway")
     @classmethod
     def _gateway_is_an_address(cls, value: str) -> str:
         if value:
-            _parsed(ipaddress.IPv4Address, value, "an IPv4 address")
+            address = _parsed(ipaddress.IPv4Address, value, "an IPv4 address")
+            _of_one_device(address)
+            return str(address)
         return value
 
     @field_validator("dns")
     @classmethod
     def _dns_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for server in value:
-            _parsed(ipaddress.ip_address, server, "a list of IP addresses")
-        return value
+        servers = [_parsed(ipaddress.ip_address, server, "a list of IP addresses") for server in value]
+        for server in servers:
+            if server.version == 6 and server.scope_id is not None:
+                raise ValueError("cannot name an interface: leave out the % and what follows")
+            _of_one_device(server)
+        return tuple(map(str, servers))
 
     @model_validator(mode="after")
     def _static_needs_an_address(self) -> Self:
         if self.mode == "static":
             if not self.address:
                 raise ValueError("mode static needs an address")
-            network = ipaddress.IPv4Interface(self.address).network
-            if self.gateway and ipaddress.IPv4Address(self.gateway) not in network:
-                raise ValueError(f"gateway {self.gateway} is not in the subnet {network}")
+            own = ipaddress.IPv4Interface(self.address)
+            if self.gateway and ipaddress.IPv4Address(self.gateway) not in own.network:
+                raise ValueError(f"gateway {self.gateway} is not in the subnet {own.network}")
+            if self.gateway == str(own.ip):
+                raise ValueError(f"gateway {self.gateway} is the address of this device")
         return self
 
 

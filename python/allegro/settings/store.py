@@ -1,6 +1,7 @@
 """The settings file: load, change, save. Written atomically: a power cut leaves the old or the new one."""
 
 import contextlib
+import errno
 import json
 import os
 import time
@@ -10,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from allegro.atomic import write_atomically
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import SCHEMA_VERSION, Settings
 
@@ -19,8 +21,9 @@ JsonObject = dict[str, Any]
 class SettingsStore:
     """Holds the current settings and their file.
 
-    A file that cannot be read is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem`
-    says so. Only the supervisor writes; other programs make their own store to read.
+    A file that makes no sense is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem`
+    says so. One that the disk does not give (OSError) stays where it is: it may be read later, and no change
+    is saved over it before. Only the supervisor writes; other programs make their own store to read.
     One change at a time: callers with several threads hold a lock of their own.
     """
 
@@ -28,7 +31,8 @@ class SettingsStore:
         self._path = path
         self._read_only = read_only
         self.problem = ""
-        self._current = self._load()
+        self._unread = ""
+        self._saved = self._current = self._load()
 
     @property
     def current(self) -> Settings:
@@ -42,20 +46,31 @@ class SettingsStore:
         changed.
         """
         old = self._current
-        new = validated(merged(old.model_dump(mode="json"), patch))
+        if self._unread:
+            self._saved = self._load()
+        if self._unread:
+            raise Unavailable(
+                f"The settings could not be saved: the present ones cannot be read ({self._unread}).",
+                place=self._path.name,
+                remedy="Restart the device; if this message stays, replace the disk.",
+            )
+        new = validated(merged(self._saved.model_dump(mode="json"), patch))
         try:
             write_atomically(self._path, new.model_dump_json(indent=2).encode() + b"\n")
         except OSError as error:
             raise Unavailable(
                 f"The settings could not be saved: {error.strerror}. The old ones stay in force.",
                 place=self._path.name,
-                remedy="Look at the free space of the storage device.",
+                remedy="Restart the device; if this message stays, replace the disk."
+                if error.errno in (errno.EROFS, errno.EIO)
+                else "Look at the free space of the storage device.",
             ) from error
-        self._current = new
+        self._saved = self._current = new
         self.problem = ""  # the file is whole again
         return old, new
 
     def _load(self) -> Settings:
+        self._unread = ""
         try:
             raw = json.loads(self._path.read_bytes())
             if not isinstance(raw, dict):
@@ -64,8 +79,18 @@ class SettingsStore:
                 raw = known_part(raw)
             return validated(raw)
         except FileNotFoundError:
+            if not os.access(self._path.parent, os.W_OK):
+                self.problem = (
+                    "There is no settings file, and none can be saved. The device runs with default settings."
+                )
             return Settings()
-        except (OSError, ValueError, TypeError, InvalidInput) as error:
+        except OSError as error:
+            self._unread = error.strerror or str(error)
+            self.problem = (
+                f"The settings file cannot be read ({self._unread}). The device runs with default settings."
+            )
+            return Settings()
+        except (ValueError, TypeError, InvalidInput) as error:
             aside = self._path.with_name(
                 f"settings.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
             )
@@ -134,24 +159,3 @@ def known_part(raw: JsonObject) -> JsonObject:
                 validated(attempt)
                 result = attempt
     return result
-
-
-def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces `path` so that a crash or power cut at any time leaves the old or the new content, whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -41,15 +41,15 @@ class Folder:
 
 
 def folders(paths: Paths) -> list[Folder]:
-    """All directories of the device, parents first."""
+    """All directories of the device, parents first. Those with packets are nobody else's business."""
     return [
         Folder(paths.run, 0o755),
         Folder(paths.state, 0o700),
         Folder(paths.ssh, 0o700),
-        Folder(paths.ring, 0o755, RECORDER_USER),
+        Folder(paths.ring, 0o750, RECORDER_USER),
         Folder(paths.web, 0o700, WEB_USER),
-        Folder(paths.storage, 0o755),
-        Folder(paths.upload, 0o755),
+        Folder(paths.storage, 0o750),
+        Folder(paths.upload, 0o750),
     ]
 
 

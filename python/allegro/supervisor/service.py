@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from allegro import __version__
 from allegro.capture.status import RecorderStatus
-from allegro.errors import Unavailable
+from allegro.errors import AllegroError, Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
 from allegro.network.configure import memory
@@ -15,6 +15,7 @@ from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
 from allegro.storage.files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
+from allegro.supervisor.data import data_problem
 from allegro.supervisor.facts import Watch
 from allegro.supervisor.listener import bind
 from allegro.supervisor.network import NetworkCare
@@ -24,7 +25,7 @@ from allegro.system.identity import system_id
 from allegro.system.notify import notify
 from allegro.trigger.beep import Player
 from allegro.trigger.cutter import Cutter, Surroundings
-from allegro.trigger.jobs import JobStore
+from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.keys import models
 from allegro.trigger.press import Press
 from allegro.trigger.reader import ConnectedPresenter, PresenterReader
@@ -82,8 +83,7 @@ class Presenters:
 def run(paths: Paths, *, with_network: bool) -> None:
     """Runs the supervisor until SIGTERM or SIGINT. Without `with_network` it leaves network devices alone.
 
-    Raises AllegroError if it cannot do its work at all: another supervisor is running, or the list of jobs
-    cannot be opened.
+    Raises AllegroError if another supervisor is running.
     """
     parts = Parts()
     paths.run.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     if settings.problem:
         log.error("%s", settings.problem)
     identity = Identity(socket.gethostname(), _system_id(paths, parts), __version__)
-    jobs = JobStore(paths.database)
+    jobs = job_store(paths)
     player = Player(lambda: settings.current.trigger.beep)
     export = ExportService(
         UploadQueue(paths.upload, paths.database),
@@ -170,6 +170,17 @@ def run(paths: Paths, *, with_network: bool) -> None:
         paths.api_socket.unlink(missing_ok=True)
 
 
+def job_store(paths: Paths) -> JobStore:
+    """The list of captures; if it cannot be opened, one that refuses every press and says why."""
+    try:
+        return JobStore(paths.database)
+    except (AllegroError, OSError) as error:
+        log.error("The list of captures cannot be opened: %s", error)
+        wrong = data_problem(paths.data)
+        reason = f"The data partition cannot be used: {wrong}" if wrong else "Its list cannot be opened."
+        return RefusingJobStore(reason)
+
+
 def _ready() -> None:
     notify("READY=1")
     log.info("Ready")
@@ -182,7 +193,7 @@ def _started(start: Callable[[], None], stop: Callable[[], None]) -> Callable[[]
 
 def _make_directories(paths: Paths) -> None:
     for directory in (paths.state, paths.storage, paths.upload):
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
 
 
 def _system_id(paths: Paths, parts: Parts) -> str:

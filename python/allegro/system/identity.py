@@ -5,7 +5,7 @@ import re
 import uuid
 from pathlib import Path
 
-from allegro.settings.store import write_atomically
+from allegro.atomic import write_atomically
 
 PREFIX = "allegro-mm"
 

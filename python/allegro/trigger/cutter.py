@@ -224,7 +224,7 @@ class Cutter:
             return
         directory = self._around.directory(job.directory)
         if job.directory == "upload":
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(mode=0o750, exist_ok=True)
         discard(directory, job.id)
         files = FileStore(directory)
         if problem := files.problem(self._estimate(job)):

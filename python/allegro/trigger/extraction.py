@@ -20,16 +20,20 @@ from allegro.errors import AllegroError
 JsonObject = Mapping[str, Any]
 
 # setpriv (util-linux): the kernel kills the extraction when the supervisor dies, so that none is left over
-# that would write beside the one that is started after the restart.
-EXTRACT_COMMAND: Final = (
+# that would write beside the one that is started after the restart. It parses what strangers have sent, so it
+# has none of root's capabilities: it writes as the owner of the storage device, and reads the ring by its
+# group (SupplementaryGroups of the supervisor).
+CONFINED: Final = (
     "setpriv",
-    "--pdeathsig",
-    "KILL",
+    "--pdeathsig=KILL",
+    "--bounding-set=-all",
+    "--inh-caps=-all",
+    "--ambient-caps=-all",
+    "--no-new-privs",
     "--",
-    sys.executable,
-    "-m",
-    "allegro.capture.extract",
 )
+# -B: -I would else ignore a PYTHONDONTWRITEBYTECODE.
+EXTRACT_COMMAND: Final = (*CONFINED, sys.executable, "-I", "-B", "-m", "allegro.capture.extract")
 
 _TICK_S: Final = 0.25
 # It says something several times a second; only a disk that hangs makes it silent for so long.

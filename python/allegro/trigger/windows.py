@@ -53,6 +53,14 @@ def parsed_time(text: str) -> int:
         ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(
+            f"{text!r} is, in UTC, not within the years 1 to 9999.",
+            place="time",
+            remedy="Write it like 2026-11-21T14:30:05Z.",
+        ) from None
     return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 

@@ -75,6 +75,7 @@ BAD_TRIGGERS: list[tuple[object, str, str]] = [
     ({"before_s": "long"}, "before_s", "valid number"),
     ({"time": "2126-01-01T00:00:00Z"}, "time", "begin in the future"),
     ({"time": "yesterday"}, "time", "is not a time"),
+    ({"time": "9999-12-31T23:59:59-23:59"}, "time", "years 1 to 9999"),
     ({"time": 5}, "time", "valid string"),
     ({"key": "../../etc"}, "key", "pattern"),
     ({"key": "Big"}, "key", "pattern"),
@@ -215,7 +216,14 @@ def test_export_pins_a_host_key(bench: Bench) -> None:
     assert bench.call("POST", "/export/host-key", {"fingerprint": key}).json()["host_key"] == key
     assert bench.settings.current.export.host_key == key
     assert bench.refused(422, "POST", "/export/host-key", {"fingerprint": "x"})["place"] == "export.host_key"
-    assert bench.refused(422, "POST", "/export/host-key", {})["message"] == "This field is missing."
+
+
+@pytest.mark.spec("X2")
+def test_a_host_key_that_no_test_has_shown_is_not_pinned_by_itself(bench: Bench) -> None:
+    bench.call("PATCH", "/settings", {"export": {"host": "127.0.0.1", "port": 1, "username": "u"}})
+    error = bench.refused(409, "POST", "/export/host-key", {})
+    assert "Run the test upload first" in error["remedy"]
+    assert bench.settings.current.export.host_key == ""
 
 
 @pytest.mark.parametrize("action", ["now", "test"])

@@ -128,6 +128,11 @@ def test_a_recorder_that_was_heard_of_a_moment_ago_is_running() -> None:
     ]
 
 
+def test_after_the_clock_was_set_back_the_run_of_now_is_the_running_one() -> None:
+    before, now = Up(NOON + 3600 * S, NOON + 7200 * S), Up(NOON - S, NOON + 58 * S)
+    assert told(ring=Ring(WHOLE.bounds, wrapped=True, up=(now, before))) == []
+
+
 @pytest.mark.spec("R5")
 def test_losses_per_port_and_time() -> None:
     why = "because the recorder could not keep up"

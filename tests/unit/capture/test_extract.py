@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tracemalloc
@@ -295,6 +296,12 @@ def test_a_file_is_never_replaced(ring: Ring, tmp_path: Path) -> None:
 
 
 @pytest.mark.spec("T5")
+def test_a_file_is_closed_to_others(ring: Ring, tmp_path: Path) -> None:
+    output = tmp_path / "out.pcapng"
+    extract.extract(extract.Request(ring.directory, T, T, output), lambda *_: None, Courtesy(None))
+    assert stat.S_IMODE(output.stat().st_mode) == 0o640
+
+
 def test_leftovers_are_used_again_but_not_those_of_a_living_process(ring: Ring, tmp_path: Path) -> None:
     request = extract.Request(ring.directory, T, T, tmp_path / "out.pcapng")
     partial = tmp_path / ".out.pcapng.partial"

@@ -150,6 +150,15 @@ def test_runs_are_known_after_a_cut(ring: Path) -> None:
 
 
 @pytest.mark.spec("R2")
+def test_infinite_numbers_do_no_harm(ring: Path) -> None:
+    known = segments.read_runs(ring)
+    runs = [*(run._asdict() for run in known), {"run": 1, "start_ns": float("inf"), "alive_ns": 2}]
+    (ring / segments.RUNS_FILE).write_text(json.dumps(runs))
+    assert segments.read_runs(ring) == known
+    (ring / segments.RING_FILE).write_text(json.dumps({"ring_id": "00" * 16, "created_ns": float("inf")}))
+    assert segments.read_identity(ring) is None
+
+
 def test_truncated_files(ring: Path) -> None:
     refs = everything(ring)
     with refs[50].path.open("r+b") as file:
@@ -163,10 +172,10 @@ def test_foreign_files_do_no_harm(ring: Path) -> None:
     (ring / "notes.txt").write_text("mine")
     (ring / "0000000000000bad.index").write_bytes(b"x" * 1000)
     (ring / "00000000000fffff.blocks").write_bytes(random.Random(1).randbytes(4 << 20))
-    (ring / ".runs.json.new").write_text("half")
+    (ring / ".runs.json.partial").write_text("half")
     assert reopen(ring) == list(range(80))
     assert (ring / "notes.txt").exists()
-    assert not (ring / ".runs.json.new").exists()
+    assert not (ring / ".runs.json.partial").exists()
 
 
 @pytest.mark.spec("R2")

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from allegro.capture import segments
+from allegro.capture import ring_writer, segments
 from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter
 from allegro.capture.segments import MIB
 from tests.harness.waiting import wait_for
@@ -160,6 +161,75 @@ def test_a_ring_of_large_segments_shrinks_to_one_of_small_segments(tmp_path: Pat
     wait_for(settled, "small segments", 20)
     writer.close()
     assert numbers(tmp_path)[-1] == 2
+
+
+def test_shrinking_without_space_for_a_small_segment_is_told_and_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring_writer, "_SPACE_INTERVAL", 0.1)
+    full = threading.Event()
+    available = RingWriter._available
+    monkeypatch.setattr(RingWriter, "_available", lambda self: 0 if full.is_set() else available(self))
+    # One segment alone is larger than the small ring, as with 2 GiB.
+    sizes = {SMALLEST: 4 * MIB, 8 * SMALLEST: 32 * MIB}
+    monkeypatch.setattr(segments, "segment_size", sizes.__getitem__)
+    writer = RingWriter(tmp_path, 8 * SMALLEST, 1)
+    append(writer, 0)
+    assert writer.status().segment_size == 32 * MIB
+    full.set()
+    writer.resize(SMALLEST)
+    wait_for(lambda: writer.shortage, "shortage", 10)
+    assert "no more room" in writer.shortage
+    append(writer, 1)
+    assert writer.working()
+    full.clear()
+
+    def settled() -> bool:
+        append_patiently(writer, 2)
+        return writer.status().segment_size == 4 * MIB and disk_use(tmp_path) == SMALLEST
+
+    wait_for(settled, "small segments", 20)
+    wait_for(lambda: not writer.shortage, "no shortage", 10)
+    writer.close()
+    assert numbers(tmp_path)[-1] == 2
+
+
+@pytest.mark.parametrize("part", ["_adjust", "_publish"])
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("unforeseen")])
+def test_no_failure_ends_the_threads(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    error: Exception,
+) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    append(writer, 0)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writer, part, fail)
+        writer.publish()
+        wait_for(lambda: writer.sync_errors, "the count", 10)
+    assert str(error) in caplog.text
+    assert writer.working()
+    append(writer, 1)
+    writer.close()
+    assert not writer.working()
+    assert numbers(tmp_path) == [0, 1]
+
+
+def test_a_new_size_that_is_refused_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    before = writer.status()
+    monkeypatch.setattr(segments, "SMALLEST_RING", 2 * SMALLEST)
+    monkeypatch.setattr(RingWriter, "_available", lambda self: 0)
+    with pytest.raises(RingUnavailable, match="no more room"):
+        writer.resize(3 * SMALLEST)
+    assert writer.status() == before
+    writer.close()
 
 
 def test_short_space_makes_a_smaller_ring_and_says_so(

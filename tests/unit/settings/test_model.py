@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from allegro.errors import InvalidInput
-from allegro.settings.model import Settings
+from allegro.settings.model import Export, Settings
 from allegro.settings.store import merged, validated
 
 
@@ -86,6 +86,30 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"management": {"gateway": "home"}}, "management.gateway", r"Is not an IPv4 address"),
     ({"management": {"dns": ["home"]}}, "management.dns", r"Is not a list of IP addresses"),
+    ({"management": {"address": "192.168.1.20/255.255.255.0"}}, "management.address", r"/1 to /32"),
+    ({"management": {"address": "192.168.1.20"}}, "management.address", r"/1 to /32"),
+    ({"management": {"address": "192.168.1.20/0"}}, "management.address", r"/1 to /32"),
+    ({"management": {"address": "192.168.1.20/33"}}, "management.address", r"/1 to /32"),
+    ({"management": {"address": "127.0.0.1/8"}}, "management.address", r"127\.0\.0\.1 is not the address of"),
+    ({"management": {"address": "0.0.0.0/32"}}, "management.address", r"not the address of one device"),
+    ({"management": {"address": "224.0.0.5/24"}}, "management.address", r"not the address of one device"),
+    ({"management": {"address": "255.255.255.255/32"}}, "management.address", r"not the address of one"),
+    ({"management": {"gateway": "127.0.0.1"}}, "management.gateway", r"not the address of one device"),
+    (
+        {"management": {"mode": "static", "address": "192.0.2.7/24", "gateway": "192.0.2.7"}},
+        "management",
+        r"Gateway 192\.0\.2\.7 is the address of this device",
+    ),
+    ({"management": {"dns": ["fe80::1%x\n[Match]\nName=port1"]}}, "management.dns", r"leave out the %"),
+    ({"management": {"dns": ["192.0.2.1\n[Match]"]}}, "management.dns", r"Is not a list of IP addresses"),
+    ({"management": {"dns": ["192.0.2.1", "::"]}}, "management.dns", r":: is not the address of one device"),
+    ({"management": {"dns": ["::1"]}}, "management.dns", r"not the address of one device"),
+    ({"management": {"dns": ["ff02::fb"]}}, "management.dns", r"not the address of one device"),
+    (
+        {"trigger": {"presenters": [{"vendor": "046d", "product": "c52d", "name": "R400\nkey: value"}]}},
+        "trigger.presenters.0.name",
+        r"cannot be printed",
+    ),
     ({"schema_version": 2}, "schema_version", r"less than or equal to 1"),
     ({"trigger": 5}, "trigger", r"valid dictionary"),
 ]
@@ -97,6 +121,41 @@ def test_a_mistake_is_named_with_its_place(patch: dict[str, Any], place: str, me
         validated(merged(Settings().model_dump(mode="json"), patch))
     assert caught.value.place == place
     assert caught.value.message.endswith(".")
+
+
+def test_addresses_are_kept_in_one_form() -> None:
+    management = {"address": "192.0.2.7/024", "dns": ["2001:DB8:0::1"]}
+    taken = validated({"management": management}).management
+    assert (taken.address, taken.dns) == ("192.0.2.7/24", ("2001:db8::1",))
+
+
+def test_no_text_that_is_taken_holds_a_control_character() -> None:
+    texts = [
+        path
+        for path, value in _texts(Settings().model_dump(mode="json"))
+        if path != "export.password"  # goes nowhere but to the server, which decides
+    ]
+    assert "management.gateway" in texts
+    assert "trigger.presenters.0.name" in texts
+    for path in texts:
+        for hostile in ("\n", "\x1b", "a\nb", "02:00\n", "192.0.2.1\n", "192.0.2.1/24\n", "\u2028"):
+            with pytest.raises(InvalidInput):
+                validated(_with(Settings().model_dump(mode="json"), path.split("."), hostile))
+
+
+def _texts(value: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, str):
+        return [(path, value)]
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for name, below in items for found in _texts(below, f"{path}.{name}".lstrip("."))]
+
+
+def _with(value: Any, path: list[str], new: str) -> Any:
+    if not path:
+        return new
+    if isinstance(value, list):
+        return [_with(below, path[1:], new) if str(i) == path[0] else below for i, below in enumerate(value)]
+    return {**value, path[0]: _with(value[path[0]], path[1:], new)}
 
 
 def test_the_password_is_not_repeated_in_a_message() -> None:
@@ -116,6 +175,10 @@ def _fields(model: type[BaseModel], path: str = "") -> list[tuple[str, str | Non
         else:
             result.append((path + name, field.description))
     return result
+
+
+def test_the_time_zone_of_the_daily_upload_is_told() -> None:
+    assert "UTC" in (Export.model_fields["time"].description or "")
 
 
 def test_every_field_has_a_sentence_for_the_user() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore, known_part, merged, write_atomically
+from allegro.settings.store import SettingsStore, known_part, merged
 
 
 @pytest.fixture
@@ -95,6 +95,49 @@ def test_a_reader_leaves_a_damaged_file_alone(path: Path) -> None:
     assert path.read_bytes() == b"{"
 
 
+def test_a_file_that_the_disk_does_not_give_stays_and_is_not_overwritten(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SettingsStore(path).change({"trigger": {"before_s": 90}})
+    content = path.read_bytes()
+
+    def broken(self: Path) -> bytes:
+        raise OSError(5, os.strerror(5))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", broken)
+        store = SettingsStore(path)
+        assert store.current == Settings()
+        assert "Input/output error" in store.problem
+        with pytest.raises(Unavailable, match="the present ones cannot be read"):
+            store.change({"trigger": {"after_s": 5}})
+    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+    assert path.read_bytes() == content
+    with pytest.raises(InvalidInput):
+        store.change({"trigger": {"after_s": -1}})
+    old, new = store.change({"trigger": {"after_s": 5}})
+    assert (old.trigger.before_s, new.trigger.before_s, new.trigger.after_s) == (60, 90, 5)
+    assert store.problem == ""
+
+
+def test_a_folder_that_takes_no_settings_is_told(tmp_path: Path) -> None:
+    store = SettingsStore(tmp_path / "missing" / "settings.json")
+    assert store.current == Settings()
+    assert "none can be saved" in store.problem
+
+
+def test_a_read_only_disk_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SettingsStore(path)
+
+    def refused(path: Path, content: bytes) -> None:
+        raise OSError(30, os.strerror(30))
+
+    monkeypatch.setattr("allegro.settings.store.write_atomically", refused)
+    with pytest.raises(Unavailable, match="Read-only file system") as caught:
+        store.change({"trigger": {"before_s": 91}})
+    assert "replace the disk" in caught.value.remedy
+
+
 def test_a_newer_file_keeps_what_is_understood(path: Path) -> None:
     newer = {
         "schema_version": 99,
@@ -130,31 +173,3 @@ def test_a_leftover_of_a_power_cut_does_no_harm(path: Path) -> None:
     assert store.problem == ""
     store.change({"trigger": {"before_s": 90}})
     assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
-
-
-def test_atomic_write_replaces_the_file_and_never_rewrites_it(path: Path) -> None:
-    write_atomically(path, b"old")
-    with path.open("rb") as reader:
-        write_atomically(path, b"new, and longer")
-        assert reader.read() == b"old"
-    assert path.read_bytes() == b"new, and longer"
-
-
-def test_atomic_write_syncs_file_before_rename_and_directory_after(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps: list[str] = []
-    real_fsync, real_replace = os.fsync, Path.replace
-
-    def fsync(descriptor: int) -> None:
-        steps.append("sync " + Path(f"/proc/self/fd/{descriptor}").readlink().name)
-        real_fsync(descriptor)
-
-    def replace(self: Path, target: Path) -> Path:
-        steps.append("rename")
-        return real_replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(Path, "replace", replace)
-    write_atomically(path, b"x")
-    assert steps == ["sync .settings.json.partial", "rename", f"sync {path.parent.name}"]

@@ -95,6 +95,14 @@ def test_a_step_that_fails_is_told_and_the_others_still_run(
     assert names == ["allegro-mm"]
 
 
+def test_folders_with_packets_are_closed_to_others(paths: Paths, tmp_path: Path) -> None:
+    for path in (paths.ring, paths.storage, paths.upload):
+        path.mkdir(mode=0o755, parents=True)
+    assert prepare(paths, tmp_path / "network") == 0
+    for path in (paths.ring, paths.storage, paths.upload):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o750
+
+
 def test_recorder_and_web_page_own_one_folder_each(paths: Paths) -> None:
     owners = {folder.path: folder.user for folder in folders(paths) if folder.user != "root"}
     assert owners == {paths.ring: "allegro-recorder", paths.web: "allegro-web"}

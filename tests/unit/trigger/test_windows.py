@@ -71,5 +71,11 @@ class TestTime:
             parsed_time(text)
         assert caught.value.place == "time"
 
+    @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+00:01"])
+    def test_beyond_the_calendar_is_refused(self, text: str) -> None:
+        with pytest.raises(InvalidInput, match="years 1 to 9999") as caught:
+            parsed_time(text)
+        assert caught.value.place == "time"
+
     def test_text(self) -> None:
         assert utc_text(NOW + 5) == "2026-11-21 14:30:05 UTC"
