@@ -187,3 +187,28 @@ def test_a_dead_recorder_is_told(bench: Bench) -> None:
     os.kill(status["pid"], signal.SIGKILL)
     bench.until(lambda: bench.answer("ring")["state"] == "silent")
     assert "recorder-silent" in [problem["id"] for problem in bench.answer("status")["problems"]]
+
+
+@pytest.mark.spec("R5")
+@pytest.mark.timeout(180)
+def test_without_a_usable_data_partition_the_device_answers_and_says_so(tmp_path: Path) -> None:
+    namespace = Namespace(NAME)
+    bench = Bench(tmp_path, namespace)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", str(bench.paths.data)], check=True)
+    try:
+        bench.start_supervisor()
+        assert bench.answer("status")["problems"][0]["id"] == "data-unusable"
+        job = bench.answer("trigger")
+        assert job["state"] == "refused"
+        assert job["message"].startswith("The data partition cannot be used: it is read-only")
+        refused = bench.allegro("settings", "set", "trigger.before_s=3")
+        assert refused.returncode == 1
+        assert "could not be saved: Read-only file system" in refused.stderr
+        assert bench.stop_supervisor(signal.SIGTERM) == 0
+    finally:
+        if bench.supervisor is not None:
+            bench.supervisor.kill()
+            bench.supervisor.wait()
+        subprocess.run(["umount", str(bench.paths.data)], check=True)
+        namespace.close()
+    assert "Traceback" not in bench.log.read_text()

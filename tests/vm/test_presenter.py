@@ -32,8 +32,8 @@ def test_recognised_within_two_seconds_however_often_it_is_plugged_in(lab: Lab) 
         while lab.device.status()["presenters"] and time.monotonic() < deadline:
             time.sleep(0.1)
         assert lab.device.status()["presenters"] == []
-    # The best counts: an emulated processor on a busy machine can take any time now and then.
-    assert min(seconds) < 2.0, seconds
+    # The median counts: an emulated processor on a busy machine can take any time now and then.
+    assert sorted(seconds)[1] < 2.0, seconds
 
 
 @pytest.mark.spec("T1")

@@ -47,7 +47,9 @@ def name_ports(kept_in: Path, *, running: bool = False, sysfs: Path = kernel.SYS
         if complaint:
             log.error("Not every port could be given its name: %s", complaint)
         devices = ports.read_devices(sysfs)
-    _remember(kept_in, devices, known)
+    complaint = _remember(kept_in, devices, known)
+    if complaint and (steps or not running):  # not once a second
+        log.error("The names of the ports could not be kept: %s", complaint)
     names = [one.name for one in devices if one.kind != "wifi"]
     result = Interfaces(
         tuple(ports.management(names)),
@@ -123,12 +125,14 @@ def _known(path: Path) -> dict[str, str]:
     return {mac: name for mac, name in value.items() if isinstance(name, str)}
 
 
-def _remember(path: Path, devices: list[NetworkDevice], known: Mapping[str, str]) -> None:
+def _remember(path: Path, devices: list[NetworkDevice], known: Mapping[str, str]) -> str:
+    """Empty, or why they could not be kept."""
     wanted = ports.remembered(devices, known)
     if wanted == known:
-        return
+        return ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(wanted, indent=2, sort_keys=True).encode() + b"\n", mode=0o644)
     except OSError as error:
-        log.error("The names of the ports could not be kept: %s", error.strerror)
+        return error.strerror or str(error)
+    return ""

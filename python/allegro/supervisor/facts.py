@@ -10,6 +10,7 @@ from allegro.export.service import ExportService
 from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
 from allegro.storage.files import FileStore
+from allegro.supervisor.data import data_problem
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder import age_s, last_status
 from allegro.system.health import DROPS_WINDOW_S, Facts, Problem, RecentIncrease, problems
@@ -75,9 +76,11 @@ class Watch:
             storage_size=storage_size,
             storage_free=storage_free,
             storage_error=storage_error,
+            data_problem=data_problem(self._paths.data),
             upload_failures=upload_failures,
             settings_problem=self._settings.problem,
             jobs_problem=self._jobs.problem,
+            jobs_refused=self._jobs.refuses,
             presenter_problems=tuple(
                 (each.name, each.problem) for each in self._presenters() if each.problem
             ),

@@ -192,8 +192,11 @@ def _started(start: Callable[[], None], stop: Callable[[], None]) -> Callable[[]
 
 
 def _make_directories(paths: Paths) -> None:
-    for directory in (paths.state, paths.storage, paths.upload):
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        for directory in (paths.state, paths.storage, paths.upload):
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{error.strerror}.") from error
 
 
 def _system_id(paths: Paths, parts: Parts) -> str:

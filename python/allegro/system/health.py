@@ -45,9 +45,11 @@ class Facts:
     storage_size: int = 0
     storage_free: int = 0
     storage_error: str = ""
+    data_problem: str = ""
     upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
     settings_problem: str = ""
     jobs_problem: str = ""
+    jobs_refused: str = ""  # why no press is accepted
     presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
 
@@ -123,8 +125,22 @@ def no_link(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def data_unusable(facts: Facts) -> Iterable[Problem]:
+    """Ring, captures, jobs and settings have no place."""
+    if facts.data_problem:
+        yield Problem(
+            "data-unusable",
+            "error",
+            f"The data partition cannot be used: {facts.data_problem}",
+            "No packets are recorded, no captures made and no settings saved; links and management go on."
+            " Restart the device; if this message stays, repair or replace the disk.",
+        )
+
+
 def storage_nearly_full(facts: Facts) -> Iterable[Problem]:
     """There may be no room for the next capture."""
+    if facts.data_problem:
+        return
     if facts.storage_error:
         yield Problem(
             "no-storage",
@@ -159,7 +175,12 @@ def settings_damaged(facts: Facts) -> Iterable[Problem]:
     """The device runs with settings that are not the user's."""
     if facts.settings_problem:
         yield Problem(
-            "settings-damaged", "error", facts.settings_problem, "Check all settings and save them again."
+            "settings-damaged",
+            "error",
+            facts.settings_problem,
+            "See to the data partition first."
+            if facts.data_problem
+            else "Check all settings and save them again.",
         )
 
 
@@ -171,6 +192,17 @@ def jobs_damaged(facts: Facts) -> Iterable[Problem]:
             "warning",
             facts.jobs_problem,
             "Captures that were being made may be missing; finished files are kept.",
+        )
+
+
+def jobs_refused(facts: Facts) -> Iterable[Problem]:
+    """There is no list of captures at all. A data partition that cannot be used says so itself."""
+    if facts.jobs_refused and not facts.data_problem:
+        yield Problem(
+            "jobs-refused",
+            "error",
+            f"No captures can be made: {facts.jobs_refused}",
+            "Restart the device; if this message stays, free some space on the data partition.",
         )
 
 
@@ -202,6 +234,7 @@ def recorder_is_silent(facts: Facts) -> bool:
 
 
 RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
+    data_unusable,
     recorder_silent,
     no_ring,
     ring_not_written,
@@ -211,6 +244,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     uploads_fail,
     settings_damaged,
     jobs_damaged,
+    jobs_refused,
     presenter_unreadable,
     parts_failed,
 )

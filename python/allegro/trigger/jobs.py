@@ -129,6 +129,8 @@ class JobStore:
     Methods raise Unavailable when the database cannot be read or written (disk full, for example).
     """
 
+    refuses = ""  # why no press can be accepted, in plain words
+
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self.problem = ""
@@ -239,7 +241,19 @@ class JobStore:
             return [Job(*row) for row in self._connection.execute(sql, parameters)]
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+class RefusingJobStore(JobStore):
+    """Takes the place of a database that cannot be opened, until the next start: a press is refused with the
+    reason, and what was refused is remembered in memory only.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self._lock = threading.RLock()
+        self._connection = _opened(":memory:")
+        self.problem = ""
+        self.refuses = reason
+
+
+def _opened(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode=WAL")

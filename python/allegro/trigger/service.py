@@ -87,7 +87,9 @@ class Triggers:
         ):  # the kernel's time of a key holds, also when the clock was just set
             checked_time(press.time_ns, span, now_ns)
         storage_problem = FileStore(self._around.storage).problem()
-        reason = storage_problem or ring_problem(self._around.recorder(), self._around.ring)
+        reason = (
+            self._store.refuses or storage_problem or ring_problem(self._around.recorder(), self._around.ring)
+        )
         try:
             if reason:
                 job = self._store.refuse(press, span, reason, now_ns=now_ns)

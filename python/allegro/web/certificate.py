@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from allegro.settings.store import write_atomically
+from allegro.atomic import write_atomically
 
 ORGANIZATION = "Allegro, made by the device itself"
 VALID = timedelta(days=3650)

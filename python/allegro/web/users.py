@@ -8,8 +8,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from allegro.atomic import write_atomically
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.settings.store import write_atomically
 from allegro.web import passwords
 from allegro.web.roles import ROLES, Role
 

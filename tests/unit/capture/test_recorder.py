@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -70,16 +69,16 @@ def test_a_size_that_is_refused_while_the_ring_opens_leaves_the_ring_as_it_is(
 
     def operate() -> None:
         try:
-            wait_for(lambda: told(settings).state == status.STARTING, "the start", 20)
+            wait_for(lambda: recorder._opening, "the start", 20, 0.01)
             config.dump(replace(settings, ring_size=4 * SMALLEST), tmp_path / "recorder.json")
-            os.kill(os.getpid(), signal.SIGHUP)
+            recorder._on_signal(signal.SIGHUP, None)
             wait_for(lambda: not recorder._reload and recorder._config.ring_size > SMALLEST, "SIGHUP", 20)
             opening.set()
             wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
             seen.append(told(settings))
         finally:
             opening.set()
-            os.kill(os.getpid(), signal.SIGTERM)
+            recorder._on_signal(signal.SIGTERM, None)
 
     monkeypatch.setattr(RingWriter, "_create_segment", create_later)
     monkeypatch.setattr(RingWriter, "resize", refuse)

@@ -80,10 +80,14 @@ def test_a_damaged_memory_means_a_first_start(machine: Machine, tmp_path: Path, 
 
 
 def test_without_a_place_to_remember_the_ports_are_named_all_the_same(
-    machine: Machine, tmp_path: Path
+    machine: Machine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
     assert name_ports(memory(tmp_path / "file")).management == ("mgmt0",)
+    assert "could not be kept" in caplog.text
+    caplog.clear()
+    assert name_ports(memory(tmp_path / "file"), running=True).management == ("mgmt0",)
+    assert "could not be kept" not in caplog.text, "that is looked at once a second"
 
 
 @pytest.mark.spec("L1")

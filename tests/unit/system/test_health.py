@@ -58,6 +58,21 @@ def test_a_healthy_device_has_no_problems() -> None:
             "presenter",
             "presenter R400 cannot be read: busy",
         ),
+        (
+            replace(HEALTHY, data_problem="it is missing.", jobs_refused="There is no data partition."),
+            "data-unusable",
+            "The data partition cannot be used: it is missing.",
+        ),
+        (
+            replace(HEALTHY, data_problem="it is missing.", storage_error="No such file or directory."),
+            "data-unusable",
+            "it is missing.",
+        ),
+        (
+            replace(HEALTHY, jobs_refused="Its list cannot be opened."),
+            "jobs-refused",
+            "No captures can be made",
+        ),
         (replace(HEALTHY, failed_parts=(("USB presenter", "no evdev"),)), "part-usb-presenter", "no evdev"),
     ],
 )
@@ -66,6 +81,12 @@ def test_a_problem_is_seen_alone_and_says_what_to_do(facts: Facts, expected: str
     (problem,) = problems(facts)
     assert says in problem.text
     assert problem.remedy
+
+
+def test_settings_are_not_to_be_saved_where_nothing_can_be_saved() -> None:
+    facts = replace(HEALTHY, data_problem="it is missing.", settings_problem="There is no settings file.")
+    remedies = {problem.id: problem.remedy for problem in problems(facts)}
+    assert remedies["settings-damaged"] == "See to the data partition first."
 
 
 def test_a_silent_recorder_hides_what_it_said_last() -> None:

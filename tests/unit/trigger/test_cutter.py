@@ -13,7 +13,7 @@ from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage import files
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter, Surroundings
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem
@@ -235,6 +235,12 @@ class TestRefusal:
     def test_recorder_that_restarts_is_no_reason(self, bench: Bench, recorder: Recorder | None) -> None:
         (bench.ring / f"{0:016x}.blocks").touch()
         assert ring_problem(recorder, bench.ring) == ""
+
+    def test_no_list_of_captures(self, bench: Bench) -> None:
+        bench.store = RefusingJobStore("There is no data partition.")
+        bench.cutter = Cutter(bench.store, bench.around)
+        bench.triggers = Triggers(bench.store, bench.cutter, bench.around, Defaults)
+        assert self.refused(bench) == "There is no data partition."
 
     def test_no_storage(self, bench: Bench) -> None:
         bench.upload.rmdir()

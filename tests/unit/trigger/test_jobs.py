@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import NotFound, Unavailable
-from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore
+from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.windows import SECOND_NS, Span
 
@@ -212,6 +212,15 @@ class TestDamage:
     def test_missing_directory_is_told_plainly(self, tmp_path: Path) -> None:
         with pytest.raises(Unavailable, match="cannot be opened"):
             JobStore(tmp_path / "missing" / "allegro.sqlite")
+
+    def test_a_store_that_refuses_remembers_what_it_refused(self) -> None:
+        store = RefusingJobStore("There is no data partition.")
+        assert store.refuses == "There is no data partition."
+        assert store.unfinished() == []
+        job = store.refuse(press(), SPAN, store.refuses, now_ns=5)
+        assert store.recent() == [job]
+        assert job.state == "refused"
+        store.close()
 
     def test_no_space_is_told_plainly(self, store: JobStore, path: Path) -> None:
         store.accept(press(), SPAN, now_ns=0)
