@@ -26,6 +26,12 @@ press: venv ## Press a key of the emulated presenter of `make run` (KEY=next, pr
 vm: venv ## Build the development image (build/vm/allegro.img) from Debian 13 packages
 	$(ROOT) $(BIN)/python -m scripts.build_vm
 
+web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
+
+build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md)
+	$(BIN)/python -m scripts.web_assets
+	@touch $@
+
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,7 +40,7 @@ lint: venv
 check: lint ## Lint, types and unit tests: under a minute
 	$(BIN)/python -m pytest tests/unit
 
-test: lint vm ## All tests: also those that need root, and those with the image in a virtual machine
+test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
@@ -49,7 +55,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/test-report build/run build/demo build/bench $(VENV)
+	$(SUDO) rm -rf build/vm build/web build/test-report build/run build/demo build/bench $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build
@@ -71,4 +77,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm lint check test bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm web-assets lint check test bench format lock clean distclean venv host-packages

@@ -15,13 +15,14 @@ from pathlib import Path
 from board.allegro.image import boot, bootstrap, disk, manifest, payload, root, system
 from board.allegro.image.layout import Layout, parse_size, read_layout
 from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove, words
+from scripts import web_assets
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BOARD = REPOSITORY / "board/allegro"
 STEPS = BOARD / "image"
 INPUTS = (
-    *("board", "python", "rootfs_overlay", "requirements/payload.txt"),
-    *("meta", "pyproject.toml", "README.md", "LICENSE", "scripts/build_vm.py"),
+    *("board", "python", "rootfs_overlay", "requirements/payload.txt", "docs/manual"),
+    *("meta", "pyproject.toml", "README.md", "LICENSE", "scripts/build_vm.py", "scripts/web_assets.py"),
 )
 """Everything of the repository that goes into the image."""
 
@@ -134,6 +135,11 @@ def build(shop: Workshop, layout: Layout) -> None:
         [tools.name, tree.name, epoch, STEPS / "boot.py", BOARD / "initramfs"],
         lambda target: boot.make_initramfs(shop, tools, tree, BOARD / "initramfs", target),
     )
+    web = shop.step(
+        "web",
+        [REPOSITORY / "scripts/web_assets.py", web_assets.PACKAGES, web_assets.MANUAL, web_assets.STYLE],
+        make_web,
+    )
     overlay = REPOSITORY / "rootfs_overlay"
     slot = shop.step(
         "root",
@@ -141,6 +147,7 @@ def build(shop: Workshop, layout: Layout) -> None:
             tree.name,
             libraries.name,
             own.name,
+            web.name,
             initramfs.name,
             epoch,
             version,
@@ -148,7 +155,7 @@ def build(shop: Workshop, layout: Layout) -> None:
             STEPS / "payload.py",
             overlay,
         ],
-        lambda target: root.make_root(shop, tools, tree, wheels, initramfs, overlay, version, target),
+        lambda target: root.make_root(shop, tools, tree, wheels, web, initramfs, overlay, version, target),
     )
     grub = shop.step(
         "grub",
@@ -194,6 +201,14 @@ def build(shop: Workshop, layout: Layout) -> None:
             manifest.wheel_items(wheels),
         ),
     )
+
+
+def make_web(target: Path) -> None:
+    """Make the files of others for the web page, and the manual."""
+    try:
+        web_assets.make(target, for_device=True)
+    except web_assets.AssetError as error:
+        raise BuildError(str(error)) from error
 
 
 def publish(shop: Workshop, key: str, make: Callable[[Path], None], describe: Callable[[], str]) -> None:

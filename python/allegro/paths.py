@@ -42,6 +42,11 @@ class Paths:
         return self.data / "ring"
 
     @property
+    def web(self) -> Path:
+        """What the web page keeps: its users and its certificate (owner allegro-web)."""
+        return self.data / "web"
+
+    @property
     def storage(self) -> Path:
         """Root of the embedded storage device: finished captures."""
         return self.data / "storage"

@@ -14,6 +14,9 @@ from board.allegro.image.workshop import BuildError, Workshop, copy_source, remo
 SITE = "usr/lib/allegro/site"
 """Where the payload lies on the device; allegro.pth in Python's own folder leads there."""
 
+WEB_FILES = "allegro/web/built"
+"""Below SITE: files of others for the web page, and the manual (scripts/web_assets.py)."""
+
 PYTHON = "3.13"
 """Version of the device's Python: Debian 13's."""
 
@@ -91,10 +94,11 @@ def unpack_wheel(wheel: Path, site: Path) -> None:
             target.write_bytes(archive.read(info))
 
 
-def install(shop: Workshop, root: Path, wheels: list[Path]) -> None:
-    """Install the wheels into the root file system `root` and compile them."""
+def install(shop: Workshop, root: Path, wheels: list[Path], web: Path) -> None:
+    """Install the wheels, and what the web page needs besides, into the root file system `root`; compile."""
     site = root / SITE
     for wheel in sorted(wheels):
         unpack_wheel(wheel, site)
+    copy_source(web, site / WEB_FILES)
     (root / "usr/lib/python3/dist-packages/allegro.pth").write_text(f"/{SITE}\n")
     compile_python(shop, root, f"/{SITE}")

@@ -18,6 +18,7 @@ def make_root(
     tools: Path,
     system: Path,
     wheels: list[Path],
+    web: Path,
     initramfs: Path,
     overlay: Path,
     version: str,
@@ -28,7 +29,7 @@ def make_root(
     remove(tree)
     subprocess.run(["cp", "-a", "--reflink=auto", system, tree], check=True)
     shop.say("    payload")
-    payload.install(shop, tree, wheels)
+    payload.install(shop, tree, wheels, web)
     shop.say("    overlay")
     copy_source(overlay, tree)
     write_release(tree, version)

@@ -3,6 +3,7 @@
 from fastapi import FastAPI
 
 from allegro.api import errors, export, files, jobs, ring, settings, status
+from allegro.api.audit import Audit
 from allegro.api.device import Device
 
 PREFIX = "/api"
@@ -19,6 +20,7 @@ def create_app(device: Device) -> FastAPI:
         redoc_url=None,
     )
     errors.install(app)
+    app.add_middleware(Audit)
     for router in (
         status.router(device),
         jobs.router(device.triggers, device.jobs, device.cutter),

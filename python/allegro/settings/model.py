@@ -59,6 +59,7 @@ class Recording(Section):
         default=1024,
         ge=16,
         le=64 * 1024 * 1024,
+        title="Size (MiB)",
         description="Size of the packet ring buffer in MiB (1 MiB = 1048576 bytes)",
     )
 
@@ -75,20 +76,32 @@ class Trigger(Section):
     """USB capture trigger."""
 
     before_s: int = Field(
-        default=60, ge=0, le=86400, description="Seconds before the press that the capture covers"
+        default=60,
+        ge=0,
+        le=86400,
+        title="Before the press (seconds)",
+        description="Seconds before the press that the capture covers",
     )
     after_s: int = Field(
-        default=0, ge=0, le=3600, description="Seconds after the press that the capture covers"
+        default=0,
+        ge=0,
+        le=3600,
+        title="After the press (seconds)",
+        description="Seconds after the press that the capture covers",
     )
     debounce_ms: int = Field(
         default=1000,
         ge=0,
         le=10000,
+        title="Double press (milliseconds)",
         description="A key pressed again within this time (ms) counts as one press; 0 = off",
     )
-    beep: bool = Field(default=True, description="Confirm with tones on a USB sound device, if there is one")
+    beep: bool = Field(
+        default=True, title="Tones", description="Confirm with tones on a USB sound device, if there is one"
+    )
     presenters: tuple[Presenter, ...] = Field(
         default=(Presenter(vendor="046d", product="c52d", name="Logitech R400"),),
+        title="Known presenters",
         description="USB presenters whose keys trigger",
     )
 
@@ -97,13 +110,22 @@ class Export(Section):
     """Pcap export via SFTP."""
 
     enabled: bool = Field(
-        default=False, description="New captures go to the upload directory and are sent to the server"
+        default=False,
+        title="Send captures to a server",
+        description="New captures go to the upload directory and are sent to the server",
     )
-    host: str = Field(default="", max_length=253, description="Name or address of the SFTP server")
+    host: str = Field(
+        default="", max_length=253, title="Server", description="Name or address of the SFTP server"
+    )
     port: Port = Field(default=22, description="TCP port of the SFTP server")
-    username: Text = Field(default="", max_length=64, description="User name on the server")
+    username: Text = Field(
+        default="", max_length=64, title="User name", description="User name on the server"
+    )
     authentication: Literal["password", "key"] = Field(
-        default="password", description="How to log in: with the password, or with the device's own key"
+        default="password",
+        title="Log in with",
+        description="How to log in: with the password, or with the device's own key",
+        json_schema_extra={"choices": {"password": "Password", "key": "The device's own key"}},
     )
     password: str = Field(
         default="", max_length=256, description="Password on the server", json_schema_extra={"secret": True}
@@ -111,9 +133,13 @@ class Export(Section):
     directory: Text = Field(default=".", min_length=1, max_length=1024, description="Directory on the server")
     time: str = Field(
         default="02:00",
+        title="Daily upload at",
         description="Time of day of the daily upload, hh:mm, in the device's time zone (UTC)",
+        json_schema_extra={"format": "time-of-day"},
     )
-    immediately: bool = Field(default=False, description="Also upload at once after each capture")
+    immediately: bool = Field(
+        default=False, title="Upload at once", description="Also upload at once after each capture"
+    )
     host_key: str = Field(
         default="",
         max_length=128,
@@ -156,6 +182,12 @@ class Links(Section):
     mode: Literal["bridge", "sink"] = Field(
         default="bridge",
         description="bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives",
+        json_schema_extra={
+            "choices": {
+                "bridge": "Bridge: ports 1+2, 3+4, … form transparent links",
+                "sink": "Sink: every port only receives",
+            }
+        },
     )
 
 
@@ -163,13 +195,20 @@ class Management(Section):
     """Management interface settings."""
 
     mode: Literal["dhcp", "static"] = Field(
-        default="dhcp", description="Where the address of the management port comes from"
+        default="dhcp",
+        title="Address",
+        description="Where the address of the management port comes from",
+        json_schema_extra={"choices": {"dhcp": "From a DHCP server", "static": "Static"}},
     )
     address: str = Field(
-        default="", description="Static IPv4 address with prefix length, for example 192.168.1.20/24"
+        default="",
+        title="Static address",
+        description="Static IPv4 address with prefix length, for example 192.168.1.20/24",
     )
-    gateway: str = Field(default="", description="Default gateway for the static address")
-    dns: tuple[str, ...] = Field(default=(), description="Name servers for the static address")
+    gateway: str = Field(default="", title="Gateway", description="Default gateway for the static address")
+    dns: tuple[str, ...] = Field(
+        default=(), title="Name servers", description="Name servers for the static address, one a line"
+    )
 
     @field_validator("address")
     @classmethod

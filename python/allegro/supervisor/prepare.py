@@ -25,6 +25,7 @@ from allegro.supervisor.recorder import wanted_config
 from allegro.system.identity import host_name, system_id
 
 RECORDER_USER = "allegro-recorder"
+WEB_USER = "allegro-web"
 
 T = TypeVar("T")
 log = logging.getLogger("allegro.prepare")
@@ -46,6 +47,7 @@ def folders(paths: Paths) -> list[Folder]:
         Folder(paths.state, 0o700),
         Folder(paths.ssh, 0o700),
         Folder(paths.ring, 0o750, RECORDER_USER),
+        Folder(paths.web, 0o700, WEB_USER),
         Folder(paths.storage, 0o750),
         Folder(paths.upload, 0o750),
     ]

@@ -103,7 +103,7 @@ def test_folders_with_packets_are_closed_to_others(paths: Paths, tmp_path: Path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o750
 
 
-def test_the_ring_belongs_to_the_recorder(paths: Paths) -> None:
-    owners = {folder.path: folder.user for folder in folders(paths)}
-    assert owners[paths.ring] == "allegro-recorder"
-    assert {user for path, user in owners.items() if path != paths.ring} == {"root"}
+def test_recorder_and_web_page_own_one_folder_each(paths: Paths) -> None:
+    owners = {folder.path: folder.user for folder in folders(paths) if folder.user != "root"}
+    assert owners == {paths.ring: "allegro-recorder", paths.web: "allegro-web"}
+    assert [folder.mode for folder in folders(paths) if folder.path == paths.web] == [0o700]

@@ -1,0 +1,110 @@
+"""The web page: all routes together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from allegro.errors import AllegroError, NotFound
+from allegro.web import gateway, history, login, site
+from allegro.web.backend import Backend
+from allegro.web.certificate import CertificateInfo
+from allegro.web.headers import Headers
+from allegro.web.manual import Manual
+from allegro.web.menu import menu
+from allegro.web.pages import PAGES
+from allegro.web.site import Site
+from allegro.web.users import UserStore
+
+OWN_FILES = Path(__file__).parent / "static"
+
+
+def make_site(
+    users: UserStore,
+    backend: Backend,
+    built: Path,
+    certificate: tuple[CertificateInfo, bytes],
+    host_name: str,
+) -> Site:
+    """The parts of the page. `built`: the folder that scripts/web_assets.py makes."""
+    return Site(
+        users=users,
+        backend=backend,
+        manual=Manual(built / "manual"),
+        certificate=certificate[0],
+        certificate_pem=certificate[1],
+        host_name=host_name,
+        pages=PAGES,
+        menu=menu(PAGES),
+        templates=site.templates(),
+    )
+
+
+def create_app(made: Site, built: Path) -> ASGIApp:
+    """The page, ready to be served over HTTPS."""
+    doorkeeper = login.Doorkeeper(made)
+    routes: list[Route | Mount] = [
+        Mount("/static/vendor", StaticFiles(directory=built / "vendor", check_dir=False)),
+        Mount("/static", StaticFiles(directory=OWN_FILES)),
+        gateway.route(made, doorkeeper),
+        *login.routes(made, doorkeeper),
+        *(site.route(made, action, page) for page in made.pages for action in page.actions),
+    ]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        sampler = asyncio.create_task(history.sample(made.history, made.backend))
+        try:
+            yield
+        finally:
+            sampler.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sampler
+            await made.backend.close()
+
+    async def http_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
+        if error.status_code == 404:
+            return site.plain_error(made, NotFound("There is no such page.", remedy="Go to the dashboard."))
+        failure = AllegroError(f"This is not possible here ({error.detail}).")
+        failure.status = error.status_code
+        return site.plain_error(made, failure)
+
+    async def unexpected(_: Request, __: Exception) -> Response:
+        failure = AllegroError(
+            "Something unexpected went wrong in the web page.", remedy="Load the page again."
+        )
+        failure.status = 500
+        return site.plain_error(made, failure)
+
+    # Around everything: what answers after an unexpected failure lies outside of Starlette's own middleware.
+    return Headers(
+        Starlette(
+            routes=routes,
+            exception_handlers={HTTPException: http_error, Exception: unexpected},
+            lifespan=lifespan,
+        )
+    )
+
+
+def redirecting_app(https_port: int) -> ASGIApp:
+    """What answers on the port of HTTP: only that the page is on HTTPS."""
+
+    async def redirect(request: Request) -> Response:
+        host = request.url.hostname or "allegro"
+        if ":" in host:
+            host = f"[{host.strip('[]')}]"
+        port = "" if https_port == 443 else f":{https_port}"
+        target = request.url.replace(scheme="https", netloc=f"{host}{port}")
+        return RedirectResponse(str(target), status_code=308)
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    return Headers(Starlette(routes=[Route("/{path:path}", redirect, methods=methods)]))

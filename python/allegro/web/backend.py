@@ -1,0 +1,113 @@
+"""The web page's way to the supervisor: HTTP on its unix socket, in the name of a user."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from allegro.api.audit import USER_HEADER
+from allegro.api.client import ApiError
+from allegro.errors import Unavailable
+
+TIMEOUT = httpx.Timeout(120.0, connect=5.0)
+"""A test upload waits for a server that may not answer; everything else answers at once."""
+
+
+def over_socket(path: Path) -> httpx.AsyncBaseTransport:
+    """Connections to the supervisor's unix socket."""
+    limits = httpx.Limits(max_connections=50, max_keepalive_connections=5)
+    return httpx.AsyncHTTPTransport(uds=str(path), limits=limits)
+
+
+class Backend:
+    """Asks the API for a user. All methods raise Unavailable if the supervisor does not answer."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._client = httpx.AsyncClient(
+            transport=transport, base_url="http://supervisor", timeout=TIMEOUT, trust_env=False
+        )
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        await self._client.aclose()
+
+    async def ask(self, user: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """One request; `path` without /api. Answers with the JSON value; raises ApiError for a refusal."""
+        async with self.stream(user, method, f"/api{path}", json=body) as response:
+            await response.aread()
+        return decoded(response)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        user: str,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: AsyncIterator[bytes] | bytes | None = None,
+        json: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """The answer as it comes; `target` is the path as it stands in the request, with its query."""
+        request = self._client.build_request(
+            method, target, headers={**(headers or {}), USER_HEADER: user}, content=content, json=json
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.TimeoutException:
+            raise Unavailable(
+                "The device did not answer in time.", remedy="Wait a moment, then load the page again."
+            ) from None
+        except httpx.HTTPError:
+            raise Unavailable(
+                "The device's control program does not answer.",
+                remedy="It may be starting: wait half a minute, then load the page again."
+                " Recording goes on meanwhile.",
+            ) from None
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+
+class UserApi:
+    """The API for one user."""
+
+    def __init__(self, backend: Backend, user: str) -> None:
+        self._backend = backend
+        self._user = user
+
+    async def get(self, path: str) -> Any:
+        """GET."""
+        return await self._backend.ask(self._user, "GET", path)
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST."""
+        return await self._backend.ask(self._user, "POST", path, body)
+
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PATCH."""
+        return await self._backend.ask(self._user, "PATCH", path, body)
+
+    async def delete(self, path: str) -> Any:
+        """DELETE."""
+        return await self._backend.ask(self._user, "DELETE", path)
+
+
+def decoded(response: httpx.Response) -> Any:
+    """The JSON value of an answer, or ApiError."""
+    try:
+        value: Any = response.json() if response.content else None
+    except ValueError:
+        raise ApiError(502, "The answer of the device's control program cannot be understood.") from None
+    if response.status_code < 400:
+        return value
+    try:
+        error = value["error"]
+        raise ApiError(response.status_code, error["message"], place=error["place"], remedy=error["remedy"])
+    except (TypeError, KeyError):
+        raise ApiError(
+            response.status_code, f"The device refused this (HTTP {response.status_code})."
+        ) from None

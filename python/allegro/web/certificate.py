@@ -1,0 +1,123 @@
+"""The certificate of the page: made by the device itself at the first start (X.509, RFC 5280; EC P-256)."""
+
+import ipaddress
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from allegro.atomic import write_atomically
+
+ORGANIZATION = "Allegro, made by the device itself"
+VALID = timedelta(days=3650)
+RENEW_BEFORE_END = timedelta(days=30)
+
+# The clock of a device without a battery may be late at the first start, and the browser's is not.
+BACKDATED = timedelta(days=365)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CertificateInfo:
+    """What a user compares before trusting it. `fingerprint` is SHA-256, pairs of hex digits with colons."""
+
+    fingerprint: str
+    names: tuple[str, ...]
+    ends: datetime
+
+
+def names_for(host_name: str) -> list[str]:
+    """Names by which the page is called: the device's own, and `allegro` on its own access point."""
+    names = ["allegro", "allegro.local"]
+    if host_name not in ("", "allegro", "localhost"):
+        names += [host_name, f"{host_name}.local"]
+    return names
+
+
+def ensure(file: Path, names: Sequence[str], now: datetime) -> CertificateInfo:
+    """Certificate and key in `file` (PEM, mode 0600).
+
+    Made anew if they are missing, unusable, ending, or lack a name. Raises OSError if it cannot be written.
+    """
+    try:
+        present = _read(file)
+        if present.ends - now > RENEW_BEFORE_END and set(names) <= set(present.names):
+            return present
+        log.info("The certificate is made anew: it ends, or the name of the device has changed")
+    except FileNotFoundError:
+        pass
+    except ValueError as error:
+        log.error("The certificate cannot be used (%s) and is made anew", error)
+    write_atomically(file, _made(names, now), mode=0o600)
+    return _read(file)
+
+
+def public_part(file: Path) -> bytes:
+    """The certificate without its key, PEM."""
+    return _certificate(file.read_bytes()).public_bytes(serialization.Encoding.PEM)
+
+
+def _certificate(content: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(content)
+
+
+def _read(file: Path) -> CertificateInfo:
+    content = file.read_bytes()
+    certificate = _certificate(content)
+    key = serialization.load_pem_private_key(content, password=None)
+    if key.public_key() != certificate.public_key():
+        raise ValueError("its key is another one's")
+    alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = (
+        *alternative.get_values_for_type(x509.DNSName),
+        *map(str, alternative.get_values_for_type(x509.IPAddress)),
+    )
+    return CertificateInfo(
+        certificate.fingerprint(hashes.SHA256()).hex(":").upper(), names, certificate.not_valid_after_utc
+    )
+
+
+def _made(names: Sequence[str], now: datetime) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, names[-1]),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + VALID)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM) + private
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)

@@ -1,0 +1,265 @@
+"""Forms from the settings models: what is declared there decides label, kind, range and help of each input.
+
+Understood of JSON Schema: string, integer, number, boolean, enum, null as an alternative; arrays of strings;
+arrays of objects (a table); objects (a group of fields). `json_schema_extra` of a field may say more:
+`secret`, and `choices`, a table from each value of an enum to its label. No I/O.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from allegro.errors import AllegroError
+
+Kind = Literal["text", "number", "checkbox", "select", "secret", "lines", "time", "table", "group"]
+Values = Mapping[str, Any]
+Data = Mapping[str, Sequence[str]]
+
+SPARE_ROWS = 1
+"""Empty rows at the end of a table, to add with; a row that is left empty, or is emptied, does not count."""
+
+_WORDS = {
+    "dhcp": "DHCP", "dns": "DNS", "ntp": "NTP", "ip": "IP", "ipv4": "IPv4", "ipv6": "IPv6", "mdns": "mDNS",
+    "wifi": "WiFi", "ssid": "SSID", "usb": "USB", "sftp": "SFTP", "url": "URL", "bmc": "BMC", "id": "id",
+}  # fmt: skip
+_UNITS = {"s": "seconds", "ms": "milliseconds", "mib": "MiB", "kib": "KiB"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input. `name` is its place in the settings (`trigger.before_s`): so the API names mistakes."""
+
+    name: str
+    kind: Kind
+    label: str
+    help: str = ""
+    value: Any = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    error: str = ""
+    fields: tuple["Field", ...] = ()  # of a group; of a table its columns
+    rows: tuple[tuple["Field", ...], ...] = ()  # of a table
+
+    @property
+    def id(self) -> str:
+        """For label and input."""
+        return "field-" + re.sub(r"[^A-Za-z0-9]", "-", self.name)
+
+
+@dataclass(frozen=True)
+class Form:
+    """Inputs of one section. `error`: a mistake that belongs to no field in particular."""
+
+    fields: tuple[Field, ...]
+    error: str = ""
+    first_wrong: str = field(default="", compare=False)  # id of the input that gets the focus
+
+
+def form(model: type[BaseModel], name: str, values: Values, *, leave_out: Sequence[str] = ()) -> Form:
+    """The form of a section with these values (as the API shows them)."""
+    schema = model.model_json_schema()
+    return Form(tuple(_fields(schema, schema.get("$defs", {}), name, values, leave_out)))
+
+
+def patch(model: type[BaseModel], name: str, data: Data, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """What was typed, as a patch of the section. What is no number stays text: the API says what is wrong."""
+    schema = model.model_json_schema()
+    return _typed(schema, schema.get("$defs", {}), name, data, leave_out)
+
+
+def with_error(wrong: Form, error: AllegroError) -> Form:
+    """The form with the mistake shown at its field.
+
+    A mistake of a whole section is shown at the fields that its message names, at the top if it names none.
+    """
+    text = f"{error.message} {error.remedy}".strip()
+    at_place = _marked(wrong.fields, lambda field: _is_at(field, error.place), text)
+    if at_place != wrong.fields:
+        return Form(at_place, first_wrong=_first_wrong(at_place))
+    named = _marked(wrong.fields, lambda field: _names(error.message, field), text)
+    if named != wrong.fields:
+        return Form(named, first_wrong=_first_wrong(named))
+    return Form(wrong.fields, error=text)
+
+
+def _fields(
+    schema: Values, definitions: Values, prefix: str, values: Values, leave_out: Sequence[str] = ()
+) -> Iterator[Field]:
+    for name, declared in schema.get("properties", {}).items():
+        if name not in leave_out:
+            yield _field(_resolved(declared, definitions), definitions, f"{prefix}.{name}", values.get(name))
+
+
+def _field(schema: Values, definitions: Values, name: str, value: Any) -> Field:
+    kind = _kind(schema, definitions)
+    made = Field(
+        name=name,
+        kind=kind,
+        label=_label(name.rpartition(".")[2], schema),
+        help=schema.get("description", ""),
+        value=_shown(kind, value),
+        choices=_choices(schema),
+        minimum=schema.get("minimum"),
+        maximum=schema.get("maximum"),
+        max_length=schema.get("maxLength"),
+    )
+    if kind == "group":
+        return replace(made, fields=tuple(_fields(schema, definitions, name, value or {})))
+    if kind == "table":
+        row = _resolved(schema["items"], definitions)
+        rows = [*(value or ()), *({} for _ in range(SPARE_ROWS))]
+        return replace(
+            made,
+            fields=tuple(_fields(row, definitions, name, {})),
+            rows=tuple(
+                tuple(_fields(row, definitions, f"{name}.{index}", values))
+                for index, values in enumerate(rows)
+            ),
+        )
+    return made
+
+
+def _kind(schema: Values, definitions: Values) -> Kind:
+    if schema.get("secret"):
+        return "secret"
+    if "enum" in schema or "const" in schema:
+        return "select"
+    match schema.get("type"):
+        case "boolean":
+            return "checkbox"
+        case "integer" | "number":
+            return "number"
+        case "object":
+            return "group"
+        case "array":
+            return "table" if _resolved(schema["items"], definitions).get("type") == "object" else "lines"
+        case _:
+            return "time" if schema.get("format") == "time-of-day" else "text"
+
+
+def _resolved(schema: Values, definitions: Values) -> Values:
+    """Without `$ref`, `allOf` of one and the alternative null; the field's own title and description win."""
+    if "anyOf" in schema:
+        others = [each for each in schema["anyOf"] if each.get("type") != "null"]
+        own = {key: value for key, value in schema.items() if key != "anyOf"}
+        return {**_resolved(others[0], definitions), **own, "nullable": len(others) < len(schema["anyOf"])}
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rpartition("/")[2]]
+        own = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**target, **own}
+    return schema
+
+
+def _label(name: str, schema: Values) -> str:
+    """The title if somebody wrote one, else the name in words, with its unit in brackets."""
+    title: str = schema.get("title", "")
+    derived = name.replace("_", " ").title()
+    if title and title != derived and schema.get("type") != "object":
+        return title
+    words = name.split("_")
+    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
+    if unit:
+        words = words[:-1]
+    text = " ".join(_WORDS.get(word, word) for word in words)
+    return text[:1].upper() + text[1:] + (f" ({unit})" if unit else "")
+
+
+def _choices(schema: Values) -> tuple[tuple[str, str], ...]:
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    labels = schema.get("choices", {})
+    return tuple((str(value), labels.get(value, _choice(str(value)))) for value in values)
+
+
+def _choice(value: str) -> str:
+    text = " ".join(_WORDS.get(word, word) for word in re.split(r"[_-]", value))
+    return text[:1].upper() + text[1:]
+
+
+def _shown(kind: Kind, value: Any) -> Any:
+    if kind == "checkbox":
+        return bool(value)
+    if kind == "lines":
+        return "\n".join(value or ())
+    return "" if value is None else value
+
+
+def _typed(
+    schema: Values, definitions: Values, prefix: str, data: Data, leave_out: Sequence[str] = ()
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, declared in schema.get("properties", {}).items():
+        if name in leave_out:
+            continue
+        resolved = _resolved(declared, definitions)
+        place = f"{prefix}.{name}"
+        kind = _kind(resolved, definitions)
+        if kind == "group":
+            result[name] = _typed(resolved, definitions, place, data)
+        elif kind == "table":
+            result[name] = _typed_rows(_resolved(resolved["items"], definitions), definitions, place, data)
+        elif kind == "checkbox":
+            result[name] = place in data
+        elif place in data:  # what the form did not show stays as it is
+            result[name] = _typed_value(kind, resolved, data[place][0])
+    return result
+
+
+def _typed_rows(schema: Values, definitions: Values, place: str, data: Data) -> list[dict[str, Any]]:
+    numbers = {
+        int(found[1]) for key in data if (found := re.match(rf"{re.escape(place)}\.(\d{{1,4}})\.", key))
+    }
+    rows = (_typed(schema, definitions, f"{place}.{number}", data) for number in sorted(numbers))
+    return [row for row in rows if any(value not in ("", None, False, []) for value in row.values())]
+
+
+def _typed_value(kind: Kind, schema: Values, text: str) -> Any:
+    if kind == "lines":
+        return [part for part in re.split(r"[\s,;]+", text) if part]
+    if kind == "secret":
+        return text
+    text = text.strip()
+    if not text and schema.get("nullable"):
+        return None
+    if kind == "number":
+        if re.fullmatch(r"[+-]?\d{1,18}", text):
+            return int(text)
+        if schema.get("type") == "number" and re.fullmatch(r"[+-]?\d{1,18}\.\d{1,9}", text):
+            return float(text)
+    return text
+
+
+def _marked(fields: Sequence[Field], is_wrong: Any, text: str) -> tuple[Field, ...]:
+    """The fields with the error at those that are wrong; in tables at the cell, else at the table."""
+    result = []
+    for each in fields:
+        inner = _marked(each.fields, is_wrong, text) if each.kind == "group" else each.fields
+        rows = tuple(_marked(row, is_wrong, text) for row in each.rows)
+        if inner != each.fields or rows != each.rows:
+            result.append(replace(each, fields=inner, rows=rows))
+        else:
+            result.append(replace(each, error=text) if is_wrong(each) else each)
+    return tuple(result)
+
+
+def _is_at(candidate: Field, place: str) -> bool:
+    return candidate.kind != "group" and (place == candidate.name or place.startswith(f"{candidate.name}."))
+
+
+def _names(message: str, candidate: Field) -> bool:
+    name = candidate.name.rpartition(".")[2]
+    return bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", message, re.IGNORECASE))
+
+
+def _first_wrong(fields: Sequence[Field]) -> str:
+    for each in fields:
+        if each.error:
+            return each.id
+        for row in (each.fields if each.kind == "group" else (), *each.rows):
+            if found := _first_wrong(row):
+                return found
+    return ""

@@ -1,0 +1,140 @@
+"""/api for programs and for the page's own scripts: checks who asks, then passes it on to the supervisor.
+
+Programs log in with every request (`curl -u user:password`, RFC 7617); the page's scripts have their session.
+"""
+
+import base64
+import binascii
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from allegro.errors import AllegroError
+from allegro.web.login import Doorkeeper, TooManyAttempts
+from allegro.web.roles import LOOKS, includes, needed_role
+from allegro.web.site import COOKIE, Forbidden, Site, TooLarge, check_origin
+from allegro.web.users import User
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+LARGEST_REQUEST = 1 << 20
+_PART = 256 * 1024
+
+_TO_SUPERVISOR = ("accept", "content-type", "range", "if-range", "if-none-match", "if-modified-since")
+_TO_CLIENT = (
+    *("content-type", "content-length", "content-disposition", "content-range", "accept-ranges"),
+    *("etag", "last-modified", "allow", "retry-after"),
+)
+
+
+class Unauthorized(AllegroError):
+    """Nobody has logged in."""
+
+    status = 401
+
+
+def route(site: Site, doorkeeper: Doorkeeper) -> Route:
+    """Everything below /api/."""
+
+    async def user_of(request: Request) -> User:
+        if request.method not in LOOKS:
+            check_origin(request)
+        if given := request.headers.get("Authorization"):
+            name, password = _basic(given)
+            user: User | None = await doorkeeper.check(
+                request.client.host if request.client else "", name, password
+            )
+        else:
+            user = _of_session(site, request)
+        if user is None:
+            raise Unauthorized("Log in first.", remedy="Programs send user name and password (curl -u).")
+        if user.must_change:
+            raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
+        needed = needed_role(request.method, request.path_params["path"])
+        if not includes(user.role, needed):
+            raise Forbidden(f"This needs the role {needed}; {user.name} has the role {user.role}.")
+        return user
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            user = await user_of(request)
+            content = None if request.method in LOOKS else await _body(request)
+        except AllegroError as error:
+            return _refused(request, error)
+        return _PassedOn(site, request, user, content)
+
+    return Route("/api/{path:path}", endpoint, methods=list(METHODS))
+
+
+class _PassedOn(Response):
+    """The supervisor's answer as it comes; its connection is closed whatever becomes of the client's."""
+
+    def __init__(self, site: Site, request: Request, user: User, content: bytes | None) -> None:
+        super().__init__()
+        self._site = site
+        self._request = request
+        self._user = user
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = self._request
+        raw: bytes = request.scope["raw_path"]
+        target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+        headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
+        stream = self._site.backend.stream(
+            self._user.name, request.method, target, headers=headers, content=self._content
+        )
+        try:
+            async with stream as answer:
+                kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
+                passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
+                await passed(scope, receive, send)
+        except AllegroError as error:  # no connection, so nothing has been sent yet
+            await _refused(request, error)(scope, receive, send)
+
+
+async def _body(request: Request) -> bytes:
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGEST_REQUEST:
+            raise TooLarge("The request is larger than any that the device understands.")
+    return content
+
+
+def _of_session(site: Site, request: Request) -> User | None:
+    """A script of the page: what changes something needs the session's token as well."""
+    token = request.cookies.get(COOKIE, "")
+    session = site.sessions.get(token, site.now_s(), poll=request.method in LOOKS) if token else None
+    if session is None:
+        return None
+    if request.method not in LOOKS and not session.is_csrf(request.headers.get("X-CSRF-Token", "")):
+        raise Forbidden("The token of the page is missing.", remedy="Load the page again.")
+    return site.users.get(session.user)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    try:
+        if scheme.lower() != "basic":
+            raise ValueError
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        if not colon:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        raise Unauthorized(
+            "Only user name and password are understood (HTTP basic authentication)."
+        ) from None
+    return name, password
+
+
+def _refused(request: Request, error: AllegroError) -> Response:
+    shown = {"message": error.message, "place": error.place, "remedy": error.remedy}
+    answer = JSONResponse({"error": shown}, error.status)
+    if isinstance(error, TooManyAttempts):
+        answer.headers["Retry-After"] = str(error.wait_s)
+    # Browsers would ask with a window of their own and remember the password; they have the login page.
+    if error.status == 401 and "Sec-Fetch-Mode" not in request.headers:
+        answer.headers["WWW-Authenticate"] = 'Basic realm="Allegro", charset="UTF-8"'
+    return answer

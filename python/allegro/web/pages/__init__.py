@@ -1,0 +1,30 @@
+"""All pages, in the order of the menu. A new page is a module here and one entry in this list."""
+
+from allegro.web.menu import Page
+from allegro.web.pages import (
+    administration,
+    dashboard,
+    export,
+    links,
+    management,
+    manual,
+    ring,
+    storage,
+    system,
+    trigger,
+    users,
+)
+
+PAGES: tuple[Page, ...] = (
+    dashboard.PAGE,
+    ring.PAGE,
+    storage.PAGE,
+    links.PAGE,
+    management.PAGE,
+    export.PAGE,
+    trigger.PAGE,
+    users.PAGE,
+    administration.PAGE,
+    system.PAGE,
+    manual.PAGE,
+)

@@ -1,0 +1,74 @@
+"""Dashboard: how the device is, at a glance, and the button that captures."""
+
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from allegro.web.menu import Action, Page
+from allegro.web.site import Visit, see
+
+CAPTURES = 8
+RECORDING = {
+    "recording": ("good", "Recording"),
+    "starting": ("warning", "Recording starts"),
+    "no-ring": ("error", "Not recording"),
+    "silent": ("error", "Not recording"),
+}
+
+
+async def _facts(visit: Visit) -> dict[str, Any]:
+    device = await visit.api.get("/status")
+    files = {file["name"] for file in await visit.api.get("/files")}
+    kind, words = RECORDING[device["ring"]["state"]]
+    return {
+        "device": device,
+        "ring": device["ring"],
+        "jobs": await visit.api.get(f"/jobs?limit={CAPTURES}"),
+        "files": files,
+        "recording": {"kind": kind, "words": words},
+    }
+
+
+async def _look(visit: Visit) -> Response:
+    settings = await visit.api.get("/settings")
+    return visit.render(
+        "dashboard.html",
+        **await _facts(visit),
+        trigger=settings["trigger"],
+        has_manual=visit.site.manual.one_file.exists(),
+    )
+
+
+async def _live(visit: Visit) -> Response:
+    return visit.render("parts/dashboard_live.html", **await _facts(visit))
+
+
+async def _graph(visit: Visit) -> Response:
+    return JSONResponse(visit.site.history.series())
+
+
+async def _press(visit: Visit) -> Response:
+    job = await visit.api.post("/trigger", {"source": "page"})
+    if job["state"] == "refused":
+        kind, text = "error", f"Nothing was captured. {job['message']}"
+    elif job["after_s"]:
+        kind, text = "good", f"Accepted. The capture ends in {job['after_s']:.0f} s and then appears below."
+    else:
+        kind, text = "good", "Accepted. The capture appears below."
+    if visit.is_part:
+        return visit.render("parts/message.html", kind=kind, text=text)
+    visit.session.flash(kind, text)
+    return see("/")
+
+
+PAGE = Page(
+    title="Dashboard",
+    path="/",
+    manual="dashboard",
+    actions=(
+        Action("GET", "/", _look),
+        Action("GET", "/dashboard/live", _live, poll=True),
+        Action("GET", "/dashboard/graph", _graph, poll=True),
+        Action("POST", "/press", _press, role="capture"),
+    ),
+)

@@ -1,0 +1,40 @@
+"""The manual, on the device itself."""
+
+from starlette.responses import FileResponse, Response
+
+from allegro.errors import NotFound
+from allegro.web.manual import ONE_FILE
+from allegro.web.menu import Action, Page
+from allegro.web.site import Visit
+
+
+async def _contents(visit: Visit) -> Response:
+    manual = visit.site.manual
+    return visit.render("manual.html", parts=manual.parts, front=manual.front, part=None)
+
+
+async def _part(visit: Visit) -> Response:
+    part = visit.site.manual.part(visit.request.path_params["name"])
+    if part is None:
+        raise NotFound(
+            "There is no such page in the manual.", remedy="The manual's first page lists all of them."
+        )
+    return visit.render("manual.html", part=part)
+
+
+async def _file(visit: Visit) -> Response:
+    if not visit.site.manual.one_file.exists():
+        raise NotFound("This software was built without its manual.")
+    return FileResponse(visit.site.manual.one_file, media_type="text/html", filename=ONE_FILE)
+
+
+PAGE = Page(
+    title="Manual",
+    path="/manual",
+    manual="",
+    actions=(
+        Action("GET", "/manual", _contents),
+        Action("GET", f"/manual/{ONE_FILE}", _file),
+        Action("GET", "/manual/{name}", _part),
+    ),
+)

@@ -1,0 +1,31 @@
+"""Packet ring buffer: how large it is, what it holds, what was lost."""
+
+from starlette.responses import Response
+
+from allegro.settings.model import Recording
+from allegro.web.forms import Form
+from allegro.web.menu import Action, Page
+from allegro.web.pages.section import Section
+from allegro.web.site import Visit
+
+SECTION = Section("recording", Recording)
+
+
+async def _show(visit: Visit, form: Form, status: int) -> Response:
+    return visit.render("ring.html", status=status, form=form, ring=await visit.api.get("/ring"))
+
+
+async def _live(visit: Visit) -> Response:
+    return visit.render("parts/ring_live.html", ring=await visit.api.get("/ring"))
+
+
+PAGE = Page(
+    title="Packet ring buffer",
+    path="/ring",
+    manual="packet-ring",
+    group=("Generic",),
+    actions=(
+        *SECTION.actions("/ring", _show, "Saved. The packet ring buffer is made to fit within some seconds."),
+        Action("GET", "/ring/live", _live, poll=True),
+    ),
+)

@@ -1,0 +1,83 @@
+"""Users: who may log in, and what they may do."""
+
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from allegro.errors import AllegroError, Conflict
+from allegro.web.menu import Action, Page
+from allegro.web.roles import ROLES
+from allegro.web.site import Visit
+
+PATH = "/users"
+WHAT_ROLES_MAY = {
+    "admin": "everything",
+    "capture": "capture, download and delete captures, send them now; looks at everything else",
+    "viewer": "looks at everything, opens no captures",
+}
+
+
+def _show(visit: Visit, error: AllegroError | None = None) -> Response:
+    return visit.render(
+        "users.html",
+        status=error.status if error else 200,
+        users=visit.site.users.all(),
+        roles=ROLES,
+        what_roles_may=WHAT_ROLES_MAY,
+        error=error,
+        typed={key: visit.typed(key) for key in ("name", "role")},
+    )
+
+
+async def _look(visit: Visit) -> Response:
+    return _show(visit)
+
+
+async def _add(visit: Visit) -> Response:
+    name = visit.typed("name").strip()
+    try:
+        await run_in_threadpool(visit.site.users.add, name, visit.typed("role"), visit.typed("password"))
+    except AllegroError as error:
+        return _show(visit, error)
+    return visit.done(f"{name} can log in now, and is then asked for a new password.")
+
+
+async def _role(visit: Visit) -> Response:
+    name, role = visit.typed("name"), visit.typed("role")
+    visit.site.users.set_role(name, role)
+    return visit.done(f"{name} has the role {role} now.")
+
+
+async def _password(visit: Visit) -> Response:
+    name = visit.typed("name")
+    if name == visit.user.name:
+        raise Conflict("Your own password is changed at the top of the page (your name, Change password).")
+    await run_in_threadpool(
+        lambda: visit.site.users.set_password(name, visit.typed("password"), must_change=True)
+    )
+    visit.site.sessions.end_all_of(name)
+    return visit.done(f"{name} can log in with this password once, and is then asked for a new one.")
+
+
+async def _delete(visit: Visit) -> Response:
+    name = visit.typed("name")
+    if name == visit.user.name:
+        raise Conflict("You cannot delete yourself. Another administrator can.")
+    visit.site.users.delete(name)
+    visit.site.sessions.end_all_of(name)
+    return visit.done(f"{name} is deleted.")
+
+
+PAGE = Page(
+    title="Users",
+    path=PATH,
+    manual="users",
+    group=("Settings",),
+    role="admin",
+    actions=(
+        Action("GET", PATH, _look, role="admin"),
+        Action("POST", PATH, _add, role="admin"),
+        Action("POST", "/users/role", _role, role="admin"),
+        Action("POST", "/users/password", _password, role="admin"),
+        Action("POST", "/users/delete", _delete, role="admin"),
+    ),
+)

@@ -1,0 +1,49 @@
+"""Passwords as they are kept: argon2id (RFC 9106), as a string that says its own parameters."""
+
+import os
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from allegro.errors import InvalidInput
+
+# One of the settings that OWASP recommends (Password Storage Cheat Sheet); a small device can afford 19 MiB.
+_MEMORY_KIB = 19 * 1024
+_ITERATIONS = 2
+_LANES = 1
+_SALT_BYTES = 16
+_HASH_BYTES = 32
+
+SHORTEST = 8
+LONGEST = 256
+
+
+def hashed(password: str) -> str:
+    """`$argon2id$v=19$m=…`, with a salt of its own."""
+    kdf = Argon2id(
+        salt=os.urandom(_SALT_BYTES),
+        length=_HASH_BYTES,
+        iterations=_ITERATIONS,
+        lanes=_LANES,
+        memory_cost=_MEMORY_KIB,
+    )
+    return kdf.derive_phc_encoded(password.encode())
+
+
+def matches(password: str, kept: str) -> bool:
+    """Whether this is the password; takes some ten milliseconds, whatever the answer is."""
+    try:
+        Argon2id.verify_phc_encoded(password.encode(), kept)
+    except InvalidKey:
+        return False
+    return True
+
+
+def check_new(password: str, user: str, *, place: str = "password") -> None:
+    """Raises InvalidInput for a password that is not worth the name."""
+    if len(password) < SHORTEST:
+        raise InvalidInput(f"A password has at least {SHORTEST} characters.", place=place)
+    if len(password) > LONGEST:
+        raise InvalidInput(f"A password has at most {LONGEST} characters.", place=place)
+    if password.casefold() in (user.casefold(), "password", "12345678", "allegro-mm", "allegroallegro"):
+        raise InvalidInput("This password is too easy to guess.", place=place)

@@ -1,0 +1,228 @@
+"""What all pages share: who asks, whether that may be, and how a page is put together."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from allegro.api.client import ApiError
+from allegro.errors import AllegroError, InvalidInput
+from allegro.web import words
+from allegro.web.attempts import Attempts
+from allegro.web.backend import Backend, UserApi
+from allegro.web.certificate import CertificateInfo
+from allegro.web.history import History
+from allegro.web.manual import Manual
+from allegro.web.menu import Action, Heading, Page
+from allegro.web.roles import LOOKS, Role, includes
+from allegro.web.sessions import Session, Sessions
+from allegro.web.users import User, UserStore
+
+# The prefix makes browsers insist on Secure, on Path=/ and on no Domain (RFC 6265bis, 4.1.3.2).
+COOKIE = "__Host-allegro"
+LARGEST_FORM = 256 * 1024
+NEW_PASSWORD = "/password"  # noqa: S105 (an address)
+
+log = logging.getLogger(__name__)
+
+
+class TooLarge(InvalidInput):
+    """More was sent than any of our forms holds."""
+
+    status = 413
+
+
+class Forbidden(AllegroError):
+    """The user may not do this."""
+
+    status = 403
+
+
+@dataclass(frozen=True)
+class Site:
+    """The parts of the web page. `menu` is made of `pages`; `now_s` is a monotonic clock."""
+
+    users: UserStore
+    backend: Backend
+    manual: Manual
+    certificate: CertificateInfo
+    certificate_pem: bytes
+    host_name: str
+    pages: Sequence[Page]
+    menu: Sequence[Page | Heading]
+    templates: jinja2.Environment
+    sessions: Sessions = field(default_factory=Sessions)
+    attempts: Attempts = field(default_factory=Attempts)
+    history: History = field(default_factory=History)
+    now_s: Callable[[], float] = time.monotonic
+
+
+def templates() -> jinja2.Environment:
+    """The page templates, with the words of `allegro.web.words` as filters."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for filter_ in (words.size, words.bit_rate, words.number, words.duration, words.moment):
+        environment.filters[filter_.__name__] = filter_
+    environment.filters["segment"] = lambda name: quote(str(name), safe="")
+    environment.globals["is_heading"] = lambda item: isinstance(item, Heading)
+    return environment
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request of a user who is logged in."""
+
+    site: Site
+    request: Request
+    session: Session
+    user: User
+    page: Page | None
+    data: Mapping[str, Sequence[str]]  # the form that was sent
+
+    @property
+    def api(self) -> UserApi:
+        """The API, in this user's name."""
+        return UserApi(self.site.backend, self.user.name)
+
+    def typed(self, name: str) -> str:
+        """A text of the form; empty if it was not sent."""
+        return next(iter(self.data.get(name, ())), "")
+
+    def may(self, role: Role) -> bool:
+        """Whether the user has this role or a higher one."""
+        return includes(self.user.role, role)
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+        """A page or a part of one. Status 422 shows a form with its mistakes."""
+        whole = {
+            "visit": self,
+            "user": self.user,
+            "page": self.page,
+            "menu": self.site.menu,
+            "may": self.may,
+            "csrf": self.session.csrf,
+            "host_name": self.site.host_name,
+            "flashes": [] if self.is_part else self.session.take_flashes(),
+        }
+        return HTMLResponse(self.site.templates.get_template(template).render(whole | context), status)
+
+    @property
+    def is_part(self) -> bool:
+        """A script of the page asks for a part of it."""
+        return self.request.headers.get("HX-Request") == "true"
+
+    def done(self, text: str, path: str = "", *, warnings: Sequence[str] = ()) -> Response:
+        """Back to the page (so that loading it again does nothing twice), which says what was done."""
+        self.session.flash("good", text)
+        for warning in warnings:
+            self.session.flash("warning", warning)
+        return see(path or (self.page.path if self.page else "/"))
+
+
+def see(path: str) -> Response:
+    """Lets the browser get another page."""
+    return RedirectResponse(path, status_code=303)
+
+
+def route(site: Site, action: Action, page: Page | None) -> Route:
+    """The action behind all checks: session, same origin, CSRF token, role, new password."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            data = await form_of(request)
+        except AllegroError as error:
+            return plain_error(site, error)
+        token = request.cookies.get(COOKIE, "")
+        session = site.sessions.get(token, site.now_s(), poll=action.poll) if token else None
+        user = site.users.get(session.user) if session else None
+        if session is None or user is None:
+            return to_login(request)
+        visit = Visit(site, request, session, user, page, data)
+        if user.must_change and not action.before_new_password:
+            return _go(request, NEW_PASSWORD)
+        try:
+            if action.method not in LOOKS:
+                sent = request.headers.get("X-CSRF-Token") or visit.typed("csrf")
+                if not session.is_csrf(sent):
+                    raise Forbidden(
+                        "This page is too old.", remedy="Load it again, then repeat what you did."
+                    )
+            if not visit.may(action.role):
+                raise Forbidden(
+                    f"Your role ({user.role}) does not allow this.",
+                    remedy="Ask an administrator of the device.",
+                )
+            return await action.handler(visit)
+        except AllegroError as error:
+            return _failed(visit, action, error)
+
+    return Route(action.path, endpoint, methods=[action.method])
+
+
+async def form_of(request: Request) -> Mapping[str, Sequence[str]]:
+    """The form of a POST, checked to come from our own page. Raises Forbidden or TooLarge."""
+    if request.method in LOOKS:
+        return {}
+    check_origin(request)
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > LARGEST_FORM:
+            raise TooLarge("This is more than the device expects.")
+    return parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+
+
+def check_origin(request: Request) -> None:
+    """Browsers say where a request comes from (Origin: RFC 6454; Fetch Metadata); another site is refused."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        foreign = site not in ("same-origin", "none")
+    else:  # an old browser; with our Referrer-Policy it says "null" for our own page, too
+        origin = request.headers.get("Origin", "null")
+        foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("Host")
+    if foreign:
+        raise Forbidden("This request comes from another site and was refused.")
+
+
+def to_login(request: Request) -> Response:
+    """After the session has ended: to the login, and back from there."""
+    looked_at = request.method in LOOKS and request.headers.get("HX-Request") != "true"
+    here = request.url.path if looked_at and request.url.path != "/" else ""
+    return _go(request, f"/login?next={quote(here)}" if here else "/login")
+
+
+def plain_error(site: Site, error: AllegroError) -> Response:
+    """A failure shown to somebody who is not logged in."""
+    page = site.templates.get_template("plain_error.html")
+    return HTMLResponse(page.render(error=error, host_name=site.host_name), error.status)
+
+
+def _go(request: Request, path: str) -> Response:
+    if request.headers.get("HX-Request") == "true":  # a redirect would end up in a part of the page
+        return Response(status_code=204, headers={"HX-Redirect": path})
+    return see(path)
+
+
+def _failed(visit: Visit, action: Action, error: AllegroError) -> Response:
+    """A failed change is told on the page where it was asked for; a failed look in place of the page."""
+    status = error.status
+    if status >= 500 and not isinstance(error, ApiError):
+        log.warning("%s %s: %s", action.method, visit.request.url.path, error)
+    if visit.is_part:
+        return visit.render("parts/error.html", error=error)
+    if action.method == "POST" and visit.page is not None:
+        visit.session.flash("error", f"{error.message} {error.remedy}".strip())
+        return see(visit.page.path)
+    return visit.render("error.html", status=status, error=error)

@@ -1,0 +1,587 @@
+"""The web page as a user has it: the real programs, a real browser, packets from a cable in a namespace."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from allegro.paths import Paths
+from allegro.web.pages import PAGES
+from tests.harness.namespaces import Namespace
+from tests.harness.sftp_server import SftpServer
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+BUILT = REPOSITORY / "build/web"
+REPORT = REPOSITORY / "build/test-report/web"
+NAME = "web-host"
+PASSWORD = "correct horse battery"
+MIB = 1 << 20
+NOBODY = 65534
+PHONE = {"width": 390, "height": 844}
+SMALL_PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 800}
+
+SENDER = """
+import socket, sys, time
+from tests.harness.frames import series
+cable = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+cable.bind(("peer1", 0))
+while True:
+    for frame in series(20, number=1):
+        cable.send(frame)
+    time.sleep(0.5)
+"""
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Device:
+    """Recorder on `port1` of a namespace, supervisor, and the web page as an unprivileged user."""
+
+    def __init__(self, folder: Path, namespace: Namespace) -> None:
+        self.paths = Paths(folder / "data", folder / "run")
+        self.log = folder / "log"
+        self._folder = folder
+        self._namespace = namespace
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.url = self.http_url = ""
+
+    def start(self) -> None:
+        self.paths.recorder_status.parent.mkdir(parents=True)
+        self.paths.web.mkdir(parents=True)
+        os.chown(self.paths.web, NOBODY, NOBODY)
+        config = {
+            "ring_directory": str(self.paths.ring),
+            "ring_size": 32 * MIB,
+            "status_file": str(self.paths.recorder_status),
+            "blocks_per_port": 16,
+        }
+        self.paths.recorder_config.write_text(json.dumps(config))
+        recorder = [sys.executable, "-m", "allegro.capture.recorder", str(self.paths.recorder_config)]
+        self._namespace.spawn(recorder, self.log)
+        self._namespace.spawn([sys.executable, "-c", SENDER], self.log)
+        folders = ["--data", str(self.paths.data), "--run", str(self.paths.run)]
+        self._run([sys.executable, "-m", "allegro.supervisor", *folders])
+        # The group is the one that the socket has on a machine without the user allegro-web.
+        unprivileged = ["setpriv", f"--reuid={NOBODY}", f"--regid={os.getegid()}", "--clear-groups"]
+        unprivileged += ["--bounding-set=-all", "--no-new-privs"]
+        web = [sys.executable, "-m", "allegro.web", *folders, "--built", str(BUILT)]
+        self._run([*unprivileged, *web, "--https-port=0", "--http-port=0"])
+        self.until(lambda: "HTTP on port" in self.log.read_text())
+        found = re.search(r"HTTPS on port (\d+), HTTP on port (\d+)", self.log.read_text())
+        assert found
+        self.url, self.http_url = f"https://localhost:{found[1]}", f"http://localhost:{found[2]}"
+        self.until(lambda: self.allegro("ring")["ports"] != [])
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.send_signal(signal.SIGTERM)
+        codes = [process.wait(20) for process in self._processes]
+        assert codes == [0] * len(codes), self.log.read_text()
+
+    def kill(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def allegro(self, *arguments: str) -> Any:
+        command = [sys.executable, "-m", "allegro.cli", *arguments, "--json"]
+        command += ["--socket", str(self.paths.api_socket)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return json.loads(done.stdout) if done.returncode == 0 else {"ports": []}
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"not within 60 s; the log says:\n{self.log.read_text()}")
+            time.sleep(0.2)
+
+    def _run(self, command: list[str]) -> None:
+        with self.log.open("ab") as log:
+            self._processes.append(subprocess.Popen(command, stdout=log, stderr=log))
+
+
+@pytest.fixture(scope="module")
+def device() -> Iterator[Device]:
+    if os.geteuid() != 0:
+        pytest.fail("the host tests need root: sudo make test")
+    if not (BUILT / "vendor").is_dir():
+        pytest.fail("the files of others are missing: make web-assets")
+    namespace = Namespace(NAME)
+    namespace.sysctl("net.ipv6.conf.default.disable_ipv6", "1")
+    namespace.ip("link", "add", "peer1", "type", "veth", "peer", "name", "port1")
+    namespace.ip("link", "add", "peer2", "type", "veth", "peer", "name", "port2")
+    for end in ("peer1", "port1", "port2"):
+        namespace.ip("link", "set", end, "up")
+    # Not below pytest's own folder, which only root may enter.
+    folder = Path(tempfile.mkdtemp(prefix="allegro-web-test-"))
+    folder.chmod(0o755)
+    made = Device(folder, namespace)
+    try:
+        made.start()
+        yield made
+        made.stop()
+        assert "Traceback" not in made.log.read_text()
+    finally:
+        made.kill()
+        namespace.close()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("chromium is missing: scripts/install-host-packages")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """Makes windows of the browser, and notes what a page must never do."""
+
+    def __init__(self, browser: Browser, device: Device) -> None:
+        self._browser = browser
+        self._device = device
+        self._contexts: list[BrowserContext] = []
+        self.state: Any = None
+        self.foreign: list[str] = []
+        self.complaints: list[str] = []
+
+    def window(
+        self, viewport: dict[str, int] = DESKTOP, scheme: str = "light", *, logged_in: bool = True
+    ) -> Page:
+        context = self._browser.new_context(
+            ignore_https_errors=True,
+            base_url=self._device.url,
+            viewport=viewport,  # type: ignore[arg-type]
+            color_scheme=scheme,  # type: ignore[arg-type]
+            storage_state=self.state if logged_in else None,
+            locale="en-GB",
+        )
+        self._contexts.append(context)
+        context.set_default_timeout(20_000)
+        context.on("request", lambda request: self._note(request.url))
+        page = context.new_page()
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self._hear(said.text))
+        return page
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+        self._contexts.clear()
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self._device.url, "blob:" + self._device.url)):
+            self.foreign.append(url)
+
+    def _hear(self, text: str) -> None:
+        if "Content Security Policy" in text or "Uncaught" in text:
+            self.complaints.append(text)
+
+
+@pytest.fixture(scope="module")
+def watched(device: Device, chromium: Browser) -> Iterator[Watched]:
+    """The first login is done; afterwards the new password holds."""
+    made = Watched(chromium, device)
+    shutil.rmtree(REPORT, ignore_errors=True)
+    REPORT.mkdir(parents=True)
+    first_login(made)
+    yield made
+    made.close()
+    assert made.foreign == [], "requests left the device"
+    assert made.complaints == []
+
+
+@pytest.fixture
+def page(watched: Watched) -> Iterator[Page]:
+    yield watched.window()
+    watched.close()
+
+
+def first_login(watched: Watched) -> None:
+    page = watched.window(PHONE, logged_in=False)
+    page.goto("/")
+    expect(page).to_have_url(re.compile("/login$"))
+    expect(page.get_by_text("This device is new")).to_be_visible()
+    photograph(page, "login-phone-light.png")
+    assert_accessible(page)
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill("allegro")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Choose your own password")).to_be_visible()
+    page.goto("/storage")
+    expect(page).to_have_url(re.compile("/password$"))
+    page.get_by_label("New password", exact=True).fill("short")
+    page.get_by_label("once more").fill("short")
+    page.get_by_role("button", name="Save password").click()
+    expect(page.locator("#password-error")).to_contain_text("at least 8 characters")
+    photograph(page, "password-phone-light.png")
+    assert_accessible(page)
+    page.get_by_label("New password", exact=True).fill(PASSWORD)
+    page.get_by_label("once more").fill(PASSWORD)
+    page.get_by_role("button", name="Save password").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(page.get_by_text("Your new password is saved.")).to_be_visible()
+    watched.state = page.context.storage_state()
+    watched.close()
+
+
+def photograph(page: Page, name: str) -> None:
+    """For the test report: the whole page, from its top."""
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=REPORT / name, full_page=True)
+
+
+def assert_accessible(page: Page) -> None:
+    page.evaluate((BUILT / "dev/axe.min.js").read_text())
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = [
+        f"{each['id']} ({each['help']}): {node['html'][:200]} {node['failureSummary']}"
+        for each in result["violations"]
+        for node in each["nodes"]
+    ]
+    assert found == [], f"{page.url}:\n" + "\n".join(found)
+
+
+@pytest.mark.spec("W1")
+def test_the_new_password_holds_and_the_first_one_does_not(watched: Watched) -> None:
+    page = watched.window(logged_in=False)
+    page.goto("/export")
+    for password in ("allegro", PASSWORD):
+        page.get_by_label("User name").fill("admin")
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name="Log in").click()
+        if password == "allegro":
+            expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong.")
+    expect(page.get_by_role("heading", name="Pcap export via SFTP")).to_be_visible()
+    page.locator("details.account summary").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(re.compile("/login$"))
+    page.goto("/")
+    expect(page).to_have_url(re.compile("/login$"))
+    watched.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "section"),
+    [
+        ("/ring", {"recording.ring_size_mib": "48"}, {"ring_size_mib": 48}),
+        ("/links", {"links.mode": "sink"}, {"mode": "sink"}),
+        (
+            "/management",
+            {
+                "management.mode": "static",
+                "management.address": "192.0.2.20/24",
+                "management.gateway": "192.0.2.1",
+                "management.dns": "192.0.2.1\n192.0.2.2",
+            },
+            {"mode": "static", "address": "192.0.2.20/24", "dns": ["192.0.2.1", "192.0.2.2"]},
+        ),
+        (
+            "/trigger",
+            {
+                "trigger.before_s": "3600",
+                "trigger.beep": False,
+                "trigger.presenters.1.vendor": "046d",
+                "trigger.presenters.1.product": "c540",
+                "trigger.presenters.1.name": "Logitech R500",
+            },
+            {"before_s": 3600, "beep": False},
+        ),
+        (
+            "/export",
+            {
+                "export.host": "files.example.net",
+                "export.username": "allegro",
+                "export.password": "secret",
+                "export.time": "03:30",
+                "export.immediately": True,
+            },
+            {"host": "files.example.net", "password": "********", "time": "03:30", "immediately": True},
+        ),
+    ],
+)
+@pytest.mark.spec("W6", "L1", "N1", "T3", "T8", "X1")
+def test_each_form_is_saved_and_read_back(
+    device: Device, page: Page, path: str, typed: dict[str, str | bool], section: dict[str, Any]
+) -> None:
+    page.goto(path)
+    for name, value in typed.items():
+        put(page, name, value)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".message.good")).to_contain_text("Saved.")
+    page.goto(path)
+    for name, value in typed.items():
+        shown = page.locator(f"[name='{name}']")
+        if isinstance(value, bool):
+            assert shown.is_checked() is value
+        elif name.endswith("password"):
+            assert shown.input_value() == "********"
+        else:
+            assert shown.input_value() == value
+    settings = device.allegro("settings", "get")[next(iter(typed)).partition(".")[0]]
+    assert {name: settings[name] for name in section} == section
+
+
+def put(page: Page, name: str, value: str | bool) -> None:
+    shown = page.locator(f"[name='{name}']")
+    if isinstance(value, bool):
+        shown.set_checked(value)
+    elif shown.evaluate("element => element.tagName") == "SELECT":
+        shown.select_option(value)
+    else:
+        shown.fill(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "field", "says"),
+    [
+        (
+            "/ring",
+            {"recording.ring_size_mib": "15"},
+            "recording.ring_size_mib",
+            "greater than or equal to 16",
+        ),
+        ("/ring", {"recording.ring_size_mib": "large"}, "recording.ring_size_mib", "valid integer"),
+        ("/management", {"management.address": "192.0.2.0/24"}, "management.address", "network or broadcast"),
+        ("/management", {"management.address": "192.0.2.300/24"}, "management.address", "is not an IPv4"),
+        (
+            "/management",
+            {
+                "management.mode": "static",
+                "management.address": "192.0.2.5/24",
+                "management.gateway": "10.0.0.1",
+            },
+            "management.gateway",
+            "is not in the subnet",
+        ),
+        (
+            "/management",
+            {"management.mode": "static", "management.address": ""},
+            "management.address",
+            "needs an",
+        ),
+        ("/management", {"management.dns": "192.0.2.1\nx"}, "management.dns", "list of IP addresses"),
+        ("/trigger", {"trigger.before_s": "86401"}, "trigger.before_s", "less than or equal to 86400"),
+        ("/trigger", {"trigger.after_s": ""}, "trigger.after_s", "valid integer"),
+        ("/trigger", {"trigger.debounce_ms": "-1"}, "trigger.debounce_ms", "greater than or equal to 0"),
+        ("/trigger", {"trigger.presenters.0.vendor": "xyz"}, "trigger.presenters.0.vendor", "match pattern"),
+        ("/export", {"export.host": "sftp://x"}, "export.host", "is not a host name"),
+        ("/export", {"export.port": "0"}, "export.port", "greater than or equal to 1"),
+        ("/export", {"export.enabled": True, "export.host": ""}, "export.host", "needed before"),
+        ("/export", {"export.directory": ""}, "export.directory", "at least 1 character"),
+    ],
+)
+def test_each_mistake_is_shown_at_its_field(
+    device: Device, page: Page, path: str, typed: dict[str, str | bool], field: str, says: str
+) -> None:
+    before = device.allegro("settings", "get")
+    page.goto(path)
+    for name, value in typed.items():
+        put(page, name, value)
+    page.get_by_role("button", name="Save").click()
+    wrong = page.locator(f"[name='{field}']")
+    expect(wrong).to_have_attribute("aria-invalid", "true")
+    described = (wrong.get_attribute("aria-describedby") or "").split()
+    error = page.locator(f"#{described[-1]}")
+    expect(error).to_be_visible()
+    expect(error).to_contain_text(says, ignore_case=True)
+    for name, value in typed.items():
+        if isinstance(value, str):
+            expect(page.locator(f"[name='{name}']")).to_have_value(value)
+    if field == "trigger.before_s":
+        assert_accessible(page)
+        photograph(page, "mistake-desktop-light.png")
+    assert device.allegro("settings", "get") == before
+
+
+@pytest.mark.spec("W3", "T8", "T5", "T6")
+def test_press_now_gives_a_file_that_opens(device: Device, watched: Watched, tmp_path: Path) -> None:
+    page = watched.window(PHONE)
+    page.goto("/")
+    page.get_by_role("button", name="Press now").click()
+    expect(page.locator("#press-result")).to_contain_text("Accepted.")
+    captures = page.get_by_role("region", name="Last captures")
+    download_link = captures.get_by_role("link", name="Download").first
+    with page.expect_download() as started:
+        download_link.click()
+    name = started.value.suggested_filename
+    assert re.fullmatch(r"\d{8}T\d{6}Z_page_manual(_\d+)?\.pcapng", name)
+    started.value.save_as(tmp_path / name)
+    shown = subprocess.run(["capinfos", str(tmp_path / name)], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"Number of packets:\s+[1-9]", shown.stdout)
+    assert "trigger: page manual" in shown.stdout
+    photograph(page, "captured-phone-light.png")
+    page.goto("/storage")
+    row = page.locator("li", has_text=name)
+    expect(row).to_be_visible()
+    row.get_by_text("Delete", exact=False).first.click()
+    row.get_by_role("button", name="Yes, delete").click()
+    expect(page.locator(".message.good")).to_contain_text(f"{name} is deleted.")
+    assert not (device.paths.storage / name).exists()
+    watched.close()
+
+
+@pytest.mark.spec("X1", "X2")
+def test_an_sftp_server_is_set_tested_and_gets_a_capture(device: Device, page: Page, tmp_path: Path) -> None:
+    with SftpServer(tmp_path / "sshd") as server:
+        page.goto("/export")
+        typed: dict[str, str | bool] = {
+            "export.host": server.address,
+            "export.port": str(server.port),
+            "export.username": server.user,
+            "export.password": server.password,
+            "export.immediately": False,
+            "export.enabled": True,
+        }
+        for name, value in typed.items():
+            put(page, name, value)
+        page.get_by_role("button", name="Save").click()
+        page.get_by_role("button", name="Test upload").click()
+        result = page.locator("#test-result")
+        expect(result).to_contain_text(server.fingerprint)
+        photograph(page, "host-key-desktop-light.png")
+        assert_accessible(page)
+        result.get_by_role("button", name="Accept this key").click()
+        expect(page.locator(".message.good")).to_contain_text("The host key is accepted.")
+        page.get_by_role("button", name="Test upload").click()
+        expect(result.locator(".message.good")).to_be_visible()
+        assert "allegro-upload-test.txt" in "".join(server.files())
+        assert page.locator("#public-key").input_value().startswith("ssh-ed25519 ")
+        page.goto("/")
+        page.get_by_role("button", name="Press now").click()
+        device.until(lambda: any(device.paths.upload.glob("*.pcapng")))
+        page.goto("/export")
+        expect(page.locator("#live")).to_contain_text("_page_manual")
+        page.get_by_role("button", name="Upload now").click()
+        expect(page.locator("#live")).to_contain_text("No file waits to be sent.", timeout=60_000)
+        assert [name for name in server.files() if name.endswith(".pcapng")]
+    device.allegro("settings", "set", "export.enabled=false")
+
+
+@pytest.mark.spec("W8")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_every_page_is_accessible_and_fits(watched: Watched, size: str, scheme: str) -> None:
+    page = watched.window(PHONE if size == "phone" else DESKTOP, scheme)
+    for path in [*(each.path for each in PAGES), "/manual/network", "/password"]:
+        page.goto(path)
+        if path == "/":
+            expect(page.locator("#graph-legend li").first).to_be_visible()
+        name = path.strip("/").replace("/", "-") or "dashboard"
+        photograph(page, f"{name}-{size}-{scheme}.png")
+        assert_accessible(page)
+        if size == "phone":
+            page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
+            assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], path
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    watched.close()
+
+
+@pytest.mark.spec("W8")
+def test_keyboard_alone_is_enough(device: Device, watched: Watched) -> None:
+    page = watched.window(PHONE)
+    page.goto("/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Tab")
+    menu = page.get_by_role("button", name="Menu")
+    expect(menu).to_be_focused()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    expect(page.get_by_role("navigation").get_by_role("link", name="Dashboard")).to_be_focused()
+    photograph(page, "menu-phone-light.png")
+    page.keyboard.press("Escape")
+    expect(menu).to_be_focused()
+    page.get_by_role("button", name="Press now").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#press-result")).to_contain_text("Accepted.")
+    expect(page.locator("#live").get_by_role("link", name="Download").first).to_be_visible()
+    # The live part is replaced every two seconds: whoever stands in it must not be thrown out.
+    page.locator("#all-captures").focus()
+    page.evaluate("window.before = document.getElementById('all-captures')")
+    device.until(lambda: page.evaluate("document.getElementById('all-captures') !== window.before"))
+    expect(page.locator("#all-captures")).to_be_focused()
+    watched.close()
+
+
+@pytest.mark.spec("W7")
+def test_help_opens_the_pages_own_section(page: Page) -> None:
+    page.goto("/management")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Help").click()
+    manual = opened.value
+    expect(manual.get_by_role("heading", name="Management port")).to_be_in_viewport()
+    page.goto("/")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="download it as one file").click()
+    assert started.value.suggested_filename == "allegro-manual.html"
+
+
+def test_without_scripts_everything_can_be_done(device: Device, watched: Watched, chromium: Browser) -> None:
+    context = chromium.new_context(
+        ignore_https_errors=True, base_url=device.url, storage_state=watched.state, java_script_enabled=False
+    )
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_role("navigation").get_by_role("link", name="USB capture trigger").click()
+    page.get_by_label("After the press").fill("1")
+    page.get_by_role("button", name="Save").click()
+    assert "Saved." in page.locator(".message.good").inner_text()
+    page.goto("/")
+    page.get_by_role("button", name="Press now").click()
+    assert "Accepted. The capture ends in 1 s" in page.locator(".message.good").inner_text()
+    context.close()
+    device.allegro("settings", "set", "trigger.after_s=0")
+
+
+@pytest.mark.spec("W1", "W6")
+def test_curl_downloads_a_capture_and_http_leads_to_https(device: Device, tmp_path: Path) -> None:
+    certificate = tmp_path / "device.crt"
+    certificate.write_bytes((device.paths.web / "certificate.pem").read_bytes())
+    job = device.allegro("trigger", "--wait")
+    secure = device.url.replace("localhost", "allegro.local")
+    port = secure.rpartition(":")[2]
+    there = ["--cacert", str(certificate), "--resolve", f"allegro.local:{port}:127.0.0.1"]
+
+    def curl(*arguments: str) -> str:
+        command = ["curl", "--silent", "--show-error", "--fail-with-body", *there, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+
+    file = tmp_path / "curl.pcapng"
+    curl("--user", f"admin:{PASSWORD}", "--output", str(file), f"{secure}/api/files/{job['file']}")
+    assert file.read_bytes() == (device.paths.storage / job["file"]).read_bytes()
+    assert (
+        json.loads(curl("--user", f"admin:{PASSWORD}", f"{secure}/api/status"))["ring"]["state"]
+        == "recording"
+    )
+    assert json.loads(curl(f"{secure}/api/status"))["error"]["message"] == "Log in first."
+    redirected = curl(
+        "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}", f"{device.http_url}/ring?x=1"
+    )
+    assert redirected == f"308 {device.url}/ring?x=1"
+
+
+def test_the_web_page_runs_without_rights(device: Device) -> None:
+    assert (device.paths.web / "users.json").stat().st_uid == NOBODY
+    assert (device.paths.web / "certificate.pem").stat().st_mode & 0o777 == 0o600
+    log = device.log.read_text()
+    assert re.search(r"admin: POST /api/trigger: 202", log), "the supervisor's log says who"

@@ -1,0 +1,53 @@
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from allegro.web import certificate
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NAMES = certificate.names_for("allegro-mm-1a2b")
+
+
+def test_it_is_made_once_for_all_names(tmp_path: Path) -> None:
+    file = tmp_path / "certificate.pem"
+    made = certificate.ensure(file, NAMES, NOW)
+    assert made.names == ("allegro", "allegro.local", "allegro-mm-1a2b", "allegro-mm-1a2b.local")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert certificate.ensure(file, NAMES, NOW + timedelta(days=3000)) == made
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(file)
+    assert b"PRIVATE" not in certificate.public_part(file)
+
+
+@pytest.mark.parametrize("days", [3621, 4000])
+def test_one_that_ends_is_replaced(tmp_path: Path, days: int) -> None:
+    file = tmp_path / "certificate.pem"
+    made = certificate.ensure(file, NAMES, NOW)
+    assert certificate.ensure(file, NAMES, NOW + timedelta(days=days)).fingerprint != made.fingerprint
+
+
+def test_one_without_the_present_name_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "certificate.pem"
+    certificate.ensure(file, certificate.names_for("localhost"), NOW)
+    assert "allegro-mm-1a2b" in certificate.ensure(file, NAMES, NOW).names
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+)
+def test_a_damaged_one_is_replaced(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(content)
+    assert certificate.ensure(file, NAMES, NOW).names
+
+
+def test_a_key_that_does_not_fit_is_replaced(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.pem", tmp_path / "two.pem"
+    certificate.ensure(one, NAMES, NOW)
+    certificate.ensure(two, NAMES, NOW)
+    key = two.read_bytes().partition(b"-----BEGIN PRIVATE KEY")
+    one.write_bytes(certificate.public_part(one) + key[1] + key[2])
+    old = certificate.public_part(one)
+    certificate.ensure(one, NAMES, NOW)
+    assert certificate.public_part(one) != old

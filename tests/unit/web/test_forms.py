@@ -1,0 +1,136 @@
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, Field
+
+from allegro.errors import InvalidInput
+from allegro.settings.masks import MASK
+from allegro.settings.model import Export, Management, Recording, Trigger
+from allegro.web import forms
+
+
+class Inner(BaseModel):
+    ssid: str = Field(default="", max_length=32, description="Name")
+    channel: int | None = Field(default=None, ge=1, le=13)
+
+
+class Everything(BaseModel):
+    text: str = "a"
+    range_s: int = Field(default=3, ge=1, le=9)
+    share: float = 0.5
+    on: bool = True
+    mode: Literal["dhcp", "no-one"] = "dhcp"
+    key: str = Field(default="", json_schema_extra={"secret": True})
+    servers: tuple[str, ...] = ()
+    wifi: Inner = Inner()
+    rows: tuple[Inner, ...] = ()
+
+
+def by_name(form: forms.Form) -> dict[str, forms.Field]:
+    return {field.name: field for field in form.fields}
+
+
+def test_each_kind_of_setting_has_its_input() -> None:
+    fields = by_name(forms.form(Everything, "x", Everything().model_dump()))
+    assert [(field.name, field.kind) for field in fields.values()] == [
+        *(("x.text", "text"), ("x.range_s", "number"), ("x.share", "number"), ("x.on", "checkbox")),
+        *(
+            ("x.mode", "select"),
+            ("x.key", "secret"),
+            ("x.servers", "lines"),
+            ("x.wifi", "group"),
+            ("x.rows", "table"),
+        ),
+    ]
+    assert fields["x.range_s"].label == "Range (seconds)"
+    assert (fields["x.range_s"].minimum, fields["x.range_s"].maximum) == (1, 9)
+    assert fields["x.mode"].choices == (("dhcp", "DHCP"), ("no-one", "No one"))
+    assert fields["x.wifi"].label == "WiFi"
+    assert [field.name for field in fields["x.wifi"].fields] == ["x.wifi.ssid", "x.wifi.channel"]
+    assert fields["x.wifi"].fields[0].label == "SSID"
+    assert [[cell.name for cell in row] for row in fields["x.rows"].rows] == [
+        ["x.rows.0.ssid", "x.rows.0.channel"]
+    ]
+
+
+def test_what_was_typed_becomes_a_patch() -> None:
+    data = {
+        "x.text": [" b "],
+        "x.range_s": [" 7 "],
+        "x.share": ["0.25"],
+        "x.mode": ["no-one"],
+        "x.key": [" blanks count "],
+        "x.servers": ["192.0.2.1\r\n192.0.2.2, 192.0.2.3"],
+        "x.wifi.ssid": ["net"],
+        "x.wifi.channel": [""],
+        "x.rows.0.ssid": [""],
+        "x.rows.0.channel": [""],
+        "x.rows.2.ssid": ["c"],
+        "x.rows.2.channel": ["11"],
+    }
+    assert forms.patch(Everything, "x", data) == {
+        "text": "b",
+        "range_s": 7,
+        "share": 0.25,
+        "on": False,
+        "mode": "no-one",
+        "key": " blanks count ",
+        "servers": ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+        "wifi": {"ssid": "net", "channel": None},
+        "rows": [{"ssid": "c", "channel": 11}],
+    }
+
+
+@pytest.mark.parametrize("typed", ["", "many", "1.5", "9" * 40, "0x10"])
+def test_what_is_no_number_is_left_to_the_api(typed: str) -> None:
+    assert forms.patch(Recording, "recording", {"recording.ring_size_mib": [typed]}) == {
+        "ring_size_mib": typed
+    }
+
+
+def test_a_secret_is_never_in_the_form() -> None:
+    shown = {**Export().model_dump(), "password": MASK}
+    assert by_name(forms.form(Export, "export", shown))["export.password"].value == MASK
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "error", "wrong"),
+    [
+        (Trigger, "trigger", InvalidInput("Must be less.", place="trigger.before_s"), ["trigger.before_s"]),
+        (
+            Trigger,
+            "trigger",
+            InvalidInput("Bad.", place="trigger.presenters.0.vendor"),
+            ["trigger.presenters.0.vendor"],
+        ),
+        (Trigger, "trigger", InvalidInput("Too many.", place="trigger.presenters"), ["trigger.presenters"]),
+        (Management, "management", InvalidInput("Bad.", place="management.dns.1"), ["management.dns"]),
+        (
+            Management,
+            "management",
+            InvalidInput("Mode static needs an address.", place="management"),
+            ["management.mode", "management.address"],
+        ),
+        (
+            Export,
+            "export",
+            InvalidInput("Host and username are needed before …", place="export"),
+            ["export.host", "export.username"],
+        ),
+    ],
+)
+def test_a_mistake_is_shown_at_its_field(
+    model: type[BaseModel], name: str, error: InvalidInput, wrong: list[str]
+) -> None:
+    form = forms.with_error(forms.form(model, name, model().model_dump()), error)
+    cells = [cell for field in form.fields for row in field.rows for cell in row]
+    assert [field.name for field in (*form.fields, *cells) if field.error] == wrong
+    assert form.error == ""
+    assert form.first_wrong
+
+
+def test_a_mistake_without_a_field_stands_at_the_top() -> None:
+    form = forms.with_error(
+        forms.form(Trigger, "trigger", {}), InvalidInput("Disk full.", remedy="Free space.")
+    )
+    assert form.error == "Disk full. Free space."

@@ -1,0 +1,139 @@
+import base64
+from typing import get_args
+
+import pytest
+
+from allegro.web.roles import Role, includes, needed_role
+from tests.unit.web.browser import PASSWORD, Browser, World
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "role"),
+    [
+        ("GET", "status", "viewer"),
+        ("GET", "files", "viewer"),
+        ("GET", "files/a.pcapng", "capture"),
+        ("HEAD", "files/a.pcapng", "capture"),
+        ("GET", "files//a", "capture"),
+        ("DELETE", "files/a.pcapng", "capture"),
+        ("POST", "trigger", "capture"),
+        ("POST", "jobs/7/cancel", "capture"),
+        ("POST", "export/now", "capture"),
+        ("POST", "jobs/7/../../settings", "admin"),
+        ("PATCH", "settings", "admin"),
+        ("POST", "export/test", "admin"),
+        ("DELETE", "export/files/a.pcapng", "admin"),
+        ("PUT", "something/new", "admin"),
+    ],
+)
+def test_each_request_needs_a_role(method: str, path: str, role: Role) -> None:
+    assert needed_role(method, path) == role
+
+
+def test_roles_include_each_other() -> None:
+    assert [[includes(role, needed) for needed in get_args(Role)] for role in get_args(Role)] == [
+        [True, True, True],
+        [False, True, True],
+        [False, False, True],
+    ]
+
+
+@pytest.mark.spec("W1", "W6")
+def test_programs_log_in_with_every_request(world: World) -> None:
+    world.user("capture")
+    (world.device.paths.storage / "a.pcapng").write_bytes(b"0123456789")
+    program = Browser(world.app)
+    mine = basic("the-capture", PASSWORD + "!")
+    assert program.get("/api/status", mine).json()["name"] == "allegro-mm-3456"
+    download = program.get("/api/files/a.pcapng", mine)
+    assert (download.content, download.headers["Content-Length"]) == (b"0123456789", "10")
+    assert "a.pcapng" in download.headers["Content-Disposition"]
+    part = program.get("/api/files/a.pcapng", {**mine, "Range": "bytes=3-5"})
+    assert (part.status_code, part.content) == (206, b"345")
+    assert program.send("POST", "/api/trigger", headers=mine).status_code == 202
+    refused = program.send("PATCH", "/api/settings", headers=mine, content=b"{}")
+    assert refused.status_code == 403
+    assert "role admin" in refused.json()["error"]["message"]
+    assert not program.cookies
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        basic("the-viewer", "wrong"),
+        basic("nobody", PASSWORD),
+        {"Authorization": "Basic ???"},
+        {"Authorization": "Basic " + base64.b64encode(b"no colon").decode()},
+        {"Authorization": "Bearer x"},
+    ],
+)
+def test_strangers_are_asked_for_name_and_password(world: World, headers: dict[str, str]) -> None:
+    world.user("viewer")
+    answer = Browser(world.app).get("/api/status", headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+    assert answer.json()["error"].keys() == {"message", "place", "remedy"}
+
+
+def test_browsers_are_not_asked_in_a_window_of_their_own(world: World) -> None:
+    answer = Browser(world.app).get("/api/status", {"Sec-Fetch-Mode": "cors"})
+    assert answer.status_code == 401
+    assert "WWW-Authenticate" not in answer.headers
+
+
+def test_viewers_cannot_open_captures_in_any_spelling(world: World) -> None:
+    (world.device.paths.storage / "a.pcapng").write_bytes(b"secret")
+    browser = world.user("viewer")
+    assert browser.get("/api/files").status_code == 200
+    for path in (
+        "files/a.pcapng",
+        "files%2Fa.pcapng",
+        "/files/a.pcapng",
+        "./files/a.pcapng",
+        "x/../files/a.pcapng",
+    ):
+        answer = browser.get(f"/api/{path}")
+        assert b"secret" not in answer.content, path
+        assert answer.status_code in (403, 404), path
+
+
+def test_scripts_of_the_page_need_the_token_to_change_something(world: World) -> None:
+    browser = world.user("admin")
+    change = b'{"trigger": {"before_s": 90}}'
+    assert browser.send("PATCH", "/api/settings", content=change).status_code == 403
+    token = {"X-CSRF-Token": browser.csrf(), "Content-Type": "application/json"}
+    assert browser.send("PATCH", "/api/settings", content=change, headers=token).status_code == 200
+    assert world.device.settings.current.trigger.before_s == 90
+
+
+def test_guesses_through_the_api_count_as_well(world: World) -> None:
+    program = Browser(world.app)
+    for _ in range(5):
+        program.get("/api/status", basic("admin", "guess"))
+    answer = program.get("/api/status", basic("admin", "allegro"))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+
+
+def test_the_users_name_reaches_the_log_and_cannot_be_forged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    world.user("admin")
+    forged = {**basic("the-admin", PASSWORD + "!"), "X-Allegro-User": "somebody-else"}
+    Browser(world.app).send("POST", "/api/trigger", headers=forged)
+    world.device.call("POST", "/trigger")
+    world.device.call("POST", "/trigger", headers={"X-Allegro-User": "a\tb"})
+    said = [record.message for record in caplog.records if record.name == "allegro.api.audit"]
+    assert said == [f"{who}: POST /api/trigger: 202" for who in ("the-admin", "root", "?")]
+
+
+def test_a_request_that_is_too_large_is_refused(world: World) -> None:
+    world.user("admin")
+    headers = basic("the-admin", PASSWORD + "!")
+    answer = Browser(world.app).send("PATCH", "/api/settings", headers=headers, content=b"x" * 2_000_000)
+    assert answer.status_code == 413

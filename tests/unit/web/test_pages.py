@@ -1,0 +1,214 @@
+import re
+
+import pytest
+
+from allegro.system.health import Problem
+from allegro.web.menu import Heading, Page, menu
+from allegro.web.pages import PAGES
+from tests.unit.web.browser import Browser, World
+
+W2_NAMES = {
+    "Dashboard",
+    *("Generic", "Packet ring buffer", "Storage"),
+    *("Settings", "Links and groups", "Management interface settings"),
+    *("Remote access and export", "Pcap export via SFTP", "Expert settings", "USB capture trigger"),
+    *("Users", "Administration", "Info", "System info", "Manual"),
+}
+
+
+def names(items: list[Page | Heading]) -> list[str]:
+    return [
+        name
+        for item in items
+        for name in ([item.title, *names(item.items)] if isinstance(item, Heading) else [item.title])
+    ]
+
+
+@pytest.mark.spec("W2")
+def test_the_menu_has_the_names_that_are_used_everywhere() -> None:
+    assert set(names(menu(PAGES))) == W2_NAMES
+    assert len(names(menu(PAGES))) == len(W2_NAMES)
+
+
+def test_every_page_opens_for_every_role(world: World) -> None:
+    for role in ("admin", "capture", "viewer"):
+        browser = world.user(role)
+        for page in PAGES:
+            allowed = page.role == "viewer" or role == "admin"
+            assert browser.get(page.path).status_code == (200 if allowed else 403), (role, page.path)
+
+
+def test_no_page_holds_scripts_or_styles_of_its_own(world: World) -> None:
+    browser = world.user("admin")
+    for page in PAGES:
+        text = browser.page(page.path)
+        assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|javascript:", text), page.path
+        assert not re.search(r'(src|href|action|hx-\w+)="(https?:)?//', text), page.path
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "section", "expected"),
+    [
+        ("/ring", {"recording.ring_size_mib": "64"}, "recording", {"ring_size_mib": 64}),
+        ("/links", {"links.mode": "sink"}, "links", {"mode": "sink"}),
+        (
+            "/management",
+            {
+                "management.mode": "static",
+                "management.address": "192.0.2.5/24",
+                "management.dns": "192.0.2.1",
+            },
+            "management",
+            {"mode": "static", "address": "192.0.2.5/24", "dns": ["192.0.2.1"]},
+        ),
+        (
+            "/export",
+            {
+                "export.host": "files.example",
+                "export.username": "me",
+                "export.enabled": "on",
+                "export.time": "03:30",
+            },
+            "export",
+            {"host": "files.example", "username": "me", "enabled": True, "time": "03:30"},
+        ),
+        (
+            "/trigger",
+            {"trigger.before_s": "30", "trigger.after_s": "5"},
+            "trigger",
+            {"before_s": 30, "beep": False},
+        ),
+    ],
+)
+def test_forms_are_saved(
+    world: World, path: str, data: dict[str, str], section: str, expected: dict[str, object]
+) -> None:
+    browser = world.user("admin")
+    saved = browser.post(path, None, **data)
+    assert (saved.status_code, saved.headers["location"]) == (303, path)
+    now = world.device.get("/settings")[section]
+    assert {name: now[name] for name in expected} == expected
+    assert "Saved." in browser.page(path)
+    assert "Saved." not in browser.page(path)
+
+
+def test_a_mistake_is_shown_with_what_was_typed_and_nothing_is_saved(world: World) -> None:
+    browser = world.user("admin")
+    answer = browser.post("/trigger", None, **{"trigger.before_s": "a lot", "trigger.after_s": "5"})
+    assert answer.status_code == 422
+    assert 'value="a lot"' in answer.text
+    assert re.search(r'id="field-trigger-before-s-error" role="alert">[^<]*integer', answer.text)
+    assert world.device.settings.current.trigger.after_s == 0
+
+
+def test_what_a_user_types_cannot_become_html(world: World) -> None:
+    browser = world.user("admin")
+    answer = browser.post("/export", None, **{"export.host": '"><script>alert(1)</script>'})
+    assert answer.status_code == 422
+    assert "<script>alert" not in answer.text
+
+
+@pytest.mark.parametrize("role", ["viewer", "capture"])
+def test_only_administrators_change_settings(world: World, role: str) -> None:
+    browser = world.user(role)  # type: ignore[arg-type]
+    assert "does not allow changes" in browser.page("/trigger")
+    browser.post("/trigger", None, **{"trigger.before_s": "1"})
+    assert world.device.settings.current.trigger.before_s == 60
+    assert f"Your role ({role}) does not allow this." in browser.page("/trigger")
+
+
+@pytest.mark.spec("W3", "T8")
+def test_press_now_is_a_press_of_the_page(world: World) -> None:
+    browser = world.user("capture")
+    assert browser.post("/press").headers["location"] == "/"
+    assert "Accepted." in browser.page("/")
+    assert [job.source for job in world.device.jobs.recent(9)] == ["page"]
+    world.device.recorder = None
+    part = browser.post("/press", headers={"HX-Request": "true"})
+    assert "Nothing was captured." in part.text
+    assert "<html" not in part.text
+    viewer = world.user("viewer")
+    assert "Press now" not in viewer.page("/").replace("“Press now”", "")
+    viewer.post("/press")
+    assert len(world.device.jobs.recent(9)) == 2
+
+
+@pytest.mark.spec("W3")
+def test_the_dashboard_says_what_is_wrong_and_what_to_do(world: World) -> None:
+    world.device.problems.append(Problem("no-link", "warning", "No <b>link</b>.", "Plug in the cable."))
+    browser = world.user("viewer")
+    text = browser.get("/dashboard/live").text
+    assert "No &lt;b&gt;link&lt;/b&gt;." in text
+    assert "Plug in the cable." in text
+    world.device.recorder = None
+    assert "Not recording" in browser.page("/dashboard/live")
+
+
+@pytest.mark.spec("W5")
+def test_files_are_deleted_by_those_who_may(world: World) -> None:
+    path = world.device.paths.storage / "a b&c.pcapng"
+    path.write_bytes(b"x")
+    viewer, capture = world.user("viewer"), world.user("capture")
+    assert "/api/files/" not in viewer.page("/storage")
+    viewer.post("/storage/delete", name=path.name)
+    assert path.exists()
+    assert 'href="/api/files/a%20b%26c.pcapng"' in capture.page("/storage")
+    capture.post("/storage/delete", name=path.name)
+    assert not path.exists()
+    capture.post("/storage/delete", name=path.name)
+    assert "There is no file" in capture.page("/storage")
+
+
+@pytest.mark.spec("W1")
+def test_users_are_added_changed_and_deleted(world: World) -> None:
+    admin = world.user("admin")
+    assert "at least 8" in admin.post("/users", name="anna", role="viewer", password="short").text
+    assert "A user name has" in admin.post("/users", name="an na", role="viewer", password="long enough").text
+    assert admin.post("/users", name="anna", role="viewer", password="long enough").status_code == 303
+    assert "already" in admin.post("/users", name="anna", role="viewer", password="long enough").text
+    anna = Browser(world.app)
+    assert anna.log_in("anna", "long enough").headers["location"] == "/password"
+    anna.post("/password", password="her own one", again="her own one")
+    admin.post("/users/role", name="anna", role="capture")
+    assert "Press now" in anna.page("/")
+    admin.post("/users/password", name="anna", password="given again")
+    assert anna.get("/").headers["location"] == "/login"
+    assert anna.log_in("anna", "given again").headers["location"] == "/password"
+    admin.post("/users/delete", name="anna")
+    assert anna.get("/").headers["location"] == "/login"
+    assert anna.log_in("anna", "given again").status_code == 401
+
+
+def test_the_last_administrator_stays(world: World) -> None:
+    admin = world.user("admin")
+    admin.post("/users/delete", name="admin")
+    admin.post("/users/delete", name="the-admin")
+    assert "You cannot delete yourself." in admin.page("/users")
+    admin.post("/users/role", name="the-admin", role="viewer")
+    assert "At least one user must have the role admin." in admin.page("/users")
+    assert [user.name for user in world.site.users.all()] == ["the-admin"]
+
+
+def test_a_device_that_does_not_answer_is_told_in_plain_words(world: World) -> None:
+    import httpx
+
+    def silent(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("no socket")
+
+    browser = world.user("viewer")
+    world.site.backend._client = httpx.AsyncClient(
+        transport=httpx.MockTransport(silent), base_url="http://supervisor"
+    )
+    answer = browser.get("/")
+    assert answer.status_code == 503
+    assert "does not answer" in answer.text
+    assert "wait half a minute" in answer.text
+    assert browser.get("/api/status").json()["error"]["message"].endswith("does not answer.")
+
+
+def test_the_certificate_can_be_compared_and_downloaded(world: World) -> None:
+    browser = world.user("viewer")
+    assert world.site.certificate.fingerprint in browser.page("/administration")
+    file = browser.get("/administration/certificate")
+    assert b"BEGIN CERTIFICATE" in file.content
+    assert b"PRIVATE" not in file.content

@@ -1,0 +1,43 @@
+from allegro.web.sessions import IDLE_S, LONGEST_S, MOST_SESSIONS, Sessions
+
+
+def test_tokens_are_secrets_and_are_not_kept() -> None:
+    sessions = Sessions()
+    token, session = sessions.start("anna", 0.0)
+    assert len(token) >= 43
+    assert token not in repr(vars(sessions))
+    assert sessions.get(token, 1.0) is session
+    assert sessions.get(token + "x", 1.0) is None
+    assert session.is_csrf(session.csrf)
+    assert not session.is_csrf("")
+    assert not session.is_csrf("ä")
+
+
+def test_a_session_ends_when_idle_and_after_a_day_of_work() -> None:
+    sessions = Sessions()
+    token, _ = sessions.start("anna", 0.0)
+    assert sessions.get(token, IDLE_S)
+    assert sessions.get(token, 2 * IDLE_S)
+    assert sessions.get(token, 3 * IDLE_S + 1) is None
+    token, _ = sessions.start("anna", 0.0)
+    for number in range(int(LONGEST_S / IDLE_S) + 1):
+        assert sessions.get(token, number * IDLE_S)
+    assert sessions.get(token, LONGEST_S + 1) is None
+
+
+def test_ending() -> None:
+    sessions = Sessions()
+    (mine, session), (other, _), (hers, _) = (sessions.start(name, 0.0) for name in ("anna", "anna", "berta"))
+    sessions.end_all_of("anna", but=session)
+    assert [bool(sessions.get(token, 0.0)) for token in (mine, other, hers)] == [True, False, True]
+    sessions.end(mine)
+    assert sessions.get(mine, 0.0) is None
+
+
+def test_memory_is_bounded() -> None:
+    sessions = Sessions()
+    first, _ = sessions.start("anna", 0.0)
+    for number in range(MOST_SESSIONS):
+        sessions.start("anna", 1.0 + number * 1e-3)
+    assert sessions.get(first, 2.0) is None
+    assert len(sessions._sessions) == MOST_SESSIONS

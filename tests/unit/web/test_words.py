@@ -1,0 +1,39 @@
+import pytest
+
+from allegro.web import words
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (None, "\u2013"),
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (12_345_678, "12.3 MB"),
+        (5e14, "500 TB"),
+    ],
+)
+def test_sizes(count: float | None, text: str) -> None:
+    assert words.size(count).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0, "0 bit/s"), (125_000, "1.0 Mbit/s"), (117_500_000, "940 Mbit/s"), (5e9, "40.0 Gbit/s")],
+)
+def test_rates(rate: float, text: str) -> None:
+    assert words.bit_rate(rate).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.6, "1 min"), (61, "1 min 1 s"), (3600, "1 h"), (3605, "1 h"), (90061, "1 d 1 h")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert words.duration(seconds).replace("\u00a0", " ") == text
+
+
+def test_times() -> None:
+    assert words.moment("2026-11-21T14:30:05.123456789Z") == "2026-11-21 14:30:05 UTC"
+    assert words.moment(None) == "\u2013"
