@@ -198,7 +198,9 @@ def test_without_a_usable_data_partition_the_device_answers_and_says_so(tmp_path
     try:
         bench.start_supervisor()
         assert bench.answer("status")["problems"][0]["id"] == "data-unusable"
-        job = bench.answer("trigger")
+        pressed = bench.allegro("trigger", "--json")
+        assert pressed.returncode == 1
+        job = json.loads(pressed.stdout)
         assert job["state"] == "refused"
         assert job["message"].startswith("The data partition cannot be used: it is read-only")
         refused = bench.allegro("settings", "set", "trigger.before_s=3")
