@@ -42,7 +42,7 @@ def test_wrong_commands_are_answered_in_plain_words(lab: Lab) -> None:
         assert 'File "' not in output, (case, output)
     assert lab.device.get("/settings") == before
     assert lab.device.jobs() == []
-    as_json = lab.machine.run("allegro --json settings set trigger.before_s=-1", check=False)
+    as_json = lab.machine.run("allegro settings set --json trigger.before_s=-1", check=False)
     assert json.loads(as_json.stdout)["error"]["place"] == "trigger.before_s"
 
 
@@ -80,9 +80,11 @@ def test_a_ring_larger_than_the_disk_is_told_and_the_old_one_goes_on_or_comes_ba
     if refused:
         assert "ring" in refused
     else:
-        wait_for(lambda: device.status()["problems"], "a problem in the status", 30)
-        (problem,) = device.status()["problems"]
-        assert "ring" in problem["text"]
+        (problem, *_) = wait_for(
+            lambda: [told for told in device.status()["problems"] if "ring" in told["text"]],
+            "the problem of the ring in the status",
+            30,
+        )
         assert problem["remedy"]
         device.set({"recording": {"ring_size_mib": 64}})
         device.wait_ready()
