@@ -14,7 +14,7 @@ from typing import IO
 
 from tests.harness.device import Device
 from tests.harness.errors import BenchError
-from tests.harness.qemu import Configuration, VirtualMachine, keep_diagnosis
+from tests.harness.qemu import Configuration, SavedState, VirtualMachine, keep_diagnosis
 from tests.harness.sftp_server import SftpServer
 from tests.harness.topology import Topology
 
@@ -95,11 +95,11 @@ class Bench:
 
 @contextlib.contextmanager
 def set_up(
-    directory: Path, configuration: Configuration, say: Progress, console: IO[bytes] | None = None
+    directory: Path, start: Configuration | SavedState, say: Progress, console: IO[bytes] | None = None
 ) -> Iterator[Bench]:
     """Start servers and machine; everything is gone after the block but what lies in `directory`.
 
-    On an exception the logs are copied to `directory`/logs.
+    The machine boots, or goes on from a saved state. On an exception the logs are copied to `directory`/logs.
     """
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -112,15 +112,19 @@ def set_up(
         opened.callback(sftp.close)
         sftp.start()
         say(f"Servers run: DNS, HTTP, HTTPS; SFTP (OpenSSH) on port {sftp.port}")
-        machine = VirtualMachine(
-            directory / "machine", replace(configuration, ports=2), topology.ports, console=console
-        )
+        if isinstance(start, SavedState):
+            machine = VirtualMachine(directory / "machine", ports=topology.ports, saved=start)
+        else:
+            machine = VirtualMachine(
+                directory / "machine", replace(start, ports=2), topology.ports, console=console
+            )
         opened.callback(machine.remove_disks)
         opened.callback(machine.close)
         opened.enter_context(keep_diagnosis(machine, directory / "logs"))
         machine.start()
         accelerator = machine.accelerator
-        say(f"Switched on: QEMU, accelerator {accelerator.name} ({accelerator.reason})")
+        how = "Woken from its state after the start" if isinstance(start, SavedState) else "Switched on"
+        say(f"{how}: QEMU, accelerator {accelerator.name} ({accelerator.reason})")
         yield Bench(topology, sftp, machine)
 
 

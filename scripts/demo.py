@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.bench import Bench, Progress, require_host, run_main, set_up
+from tests.harness import booted
 from tests.harness.captures import check, comment_fields, protocol_table
 from tests.harness.errors import BenchError
 from tests.harness.qemu import REPOSITORY, Configuration
@@ -49,10 +50,13 @@ def run_demo() -> None:
     """Do it, step by step."""
     require_host()
     say = Progress()
-    with set_up(DIRECTORY, Configuration(), say) as bench:
+    state = booted.saved(Configuration())
+    if not state.complete:
+        say("Starting the device for the first time: its state is saved, later demos go on from there")
+        state = booted.boot_and_save(Configuration(), DIRECTORY / "logs")
+        say("It has started, from its boot loader to Allegro")
+    with set_up(DIRECTORY, state, say) as bench:
         device, machine = bench.device, bench.machine
-        machine.wait_agent()
-        say("Linux is up in the device; waiting for Allegro")
         status = device.wait_ready()
         say(f"{status['name']} records on {', '.join(port['name'] for port in status['ring']['ports'])}")
         bench.topology.wait_connected()

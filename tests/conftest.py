@@ -2,15 +2,14 @@
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
+from tests.harness import booted
 from tests.harness.device import Device
 from tests.harness.ports import FramePort, Port
 from tests.harness.qemu import (
@@ -24,7 +23,6 @@ from tests.harness.qemu import (
 from tests.harness.sftp_server import SftpServer
 
 REPORT = REPOSITORY / "build" / "test-report"
-STATES = REPOSITORY / "build" / "vm-state"
 _failed = pytest.StashKey[bool]()
 
 
@@ -71,37 +69,11 @@ def configuration() -> Configuration:
     return Configuration()
 
 
-def hold(source: Path, target: Path) -> None:
-    """Make `target` the same file, or a sparse copy where that cannot be."""
-    try:
-        target.hardlink_to(source)
-    except OSError:
-        subprocess.run(["cp", "--sparse=always", "--", source, target], check=True)
-
-
 @pytest.fixture(scope="session")
 def saved_state(configuration: Configuration) -> SavedState:
     """The image booted and ready, frozen; made once per image and kept for later sessions."""
-    directory = STATES / configuration.fingerprint()
-    # Held by a link of our own: building another image replaces the file, and the state would not fit it.
-    image = directory / configuration.image.name
-    configuration = replace(configuration, image=image)
-    state = SavedState.at(directory, configuration)
-    if not state.complete:
-        shutil.rmtree(STATES, ignore_errors=True)
-        directory.mkdir(parents=True)
-        hold(IMAGE, image)
-        machine = VirtualMachine(directory / "booting", configuration)
-        try:
-            machine.start()
-            Device(machine).wait_ready(ports=configuration.ports)
-            machine.save(state)
-        except BaseException:
-            save_diagnosis(machine, REPORT / "saved-state")
-            raise
-        finally:
-            machine.close()
-    return state
+    state = booted.saved(configuration)
+    return state if state.complete else booted.boot_and_save(configuration, REPORT / "saved-state")
 
 
 @pytest.fixture
