@@ -33,7 +33,7 @@ def test_press_then_power_cut_then_boot_makes_the_file(lab: Lab, tmp_path: Path,
         # The window reaches far beyond the cut: it is waited for, and can be ended early.
         assert device.get(f"/jobs/{job['id']}")["state"] == "waiting"
         device.post(f"/jobs/{job['id']}/cancel")
-        job = device.wait_job(device.trigger(before_s=600)["id"], 180)
+        job = device.wait_job(device.trigger(before_s=600, after_s=0)["id"], 180)
     else:
         job = device.wait_job(job["id"], 180)
     capture = device.fetch_checked(job, tmp_path)
