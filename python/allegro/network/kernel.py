@@ -72,6 +72,11 @@ def _ip(lines: str) -> str:
     return " ".join(done.stderr.split())
 
 
+def device_names(sysfs: Path = SYSFS) -> list[str]:
+    """The names of all network devices there are, sorted. Raises OSError."""
+    return sorted(path.name for path in (sysfs / "class/net").iterdir())
+
+
 def pass_group_frames(ports: Iterable[str], sysfs: Path = SYSFS) -> list[str]:
     """Lets these ports of a bridge pass on frames to 01:80:C2:00:00:0x (see `links`); returns those changed.
 

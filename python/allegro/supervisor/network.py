@@ -1,31 +1,40 @@
-"""Keeps the network as it should be while the device runs: ports come and go, settings change."""
+"""Keeps the network as it should be while the device runs: ports come and go, settings change.
+
+The list of devices is looked at once a second, which costs nothing. Everything is gone through when that
+list has changed, for a while afterwards (bridges take their time), and then now and again.
+"""
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from allegro.errors import Unavailable
-from allegro.network import configure
+from allegro.network import configure, kernel
 from allegro.settings.model import Settings
 
 LOOK_EVERY_S = 1.0
+SETTLING_S = 10.0
+REFRESH_EVERY_S = 30.0
 
 log = logging.getLogger(__name__)
 
 
 class NetworkCare:
-    """Looks once a second in a thread of its own; `memory` is the file with the names of the ports."""
+    """Looks in a thread of its own; `memory` is the file with the names of the ports, `devices` lists them."""
 
     def __init__(
         self,
         settings: Callable[[], Settings],
         memory: Path,
         refresh: Callable[[Settings, Path], object] = configure.refresh,
+        devices: Callable[[], list[str]] = kernel.device_names,
     ) -> None:
         self._settings = settings
         self._memory = memory
         self._refresh = refresh
+        self._devices = devices
         self._lock = threading.Lock()
         self._problem = ""
         self._stop = threading.Event()
@@ -52,10 +61,17 @@ class NetworkCare:
                 ) from error
 
     def _run(self) -> None:
+        known: list[str] | None = None
+        settled = due = 0.0
         while not self._stop.is_set():
             try:
-                self.apply(self._settings())
-                self._problem = ""
+                present, now = self._devices(), time.monotonic()
+                if present != known:
+                    known, settled = present, now + SETTLING_S
+                if self._problem or now < settled or now >= due:
+                    due = now + REFRESH_EVERY_S
+                    self.apply(self._settings())
+                    self._problem = ""
             except Exception as error:  # the next look may succeed
                 if str(error) != self._problem:
                     log.error("%s", error, exc_info=not isinstance(error, Unavailable))
