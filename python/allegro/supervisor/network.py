@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class NetworkCare:
-    """Looks in a thread of its own; `memory` is the file with the names of the ports, `devices` lists them."""
+    """Looks in a thread of its own; `memory` is the file of the names of ports, `devices` lists them."""
 
     def __init__(
         self,
