@@ -10,9 +10,10 @@ from typing import Final
 from allegro.trigger.jobs import Job
 
 SECOND_NS: Final = 1_000_000_000
-# The recorder says four times a second how far it is. If it does not move for so long, what there is gets
-# cut.
-STALLED_S: Final = 10.0
+# The recorder says four times a second how far it is. When it says nothing for so long, what there is gets cut.
+SILENT_S: Final = 10.0
+# The same when it speaks, but does not move: a busy disk can take that long to write a small, full ring.
+STALLED_S: Final = 30.0
 # Bound for a recorder that moves, but is far behind the window (the clock was set back).
 LATE_S: Final = 60.0
 
@@ -50,7 +51,8 @@ class Waiting:
         if through_ns is not None and through_ns != wait.through_ns:
             wait.through_ns = through_ns
             wait.moved = monotonic
-        return monotonic - max(wait.moved, wait.due) >= STALLED_S or monotonic - wait.due >= LATE_S
+        patience = STALLED_S if through_ns is not None else SILENT_S
+        return monotonic - max(wait.moved, wait.due) >= patience or monotonic - wait.due >= LATE_S
 
     def forget(self, job_id: int) -> None:
         """The job has ended."""

@@ -1,7 +1,7 @@
 import pytest
 
 from allegro.trigger.jobs import Job
-from allegro.trigger.waiting import LATE_S, SECOND_NS, STALLED_S, Waiting
+from allegro.trigger.waiting import LATE_S, SECOND_NS, SILENT_S, STALLED_S, Waiting
 
 NOW = 1795271405 * SECOND_NS
 
@@ -34,13 +34,15 @@ class TestWaiting:
         assert not waiting.on_disk(job(), NOW - 1, monotonic=0.1)
         assert waiting.on_disk(job(), NOW, monotonic=0.2)
 
-    @pytest.mark.parametrize("through", [None, NOW - SECOND_NS])
-    def test_recorder_that_does_not_move_is_not_waited_for(self, through: int | None) -> None:
+    @pytest.mark.parametrize(("through", "patience"), [(None, SILENT_S), (NOW - SECOND_NS, STALLED_S)])
+    def test_recorder_that_does_not_move_is_not_waited_for(
+        self, through: int | None, patience: float
+    ) -> None:
         waiting = Waiting()
         waiting.remaining(job(), now_ns=NOW, monotonic=0.0)
         waiting.on_disk(job(), through, monotonic=0.0)
-        assert not waiting.on_disk(job(), through, monotonic=STALLED_S - 0.1)
-        assert waiting.on_disk(job(), through, monotonic=STALLED_S)
+        assert not waiting.on_disk(job(), through, monotonic=patience - 0.1)
+        assert waiting.on_disk(job(), through, monotonic=patience)
 
     def test_recorder_that_moves_is_waited_for_up_to_a_bound(self) -> None:
         waiting = Waiting()
