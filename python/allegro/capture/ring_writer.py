@@ -12,6 +12,7 @@ loses its index and its name, and that is made safe on disk before the first byt
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -307,10 +308,18 @@ class RingWriter:
                     self._sync()
                 if now - noted >= _RUNS_INTERVAL:
                     noted = now
-                    self._write_runs(sync=False)
+                    self._note_runs()
             except Exception as error:
                 self._failed("The ring's files could not be kept in order", error)
                 time.sleep(_UPKEEP_INTERVAL)
+
+    def _note_runs(self) -> None:
+        """Notes that the recorder lives. On a full disk that waits; the packets have their place already."""
+        try:
+            self._write_runs(sync=False)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
 
     def _adjust(self, now: float) -> None:
         """Brings number and size of the segments nearer to what is wanted."""
@@ -420,7 +429,8 @@ class RingWriter:
             os.fdatasync(segment.descriptor)
             # Not synced: the index may be lost in a power cut, but not be there before the data are.
             if segment.index_sound:
-                os.write(segment.index, segments.pack_summary(segment.summary))
+                with contextlib.suppress(OSError):  # the index is but a cache
+                    os.write(segment.index, segments.pack_summary(segment.summary))
             with self._lock:
                 self._closing.remove(segment)
                 self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -219,6 +220,25 @@ def test_no_failure_ends_the_threads(
     writer.close()
     assert not writer.working()
     assert numbers(tmp_path) == [0, 1]
+
+
+def test_a_full_disk_is_no_failure_of_the_ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_writer, "_RUNS_INTERVAL", 0.0)
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    asked = threading.Semaphore(0)
+
+    def full(*_: object, **__: object) -> None:
+        asked.release()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(segments, "write_runs", full)
+        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=10), "it gave up"
+        append(writer, 0)
+    writer.close()
+    assert writer.sync_errors == 0
+    assert numbers(tmp_path) == [0]
 
 
 def test_a_new_size_that_is_refused_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
