@@ -26,6 +26,7 @@ CONTROL = (
     RUN_DIRECTORY / "control"
 )  # holds the path of the control socket (a socket's own path must be short)
 _GUEST_API_PORT = 8080
+_GUEST_PAGE_PORT = 443
 
 # Developer's conveniences of this run only; the image has neither. The unit names are the bench's own.
 _API_SOCKET = f"""\
@@ -57,11 +58,11 @@ Restart=always
 """
 
 
-def configuration(presenter: Literal["emulated", "host"], api_port: int) -> Configuration:
+def configuration(presenter: Literal["emulated", "host"], api_port: int, page_port: int) -> Configuration:
     """The machine of this run."""
     return Configuration(
         presenter=presenter,
-        forwards=((api_port, _GUEST_API_PORT),),
+        forwards=((api_port, _GUEST_API_PORT), (page_port, _GUEST_PAGE_PORT)),
         injection=injection(
             units={"bench-api.socket": _API_SOCKET, "bench-shell.service": _SHELL},
             files={"systemd.extra-unit.bench-api.service": _API_SERVICE},
@@ -90,7 +91,7 @@ def require_free(port: int) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise BenchError(
-                f"Port {port} of this machine is taken. Remedy: make run with --api-port"
+                f"Port {port} of this machine is taken. Remedy: free it, or choose others: scripts.run --help"
             ) from error
 
 
@@ -143,7 +144,7 @@ def control_socket(bench: Bench) -> Iterator[None]:
                 server.shutdown(socket.SHUT_RDWR)
 
 
-def introduce(bench: Bench, say: Progress, api_port: int) -> None:
+def introduce(bench: Bench, say: Progress, api_port: int, page_port: int) -> None:
     """Wait until the device is ready, set it up, and say what can be done."""
     try:
         status = bench.device.wait_ready()
@@ -155,6 +156,7 @@ def introduce(bench: Bench, say: Progress, api_port: int) -> None:
     client, server = topology.client.name, topology.server.name
     lines = [
         f"{status['name']} is ready.",
+        f"  page:       https://127.0.0.1:{page_port}/ (admin, allegro)",
         f"  API:        curl http://127.0.0.1:{api_port}/api/status",
         "  presenter:  make press KEY=next   (prev, play, black, plug, unplug)",
         f"  client:     sudo ip netns exec {client} ping {SERVER_ADDRESS}   (server: {server})",
@@ -171,17 +173,23 @@ def main() -> None:
     parser.add_argument(
         "--api-port", type=int, default=8080, help="TCP port on 127.0.0.1 for the device's API"
     )
+    parser.add_argument(
+        "--page-port", type=int, default=8443, help="TCP port on 127.0.0.1 for the device's page"
+    )
     options = parser.parse_args()
     require_host()
     if options.presenter == "host":
         require_receiver()
     require_free(options.api_port)
+    require_free(options.page_port)
     RUN_DIRECTORY.mkdir(parents=True, exist_ok=True)
     say = Progress()
-    machine = configuration(options.presenter, options.api_port)
+    machine = configuration(options.presenter, options.api_port, options.page_port)
     terminal = os.fdopen(1, "wb", closefd=False)
     with set_up(DIRECTORY, machine, say, console=terminal) as bench, control_socket(bench):
-        threading.Thread(target=introduce, args=(bench, say, options.api_port), daemon=True).start()
+        threading.Thread(
+            target=introduce, args=(bench, say, options.api_port, options.page_port), daemon=True
+        ).start()
         bench.machine.wait_ended()
 
 
