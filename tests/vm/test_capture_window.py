@@ -97,8 +97,8 @@ def test_an_empty_window_is_a_file_that_says_why(lab: Lab, tmp_path: Path) -> No
 
 
 @pytest.mark.xfail(
-    reason="Known defect: after the ring was made much smaller under load, the recorder may not say that all is "
-    "written until the next packet comes; the capture then lacks its newest packets.",
+    reason="Known defect: after the ring was made much smaller under load, the recorder may not say that all "
+    "is written until the next packet comes; the capture then lacks its newest packets.",
     strict=False,
 )
 @pytest.mark.spec("T3", "T6", "R1")
