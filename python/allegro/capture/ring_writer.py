@@ -346,7 +346,11 @@ class RingWriter:
 
     def _current_too_large(self) -> bool:
         current = self._current
-        return current is not None and current.size != self._segment_size and self._total() > self._target
+        return (
+            current is not None
+            and current.size != self._segment_size
+            and self._total() + self._segment_size > self._target
+        )
 
     def _shrink(self) -> None:
         """Removes empty segments of another size, and the oldest while the ring is larger than wanted."""
@@ -399,9 +403,13 @@ class RingWriter:
         while True:
             with self._lock:
                 missing = min(_EMPTY_AHEAD, self._count() // 4) - len(self._free) - len(emptied)
-                if missing <= 0 or not self._finished:
+                if not self._finished:
                     break
                 oldest = self._finished[0]
+                # Few, large segments of an earlier size must not keep the ring from going on in small ones.
+                stuck = oldest.size != self._segment_size and not self._free and not emptied
+                if missing <= 0 and not (stuck and self._total() + self._segment_size > self._target):
+                    break
             if oldest.size != self._segment_size:
                 _remove(oldest.path)
             else:
