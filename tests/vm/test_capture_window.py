@@ -96,11 +96,6 @@ def test_an_empty_window_is_a_file_that_says_why(lab: Lab, tmp_path: Path) -> No
     assert comment_fields(capture)["system_id"] == lab.device.status()["system_id"]
 
 
-@pytest.mark.xfail(
-    reason="Known defect: after the ring was made much smaller under load, the recorder may not say that all "
-    "is written until the next packet comes; the capture then lacks its newest packets.",
-    strict=False,
-)
 @pytest.mark.spec("T3", "T6", "R1")
 def test_a_ring_smaller_than_the_window_says_what_is_missing(lab: Lab, tmp_path: Path) -> None:
     device, left = lab.device, lab.ports[0]

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from allegro.atomic import sync_directory
-from allegro.capture import blocks, ring_recovery, segments
+from allegro.capture import blocks, ring_recovery, segments, space
 from allegro.capture.ring_recovery import RecoveredSegment
 from allegro.capture.segments import MIB, IndexEntry, Run, Summary
 from allegro.capture.status import RingStatus
@@ -39,7 +39,6 @@ _SHORTEST_SYNC_INTERVAL = 0.2
 _SPACE_INTERVAL = 10.0
 _PUBLISH_PAUSE = 0.1
 _EMPTY_AHEAD = 2
-_LARGEST_RESERVE = 256 * MIB
 
 
 class RingUnavailable(Unavailable):
@@ -486,10 +485,7 @@ class RingWriter:
         return len(self._finished) + len(self._free) + len(self._closing) + (self._current is not None)
 
     def _available(self) -> int:
-        """Bytes that the ring may still take: a twentieth of the disk, at most 256 MiB, is left to others."""
-        disk = os.statvfs(self.directory)
-        reserve = min(disk.f_blocks * disk.f_frsize // 20, _LARGEST_RESERVE)
-        return max(disk.f_bavail * disk.f_frsize - reserve, 0)
+        return space.available(self.directory)
 
     def _choose_segment_size(self, target: int) -> int:
         """By the size that the ring can have; existing segments keep theirs if that is not far from it."""

@@ -5,7 +5,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,13 @@ class SettingsStore:
         """The settings in force (immutable: a change makes a new object)."""
         return self._current
 
-    def change(self, patch: Mapping[str, Any]) -> tuple[Settings, Settings]:
+    def change(
+        self, patch: Mapping[str, Any], check: Callable[[Settings, Settings], None] = lambda _old, _new: None
+    ) -> tuple[Settings, Settings]:
         """Merges a nested patch, checks everything, saves, and returns (old, new).
 
-        Raises InvalidInput naming the field, or Unavailable if the file cannot be written; then nothing has
-        changed.
+        `check` looks at (old, new) before anything is saved, and may raise InvalidInput. Raises InvalidInput
+        naming the field, or Unavailable if the file cannot be written; then nothing has changed.
         """
         old = self._current
         if self._unread:
@@ -55,6 +57,7 @@ class SettingsStore:
                 remedy="Restart the device; if this message stays, replace the disk.",
             )
         new = validated(merged(self._saved.model_dump(mode="json"), patch))
+        check(old, new)
         try:
             write_atomically(self._path, new.model_dump_json(indent=2).encode() + b"\n")
         except OSError as error:

@@ -22,12 +22,19 @@ class Applier:
     apply: Callable[[Settings], None]
 
 
+Check = Callable[[Settings, Settings], None]
+"""Compares old and new settings; raises InvalidInput for what this device, as it is, cannot do."""
+
+
 class SettingsChanger:
     """The only way to change settings. May be called from several threads; one change at a time."""
 
-    def __init__(self, store: SettingsStore, appliers: Sequence[Applier]) -> None:
+    def __init__(
+        self, store: SettingsStore, appliers: Sequence[Applier], checks: Sequence[Check] = ()
+    ) -> None:
         self._store = store
         self._appliers = appliers
+        self._checks = checks
         self._lock = threading.Lock()
 
     def __call__(self, patch: Mapping[str, Any]) -> tuple[Settings, list[str]]:
@@ -36,7 +43,7 @@ class SettingsChanger:
         Raises InvalidInput or Unavailable if nothing was saved.
         """
         with self._lock:
-            old, new = self._store.change(without_masks(patch))
+            old, new = self._store.change(without_masks(patch), self._check)
             warnings: list[str] = []
             for applier in self._appliers:
                 if any(getattr(old, section) != getattr(new, section) for section in applier.sections):
@@ -46,3 +53,7 @@ class SettingsChanger:
                         log.warning("Settings are saved, but: %s", error)
                         warnings.append(str(error))
             return new, warnings
+
+    def _check(self, old: Settings, new: Settings) -> None:
+        for check in self._checks:
+            check(old, new)

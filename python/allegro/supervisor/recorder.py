@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from allegro.capture import config
+from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
 from allegro.capture.status import RecorderStatus, from_json
 from allegro.errors import InvalidInput, Unavailable
@@ -46,6 +46,23 @@ def wanted_config(settings: Settings, paths: Paths) -> RecorderConfig:
         return dataclasses.replace(config.load(paths.recorder_config), ring_size=size)
     except InvalidInput:
         return RecorderConfig(ring_directory=paths.ring, ring_size=size, status_file=paths.recorder_status)
+
+
+def check_ring_size(old: Settings, new: Settings, ring: Path) -> None:
+    """Raises InvalidInput for a new ring that its disk could not hold even if nothing else lay on it."""
+    wanted = new.recording.ring_size_mib
+    if wanted <= old.recording.ring_size_mib:
+        return
+    try:
+        largest = space.largest_ring(ring) // MIB
+    except OSError:  # the disk is missing, which the status tells; the size may be right for the next one
+        return
+    if wanted > largest:
+        raise InvalidInput(
+            f"The packet ring buffer cannot be larger than its storage device (got {wanted} MiB).",
+            place="recording.ring_size_mib",
+            remedy=f"At most {largest} MiB fit there.",
+        )
 
 
 def apply_settings(settings: Settings, paths: Paths) -> None:

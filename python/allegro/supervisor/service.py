@@ -20,7 +20,7 @@ from allegro.supervisor.facts import Watch
 from allegro.supervisor.listener import bind
 from allegro.supervisor.network import NetworkCare
 from allegro.supervisor.parts import Parts
-from allegro.supervisor.recorder import apply_settings, last_status, live_status
+from allegro.supervisor.recorder import apply_settings, check_ring_size, last_status, live_status
 from allegro.system.identity import system_id
 from allegro.system.notify import notify
 from allegro.trigger.beep import Player
@@ -131,6 +131,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("export",), lambda _new: export.notify()),
             *([Applier(("links", "management"), network.apply)] if with_network else []),
         ),
+        (lambda old, new: check_ring_size(old, new, paths.ring),),
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
     parts.start("sound", lambda: _started(player.start, player.stop))

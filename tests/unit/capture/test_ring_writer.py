@@ -164,6 +164,25 @@ def test_a_ring_of_large_segments_shrinks_to_one_of_small_segments(tmp_path: Pat
     assert numbers(tmp_path)[-1] == 2
 
 
+@pytest.mark.parametrize("small", [16, 20])
+def test_a_ring_shrunk_to_the_size_of_one_old_segment_takes_records_at_once(
+    tmp_path: Path, small: int
+) -> None:
+    """Without a segment in use, too: nothing may wait for a record that could only come after it."""
+    writer = RingWriter(tmp_path, 1024 * MIB, 1)
+    assert writer.status().segment_size == 16 * MIB
+    for number in range(140):
+        append_patiently(writer, number)
+    writer.resize(small * MIB)
+    for number in range(140, 500):
+        append_patiently(writer, number)
+    wait_for(lambda: disk_use(tmp_path) <= small * MIB, "the new size", 20)
+    writer.close()
+    found = numbers(tmp_path)
+    assert found == list(range(found[0], 500))
+    assert len(found) >= 2 * 34
+
+
 def test_shrinking_without_space_for_a_small_segment_is_told_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,3 +54,17 @@ def test_a_masked_secret_is_kept(store: SettingsStore) -> None:
     change({"export": {"password": "geheim"}})
     new, _ = change({"export": {"password": MASK, "host": "files.example"}})
     assert (new.export.password, new.export.host) == ("geheim", "files.example")
+
+
+def test_what_the_device_cannot_do_is_refused_before_it_is_saved(store: SettingsStore) -> None:
+    def refuses(old: Settings, new: Settings) -> None:
+        if new.trigger.before_s != old.trigger.before_s:
+            raise InvalidInput("Not on this device.", place="trigger.before_s")
+
+    told: list[Settings] = []
+    change = SettingsChanger(store, (Applier(("links", "trigger"), told.append),), (refuses,))
+    with pytest.raises(InvalidInput, match="Not on this device"):
+        change({"trigger": {"before_s": 5}, "links": {"mode": "sink"}})
+    assert (store.current.trigger.before_s, store.current.links.mode, told) == (60, "bridge", [])
+    change({"links": {"mode": "sink"}})
+    assert store.current.links.mode == "sink"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture import config
+from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
 from allegro.capture.status import RecorderStatus, write
-from allegro.errors import Unavailable
+from allegro.errors import InvalidInput, Unavailable
 from allegro.paths import Paths
 from allegro.settings.model import Recording, Settings
 from allegro.supervisor import recorder
@@ -70,3 +70,23 @@ def test_a_recorder_that_cannot_be_told_is_told_to_the_user(
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(Unavailable, match="could not be told"):
         recorder.apply_settings(Settings(), paths)
+
+
+@pytest.mark.spec("R6")
+def test_a_ring_that_the_disk_could_never_hold_is_refused(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(space, "largest_ring", lambda _: 2000 << 20)
+    old, fits, too_large = (Settings(recording=Recording(ring_size_mib=size)) for size in (64, 2000, 2001))
+    recorder.check_ring_size(old, fits, paths.ring)
+    with pytest.raises(InvalidInput, match="larger than its storage device") as caught:
+        recorder.check_ring_size(old, too_large, paths.ring)
+    assert caught.value.place == "recording.ring_size_mib"
+    assert caught.value.remedy == "At most 2000 MiB fit there."
+    recorder.check_ring_size(too_large, too_large, paths.ring)
+
+
+@pytest.mark.spec("R6")
+def test_without_the_disk_no_ring_size_is_refused(paths: Paths) -> None:
+    old, new = (Settings(recording=Recording(ring_size_mib=size)) for size in (64, 65))
+    recorder.check_ring_size(old, new, paths.data / "not there")
