@@ -5,6 +5,7 @@
 Request, one JSON object on standard input: "ring_directory"; "start_ns" and "end_ns" of the window, both
 included (ns since 1970); "output", path of the file; "comment", an object of texts for the section comment;
 optional "ports", the names of all measuring ports, so that silent ones are described in the file too;
+optional "notes", sentences for people that the caller knows and the file is to say;
 optional "status_file" of the recorder, to pause when that has trouble.
 
 Answer, JSON lines on standard output: {"progress": 0..1, "packets", "bytes"} at most five per second, then
@@ -80,6 +81,7 @@ class Request:
     output: Path
     comment: dict[str, str] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     status_file: Path | None = None
 
 
@@ -127,9 +129,7 @@ def parse_request(text: str | bytes) -> Request:
     comment = value.get("comment", {})
     if not isinstance(comment, dict):
         raise InvalidInput("Not an object of texts.", place="comment")
-    ports = value.get("ports", [])
-    if not isinstance(ports, list) or not all(isinstance(port, str) for port in ports):
-        raise InvalidInput("Not a list of names.", place="ports")
+    ports, notes = (_strings(value, key) for key in ("ports", "notes"))
     status_file = value.get("status_file")
     return Request(
         ring_directory=Path(_string(value, "ring_directory")),
@@ -137,7 +137,8 @@ def parse_request(text: str | bytes) -> Request:
         end_ns=end_ns,
         output=Path(_string(value, "output")),
         comment={str(key): str(text) for key, text in comment.items()},
-        ports=tuple(ports),
+        ports=ports,
+        notes=notes,
         status_file=Path(_string(value, "status_file")) if status_file is not None else None,
     )
 
@@ -149,7 +150,7 @@ def extract(request: Request, report: Report, courtesy: Courtesy) -> Result:
         try:
             cut = _Cut(window, reader, output, {*request.ports, *reader.ports()})
             cut.run(report, courtesy)
-            result = cut.finish(request.comment, time.time_ns())
+            result = cut.finish(request.comment, request.notes, time.time_ns())
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -218,8 +219,8 @@ class _Cut:
             report(self._progress(ref.first_ns), sum(self._packets), self._bytes)
         self._merge_until(window.end_ns)
 
-    def finish(self, comment: dict[str, str], now_ns: int) -> Result:
-        """Writes what stands behind and before the packets."""
+    def finish(self, comment: dict[str, str], known: Iterable[str], now_ns: int) -> Result:
+        """Writes what stands behind and before the packets. `known` are notes that are not found here."""
         window, findings = self._window, self._findings
         counts = [
             PortResult(name, packets, findings.drops(name), findings.nic_missed(name))
@@ -232,7 +233,7 @@ class _Cut:
             self._output.write(pcapng.interface_statistics(interface, statistics))
         packets = sum(self._packets)
         drops = sum(count.drops + count.nic_missed for count in counts)
-        notes = coverage.notes(window, self._ring(), findings, packets, now_ns)
+        notes = [*known, *coverage.notes(window, self._ring(), findings, packets, now_ns)]
         size = self._output.size
         fields = [
             *_readable(comment),
@@ -502,6 +503,13 @@ def _string(value: dict[str, Any], key: str) -> str:
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInput("A path is expected here.", place=key)
     return text
+
+
+def _strings(value: dict[str, Any], key: str) -> tuple[str, ...]:
+    texts = value.get(key, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InvalidInput("Not a list of texts.", place=key)
+    return tuple(texts)
 
 
 def _time(value: dict[str, Any], key: str) -> int:

@@ -38,6 +38,11 @@ _RETRY_S: Final = 5.0  # after something went wrong that is not the job's fault
 
 _FULL: Final = "The storage device is full. Delete files that are no longer needed."
 
+_BEHIND: Final = (
+    "The recorder was behind and did not say in time that all of this is on disk: the newest packets of this"
+    " capture may be missing."
+)
+
 _CANCELLED, _STOPPING, _NO_SPACE = "cancelled", "stopping", "no space"
 
 log = logging.getLogger(__name__)
@@ -182,7 +187,8 @@ class Cutter:
                 recorder = self._around.recorder()
                 through = None if recorder is None else recorder.complete_through_ns
                 if self._waiting.on_disk(job, through, monotonic=monotonic):
-                    self._cut(job.id)
+                    behind = through is not None and through < job.end_ns
+                    self._cut(job.id, notes=[_BEHIND] if behind else [])
                     return 0
                 left = _POLL_S
             if job.state == "accepted":
@@ -190,7 +196,7 @@ class Cutter:
             delay = left if delay is None else min(delay, left)
         return delay
 
-    def _cut(self, job_id: int) -> None:
+    def _cut(self, job_id: int, *, notes: Sequence[str]) -> None:
         self._waiting.forget(job_id)
         with self._lock:
             job = self._store.get(job_id)
@@ -200,7 +206,7 @@ class Cutter:
                 return
             self._running = job_id
         try:
-            self._make(begun)
+            self._make(begun, notes)
         except ExtractionStopped as stopped:
             if stopped.reason == _STOPPING:
                 discard(self._around.directory(where), job_id)
@@ -219,7 +225,7 @@ class Cutter:
                 self._running = None
                 self._cancelled.discard(job_id)
 
-    def _make(self, job: Job) -> None:
+    def _make(self, job: Job, notes: Sequence[str]) -> None:
         if self._take_up(job):
             return
         directory = self._around.directory(job.directory)
@@ -249,7 +255,8 @@ class Cutter:
                 return _CANCELLED
             return _NO_SPACE if files.free() < RESERVE // 2 else ""
 
-        result = run_extraction(self._around.command, self._request(job, directory), on_progress, should_stop)
+        request = self._request(job, directory, notes)
+        result = run_extraction(self._around.command, request, on_progress, should_stop)
         if job.id in self._cancelled:
             raise ExtractionStopped(_CANCELLED)
         self._publish(job, result)
@@ -260,7 +267,7 @@ class Cutter:
         except AllegroError:  # no ring, or a damaged one: the extraction will say so, in the file
             return 0
 
-    def _request(self, job: Job, directory: Path) -> dict[str, Any]:
+    def _request(self, job: Job, directory: Path, notes: Sequence[str]) -> dict[str, Any]:
         device = f" ({job.device})" if job.device else ""
         return {
             "ring_directory": str(self._around.ring),
@@ -275,6 +282,7 @@ class Cutter:
                 "after_s": f"{job.after_ns / SECOND_NS:g}",
             },
             "ports": list(self._around.ports()),
+            "notes": list(notes),
             "status_file": str(self._around.recorder_status),
         }
 

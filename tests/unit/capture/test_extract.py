@@ -105,6 +105,13 @@ def test_the_comment_says_what_the_file_is(ring: Ring, cut: Cut) -> None:
     assert file.header[4][0].startswith(b"Allegro ")
 
 
+@pytest.mark.spec("R5", "T6")
+def test_what_the_caller_knows_is_told_first(ring: Ring, cut: Cut) -> None:
+    ring.add(1, [frame(T)])
+    result, _ = cut(T, T, notes=("The disk was behind.",))
+    assert result.notes == ["The disk was behind."]
+
+
 @pytest.mark.spec("T6")
 def test_silent_ports_are_described_too_and_unknown_ones_when_they_come(ring: Ring, cut: Cut) -> None:
     ring.add(2, [frame(T, 1)])
@@ -346,9 +353,9 @@ GOOD: dict[str, Any] = {"ring_directory": "/r", "start_ns": 1, "end_ns": 2, "out
 
 def test_a_request() -> None:
     assert extract.parse_request(json.dumps(GOOD)) == extract.Request(Path("/r"), 1, 2, Path("/o/x.pcapng"))
-    more = {"comment": {"a": 1}, "ports": ["port1"], "status_file": "/s"}
+    more = {"comment": {"a": 1}, "ports": ["port1"], "notes": ["n"], "status_file": "/s"}
     assert extract.parse_request(json.dumps(GOOD | more)) == extract.Request(
-        Path("/r"), 1, 2, Path("/o/x.pcapng"), {"a": "1"}, ("port1",), Path("/s")
+        Path("/r"), 1, 2, Path("/o/x.pcapng"), {"a": "1"}, ("port1",), ("n",), Path("/s")
     )
 
 
@@ -367,6 +374,7 @@ def test_a_request() -> None:
         ({"comment": []}, "comment"),
         ({"ports": "port1"}, "ports"),
         ({"ports": [1]}, "ports"),
+        ({"notes": "n"}, "notes"),
         ({"status_file": 0}, "status_file"),
     ],
 )

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage import files
+from allegro.trigger import waiting
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
@@ -157,6 +159,7 @@ class TestFromPressToFile:
                 "after_s": "2.5",
             },
             "ports": ["port1", "port2"],
+            "notes": [],
         }
 
     def test_three_presses_in_one_second_are_three_files_in_order(self, bench: Bench) -> None:
@@ -199,12 +202,23 @@ class TestFromPressToFile:
         bench.recorder.complete_through_ns = PRESS_NS
         assert bench.ended(job).state == "complete"
 
+    def test_a_recorder_that_stays_behind_is_told_in_the_file(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(waiting, "STALLED_S", 0.3)
+        bench.recorder = Recorder(complete_through_ns=PRESS_NS - 1)
+        bench.start()
+        assert bench.ended(bench.press()).state == "complete"
+        (call,) = bench.calls()
+        (note,) = cast("list[str]", call["notes"])
+        assert "newest packets of this capture may be missing" in note
+
     def test_a_job_that_waits_for_its_window_holds_up_no_other(self, bench: Bench) -> None:
         bench.start()
         press = Press(time.time_ns(), "api", "manual")
-        waiting = bench.triggers.accept(press, after_s=3600)
+        later = bench.triggers.accept(press, after_s=3600)
         assert bench.ended(bench.press()).state == "complete"
-        assert bench.store.get(waiting.id).state == "waiting"
+        assert bench.store.get(later.id).state == "waiting"
 
     def test_window_before_1970_is_cut_off(self, bench: Bench) -> None:
         bench.start()
