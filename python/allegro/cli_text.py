@@ -66,6 +66,8 @@ def status(answer: Answer) -> str:
     parts = [table(head), ports(answer["ring"]["ports"])]
     if answer["jobs"]:
         parts.append("Last captures\n" + jobs(answer["jobs"], indent="  "))
+    if answer["actions"]:
+        parts.append(actions(answer["actions"]))
     parts.append(problems(answer["problems"]))
     return "\n\n".join(part for part in parts if part)
 
@@ -96,6 +98,17 @@ def ports(answer: Sequence[Answer]) -> str:
         for port in answer
     )
     return table(rows) if answer else "No measuring ports."
+
+
+def actions(answer: Sequence[Answer]) -> str:
+    """Long actions: how far they are, how they ended."""
+    rows = []
+    for action in answer:
+        known = action["state"] == "running" and action["progress"] is not None
+        rows.append(
+            (action["name"], f"{action['progress']:.0%}" if known else action["state"], action["text"])
+        )
+    return "Actions\n" + table(rows, indent="  ")
 
 
 def problems(answer: Sequence[Answer]) -> str:

@@ -90,6 +90,7 @@ STATUS: dict[str, Any] = {
     "uploads_waiting": 3,
     "presenters": ["Logitech R400"],
     "jobs": [COMPLETE],
+    "actions": [{"name": "install", "text": "Copying slot-a.", "progress": 0.256, "state": "running"}],
     "problems": [{"id": "x", "severity": "error", "text": "It is broken.", "remedy": "Mend it."}],
 }
 EXPORT: dict[str, Any] = {
@@ -180,6 +181,7 @@ def test_status_is_text_for_people(api: Api, capsys: pytest.CaptureFixture[str])
         "on, 3 waiting",
         "Logitech R400",
         "20261121T143005Z_cli_manual.pcapng",
+        "install  26%  Copying slot-a.",
         "It is broken.",
         "Mend it.",
     ):

@@ -8,6 +8,7 @@ from allegro.capture.status import RecorderStatus
 from allegro.export.service import ExportService
 from allegro.settings.model import Settings
 from allegro.storage.files import FileStore
+from allegro.system.actions import Actions
 from allegro.system.health import Problem
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
@@ -34,4 +35,5 @@ class Device:
     storage: FileStore
     upload: FileStore
     export: ExportService
+    actions: Actions
     problems: Callable[[], Sequence[Problem]]

@@ -12,6 +12,7 @@ from allegro.api.jobs import JobAnswer
 from allegro.api.ring import RingAnswer
 from allegro.api.times import utc
 from allegro.storage.files import FileStore
+from allegro.system.actions import Action
 from allegro.system.health import Problem
 
 LAST_JOBS = 5
@@ -29,6 +30,20 @@ class ProblemAnswer(BaseModel):
     def of(cls, problem: Problem) -> Self:
         """The problem as the API shows it."""
         return cls(id=problem.id, severity=problem.severity, text=problem.text, remedy=problem.remedy)
+
+
+class ActionAnswer(BaseModel):
+    """A long action: an installation, a reset, a download."""
+
+    name: str = Field(description="Stable name of the kind of action")
+    text: str = Field(description="What is being done, or how it ended, in plain words")
+    progress: float | None = Field(description="0 to 1; null if it cannot be known")
+    state: Literal["running", "done", "failed"]
+
+    @classmethod
+    def of(cls, action: Action) -> Self:
+        """The action as the API shows it."""
+        return cls(name=action.name, text=action.text, progress=action.progress, state=action.state)
 
 
 class StorageAnswer(BaseModel):
@@ -60,6 +75,9 @@ class StatusAnswer(BaseModel):
     uploads_waiting: int = Field(description="Files in the upload directory")
     presenters: list[str] = Field(description="Presenters that are plugged in")
     jobs: list[JobAnswer] = Field(description="The newest captures, newest first")
+    actions: list[ActionAnswer] = Field(
+        description="Long actions since the start, the last of each kind, in the order in which they began"
+    )
     problems: list[ProblemAnswer] = Field(description="The worst first; empty when all is well")
 
 
@@ -81,6 +99,7 @@ def router(device: Device) -> APIRouter:
             uploads_waiting=len(device.upload.all()),
             presenters=list(device.presenters()),
             jobs=[JobAnswer.of(job) for job in device.jobs.recent(LAST_JOBS)],
+            actions=[ActionAnswer.of(action) for action in device.actions.all()],
             problems=[ProblemAnswer.of(problem) for problem in device.problems()],
         )
 

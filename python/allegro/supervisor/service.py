@@ -21,6 +21,7 @@ from allegro.supervisor.listener import bind
 from allegro.supervisor.network import NetworkCare
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder import apply_settings, check_ring_size, last_status, live_status
+from allegro.system.actions import Actions
 from allegro.system.identity import system_id
 from allegro.system.notify import notify
 from allegro.trigger.beep import Player
@@ -86,6 +87,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     Raises AllegroError if another supervisor is running.
     """
     parts = Parts()
+    actions = Actions()
     paths.run.mkdir(parents=True, exist_ok=True)
     listener = bind(paths.api_socket)
     parts.start("storage", lambda: _make_directories(paths))
@@ -160,6 +162,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             storage=FileStore(paths.storage),
             upload=FileStore(paths.upload),
             export=export,
+            actions=actions,
             problems=watch.problems,
         )
         serve(create_app(device), listener, _ready)

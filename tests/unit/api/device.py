@@ -21,6 +21,7 @@ from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
 from allegro.storage.files import FileStore
 from allegro.supervisor.changes import SettingsChanger
+from allegro.system.actions import Actions
 from allegro.system.health import Problem
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import JobStore
@@ -36,6 +37,7 @@ class Bench:
     settings: SettingsStore
     jobs: JobStore
     recorder: RecorderStatus | None
+    actions: Actions
     problems: list[Problem] = field(default_factory=list)
 
     def call(
@@ -116,6 +118,7 @@ def make_bench(folder: Path) -> Bench:
         command=(sys.executable, "-c", ""),
     )
     cutter = Cutter(jobs, around)
+    actions = Actions()
     device = Device(
         name="allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
@@ -130,7 +133,8 @@ def make_bench(folder: Path) -> Bench:
         storage=FileStore(paths.storage),
         upload=FileStore(paths.upload),
         export=export,
+        actions=actions,
         problems=lambda: bench.problems,
     )
-    bench = Bench(paths, create_app(device), settings, jobs, recording())
+    bench = Bench(paths, create_app(device), settings, jobs, recording(), actions)
     return bench

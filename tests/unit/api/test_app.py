@@ -17,12 +17,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def test_status_shows_the_device_at_a_glance(bench: Bench) -> None:
     bench.problems.append(Problem("no-link", "warning", "No link.", "Plug in the cable."))
+    bench.actions.start("install", "Copying.")
     status = bench.get("/status")
     assert (status["name"], status["firmware"]) == ("allegro-mm-3456", "1.2.3")
     assert status["ring"]["state"] == "recording"
     assert status["presenters"] == ["Logitech R400"]
     assert status["problems"] == [
         {"id": "no-link", "severity": "warning", "text": "No link.", "remedy": "Plug in the cable."}
+    ]
+    assert status["actions"] == [
+        {"name": "install", "text": "Copying.", "progress": None, "state": "running"}
     ]
     assert status["storage"]["size"] >= status["storage"]["free"] > 0
 
