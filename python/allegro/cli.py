@@ -14,6 +14,7 @@ from allegro import __version__, cli_text
 from allegro.api.client import Client, segment
 from allegro.errors import AllegroError, InvalidInput
 from allegro.paths import Paths
+from allegro.system.journal import LEVELS
 
 Arguments = argparse.Namespace
 END_STATES = frozenset({"complete", "failed", "cancelled", "refused"})
@@ -90,6 +91,10 @@ def parser() -> argparse.ArgumentParser:
     jobs.add_argument("--limit", type=int, default=20, help="so many of the newest (%(default)s)")
     jobs.add_argument("--cancel", action="store_true", help="end the capture NUMBER without a file")
     add("ring", _ring, "The packet ring and the measuring ports")
+
+    log = add("log", _log, "What the device has logged since its last start")
+    log.add_argument("--limit", type=int, default=100, help="so many of the newest (%(default)s)")
+    log.add_argument("--level", choices=LEVELS, default="info", help="at least so important (%(default)s)")
 
     settings = commands.add_parser("settings", help="Show or change the settings").add_subparsers(
         required=True, metavar="get|set"
@@ -173,6 +178,11 @@ def _jobs(client: Client, arguments: Arguments) -> Output:
 def _ring(client: Client, _: Arguments) -> Output:
     answer = client.get("/ring")
     return Output(answer, cli_text.ring(answer))
+
+
+def _log(client: Client, arguments: Arguments) -> Output:
+    answer = client.get("/log", limit=arguments.limit, level=arguments.level)
+    return Output(answer, cli_text.log(answer))
 
 
 def _settings_get(client: Client, arguments: Arguments) -> Output:

@@ -72,6 +72,14 @@ def status(answer: Answer) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def log(answer: Answer) -> str:
+    """Messages, one line each."""
+    return table(
+        (moment(each["time"]), each["level"], f"{each['program']}: {each['text']}")
+        for each in answer["entries"]
+    )
+
+
 def _recording(answer: Answer) -> str:
     words = {
         "recording": f"yes, reaches back {duration(answer['reach_back_s'])}",

@@ -241,6 +241,13 @@ def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert "number of the capture is missing" in capsys.readouterr().err
 
 
+def test_log(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = {"time": "2026-11-21T14:30:05.000000000Z", "level": "error", "program": "kernel", "text": "bad"}
+    api.answer("GET /log?limit=5&level=error", {"entries": [entry]})
+    assert run(api, "log", "--limit", "5", "--level", "error") == 0
+    assert capsys.readouterr().out == "2026-11-21 14:30:05  error  kernel: bad\n"
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_an_error_is_one_message_with_its_remedy(
     api: Api, capsys: pytest.CaptureFixture[str], as_json: bool

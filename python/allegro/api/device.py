@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from allegro.api.log import ReadLog
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.export.service import ExportService
@@ -37,3 +38,4 @@ class Device:
     export: ExportService
     actions: Actions
     problems: Callable[[], Sequence[Problem]]
+    log: ReadLog

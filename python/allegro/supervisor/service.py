@@ -21,6 +21,7 @@ from allegro.supervisor.listener import bind
 from allegro.supervisor.network import NetworkCare
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder import apply_settings, check_ring_size, last_status, live_status
+from allegro.system import journal
 from allegro.system.actions import Actions
 from allegro.system.identity import system_id
 from allegro.system.notify import notify
@@ -164,6 +165,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             export=export,
             actions=actions,
             problems=watch.problems,
+            log=journal.read,
         )
         serve(create_app(device), listener, _ready)
     finally:

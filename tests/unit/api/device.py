@@ -23,6 +23,7 @@ from allegro.storage.files import FileStore
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
 from allegro.system.health import Problem
+from allegro.system.journal import LEVELS, Entry
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.service import Triggers
@@ -72,6 +73,13 @@ class Bench:
         assert error["message"].endswith(".")
         assert "Traceback" not in response.text
         return error
+
+
+LOG = (
+    Entry(1_795_271_405_000_000_001, "info", "allegro-supervisor", "Ready"),
+    Entry(1_795_271_406_000_000_000, "error", "kernel", "<disk> \x1b[31mfailed"),
+    Entry(1_795_271_407_000_000_000, "warning", "allegro-web", "slow"),
+)
 
 
 def recording() -> RecorderStatus:
@@ -135,6 +143,9 @@ def make_bench(folder: Path) -> Bench:
         export=export,
         actions=actions,
         problems=lambda: bench.problems,
+        log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
+            -limit:
+        ],
     )
     bench = Bench(paths, create_app(device), settings, jobs, recording(), actions)
     return bench

@@ -31,6 +31,21 @@ def test_status_shows_the_device_at_a_glance(bench: Bench) -> None:
     assert status["storage"]["size"] >= status["storage"]["free"] > 0
 
 
+@pytest.mark.spec("W2")
+def test_the_log_by_level_and_number(bench: Bench) -> None:
+    texts = [entry["text"] for entry in bench.get("/log")["entries"]]
+    assert texts == ["Ready", "<disk> \x1b[31mfailed", "slow"]
+    (newest,) = bench.get("/log?limit=1&level=warning")["entries"]
+    assert newest == {
+        "time": "2026-11-21T14:30:07.000000000Z",
+        "level": "warning",
+        "program": "allegro-web",
+        "text": "slow",
+    }
+    assert bench.refused(422, "GET", "/log?limit=0")["place"] == "limit"
+    assert bench.refused(422, "GET", "/log?level=loud")["place"] == "level"
+
+
 @pytest.mark.spec("R6")
 def test_ring_shows_what_the_recorder_says(bench: Bench) -> None:
     ring = bench.get("/ring")

@@ -12,7 +12,7 @@ W2_NAMES = {
     *("Generic", "Packet ring buffer", "Storage"),
     *("Settings", "Links and groups", "Management interface settings"),
     *("Remote access and export", "Pcap export via SFTP", "Expert settings", "USB capture trigger"),
-    *("Users", "Administration", "Info", "System info", "Manual"),
+    *("Users", "Administration", "Info", "System info", "Log", "Manual"),
 }
 
 
@@ -115,6 +115,22 @@ def test_only_administrators_change_settings(world: World, role: str) -> None:
     browser.post("/trigger", None, **{"trigger.before_s": "1"})
     assert world.device.settings.current.trigger.before_s == 60
     assert f"Your role ({role}) does not allow this." in browser.page("/trigger")
+
+
+@pytest.mark.spec("W2")
+def test_the_log_is_shown_and_downloaded_as_it_is(world: World) -> None:
+    admin = world.user("admin")
+    page = admin.get("/log?level=error").text
+    assert "&lt;disk&gt;" in page
+    assert "allegro-web" not in page
+    assert "There is no such" not in admin.get("/log?level=nonsense").text
+    file = admin.get("/log/file?level=info")
+    assert file.headers["content-type"].startswith("text/plain")
+    assert [line.split(" ", 2)[2] for line in file.text.splitlines()] == [
+        "   allegro-supervisor: Ready",
+        "  kernel: <disk> \x1b[31mfailed",
+        "allegro-web: slow",
+    ]
 
 
 @pytest.mark.spec("W3", "T8")

@@ -6,6 +6,7 @@ from allegro.web.pages import (
     dashboard,
     export,
     links,
+    log,
     management,
     manual,
     ring,
@@ -26,5 +27,6 @@ PAGES: tuple[Page, ...] = (
     users.PAGE,
     administration.PAGE,
     system.PAGE,
+    log.PAGE,
     manual.PAGE,
 )

@@ -1,0 +1,48 @@
+"""The system's log."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from allegro.api.errors import ERRORS
+from allegro.api.times import utc
+from allegro.system.journal import MOST, Entry, Level
+
+ReadLog = Callable[[int, Level], Sequence[Entry]]
+
+
+class LogEntry(BaseModel):
+    """One message."""
+
+    time: str
+    level: Level
+    program: str = Field(description="The program that says it; allegro-… are those of the device itself")
+    text: str
+
+
+class LogAnswer(BaseModel):
+    """Messages, oldest first."""
+
+    entries: list[LogEntry]
+
+
+def router(read: ReadLog) -> APIRouter:
+    """GET /log. `read` answers with the newest messages of a level."""
+    routes = APIRouter(tags=["log"], responses=ERRORS)
+
+    @routes.get("/log")
+    def log(
+        limit: Annotated[int, Query(ge=1, le=MOST, description="So many of the newest")] = 200,
+        level: Annotated[Level, Query(description="At least so important")] = "info",
+    ) -> LogAnswer:
+        """What the device has logged since its last start."""
+        return LogAnswer(
+            entries=[
+                LogEntry(time=utc(each.time_ns), level=each.level, program=each.program, text=each.text)
+                for each in read(limit, level)
+            ]
+        )
+
+    return routes

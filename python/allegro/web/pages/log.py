@@ -1,0 +1,57 @@
+"""Log: what the device has said since its last start."""
+
+from urllib.parse import urlencode
+
+from starlette.responses import PlainTextResponse, Response
+
+from allegro.system.journal import LEVELS, MOST, Level
+from allegro.web.menu import Action, Page
+from allegro.web.site import Visit
+
+SHOWN = 300
+WORDS: dict[Level, str] = {
+    "info": "Everything",
+    "warning": "Warnings and errors",
+    "error": "Errors",
+}
+
+
+async def _look(visit: Visit) -> Response:
+    return visit.render("log.html", level=_level(visit), words=WORDS, entries=await _entries(visit, SHOWN))
+
+
+async def _live(visit: Visit) -> Response:
+    return visit.render("parts/log_live.html", level=_level(visit), entries=await _entries(visit, SHOWN))
+
+
+async def _file(visit: Visit) -> Response:
+    lines = (
+        f"{each['time']} {each['level'].upper():<7} {each['program']}: {each['text']}\n"
+        for each in await _entries(visit, MOST)
+    )
+    disposition = f'attachment; filename="{visit.site.host_name}-log.txt"'
+    return PlainTextResponse("".join(lines), headers={"Content-Disposition": disposition})
+
+
+async def _entries(visit: Visit, limit: int) -> list[dict[str, str]]:
+    answer = await visit.api.get(f"/log?{urlencode({'limit': limit, 'level': _level(visit)})}")
+    entries: list[dict[str, str]] = answer["entries"]
+    return entries[::-1] if limit == SHOWN else entries
+
+
+def _level(visit: Visit) -> Level:
+    asked = visit.request.query_params.get("level", "")
+    return next((level for level in LEVELS if level == asked), LEVELS[-1])
+
+
+PAGE = Page(
+    title="Log",
+    path="/log",
+    manual="log",
+    group=("Info",),
+    actions=(
+        Action("GET", "/log", _look),
+        Action("GET", "/log/live", _live, poll=True),
+        Action("GET", "/log/file", _file),
+    ),
+)
