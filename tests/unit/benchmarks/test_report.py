@@ -23,7 +23,7 @@ def test_the_highest_rate_without_loss_is_taken_and_the_cost_at_the_highest_offe
         run("tcpdump", None, 9e5, stored=999, processor_s=0.2997),
     ]
     (summary,) = report.summaries(report.lines(runs))
-    assert summary.loss_free_rate == 2e5
+    assert (summary.loss_free_rate, summary.unlimited) == (2e5, False)
     assert round(summary.processor_s_per_million) == 300
 
 
@@ -35,4 +35,13 @@ def test_the_table_compares_with_the_best_peer_but_not_with_one_without_index() 
         run(UNINDEXED, None, 9e5, processor_s=0.00001),
     ]
     last = report.text(runs, ["note"]).split("## Against the best peer")[1]
-    assert "| 512 | 800,000 | tcpdump 400,000 | 2.00 | 0.100 | dumpcap 0.500 | 0.20 |" in last
+    assert "| 512 | 800,000 | tcpdump 400,000 | ~2.00 | 0.100 | dumpcap 0.500 | 0.20 | 0.02 |" in last
+
+
+def test_a_rate_that_the_peer_could_not_keep_is_its_own() -> None:
+    runs = [
+        run(ALLEGRO, None, 8e5),
+        run("tcpdump", 100, 4e5, processor_s=0.001),
+        run("tcpdump", None, 8e5, stored=900),
+    ]
+    assert "| tcpdump 400,000 | 2.00 |" in report.text(runs, [])
