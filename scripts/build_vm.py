@@ -152,6 +152,7 @@ def build(shop: Workshop, layout: Layout) -> None:
             epoch,
             version,
             STEPS / "root.py",
+            STEPS / "boot.py",
             STEPS / "payload.py",
             overlay,
         ],
@@ -163,28 +164,24 @@ def build(shop: Workshop, layout: Layout) -> None:
         lambda target: boot.make_grub(shop, tools, target),
     )
     configuration = disk.grub_configuration(
-        BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout, version
-    )
-    esp = shop.step(
-        "esp",
-        [tools.name, grub.name, configuration, epoch, repr(layout["esp"]), version, STEPS / "disk.py"],
-        lambda target: disk.make_esp(shop, tools, grub, configuration, layout["esp"], version, target),
+        BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout
     )
     publish(
         shop,
         fingerprint(
             [
                 slot.name,
-                esp.name,
                 grub.name,
+                configuration,
                 repr(layout),
                 version,
                 epoch,
                 STEPS / "disk.py",
                 STEPS / "boot.py",
+                REPOSITORY / "python/allegro/firmware/boot_state.py",
             ]
         ),
-        lambda target: disk.make_disk(shop, tools, layout, version, grub, esp, slot, target),
+        lambda target: disk.make_disk(shop, tools, layout, version, grub, configuration, slot, target),
         lambda: manifest.render(
             f"allegro {version} development image, Debian 13 base, kernel {system.kernel_version(tree)}",
             [

@@ -12,7 +12,9 @@ from board.allegro.image.workshop import BuildError, Workshop, words
 
 GRUB_MODULES = (
     *("part_gpt", "fat", "squash4"),  # where grub.cfg and the kernel lie
-    *("normal", "configfile", "echo", "linux", "reboot", "regexp", "serial", "sleep", "terminal", "test"),
+    *("normal", "configfile", "regexp", "test", "true"),
+    *("serial", "terminal", "echo", "sleep", "linux", "reboot"),
+    *("loadenv", "tar", "hashsum", "gcry_sha256"),  # boot state, versions, damage
 )
 
 
@@ -70,6 +72,12 @@ def make_grub(shop: Workshop, tools: Path, target: Path) -> None:
         "cp /usr/lib/grub/i386-pc/boot.img ."
     )
     shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(target)], log="grub")
+
+
+def environment_block(**values: str) -> bytes:
+    """Return a file for GRUB's load_env and save_env (GRUB 2.12, grub-core/lib/envblk.c), 1024 bytes."""
+    text = "# GRUB Environment Block\n" + "".join(f"{name}={value}\n" for name, value in values.items())
+    return text.encode().ljust(1024, b"#")
 
 
 def boot_sectors(boot: bytes, core: bytes, start: int) -> tuple[bytes, bytes]:

@@ -1,117 +1,146 @@
-"""The disk image: file systems, partition table, boot code."""
+"""The disk image: what genimage puts together, as board/allegro/layout.toml tells."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from board.allegro.image.boot import boot_sectors
-from board.allegro.image.layout import SECTOR, Layout, Partition, stable_id
+from allegro.firmware import boot_state
+from board.allegro.image.boot import boot_sectors, environment_block
+from board.allegro.image.layout import Layout, Partition, stable_id
 from board.allegro.image.workshop import BuildError, Workshop, remove, words
 
 DISK_ID = "disk"
-COPY_UNIT = 1 << 20
+
+GENIMAGE = """
+image esp.img {{
+	size = {esp.size}
+	vfat {{
+		label = "{esp.label}"
+		extraargs = "--invariant -F 32 -i {esp_id}"
+		file EFI/BOOT/BOOTX64.EFI {{ image = "BOOTX64.EFI" }}
+		file grub/grub.cfg {{ image = "grub.cfg" }}
+		file grub/grubenv {{ image = "grubenv" }}
+	}}
+}}
+image data.img {{
+	size = {data.size}
+	empty = true
+	ext4 {{
+		use-mke2fs = true
+		label = "{data.label}"
+		extraargs = "-U {data_id} -m 1 -i 65536 -E {ext4}"
+	}}
+}}
+image disk.img {{
+	size = {layout.size}
+	hdimage {{
+		partition-table-type = "gpt"
+		disk-uuid = "{disk_id}"
+	}}
+	partition mbr {{
+		in-partition-table = false
+		offset = 0
+		size = 440
+		image = "mbr.img"
+	}}
+{partitions}}}
+"""
+
+GENIMAGE_PARTITION = """\
+	partition {part.name} {{
+		offset = {part.start}
+		size = {part.size}
+		partition-type-uuid = "{part.type}"
+		partition-uuid = "{id}"{image}
+	}}
+"""
 
 
-def grub_configuration(template: Path, command_line: Path, layout: Layout, version: str) -> str:
+def grub_configuration(template: Path, command_line: Path, layout: Layout) -> str:
     """Return grub.cfg for this layout."""
-    slot = layout["slot-a"]
+    first, second = boot_state.COPY_NAMES
     text = template.read_text()
     for word, value in {
-        "@VERSION@": version,
-        "@SLOT_A_NUMBER@": str(slot.number),
-        "@SLOT_A_NAME@": slot.name,
+        "@BOOT_STATE_NUMBER@": layout["boot-state"].number,
+        "@FIRST_COPY@": first,
+        "@SECOND_COPY@": second,
+        "@FACTORY_NUMBER@": layout["factory"].number,
+        "@SLOT_A_NUMBER@": layout["slot-a"].number,
+        "@SLOT_B_NUMBER@": layout["slot-b"].number,
         "@KERNEL_COMMAND_LINE@": " ".join(words(command_line)),
     }.items():
-        text = text.replace(word, value)
+        text = text.replace(word, str(value))
     return text
 
 
-def make_esp(
-    shop: Workshop,
-    tools: Path,
-    grub: Path,
-    configuration: str,
-    partition: Partition,
-    version: str,
-    target: Path,
-) -> None:
-    """Make the FAT file system that holds GRUB for UEFI and the configuration for both."""
-    config = target.with_name("grub.cfg")
-    config.write_text(configuration)
-    volume_id = f"{stable_id(version, partition.name).fields[0]:08x}"
-    script = (
-        'touch -d "@$SOURCE_DATE_EPOCH" "$3" "$4"; truncate -s "$2" "$1"; '
-        f'mkfs.fat --invariant -F 32 -i {volume_id} -n {partition.label} "$1"; '
-        'mmd -i "$1" ::/EFI ::/EFI/BOOT ::/grub; '
-        'mcopy -m -i "$1" "$3" ::/EFI/BOOT/BOOTX64.EFI; mcopy -m -i "$1" "$4" ::/grub/grub.cfg'
+def boot_state_partition(size: int) -> bytes:
+    """Return the boot-state partition of a new device."""
+    image = bytearray(size)
+    for at, part in boot_state.frames(boot_state.encode(boot_state.BootState(), 0)):
+        image[at : at + len(part)] = part
+    if len(image) != size:
+        raise BuildError("The partition boot-state is too small.\nRemedy: 1M in board/allegro/layout.toml.")
+    return bytes(image)
+
+
+def genimage_configuration(layout: Layout, version: str, contents: dict[str, str]) -> str:
+    """Return genimage's configuration; `contents` names the file for each partition that is not empty."""
+
+    def partition(part: Partition) -> str:
+        image = f'\n\t\timage = "{contents[part.name]}"' if part.name in contents else ""
+        return GENIMAGE_PARTITION.format(part=part, id=stable_id(version, part.name), image=image)
+
+    data_id = stable_id(version, "data-file-system")
+    return GENIMAGE.format(
+        layout=layout,
+        esp=layout["esp"],
+        data=layout["data"],
+        disk_id=stable_id(version, DISK_ID),
+        esp_id=f"{stable_id(version, 'esp').fields[0]:08x}",
+        data_id=data_id,
+        ext4=f"root_owner=0:0,hash_seed={data_id},lazy_itable_init=0,nodiscard",
+        partitions="".join(partition(part) for part in layout.partitions),
     )
-    arguments = [
-        shop.inside(target),
-        str(partition.size),
-        shop.inside(grub / "BOOTX64.EFI"),
-        shop.inside(config),
-    ]
-    shop.run_inside(tools, ["sh", "-euc", script, "sh", *arguments], log="esp")
-    config.unlink()
-
-
-def partition_table(layout: Layout, version: str) -> str:
-    """Return the partition table as a script for sfdisk(8)."""
-    lines = [
-        "label: gpt",
-        f"label-id: {stable_id(version, DISK_ID)}",
-        "unit: sectors",
-        "first-lba: 34",
-    ]
-    lines += [
-        f"start={part.start // SECTOR}, size={part.size // SECTOR}, type={part.type}, "
-        f'uuid={stable_id(version, part.name)}, name="{part.name}"'
-        for part in layout.partitions
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def write_sparse(source: Path, disk: Path, partition: Partition) -> None:
-    """Write a file to a partition, leaving out units of zeros (the disk image is new and reads as zeros)."""
-    if source.stat().st_size > partition.size:
-        raise BuildError(
-            f"{source.stat().st_size >> 20} MiB do not fit into the partition {partition.name} "
-            f"of {partition.size >> 20} MiB.\nRemedy: make it larger in board/allegro/layout.toml."
-        )
-    zeros = bytes(COPY_UNIT)
-    with source.open("rb") as data, disk.open("r+b") as out:
-        at = partition.start
-        while block := data.read(COPY_UNIT):
-            if block != zeros[: len(block)]:
-                out.seek(at)
-                out.write(block)
-            at += len(block)
 
 
 def make_disk(
-    shop: Workshop, tools: Path, layout: Layout, version: str, grub: Path, esp: Path, slot: Path, target: Path
+    shop: Workshop,
+    tools: Path,
+    layout: Layout,
+    version: str,
+    grub: Path,
+    configuration: str,
+    slot: Path,
+    target: Path,
 ) -> None:
-    """Put the disk together: partition table, boot code, ESP, one system slot, empty data file system."""
-    with target.open("wb") as out:
-        out.truncate(layout.size)
-    table = target.with_name("partitions.sfdisk")
-    table.write_text(partition_table(layout, version))
-    data = layout["data"]
-    data_id = stable_id(version, "data-file-system")
-    # The file system lies at its place in the disk image right away, so that the image stays sparse.
-    script = (
-        'sfdisk --quiet "$1" <"$2"; '
-        f"mke2fs -q -F -t ext4 -L {data.label} -m 1 -i 65536 -U {data_id} "
-        f"-E offset={data.start},hash_seed={data_id},root_owner=0:0,lazy_itable_init=0,nodiscard "
-        f'"$1" {data.size >> 10}k'
-    )
-    shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(target), shop.inside(table)], log="disk")
-    remove(table)
-    write_sparse(esp, target, layout["esp"])
-    write_sparse(slot, target, layout["slot-a"])
+    """Put the disk together: the same system in factory slot and slot A, slot B and data empty."""
+    work = target.with_name("genimage")
+    remove(work)
+    for name in ("input", "output", "temporary", "root"):
+        (work / name).mkdir(parents=True)
+    files = work / "input"
     bios = layout["bios-boot"]
     mbr, core = boot_sectors((grub / "boot.img").read_bytes(), (grub / "core.img").read_bytes(), bios.start)
-    with target.open("r+b") as out:
-        out.write(mbr)
-        out.seek(bios.start)
-        out.write(core)
+    (files / "mbr.img").write_bytes(mbr)
+    (files / "core.img").write_bytes(core)
+    (files / "boot-state.img").write_bytes(boot_state_partition(layout["boot-state"].size))
+    shutil.copy(grub / "BOOTX64.EFI", files)
+    (files / "grub.cfg").write_text(configuration)
+    (files / "grubenv").write_bytes(environment_block(starts="0"))
+    (files / "slot.img").hardlink_to(slot)
+    contents = {
+        "bios-boot": "core.img",
+        "esp": "esp.img",
+        "boot-state": "boot-state.img",
+        "factory": "slot.img",
+        "slot-a": "slot.img",
+        "data": "data.img",
+    }
+    (work / "genimage.cfg").write_text(genimage_configuration(layout, version, contents))
+    options = {"config": "genimage.cfg", "inputpath": "input", "outputpath": "output"}
+    options |= {"tmppath": "temporary", "rootpath": "root"}
+    command = [word for name, goal in options.items() for word in (f"--{name}", shop.inside(work / goal))]
+    shop.run_inside(tools, ["genimage", *command], log="genimage")
+    (work / "output/disk.img").rename(target)
+    remove(work)

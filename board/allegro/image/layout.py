@@ -19,7 +19,7 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @dataclass(frozen=True)
 class Partition:
-    """One partition; `start` and `size` in bytes, `number` from 1."""
+    """One partition; `start` and `size` in bytes, `number` from 1. `rauc` is RAUC's name of a slot."""
 
     number: int
     name: str
@@ -27,6 +27,7 @@ class Partition:
     start: int
     size: int
     label: str
+    rauc: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def read_layout(file: Path, data_size: int | None = None) -> Layout:
             raise BuildError(
                 f'The partition "{entry["name"]}" would have no space.\nRemedy: a larger disk or data size.'
             )
-        partitions.append(Partition(number, entry["name"], entry["type"], at, size, entry.get("label", "")))
+        label, rauc = entry.get("label", ""), entry.get("rauc", "")
+        partitions.append(Partition(number, entry["name"], entry["type"], at, size, label, rauc))
         at += size
     return Layout(at + alignment, tuple(partitions))
 

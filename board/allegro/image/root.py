@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 from pathlib import Path
 
 from board.allegro.image import payload
+from board.allegro.image.boot import environment_block
 from board.allegro.image.system import kernel_version
 from board.allegro.image.workshop import Workshop, copy_source, remove
 
@@ -34,7 +36,7 @@ def make_root(
     copy_source(overlay, tree)
     write_release(tree, version)
     set_up(shop, tree)
-    place_kernel(tree, initramfs)
+    place_kernel(tree, initramfs, version)
     shop.say("    squashfs")
     squash(shop, tools, tree, target)
     remove(tree)
@@ -67,12 +69,18 @@ def set_up(shop: Workshop, tree: Path) -> None:
         (tree / name).symlink_to(goal)
 
 
-def place_kernel(tree: Path, initramfs: Path) -> None:
-    """Leave /boot with the kernel and its initramfs, under names that GRUB's configuration can know."""
+def place_kernel(tree: Path, initramfs: Path, version: str) -> None:
+    """Leave in /boot what GRUB reads: kernel, initramfs, the kernel's checksum, the version for the menu.
+
+    The initramfs needs no checksum: the kernel notices damage there, and restarts.
+    """
     boot = tree / "boot"
     kernel = boot / f"vmlinuz-{kernel_version(tree)}"
     kernel.rename(boot / "vmlinuz")
     shutil.copy(initramfs, boot / "initramfs.img")
+    digest = hashlib.sha256((boot / "vmlinuz").read_bytes()).hexdigest()
+    (boot / "SHA256SUMS").write_text(f"{digest}  /boot/vmlinuz\n")
+    (boot / "version.env").write_bytes(environment_block(version=version))
     for name in ("vmlinuz", "vmlinuz.old", "initrd.img", "initrd.img.old"):
         remove(tree / name)
 

@@ -1,0 +1,1 @@
+"""Which firmware starts: slots, boot state, updates."""
