@@ -1,4 +1,4 @@
-"""Fixtures of the tests that run the image in a virtual machine (tests/vm)."""
+"""Fixtures of the tests that run the image in a virtual machine (tests/vm), and what holds for all tests."""
 
 import os
 import re
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 
 from tests.harness import booted
@@ -21,6 +22,12 @@ from tests.harness.qemu import (
     save_diagnosis,
 )
 from tests.harness.sftp_server import SftpServer
+
+# How long an example takes says nothing on a busy machine; pytest's own time limit ends what hangs.
+hypothesis.settings.register_profile(
+    "allegro", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("allegro")
 
 REPORT = REPOSITORY / "build" / "test-report"
 _failed = pytest.StashKey[bool]()

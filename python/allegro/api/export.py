@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.settings import Change
-from allegro.api.times import utc, utc_or_none
 from allegro.errors import AllegroError
 from allegro.export.queue import Waiting
 from allegro.export.service import ExportService, ExportStatus, Run, Running
 from allegro.settings.model import Settings
+from allegro.words import utc, utc_or_none
 
 
 class WaitingAnswer(BaseModel):

@@ -8,9 +8,9 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
-from allegro.api.times import utc
 from allegro.errors import NotFound
 from allegro.storage.files import FileStore
+from allegro.words import utc
 
 MEDIA_TYPE = "application/vnd.tcpdump.pcap"
 """As registered with IANA; it covers pcap and pcapng."""

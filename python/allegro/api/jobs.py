@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
-from allegro.api.times import SECOND_NS, utc, utc_or_none
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore, State
 from allegro.trigger.press import Press
 from allegro.trigger.service import Triggers
 from allegro.trigger.windows import parsed_time
+from allegro.words import SECOND_NS, utc, utc_or_none
 
 
 class TriggerRequest(BaseModel):

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
-from allegro.api.times import utc
 from allegro.system.journal import MOST, Entry, Level
+from allegro.words import utc
 
 ReadLog = Callable[[int, Level], Sequence[Entry]]
 

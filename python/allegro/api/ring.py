@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
-from allegro.api.times import utc_or_none
 from allegro.capture.status import PortStatus, RecorderStatus
+from allegro.words import utc_or_none
 
 
 class PortAnswer(BaseModel):

@@ -10,10 +10,10 @@ from allegro.api.device import Device
 from allegro.api.errors import ERRORS
 from allegro.api.jobs import JobAnswer
 from allegro.api.ring import RingAnswer
-from allegro.api.times import utc
 from allegro.storage.files import FileStore
 from allegro.system.actions import Action
 from allegro.system.health import Problem
+from allegro.words import utc
 
 LAST_JOBS = 5
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+
+from allegro.words import exact_moment
 
 NS = 1_000_000_000
 
@@ -110,7 +111,7 @@ def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: 
     told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring.up, now_ns)]
     if findings.clock_set_back_ns is not None:
         told.append(
-            f"The device's clock was set back near {moment(findings.clock_set_back_ns)}: "
+            f"The device's clock was set back near {exact_moment(findings.clock_set_back_ns)}: "
             "packets around that time are not in the order of their times."
         )
     told += _losses(findings.system_losses, "because the recorder could not keep up")
@@ -127,13 +128,6 @@ def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: 
     if told:
         return ["No packet is in this file.", *told]
     return ["No packet is in this file: nothing was received on any measuring port in this window."]
-
-
-def moment(time_ns: int) -> str:
-    """A point in time for people, to the millisecond."""
-    seconds, rest = divmod(time_ns, NS)
-    day = datetime.fromtimestamp(seconds, UTC)
-    return f"{day:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d} UTC"
 
 
 def duration(length_ns: int) -> str:
@@ -156,17 +150,18 @@ def _reach(window: Window, ring: Ring) -> list[str]:
     if not ring.wrapped or window.start_ns >= oldest:
         return []
     if window.end_ns < oldest:
-        return [f"The ring reaches back only to {moment(oldest)}: the whole window lies before that."]
+        return [f"The ring reaches back only to {exact_moment(oldest)}: the whole window lies before that."]
     missing = duration(oldest - window.start_ns)
-    return [f"The ring reaches back only to {moment(oldest)}: the first {missing} of the window are missing."]
+    reach = f"The ring reaches back only to {exact_moment(oldest)}"
+    return [f"{reach}: the first {missing} of the window are missing."]
 
 
 def _future(window: Window, now_ns: int) -> list[str]:
     if window.start_ns > now_ns:
-        return [f"The window begins in the future; this file was made at {moment(now_ns)}."]
+        return [f"The window begins in the future; this file was made at {exact_moment(now_ns)}."]
     if window.end_ns > now_ns:
         missing = duration(window.end_ns - now_ns)
-        return [f"This file was made at {moment(now_ns)}, {missing} before the end of the window."]
+        return [f"This file was made at {exact_moment(now_ns)}, {missing} before the end of the window."]
     return []
 
 
@@ -192,8 +187,8 @@ def _downtimes(window: Window, up: Sequence[Up], now_ns: int) -> list[str]:
 def _downtime(start_ns: int, end_ns: int) -> list[str]:
     if end_ns <= start_ns:
         return []
-    length = duration(end_ns - start_ns)
-    return [f"The recorder was not running from {moment(start_ns)} to {moment(end_ns)} ({length})."]
+    start, end, length = exact_moment(start_ns), exact_moment(end_ns), duration(end_ns - start_ns)
+    return [f"The recorder was not running from {start} to {end} ({length})."]
 
 
 def _losses(losses: dict[str, list[Span]], why: str) -> Iterable[str]:
@@ -209,7 +204,7 @@ def _packets(count: int) -> str:
 
 
 def _between(span: Span) -> str:
-    start, end = moment(span.start_ns), moment(span.end_ns)
+    start, end = exact_moment(span.start_ns), exact_moment(span.end_ns)
     return f"at about {start}" if start == end else f"between {start} and {end}"
 
 

@@ -38,7 +38,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from allegro import __version__
+from allegro import __version__, words
 from allegro.capture import _packets, coverage, pcapng
 from allegro.capture.store import ORDER_SLACK_NS, RecordDamaged, RecordGone, RecordRef, RingReader
 from allegro.capture.yielding import Courtesy, flush_range, lower_priority
@@ -237,7 +237,7 @@ class _Cut:
         size = self._output.size
         fields = [
             *_readable(comment),
-            ("window", f"{_iso(window.start_ns)} to {_iso(window.end_ns)}"),
+            ("window", f"{words.utc(window.start_ns)} to {words.utc(window.end_ns)}"),
             ("packets", str(packets)),
             ("packets lost in the window", str(drops)),
         ]
@@ -478,18 +478,9 @@ def _readable(comment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """The texts of the request; a time in nanoseconds ("press_ns") is written as people write it."""
     for key, text in comment.items():
         if key.endswith("_ns") and text.isascii() and text.isdigit() and int(text) <= LATEST_NS:
-            yield key.removesuffix("_ns"), _iso(int(text))
+            yield key.removesuffix("_ns"), words.utc(int(text))
         else:
             yield key, text
-
-
-def _iso(time_ns: int) -> str:
-    """ISO 8601 with all nanoseconds; times beyond the calendar stay plain numbers."""
-    seconds, rest = divmod(time_ns, NS)
-    try:
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
-    except (OverflowError, OSError, ValueError):
-        return f"{time_ns} ns"
 
 
 def _natural(name: str) -> tuple[str, int, str]:

@@ -27,9 +27,10 @@ from typing import NamedTuple
 from allegro.atomic import sync_directory
 from allegro.capture import blocks, ring_recovery, segments, space
 from allegro.capture.ring_recovery import RecoveredSegment
-from allegro.capture.segments import MIB, IndexEntry, Run, Summary
+from allegro.capture.segments import IndexEntry, Run, Summary
 from allegro.capture.status import RingStatus
 from allegro.errors import AllegroError, Unavailable
+from allegro.words import mebibytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class RingWriter:
         """How far the ring is laid out, in plain words; empty when it is."""
         with self._lock:
             size, whole = self._total(), self._target - self._target % self._segment_size
-        return f"The ring is being laid out: {_size(size)} of {_size(whole)}." if size < whole else ""
+        return f"The ring is being laid out: {mebibytes(size)} of {mebibytes(whole)}." if size < whole else ""
 
     def working(self) -> bool:
         """Whether both threads live. If not, nothing more can be done with this ring than to close it."""
@@ -332,9 +333,8 @@ class RingWriter:
                 self._wake.set()
             except RingUnavailable as error:
                 self._space_checked = now
-                self.shortage = (
-                    f"The ring has {_size(self._total())} instead of {_size(self._target)}: {error.message}"
-                )
+                there, wanted = mebibytes(self._total()), mebibytes(self._target)
+                self.shortage = f"The ring has {there} instead of {wanted}: {error.message}"
                 _LOG.warning("%s", self.shortage)
 
     def _segment_wanted(self) -> bool:
@@ -565,7 +565,7 @@ def _lock_directory(directory: Path) -> int:
 def _check_size(size: int, directory: Path) -> None:
     if size < segments.SMALLEST_RING:
         raise RingUnavailable(
-            f"A packet ring needs at least {_size(segments.SMALLEST_RING)}, not {_size(size)}.",
+            f"A packet ring needs at least {mebibytes(segments.SMALLEST_RING)}, not {mebibytes(size)}.",
             place=str(directory),
             remedy="Make the ring larger in the settings.",
         )
@@ -573,13 +573,7 @@ def _check_size(size: int, directory: Path) -> None:
 
 def _no_space(directory: Path, available: int) -> RingUnavailable:
     return RingUnavailable(
-        f"the disk has no more room for it ({_size(available)} left).",
+        f"the disk has no more room for it ({mebibytes(available)} left).",
         place=str(directory),
         remedy="Delete captures, or make the ring smaller in the settings.",
     )
-
-
-def _size(number: int) -> str:
-    if number >= 10 * 1024 * MIB:
-        return f"{number / (1024 * MIB):.0f} GiB"
-    return f"{number // MIB} MiB"

@@ -23,6 +23,7 @@ import paramiko
 
 from allegro.export.failures import FileTrouble, disk_full, explain_file
 from allegro.export.session import SftpClient, SftpStatusError
+from allegro.storage.files import numbered
 
 Step = Literal["looking", "resuming", "sending", "checking", "renaming", "removing", "done"]
 Progress = Callable[[Step, int, int], None]
@@ -51,14 +52,6 @@ class Sent:
 def part_name(name: str, device: str) -> str:
     """Hidden temporary name on the server; it names the device, because several may share a directory."""
     return f".{name}.{device}.part"
-
-
-def numbered(name: str, number: int) -> str:
-    """`a.pcapng` → `a_2.pcapng`: the same rule as for captures on the device."""
-    if number < 2:
-        return name
-    stem, dot, suffix = name.rpartition(".")
-    return f"{stem}_{number}.{suffix}" if dot and stem else f"{name}_{number}"
 
 
 def make_directory(client: SftpClient, directory: str) -> None:

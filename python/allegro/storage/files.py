@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allegro.errors import Conflict, InvalidInput, NotFound
+from allegro.words import mebibytes
 
 MIB = 1 << 20
 NAME_MAX = 255  # bytes; ext4, and every other file system in question
@@ -89,16 +90,20 @@ class FileStore:
         if not os.access(self.root, os.W_OK):
             return "The storage device cannot be written."
         if free - needed < RESERVE:
-            wanted = f"about {_mib(needed)} for the capture and " if needed else ""
+            wanted = f"about {mebibytes(needed)} for the capture and " if needed else ""
             return (
-                f"There is not enough free space: {wanted}{_mib(RESERVE)} in reserve are needed,"
-                f" {_mib(free)} are free. Delete files that are no longer needed."
+                f"There is not enough free space: {wanted}{mebibytes(RESERVE)} in reserve are needed,"
+                f" {mebibytes(free)} are free. Delete files that are no longer needed."
             )
         return ""
 
 
-def _mib(size: int) -> str:
-    return f"{-(-size // MIB)} MiB" if size < 10 * 1024 * MIB else f"{size / (1024 * MIB):.0f} GiB"
+def numbered(name: str, number: int) -> str:
+    """`a.pcapng` → `a_2.pcapng` for a name that is taken; the first one stays as it is."""
+    if number < 2:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}_{number}.{suffix}" if dot and stem else f"{name}_{number}"
 
 
 def _info(entry: "os.DirEntry[str]") -> FileInfo | None:

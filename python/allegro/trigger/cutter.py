@@ -28,7 +28,8 @@ from allegro.trigger.publish import (
     remove_leftovers,
     rename_without_replacing,
 )
-from allegro.trigger.waiting import SECOND_NS, Waiting
+from allegro.trigger.waiting import Waiting
+from allegro.words import SECOND_NS
 
 KEEP_ENDED_JOBS: Final = 1000
 

@@ -113,7 +113,7 @@ _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
     " progress = ?, message = ?, finished_ns = ? WHERE id = ?"
 )
-_ENDED = "state IN ('complete', 'failed', 'cancelled', 'refused')"
+_ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
 _PRUNE = (
     f"DELETE FROM jobs WHERE {_ENDED} AND id NOT IN"  # noqa: S608 (constants only)
     f" (SELECT id FROM jobs WHERE {_ENDED} ORDER BY id DESC LIMIT ?)"

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from allegro.storage.files import numbered
+
 SUFFIX = ".pcapng"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,10 +19,7 @@ def file_name(press_ns: int, source: str, key: str, number: int = 1) -> str:
     From the second file of that name on it is numbered: `…_next_2.pcapng`.
     """
     moment = (_EPOCH + timedelta(seconds=press_ns // 1_000_000_000)).strftime("%Y%m%dT%H%M%SZ")
-    parts = [moment, _part(source), _part(key)]
-    if number > 1:
-        parts.append(str(number))
-    return "_".join(parts) + SUFFIX
+    return numbered("_".join((moment, _part(source), _part(key))) + SUFFIX, number)
 
 
 def free_name(press_ns: int, source: str, key: str, taken: Callable[[str], bool]) -> str:

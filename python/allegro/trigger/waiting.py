@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from allegro.trigger.jobs import Job
+from allegro.words import SECOND_NS
 
-SECOND_NS: Final = 1_000_000_000
 # The recorder says four times a second how far it is. If it is silent for so long, what there is gets cut.
 SILENT_S: Final = 10.0
 # The same when it speaks, but does not move: a busy disk can take that long to write a small, full ring.

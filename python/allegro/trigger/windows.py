@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from allegro.errors import InvalidInput
+from allegro.words import SECOND_NS, moment
 
-SECOND_NS = 1_000_000_000
 MAX_BEFORE_S = 86400
 MAX_AFTER_S = 3600
 
@@ -35,8 +35,8 @@ def checked_time(press_ns: int, span: Span, now_ns: int) -> int:
     begin = press_ns - span.before_ns
     if begin > now_ns:
         raise InvalidInput(
-            f"The window would begin in the future, at {utc_text(begin)};"
-            f" the device's clock says {utc_text(now_ns)}.",
+            f"The window would begin in the future, at {moment(begin)};"
+            f" the device's clock says {moment(now_ns)}.",
             place="time",
             remedy="Give an earlier time, or leave it out for now.",
         )
@@ -46,27 +46,22 @@ def checked_time(press_ns: int, span: Span, now_ns: int) -> int:
 def parsed_time(text: str) -> int:
     """Nanoseconds since 1970 of an ISO 8601 time; without offset it is UTC. Raises InvalidInput."""
     try:
-        moment = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InvalidInput(
             f"{text!r} is not a time.", place="time", remedy="Write it like 2026-11-21T14:30:05Z."
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
     try:
-        moment = moment.astimezone(UTC)
+        time = time.astimezone(UTC)
     except OverflowError:
         raise InvalidInput(
             f"{text!r} is, in UTC, not within the years 1 to 9999.",
             place="time",
             remedy="Write it like 2026-11-21T14:30:05Z.",
         ) from None
-    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
-def utc_text(time_ns: int) -> str:
-    """`2026-11-21 14:30:05 UTC`, for messages."""
-    return (_EPOCH + timedelta(seconds=time_ns // SECOND_NS)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (time - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _nanoseconds(seconds: float, place: str, maximum: int) -> int:

@@ -10,9 +10,9 @@ from allegro.capture.coverage import (
     Up,
     Window,
     duration,
-    moment,
     notes,
 )
+from allegro.words import exact_moment
 
 S = 1_000_000_000
 NOON = 1_795_262_400 * S  # 2026-11-21 12:00:00 UTC
@@ -34,11 +34,11 @@ def told(
 
 
 def at(seconds: float) -> str:
-    return moment(NOON + int(seconds * S))
+    return exact_moment(NOON + int(seconds * S))
 
 
 def test_times_for_people() -> None:
-    assert moment(NOON + 1_234_999_999) == "2026-11-21 12:00:01.234 UTC"
+    assert exact_moment(NOON + 1_234_999_999) == "2026-11-21 12:00:01.234 UTC"
     lengths = [1, 120_000_000, S, 35 * S, 60 * S, 200 * S, 3600 * S, 3661 * S, 90000 * S]
     assert [duration(length) for length in lengths] == [
         "1 ms",

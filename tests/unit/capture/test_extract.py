@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from allegro.capture import coverage, extract
+from allegro import words
+from allegro.capture import extract
 from allegro.capture.store import RecordRef, RingReader
 from allegro.capture.yielding import Courtesy
 from allegro.errors import Conflict, InvalidInput, Unavailable
@@ -155,11 +156,11 @@ def test_a_damaged_record_costs_only_itself(ring: Ring, cut: Cut) -> None:
     ring.add(1, [frame(T + 2 * NS)])
     result, file = cut(T, T + NS)
     assert [number(packet) for packet in file.packets] == [*range(10), *range(30, 40)]
-    when = f"at about {coverage.moment(T + 100 * MS)}"
+    when = f"at about {words.exact_moment(T + 100 * MS)}"
     assert result.notes == [
         f"Up to 10 packets of port1 {when} are missing: they are damaged on the disk.",
-        f"1 piece of the recording between {coverage.moment(T + 100 * MS)} and "
-        f"{coverage.moment(T + 300 * MS)} is missing: damaged or overwritten.",
+        f"1 piece of the recording between {words.exact_moment(T + 100 * MS)} and "
+        f"{words.exact_moment(T + 300 * MS)} is missing: damaged or overwritten.",
     ]
 
 
@@ -188,7 +189,7 @@ def test_a_ring_that_reaches_back_too_little(ring: Ring, cut: Cut) -> None:
     ring.add(1, [frame(T)])
     result, _ = cut(T - 35 * NS, T)
     assert result.notes == [
-        f"The ring reaches back only to {coverage.moment(T)}: the first 35 s of the window are missing."
+        f"The ring reaches back only to {words.exact_moment(T)}: the first 35 s of the window are missing."
     ]
 
 
@@ -208,10 +209,10 @@ def test_losses_are_counted_per_port(ring: Ring, cut: Cut) -> None:
     ]
     assert "packets lost in the window: 8" in file.comment
     assert result.notes == [
-        f"3 packets were lost on port1 between about {coverage.moment(T - 250 * MS)} and "
-        f"{coverage.moment(T + 20 * MS)} because the recorder could not keep up.",
-        f"5 packets were lost on port2 between about {coverage.moment(T - 250 * MS)} and "
-        f"{coverage.moment(T)} in the network card.",
+        f"3 packets were lost on port1 between about {words.exact_moment(T - 250 * MS)} and "
+        f"{words.exact_moment(T + 20 * MS)} because the recorder could not keep up.",
+        f"5 packets were lost on port2 between about {words.exact_moment(T - 250 * MS)} and "
+        f"{words.exact_moment(T)} in the network card.",
     ]
 
 

@@ -1,6 +1,7 @@
 import pytest
 
-from allegro.export.sftp import numbered, part_name
+from allegro.export.sftp import part_name
+from allegro.storage.files import numbered
 
 
 @pytest.mark.spec("X3")

@@ -19,7 +19,7 @@ from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem
-from allegro.trigger.windows import SECOND_NS
+from allegro.words import SECOND_NS
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_extract.py")))
 PRESS_NS = 1795271405 * SECOND_NS  # 2026-11-21 14:30:05 UTC

@@ -11,7 +11,8 @@ import pytest
 from allegro.errors import NotFound, Unavailable
 from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
-from allegro.trigger.windows import SECOND_NS, Span
+from allegro.trigger.windows import Span
+from allegro.words import SECOND_NS
 
 SPAN = Span(60 * SECOND_NS, 5 * SECOND_NS)
 

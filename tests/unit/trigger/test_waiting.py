@@ -1,7 +1,8 @@
 import pytest
 
 from allegro.trigger.jobs import Job
-from allegro.trigger.waiting import LATE_S, SECOND_NS, SILENT_S, STALLED_S, Waiting
+from allegro.trigger.waiting import LATE_S, SILENT_S, STALLED_S, Waiting
+from allegro.words import SECOND_NS
 
 NOW = 1795271405 * SECOND_NS
 

@@ -1,0 +1,29 @@
+import pytest
+
+from allegro import words
+
+TIME_NS = 1_795_271_405_001_002_003
+
+
+def test_times() -> None:
+    assert words.utc(TIME_NS) == "2026-11-21T14:30:05.001002003Z"
+    assert words.moment(TIME_NS) == "2026-11-21 14:30:05 UTC"
+    assert words.exact_moment(TIME_NS + 998_000_000) == "2026-11-21 14:30:05.999 UTC"
+
+
+def test_an_unknown_time() -> None:
+    assert words.utc_or_none(None) is None
+    assert words.utc_or_none(TIME_NS) == words.utc(TIME_NS)
+
+
+def test_a_time_beyond_the_calendar_is_a_number() -> None:
+    assert words.utc((1 << 63) - 1) == "2262-04-11T23:47:16.854775807Z"
+    assert words.utc(1 << 72) == f"{1 << 72} ns"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 MiB"), (1, "1 MiB"), (16 << 20, "16 MiB"), ((10 << 30) - 1, "10240 MiB"), (10 << 30, "10 GiB")],
+)
+def test_sizes(size: int, text: str) -> None:
+    assert words.mebibytes(size) == text
