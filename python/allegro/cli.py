@@ -6,12 +6,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from allegro import __version__, cli_text
+from allegro import __version__, cli_firmware, cli_text
 from allegro.api.client import Client, segment
+from allegro.cli_output import Output
 from allegro.errors import AllegroError, InvalidInput
 from allegro.paths import Paths
 from allegro.system.journal import LEVELS
@@ -19,15 +19,6 @@ from allegro.system.journal import LEVELS
 Arguments = argparse.Namespace
 END_STATES = frozenset({"complete", "failed", "cancelled", "refused"})
 POLL_S = 0.2
-
-
-@dataclass(frozen=True)
-class Output:
-    """What a command answers: `data` for --json, `text` for people."""
-
-    data: Any
-    text: str
-    exit_code: int = 0
 
 
 Command = Callable[[Client, Arguments], Output]
@@ -120,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     add("list", _files, "Finished captures", file_actions)
     delete = add("delete", _files_delete, "Delete captures", file_actions)
     delete.add_argument("names", nargs="+", metavar="NAME")
+    cli_firmware.register(add)
     return top
 
 

@@ -42,6 +42,11 @@ class Paths:
         return self.data / "ring"
 
     @property
+    def firmware(self) -> Path:
+        """Firmware files, and what happened to the firmware."""
+        return self.data / "firmware"
+
+    @property
     def web(self) -> Path:
         """What the web page keeps: its users and its certificate (owner allegro-web)."""
         return self.data / "web"

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from allegro.api import errors, export, files, jobs, log, ring, settings, status
+from allegro.api import errors, export, files, firmware, jobs, log, ring, settings, status
 from allegro.api.audit import Audit
 from allegro.api.device import Device
 
@@ -28,6 +28,7 @@ def create_app(device: Device) -> FastAPI:
         settings.router(device.settings, device.change_settings),
         files.router({"storage": device.storage, "upload": device.upload}),
         log.router(device.log),
+        firmware.router(device.updates),
         export.router(device.export, device.settings, device.change_settings),
     ):
         app.include_router(router, prefix=PREFIX)

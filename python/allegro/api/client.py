@@ -1,11 +1,12 @@
 """Client of the REST API on its unix socket: standard library only, so that the command line starts fast."""
 
+import contextlib
 import http.client
 import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from allegro.errors import AllegroError, Unavailable
@@ -51,6 +52,11 @@ class Client:
         """POST with a JSON object, or without a body."""
         return self._request("POST", path, body)
 
+    def upload(self, path: str, file: BinaryIO, size: int) -> Any:
+        """PUT with the `size` bytes of a file as body."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        return self._exchange("PUT", path, file, headers)
+
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """PATCH with a JSON object."""
         return self._request("PATCH", path, body)
@@ -60,11 +66,19 @@ class Client:
         return self._request("DELETE", path)
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        connection = _UnixConnection(self._socket_path, self._timeout_s)
         content = None if body is None else json.dumps(body).encode()
-        headers = {} if content is None else {"Content-Type": "application/json"}
+        return self._exchange(
+            method, path, content, {} if content is None else {"Content-Type": "application/json"}
+        )
+
+    def _exchange(
+        self, method: str, path: str, content: bytes | BinaryIO | None, headers: Mapping[str, str]
+    ) -> Any:
+        connection = _UnixConnection(self._socket_path, self._timeout_s)
         try:
-            connection.request(method, f"/api{path}", body=content, headers=headers)
+            # A refusal can come before all has been sent; its words are worth more than the broken pipe.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(method, f"/api{path}", body=content, headers=headers)
             response = connection.getresponse()
             answer = response.read()
         except PermissionError:

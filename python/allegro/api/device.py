@@ -7,6 +7,7 @@ from allegro.api.log import ReadLog
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.export.service import ExportService
+from allegro.firmware.update import FirmwareService
 from allegro.settings.model import Settings
 from allegro.storage.files import FileStore
 from allegro.system.actions import Actions
@@ -36,6 +37,7 @@ class Device:
     storage: FileStore
     upload: FileStore
     export: ExportService
+    updates: FirmwareService
     actions: Actions
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog

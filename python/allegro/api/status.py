@@ -68,6 +68,7 @@ class StatusAnswer(BaseModel):
     name: str = Field(description="Host name")
     system_id: str
     firmware: str = Field(description="Version")
+    newer_firmware: str = Field(description="A newer version on the update server; empty if none is known")
     time: str = Field(description="The device's clock, ISO 8601, UTC")
     ring: RingAnswer
     storage: StorageAnswer
@@ -92,6 +93,7 @@ def router(device: Device) -> APIRouter:
             name=device.name,
             system_id=device.system_id,
             firmware=device.firmware,
+            newer_firmware=device.updates.newer(),
             time=utc(time.time_ns()),
             ring=RingAnswer.of(device.recorder()),
             storage=StorageAnswer.of(device.storage),

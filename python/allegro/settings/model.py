@@ -6,6 +6,7 @@ field has a default, a range and a sentence for the user. A field with `secret` 
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Callable
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -260,6 +261,49 @@ class Management(Section):
         return self
 
 
+class Firmware(Section):
+    """Firmware updates."""
+
+    server: Text = Field(
+        default="",
+        max_length=1024,
+        title="Update server",
+        description="Address of the directory with new firmware, beginning with https://; empty: none",
+    )
+    check_daily: bool = Field(
+        default=True,
+        title="Look for new firmware each day",
+        description="Ask the update server once a day whether there is a newer version, and announce it",
+    )
+    certificate: str = Field(
+        default="",
+        max_length=65536,
+        title="Certificate of a private update server",
+        description="Certificate (PEM) of the authority that vouches for the server; empty: public ones",
+        json_schema_extra={"format": "long-text"},
+    )
+
+    @field_validator("server")
+    @classmethod
+    def _server_is_https(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https://[A-Za-z0-9._:\[\]%-]+(/[A-Za-z0-9._~%/+-]*)?", value):
+            raise ValueError("is not the address of a directory such as https://updates.example.org/allegro/")
+        return value
+
+    @field_validator("certificate")
+    @classmethod
+    def _certificate_is_one(cls, value: str) -> str:
+        if value.strip():
+            try:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.load_verify_locations(cadata=value)
+            except (ssl.SSLError, ValueError):
+                raise ValueError(
+                    "is not a certificate in PEM format (-----BEGIN CERTIFICATE----- …)"
+                ) from None
+        return value.strip()
+
+
 class Settings(Section):
     """Everything that a user can change."""
 
@@ -274,3 +318,4 @@ class Settings(Section):
     export: Export = Export()
     links: Links = Links()
     management: Management = Management()
+    firmware: Firmware = Firmware()

@@ -33,6 +33,7 @@ class Watch:
         jobs: JobStore,
         export: ExportService,
         presenters: Callable[[], Sequence[ConnectedPresenter]],
+        fall_back: Callable[[], str],
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -40,6 +41,7 @@ class Watch:
         self._jobs = jobs
         self._export = export
         self._presenters = presenters
+        self._fall_back = fall_back
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -84,6 +86,7 @@ class Watch:
             presenter_problems=tuple(
                 (each.name, each.problem) for each in self._presenters() if each.problem
             ),
+            firmware_fell_back=self._fall_back(),
             failed_parts=failed,
         )
 

@@ -10,6 +10,9 @@ from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError, Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
+from allegro.firmware.daily import DailyCheck
+from allegro.firmware.releases import own_version
+from allegro.firmware.update import FirmwareService
 from allegro.network.configure import memory
 from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
@@ -17,6 +20,7 @@ from allegro.storage.files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.facts import Watch
+from allegro.supervisor.firmware import surroundings
 from allegro.supervisor.listener import bind
 from allegro.supervisor.network import NetworkCare
 from allegro.supervisor.parts import Parts
@@ -95,7 +99,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     settings = SettingsStore(paths.settings)
     if settings.problem:
         log.error("%s", settings.problem)
-    identity = Identity(socket.gethostname(), _system_id(paths, parts), __version__)
+    identity = Identity(socket.gethostname(), _system_id(paths, parts), own_version(__version__))
     jobs = job_store(paths)
     player = Player(lambda: settings.current.trigger.beep)
     export = ExportService(
@@ -124,14 +128,22 @@ def run(paths: Paths, *, with_network: bool) -> None:
     cutter = Cutter(jobs, around)
     triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
     presenters = Presenters(settings, triggers.on_key)
+    updates = FirmwareService(
+        paths.firmware, surroundings(identity.firmware, lambda: settings.current.firmware, recorder), actions
+    )
+    daily = DailyCheck(
+        lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
+        updates.check,
+    )
     network = NetworkCare(lambda: settings.current, memory(paths.state))
-    watch = Watch(paths, parts, settings, jobs, export, presenters.connected)
+    watch = Watch(paths, parts, settings, jobs, export, presenters.connected, updates.fall_back)
     change = SettingsChanger(
         settings,
         (
             Applier(("recording",), lambda new: apply_settings(new, paths)),
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
+            Applier(("firmware",), lambda _new: updates.forget_check()),
             *([Applier(("links", "management"), network.apply)] if with_network else []),
         ),
         (lambda old, new: check_ring_size(old, new, paths.ring),),
@@ -143,6 +155,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
     if with_network:
         parts.start("network", lambda: _started(network.start, network.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))
+    parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
+    parts.start("look for firmware", lambda: _started(daily.start, daily.stop))
     parts.start("health check", lambda: _started(watch.start, watch.stop))
     try:
         from allegro.api.app import create_app
@@ -163,6 +177,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             storage=FileStore(paths.storage),
             upload=FileStore(paths.upload),
             export=export,
+            updates=updates,
             actions=actions,
             problems=watch.problems,
             log=journal.read,

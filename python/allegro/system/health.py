@@ -51,6 +51,7 @@ class Facts:
     jobs_problem: str = ""
     jobs_refused: str = ""  # why no press is accepted
     presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
+    firmware_fell_back: str = ""  # what happened
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
 
 
@@ -217,6 +218,17 @@ def presenter_unreadable(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def firmware_fell_back(facts: Facts) -> Iterable[Problem]:
+    """An update did not work."""
+    if facts.firmware_fell_back:
+        yield Problem(
+            "firmware-fell-back",
+            "warning",
+            facts.firmware_fell_back,
+            "The device works as before the update. Get another version, or ask the maker of this device.",
+        )
+
+
 def parts_failed(facts: Facts) -> Iterable[Problem]:
     """A part of the supervisor did not start; the others go on."""
     for part, reason in facts.failed_parts:
@@ -246,6 +258,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     jobs_damaged,
     jobs_refused,
     presenter_unreadable,
+    firmware_fell_back,
     parts_failed,
 )
 

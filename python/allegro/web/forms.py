@@ -2,7 +2,8 @@
 
 Understood of JSON Schema: string, integer, number, boolean, enum, null as an alternative; arrays of strings;
 arrays of objects (a table); objects (a group of fields). `json_schema_extra` of a field may say more:
-`secret`, and `choices`, a table from each value of an enum to its label. No I/O.
+`secret`; `format` "time-of-day" or "long-text"; and `choices`, a table from each value of an enum to its
+label. No I/O.
 """
 
 import re
@@ -14,7 +15,7 @@ from pydantic import BaseModel
 
 from allegro.errors import AllegroError
 
-Kind = Literal["text", "number", "checkbox", "select", "secret", "lines", "time", "table", "group"]
+Kind = Literal["text", "number", "checkbox", "select", "secret", "lines", "long", "time", "table", "group"]
 Values = Mapping[str, Any]
 Data = Mapping[str, Sequence[str]]
 
@@ -25,6 +26,7 @@ _WORDS = {
     "dhcp": "DHCP", "dns": "DNS", "ntp": "NTP", "ip": "IP", "ipv4": "IPv4", "ipv6": "IPv6", "mdns": "mDNS",
     "wifi": "WiFi", "ssid": "SSID", "usb": "USB", "sftp": "SFTP", "url": "URL", "bmc": "BMC", "id": "id",
 }  # fmt: skip
+_FORMATS: Mapping[str, Kind] = {"time-of-day": "time", "long-text": "long"}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "mib": "MiB", "kib": "KiB"}
 
 
@@ -139,7 +141,7 @@ def _kind(schema: Values, definitions: Values) -> Kind:
         case "array":
             return "table" if _resolved(schema["items"], definitions).get("type") == "object" else "lines"
         case _:
-            return "time" if schema.get("format") == "time-of-day" else "text"
+            return _FORMATS.get(schema.get("format", ""), "text")
 
 
 def _resolved(schema: Values, definitions: Values) -> Values:

@@ -5,8 +5,10 @@ Programs log in with every request (`curl -u user:password`, RFC 7617); the page
 
 import base64
 import binascii
+import re
+from collections.abc import AsyncIterator
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -16,6 +18,9 @@ from allegro.web.login import Doorkeeper, TooManyAttempts
 from allegro.web.roles import LOOKS, includes, needed_role
 from allegro.web.site import COOKIE, Forbidden, Site, TooLarge, check_origin
 from allegro.web.users import User
+
+_STREAMED = re.compile(r"firmware/files/[^/]+")
+"""PUT requests that may be of any size: they are passed on as they come. Paths below /api/, decoded."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LARGEST_REQUEST = 1 << 20
@@ -59,7 +64,7 @@ def route(site: Site, doorkeeper: Doorkeeper) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             user = await user_of(request)
-            content = None if request.method in LOOKS else await _body(request)
+            content = await _content(request)
         except AllegroError as error:
             return _refused(request, error)
         return _PassedOn(site, request, user, content)
@@ -70,7 +75,9 @@ def route(site: Site, doorkeeper: Doorkeeper) -> Route:
 class _PassedOn(Response):
     """The supervisor's answer as it comes; its connection is closed whatever becomes of the client's."""
 
-    def __init__(self, site: Site, request: Request, user: User, content: bytes | None) -> None:
+    def __init__(
+        self, site: Site, request: Request, user: User, content: AsyncIterator[bytes] | bytes | None
+    ) -> None:
         super().__init__()
         self._site = site
         self._request = request
@@ -82,6 +89,8 @@ class _PassedOn(Response):
         raw: bytes = request.scope["raw_path"]
         target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
         headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
+        if not isinstance(self._content, bytes | None) and "content-length" in request.headers:
+            headers["content-length"] = request.headers["content-length"]
         stream = self._site.backend.stream(
             self._user.name, request.method, target, headers=headers, content=self._content
         )
@@ -92,6 +101,16 @@ class _PassedOn(Response):
                 await passed(scope, receive, send)
         except AllegroError as error:  # no connection, so nothing has been sent yet
             await _refused(request, error)(scope, receive, send)
+        except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
+            return
+
+
+async def _content(request: Request) -> AsyncIterator[bytes] | bytes | None:
+    if request.method in LOOKS:
+        return None
+    if request.method == "PUT" and _STREAMED.fullmatch(request.path_params["path"]):
+        return request.stream()
+    return await _body(request)
 
 
 async def _body(request: Request) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,12 @@ from fastapi import FastAPI
 from allegro.api.app import create_app
 from allegro.api.device import Device
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
+from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
+from allegro.firmware.rauc import Rauc
+from allegro.firmware.update import FirmwareService
+from allegro.firmware.update import Surroundings as FirmwareSurroundings
 from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
 from allegro.storage.files import FileStore
@@ -98,8 +102,30 @@ def recording() -> RecorderStatus:
     )
 
 
-def make_bench(folder: Path) -> Bench:
-    """A device in `folder`; its cutter does not run, so jobs stay accepted."""
+def no_updates(paths: Paths, actions: Actions) -> FirmwareService:
+    """Firmware of a machine that was not started from a slot, and has no RAUC."""
+
+    def none() -> Any:
+        raise Unavailable("This system cannot be updated: it has no slots for firmware.")
+
+    around = FirmwareSurroundings(
+        version="1.2.3",
+        slot=None,
+        boot_id="this-run",
+        authority=none,
+        installer=Rauc("unix:path=/nowhere"),
+        server=none,
+        look=lambda _slot: None,
+        slot_size=lambda _slot: 0,
+    )
+    return FirmwareService(paths.firmware, around, actions)
+
+
+def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService] | None = None) -> Bench:
+    """A device in `folder`; its cutter does not run, so jobs stay accepted.
+
+    `updates` makes the firmware updates from the folder of firmware files.
+    """
     paths = Paths(folder / "data", folder / "run")
     for directory in (paths.state, paths.upload, paths.ring, paths.run):
         directory.mkdir(parents=True)
@@ -141,6 +167,7 @@ def make_bench(folder: Path) -> Bench:
         storage=FileStore(paths.storage),
         upload=FileStore(paths.upload),
         export=export,
+        updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
