@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from allegro.api.errors import ERRORS
-from allegro.api.times import utc, utc_or_none
 from allegro.errors import InvalidInput
 from allegro.firmware.events import Event, Kind
 from allegro.firmware.update import FirmwareService, Held, Overview, Place
 from allegro.firmware.versions import Compared
+from allegro.words import utc, utc_or_none
 
 _AT_ONCE = 1 << 20  # bytes of an upload
 

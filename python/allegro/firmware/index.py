@@ -51,8 +51,10 @@ class Index:
         return next((each for each in self.offers if each.version == version), None)
 
 
-def verified(signed: bytes, authority: Path, purpose: str = "") -> bytes:
-    """The content of a signed index, if a certificate of `authority` (PEM) signed it.
+def verified(
+    signed: bytes, authority: Path, purpose: str = "", *, what: str = "The index of the update server"
+) -> bytes:
+    """The content of a signed message, if a certificate of `authority` (PEM) signed it.
 
     `purpose` as RAUC's check-purpose; without one as RAUC's and OpenSSL's default, e-mail signing.
     Raises InvalidInput if it is not signed so, Unavailable if that cannot be checked.
@@ -75,7 +77,7 @@ def verified(signed: bytes, authority: Path, purpose: str = "") -> bytes:
         else:
             reason = "it is damaged or not signed"
         raise InvalidInput(
-            f"The index of the update server is refused: {reason}.",
+            f"{what} is refused: {reason}.",
             place="firmware.server",
             remedy="Ask who runs the update server.",
         )

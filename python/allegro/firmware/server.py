@@ -44,7 +44,7 @@ class Server:
         if certificate:
             try:
                 trusted = ssl.create_default_context(cadata=certificate)
-            except (ssl.SSLError, ValueError) as error:
+            except (ssl.SSLError, ValueError, TypeError) as error:
                 raise InvalidInput("This is no certificate.", place="firmware.certificate") from error
         self._base = httpx.URL(address if address.endswith("/") else address + "/")
         self._client = httpx.Client(verify=trusted, timeout=_TIMEOUT, trust_env=False, follow_redirects=True)

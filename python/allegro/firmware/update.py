@@ -195,7 +195,8 @@ class FirmwareService:
             if release is None:
                 if name == FACTORY or not size:
                     continue
-                yield Held(name, name, "", "", "", size, "unknown", running, False, good, "empty or damaged")
+                problem = "empty or damaged" if name in self._releases else "something is being done with it"
+                yield Held(name, name, "", "", "", size, "unknown", running, False, good, problem)
             else:
                 made = self._held(name, name, release, size)
                 yield replace(made, running=running, starts_next=name == next_slot, good=good)

@@ -293,15 +293,15 @@ class Firmware(Section):
     @field_validator("certificate")
     @classmethod
     def _certificate_is_one(cls, value: str) -> str:
-        if value.strip():
+        if value:
             try:
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
                 context.load_verify_locations(cadata=value)
-            except (ssl.SSLError, ValueError):
+            except (ssl.SSLError, ValueError, TypeError):
                 raise ValueError(
                     "is not a certificate in PEM format (-----BEGIN CERTIFICATE----- …)"
                 ) from None
-        return value.strip()
+        return value
 
 
 class Settings(Section):

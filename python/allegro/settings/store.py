@@ -21,6 +21,10 @@ JsonObject = dict[str, Any]
 class SettingsStore:
     """Holds the current settings and their file.
 
+    What another version of the firmware has written stays readable, in both directions: names that this one
+    does not know are kept in the file as they are, and so are values that only a newer version understands,
+    until somebody changes them here.
+
     A file that makes no sense is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem`
     says so. One that the disk does not give (OSError) stays where it is: it may be read later, and no change
     is saved over it before. Only the supervisor writes; other programs make their own store to read.
@@ -32,6 +36,8 @@ class SettingsStore:
         self._read_only = read_only
         self.problem = ""
         self._unread = ""
+        self._foreign: JsonObject = {}
+        self._file_version = SCHEMA_VERSION
         self._saved = self._current = self._load()
 
     @property
@@ -58,8 +64,11 @@ class SettingsStore:
             )
         new = validated(merged(self._saved.model_dump(mode="json"), patch))
         check(old, new)
+        foreign = without(self._foreign, patch)
+        content = merged(new.model_dump(mode="json"), foreign)
+        content["schema_version"] = max(self._file_version, SCHEMA_VERSION)
         try:
-            write_atomically(self._path, new.model_dump_json(indent=2).encode() + b"\n")
+            write_atomically(self._path, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
         except OSError as error:
             raise Unavailable(
                 f"The settings could not be saved: {error.strerror}. The old ones stay in force.",
@@ -69,18 +78,24 @@ class SettingsStore:
                 else "Look at the free space of the storage device.",
             ) from error
         self._saved = self._current = new
+        self._foreign = foreign
         self.problem = ""  # the file is whole again
         return old, new
 
     def _load(self) -> Settings:
         self._unread = ""
+        self._foreign = {}
+        self._file_version = SCHEMA_VERSION
         try:
             raw = json.loads(self._path.read_bytes())
             if not isinstance(raw, dict):
                 raise ValueError("not an object")
-            if raw.get("schema_version", SCHEMA_VERSION) > SCHEMA_VERSION:
-                raw = known_part(raw)
-            return validated(raw)
+            written_by = raw.pop("schema_version", SCHEMA_VERSION)
+            known = known_part(raw) if written_by > SCHEMA_VERSION else known_names(raw)
+            settings = validated(known)
+            self._foreign = difference(raw, known)
+            self._file_version = written_by
+            return settings
         except FileNotFoundError:
             if not os.access(self._path.parent, os.W_OK):
                 self.problem = (
@@ -147,8 +162,47 @@ def in_words(message: str) -> str:
     return message[:1].upper() + message[1:]
 
 
+def known_names(raw: JsonObject) -> JsonObject:
+    """The settings without the names that this version does not know, however deep they stand."""
+    known: JsonObject = json.loads(json.dumps(raw))
+    try:
+        Settings.model_validate(known)
+    except ValidationError as error:
+        for wrong in error.errors(include_url=False):
+            if wrong["type"] == "extra_forbidden":
+                *places, name = wrong["loc"]
+                holder: Any = known
+                for place in places:
+                    holder = holder[place]
+                del holder[name]
+    return known
+
+
+def difference(whole: Mapping[str, Any], part: Mapping[str, Any]) -> JsonObject:
+    """What of `whole` is not in `part`, which was taken from it."""
+    result: JsonObject = {}
+    for name, value in whole.items():
+        if name not in part:
+            result[name] = value
+        elif isinstance(value, Mapping) and isinstance(part[name], Mapping):
+            result[name] = difference(value, part[name])
+    return result
+
+
+def without(foreign: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
+    """`foreign` without what `patch` sets."""
+    result: JsonObject = {}
+    for name, value in foreign.items():
+        if name not in patch:
+            result[name] = value
+        elif isinstance(value, Mapping) and isinstance(patch[name], Mapping):
+            result[name] = without(value, patch[name])
+    return result
+
+
 def known_part(raw: JsonObject) -> JsonObject:
     """What this version understands of a file written by a newer one, so that a roll-back keeps settings."""
+    raw = known_names(raw)
     defaults = Settings().model_dump(mode="json")
     result: JsonObject = {}
     for section, fields in defaults.items():

@@ -97,20 +97,20 @@ def web_answers(port: int = WEB_PORT) -> bool:
         connection.close()
 
 
-def judged(judge: Judge, see: Callable[[], Look], clock: Callable[[], float] = time.monotonic) -> bool:
-    """Looks until it is decided whether the version works."""
-    while True:
-        match judge.see(clock(), see()):
-            case "works":
-                return True
-            case "fails":
-                return False
-            case _:
-                time.sleep(LOOK_EVERY_S)
+def confirm(
+    paths: Paths,
+    version: str,
+    slot: Slot,
+    limit_s: float,
+    installer: Rauc,
+    see: Callable[[bool], Look],
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Carries the trial out; answers whether the device has to restart.
 
-
-def confirm(paths: Paths, version: str, slot: Slot, limit_s: float, installer: Rauc) -> bool:
-    """Carries the trial out; answers whether the device has to restart."""
+    `see` takes a look; its argument says whether the recorder must record.
+    """
     note = TrialNote(paths.firmware / "trial.json")
     events = Events(paths.firmware / "events.json")
     state = boot_state.read()
@@ -120,9 +120,11 @@ def confirm(paths: Paths, version: str, slot: Slot, limit_s: float, installer: R
     elif state.slot(slot).good:
         log.info("Version %s in %s is good.", version, slot)
         return False
-    judge = Judge(time.monotonic(), limit_s)
+    judge = Judge(clock(), limit_s)
     must_record = trial is not None and trial.was_recording
-    if judged(judge, lambda: look(paths, must_record=must_record)):
+    while (said := judge.see(clock(), see(must_record))) == "waiting":
+        pause(LOOK_EVERY_S)
+    if said == "works":
         installer.mark("good", "booted")
         events.add("confirmed", f"{version} in {slot} works; it is confirmed.")
         if trial is not None:
@@ -173,7 +175,11 @@ def main() -> int:
         log.info("Not started from slot A or B; there is nothing to confirm.")
         return 0
     try:
-        restart = confirm(Paths(), own_version(__version__), slot, arguments.limit, Rauc())
+        paths = Paths()
+        version = own_version(__version__)
+        restart = confirm(
+            paths, version, slot, arguments.limit, Rauc(), lambda must: look(paths, must_record=must)
+        )
     except AllegroError as error:
         log.error("The version could not be confirmed: %s", error)
         return 1

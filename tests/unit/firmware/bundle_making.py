@@ -68,7 +68,7 @@ class FakeRauc:
         if self.refuse:
             raise Refused(self.refuse)
         length = int.from_bytes(content[-8:], "big")
-        if length > len(content):
+        if not content or length > len(content):
             raise Refused(f"Signature size ({length}) exceeds bundle size")
         manifest: dict[str, Any] = json.loads(content[-8 - length : -8])
         return manifest

@@ -69,7 +69,6 @@ def test_a_full_disk_is_told_and_changes_nothing(path: Path, monkeypatch: pytest
         b"\x00" * 4096,
         b"[]",
         b'{"trigger": {"before_s": -1}}',
-        b'{"unknown": 1}',
         b'{"schema_version": "x"}',
         b"\xff\xfe",
     ],
@@ -173,3 +172,63 @@ def test_a_leftover_of_a_power_cut_does_no_harm(path: Path) -> None:
     assert store.problem == ""
     store.change({"trigger": {"before_s": 90}})
     assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+
+
+@pytest.mark.spec("U7")
+def test_names_of_another_version_stay_in_the_file_through_changes(path: Path) -> None:
+    written = {
+        "schema_version": 1,
+        "hologram": {"on": True},
+        "trigger": {
+            "before_s": 90,
+            "smell": "coffee",
+            "presenters": [{"vendor": "046d", "product": "c52d", "name": "R400", "colour": "black"}],
+        },
+    }
+    path.write_text(json.dumps(written))
+    store = SettingsStore(path)
+    assert store.problem == ""
+    assert store.current.trigger.before_s == 90
+    assert store.current.trigger.presenters[0].name == "R400"
+    store.change({"trigger": {"before_s": 91}})
+    store.change({"export": {"port": 2222}})
+    content = json.loads(path.read_bytes())
+    assert (content["hologram"], content["trigger"]["smell"]) == ({"on": True}, "coffee")
+    assert (content["trigger"]["before_s"], content["export"]["port"]) == (91, 2222)
+    again = SettingsStore(path)
+    assert again.problem == ""
+    assert (again.current.trigger.before_s, again.current.export.port) == (91, 2222)
+
+
+@pytest.mark.spec("U7")
+def test_a_newer_version_finds_its_settings_again_after_a_roll_back(path: Path) -> None:
+    newer = {
+        "schema_version": 99,
+        "hologram": {"on": True},
+        "trigger": {"before_s": 90},
+        "management": {"mode": "quantum", "dns": ["192.0.2.1"]},
+        "links": {"mode": "ring"},
+    }
+    path.write_text(json.dumps(newer))
+    store = SettingsStore(path)
+    assert (store.current.trigger.before_s, store.current.management.mode) == (90, "dhcp")
+    store.change({"trigger": {"before_s": 30}, "links": {"mode": "sink"}})
+    content = json.loads(path.read_bytes())
+    # What only the newer version understands is as it was, but for what was set here.
+    assert content["schema_version"] == 99
+    assert content["hologram"] == {"on": True}
+    assert content["management"]["mode"] == "quantum"
+    assert content["management"]["dns"] == ["192.0.2.1"]
+    assert (content["trigger"]["before_s"], content["links"]["mode"]) == (30, "sink")
+    again = SettingsStore(path)
+    assert again.problem == ""
+    assert (again.current.trigger.before_s, again.current.links.mode) == (30, "sink")
+    assert again.current.management.dns == ("192.0.2.1",)
+
+
+@pytest.mark.spec("U7")
+def test_a_file_of_an_older_version_gets_the_new_defaults(path: Path) -> None:
+    path.write_text('{"trigger": {"before_s": 90}}')
+    store = SettingsStore(path)
+    assert store.problem == ""
+    assert store.current == Settings.model_validate({"trigger": {"before_s": 90}})

@@ -28,6 +28,8 @@ def basic(name: str, password: str) -> dict[str, str]:
         ("POST", "export/test", "admin"),
         ("DELETE", "export/files/a.pcapng", "admin"),
         ("PUT", "something/new", "admin"),
+        ("PUT", "firmware/files/a.raucb", "admin"),
+        ("POST", "firmware/install", "admin"),
     ],
 )
 def test_each_request_needs_a_role(method: str, path: str, role: Role) -> None:
@@ -136,4 +138,20 @@ def test_a_request_that_is_too_large_is_refused(world: World) -> None:
     world.user("admin")
     headers = basic("the-admin", PASSWORD + "!")
     answer = Browser(world.app).send("PATCH", "/api/settings", headers=headers, content=b"x" * 2_000_000)
+    assert answer.status_code == 413
+
+
+@pytest.mark.spec("U2")
+def test_firmware_of_any_size_passes_as_it_comes_and_only_from_administrators(world: World) -> None:
+    large = b"x" * (3 << 20)
+    for role in ("admin", "capture"):
+        world.user(role)
+    program = Browser(world.app)
+    admin = basic("the-admin", PASSWORD + "!")
+    answer = program.send("PUT", "/api/firmware/files/a.raucb", headers=admin, content=large)
+    # This device has no slots, and says so; the size was no matter.
+    assert (answer.status_code, "no slots" in answer.json()["error"]["message"]) == (503, True)
+    other = basic("the-capture", PASSWORD + "!")
+    assert program.send("PUT", "/api/firmware/files/a.raucb", headers=other, content=large).status_code == 403
+    answer = program.send("PATCH", "/api/settings", headers=admin, content=large)
     assert answer.status_code == 413
