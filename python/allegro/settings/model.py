@@ -7,50 +7,14 @@ field has a default, a range and a sentence for the user. A field with `secret` 
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from allegro.settings.base import Port, Section, Text, of_one_device, parsed
+from allegro.settings.wifi import Wifi
 
 SCHEMA_VERSION = 1
-
-T = TypeVar("T")
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-def _parsed(parse: Callable[[str], T], value: str, what: str) -> T:
-    """`parse(value)`; raises ValueError that says what was expected."""
-    try:
-        return parse(value)
-    except ValueError:
-        raise ValueError(f"is not {what}") from None
-
-
-def _printable(value: str) -> str:
-    """No control characters: such a text goes into files and commands, where a new line has a meaning."""
-    if not value.isprintable():
-        raise ValueError("contains characters that cannot be printed")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_printable)]
-
-
-def _of_one_device(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """Raises ValueError for an address that no other device can be reached at."""
-    if (
-        address.is_loopback
-        or address.is_unspecified
-        or address.is_multicast
-        or (address.version == 4 and address.is_reserved)
-    ):
-        raise ValueError(f"{address} is not the address of one device in a network")
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown names are mistakes, not ignored; every value is checked."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 class Recording(Section):
@@ -216,11 +180,11 @@ class Management(Section):
     def _address_is_usable(cls, value: str) -> str:
         if value:
             what = "an IPv4 address with prefix length (/1 to /32), like 192.168.1.20/24"
-            interface = _parsed(ipaddress.IPv4Interface, value, what)
+            interface = parsed(ipaddress.IPv4Interface, value, what)
             network = interface.network
             if not value.partition("/")[2].isdecimal() or network.prefixlen == 0:
                 raise ValueError(f"is not {what}")
-            _of_one_device(interface.ip)
+            of_one_device(interface.ip)
             if network.prefixlen <= 30 and interface.ip in (
                 network.network_address,
                 network.broadcast_address,
@@ -233,19 +197,19 @@ class Management(Section):
     @classmethod
     def _gateway_is_an_address(cls, value: str) -> str:
         if value:
-            address = _parsed(ipaddress.IPv4Address, value, "an IPv4 address")
-            _of_one_device(address)
+            address = parsed(ipaddress.IPv4Address, value, "an IPv4 address")
+            of_one_device(address)
             return str(address)
         return value
 
     @field_validator("dns")
     @classmethod
     def _dns_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        servers = [_parsed(ipaddress.ip_address, server, "a list of IP addresses") for server in value]
+        servers = [parsed(ipaddress.ip_address, server, "a list of IP addresses") for server in value]
         for server in servers:
             if server.version == 6 and server.scope_id is not None:
                 raise ValueError("cannot name an interface: leave out the % and what follows")
-            _of_one_device(server)
+            of_one_device(server)
         return tuple(map(str, servers))
 
     @model_validator(mode="after")
@@ -319,3 +283,4 @@ class Settings(Section):
     links: Links = Links()
     management: Management = Management()
     firmware: Firmware = Firmware()
+    wifi: Wifi = Wifi()

@@ -5,7 +5,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -209,10 +209,30 @@ def known_part(raw: JsonObject) -> JsonObject:
         given = raw.get(section)
         if not isinstance(fields, dict) or not isinstance(given, dict):
             continue
-        known = {name: given[name] for name in fields if name in given}
-        for candidate in (known, *({name: value} for name, value in known.items())):
+        known = _without_unknown(given, fields)
+        for candidate in (known, *_parts(known)):
             attempt = merged(result, {section: candidate})
             with contextlib.suppress(InvalidInput):
                 validated(attempt)
                 result = attempt
     return result
+
+
+def _without_unknown(raw: Mapping[str, Any], known: Mapping[str, Any]) -> JsonObject:
+    """What of `raw` has a name that `known` has as well, also below."""
+    result: JsonObject = {}
+    for name, value in raw.items():
+        present = known.get(name)
+        if isinstance(present, dict) and isinstance(value, Mapping):
+            result[name] = _without_unknown(value, present)
+        elif name in known:
+            result[name] = value
+    return result
+
+
+def _parts(section: Mapping[str, Any]) -> Iterator[JsonObject]:
+    """Each value alone, larger parts before what they consist of."""
+    for name, value in section.items():
+        yield {name: value}
+        if isinstance(value, Mapping):
+            yield from ({name: part} for part in _parts(value))

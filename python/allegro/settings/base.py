@@ -1,0 +1,67 @@
+"""What the sections of the settings are made of: base class, kinds of values, how mistakes are told."""
+
+import ipaddress
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+T = TypeVar("T")
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown names are mistakes, not ignored; every value is checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def parsed(parse: Callable[[str], T], value: str, what: str) -> T:
+    """`parse(value)`; raises ValueError that says what was expected."""
+    try:
+        return parse(value)
+    except ValueError:
+        raise ValueError(f"is not {what}") from None
+
+
+def _printable(value: str) -> str:
+    """No control characters: such a text goes into files and commands, where a new line has a meaning."""
+    if not value.isprintable():
+        raise ValueError("contains characters that cannot be printed")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+
+
+def mistake(words: str, value: object, *place: str | int) -> ValidationError:
+    """To raise in a validator: a mistake at a place below what is validated."""
+    # Braces would be taken for names of values.
+    error = PydanticCustomError("value_error", words.replace("{", "(").replace("}", ")"))
+    details = InitErrorDetails(type=error, loc=place, input=value)
+    return ValidationError.from_exception_data("Settings", [details])
+
+
+def of_one_device(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+    """Raises ValueError for an address that no other device can be reached at."""
+    if (
+        address.is_loopback
+        or address.is_unspecified
+        or address.is_multicast
+        or (address.version == 4 and address.is_reserved)
+    ):
+        raise ValueError(f"{address} is not the address of one device in a network")
+
+
+def own_address(value: str) -> str:
+    """An IPv4 address of this device with prefix length, in its usual form. Raises ValueError."""
+    what = "an IPv4 address with prefix length (/1 to /32), like 192.168.1.20/24"
+    interface = parsed(ipaddress.IPv4Interface, value, what)
+    network = interface.network
+    if not value.partition("/")[2].isdecimal() or network.prefixlen == 0:
+        raise ValueError(f"is not {what}")
+    of_one_device(interface.ip)
+    if network.prefixlen <= 30 and interface.ip in (network.network_address, network.broadcast_address):
+        raise ValueError(f"is the network or broadcast address of {network}; choose one in between")
+    return str(interface)

@@ -1,0 +1,218 @@
+"""The settings of the WiFi adapter."""
+
+import ipaddress
+import re
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from allegro.settings.base import Section, Text, mistake, of_one_device, own_address, parsed
+from allegro.settings.countries import COUNTRIES
+
+Mode = Literal["access-point", "client", "off"]
+Band = Literal["2.4", "5"]
+
+SSID_BYTES = 32
+"""The longest network name (IEEE 802.11-2020, 9.4.2.2); a letter with an accent takes two bytes of it."""
+
+CHANNELS: dict[Band, tuple[int, ...]] = {
+    "2.4": tuple(range(1, 14)),
+    "5": (36, 40, 44, 48, 149, 153, 157, 161, 165),
+}
+"""Channels of 20 MHz that can be chosen. Those from 52 to 144 are shared with radar: an access point has to
+listen for minutes before it may use them, and leave when it hears one (ETSI EN 301 893)."""
+
+
+def _network_name(value: str) -> str:
+    length = len(value.encode())
+    if length > SSID_BYTES:
+        raise ValueError(f"is {length} bytes long; the name of a WiFi network has at most {SSID_BYTES}")
+    return value
+
+
+def _password(value: str) -> str:
+    """IEEE 802.11-2020, J.4.1: a pass-phrase of ASCII characters, or the key itself in hex digits."""
+    if re.fullmatch(r"[ -~]{8,63}|[0-9A-Fa-f]{64}", value) is None:
+        raise ValueError(
+            "is not a WiFi password: 8 to 63 letters, digits and signs without accents, or 64 hex digits"
+        )
+    return value
+
+
+class AccessPoint(Section):
+    """The device's own network, for phones and laptops."""
+
+    ssid: Text = Field(
+        default="",
+        title="Network name (SSID)",
+        description="Name of the device's own WiFi network; empty = name of the device (allegro-mm-xxxx)",
+    )
+    password: str = Field(
+        default="Allegro-MM",
+        description="Password of the device's own network: 8 to 63 characters",
+        json_schema_extra={"secret": True},
+    )
+    security: Literal["wpa2-wpa3", "wpa2"] = Field(
+        default="wpa2-wpa3",
+        title="Encryption",
+        description="WPA3 is offered beside WPA2 if the adapter can do it",
+        json_schema_extra={"choices": {"wpa2-wpa3": "WPA2, and WPA3 where possible", "wpa2": "WPA2 only"}},
+    )
+    band: Band = Field(
+        default="2.4",
+        description="2.4 GHz reaches farther and is understood by every device; 5 GHz needs the country",
+        json_schema_extra={"choices": {"2.4": "2.4 GHz", "5": "5 GHz"}},
+    )
+    channel: int = Field(
+        default=0,
+        ge=0,
+        le=165,
+        description="0 = the one with the fewest neighbours; else 1 to 13, or at 5 GHz 36 to 48, 149 to 165",
+    )
+    address: str = Field(
+        default="",
+        title="Address of the device",
+        description="With prefix length; empty = 192.168.78.1/24, or if that subnet is in use another",
+    )
+    lease_first: str = Field(
+        default="",
+        title="First leased address",
+        description="First address that is given to WiFi devices; empty = chosen by itself (.100 to .199)",
+    )
+    lease_last: str = Field(
+        default="",
+        title="Last leased address",
+        description="Last address that is given to WiFi devices",
+    )
+
+    @field_validator("ssid")
+    @classmethod
+    def _ssid_is_one(cls, value: str) -> str:
+        return _network_name(value)
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_one(cls, value: str) -> str:
+        return _password(value)
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_usable(cls, value: str) -> str:
+        if not value:
+            return value
+        network = ipaddress.IPv4Interface(own_address(value)).network
+        if network.prefixlen > 29:
+            raise ValueError(f"the subnet {network} is too small for an access point; /29 is the smallest")
+        return own_address(value)
+
+    @field_validator("lease_first", "lease_last")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value:
+            address = parsed(ipaddress.IPv4Address, value, "an IPv4 address")
+            of_one_device(address)
+            return str(address)
+        return value
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        if self.channel and self.channel not in CHANNELS[self.band]:
+            usual = ", ".join(map(str, CHANNELS[self.band]))
+            words = f"is no channel of the band {self.band} GHz: 0 (by itself) or one of {usual}"
+            raise mistake(words, self.channel, "channel")
+        if bool(self.lease_first) != bool(self.lease_last):
+            name = "lease_last" if self.lease_first else "lease_first"
+            raise mistake("the first and the last leased address belong together", "", name)
+        if self.lease_first:
+            self._leases_fit()
+        return self
+
+    def _leases_fit(self) -> None:
+        if not self.address:
+            words = "the address of the device has to be set as well, so that both lie in one subnet"
+            raise mistake(words, self.lease_first, "address")
+        network = ipaddress.IPv4Interface(self.address).network
+        for name in ("lease_first", "lease_last"):
+            text: str = getattr(self, name)
+            lease = ipaddress.IPv4Address(text)
+            if lease not in network:
+                raise mistake(f"{text} is not in the subnet {network}", text, name)
+            if lease in (network.network_address, network.broadcast_address):
+                raise mistake(f"{text} is the network or broadcast address of {network}", text, name)
+        first, last = ipaddress.IPv4Address(self.lease_first), ipaddress.IPv4Address(self.lease_last)
+        if first > last:
+            words = f"the last leased address is below the first one ({first})"
+            raise mistake(words, self.lease_last, "lease_last")
+        if first == last == ipaddress.IPv4Interface(self.address).ip:
+            words = "the only leased address is the one of this device"
+            raise mistake(words, self.lease_first, "lease_first")
+
+
+class Client(Section):
+    """The network of somebody else that the device joins, if it is to be a client."""
+
+    ssid: Text = Field(
+        default="",
+        title="Network name (SSID)",
+        description="Name of the WiFi network that the device joins",
+    )
+    password: str = Field(
+        default="",
+        description="Password of that network; empty = a network without encryption",
+        json_schema_extra={"secret": True},
+    )
+
+    @field_validator("ssid")
+    @classmethod
+    def _ssid_is_one(cls, value: str) -> str:
+        return _network_name(value)
+
+    @field_validator("password")
+    @classmethod
+    def _password_is_one(cls, value: str) -> str:
+        return _password(value) if value else value
+
+
+class Wifi(Section):
+    """WiFi."""
+
+    mode: Mode = Field(
+        default="access-point",
+        title="WiFi adapter",
+        description="What a plugged-in WiFi adapter does",
+        json_schema_extra={
+            "choices": {
+                "access-point": "Access point: the device has its own network",
+                "client": "Client: the device joins a network",
+                "off": "Off",
+            }
+        },
+    )
+    country: str = Field(
+        default="",
+        title="Country",
+        description="Where the device is used; the law of the country decides which channels may be used",
+        json_schema_extra={
+            "enum": ["", *COUNTRIES],
+            "choices": {"": "Not set: channels that are allowed everywhere", **COUNTRIES},
+        },
+    )
+    access_point: AccessPoint = AccessPoint()
+    client: Client = Client()
+
+    @field_validator("country")
+    @classmethod
+    def _country_is_known(cls, value: str) -> str:
+        code = value.upper()
+        if code and code not in COUNTRIES:
+            raise ValueError("is not the code of a country, like DE, FR or US")
+        return code
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        if self.mode == "client" and not self.client.ssid:
+            raise mistake("the name of the network to join is missing", "", "client", "ssid")
+        if self.access_point.band == "5" and not self.country:
+            words = "the band 5 GHz needs the country, because each country allows other channels"
+            raise mistake(words, "", "country")
+        return self
