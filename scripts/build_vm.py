@@ -116,7 +116,11 @@ def build(shop: Workshop, layout: Layout) -> None:
     )
     tree = shop.step(
         "system",
-        [base.name, STEPS / "system.py", lists / "drop.txt", lists / "kernel-modules.txt"],
+        [
+            base.name,
+            STEPS / "system.py",
+            *(lists / name for name in ("drop.txt", "kernel-modules.txt", "firmware.txt")),
+        ],
         lambda target: system.make_system(shop, base, lists, target),
     )
     libraries = shop.step(

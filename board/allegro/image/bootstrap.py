@@ -7,6 +7,9 @@ from pathlib import Path
 from board.allegro.image.workshop import BuildError, Workshop, remove, words
 
 SUITE = "trixie"
+COMPONENTS = "main,non-free-firmware"
+"""The second one holds what devices are loaded with; of it only packages that are listed are taken."""
+
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 UNPACK_WITHOUT = (
@@ -36,6 +39,7 @@ def bootstrap(shop: Workshop, packages: Path, target: Path) -> None:
                 "--mode=root",
                 "--format=directory",
                 "--variant=essential",
+                f"--components={COMPONENTS}",
                 f"--keyring={KEYRING}",
                 "--include=" + ",".join(words(packages)),
                 *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNPACK_WITHOUT),

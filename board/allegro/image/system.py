@@ -17,7 +17,11 @@ def make_system(shop: Workshop, base: Path, lists: Path, target: Path) -> None:
     /var/lib/dpkg stays for the manifest; /var is not part of the image.
     """
     subprocess.run(["cp", "-a", "--reflink=auto", base, target], check=True)
-    for name, work in (("drop.txt", drop), ("kernel-modules.txt", keep_modules)):
+    for name, work in (
+        ("drop.txt", drop),
+        ("kernel-modules.txt", keep_modules),
+        ("firmware.txt", keep_firmware),
+    ):
         if idle := work(target, words(lists / name)):
             shop.say(f"    note: {name} has lines that match nothing: {', '.join(idle)}")
     kernel = kernel_version(target)
@@ -101,6 +105,20 @@ def keep_modules(root: Path, patterns: list[str]) -> list[str]:
     lines = [line for line in order.read_text().splitlines() if line.removesuffix(".xz") in kept]
     order.write_text("\n".join(lines) + "\n")
     return idle
+
+
+def keep_firmware(root: Path, patterns: list[str]) -> list[str]:
+    """Remove the files below usr/lib/firmware that match no pattern; returns the patterns that match none."""
+    folder = root / "usr/lib/firmware"
+    found = {pattern: set(folder.glob(pattern)) for pattern in patterns}
+    keep = set[Path]().union(*found.values())
+    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder before the folder
+        if path.is_dir() and not path.is_symlink():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif path not in keep:
+            path.unlink()
+    return [pattern for pattern, matches in found.items() if not matches]
 
 
 def compile_python(shop: Workshop, root: Path, folder: str) -> None:
