@@ -106,6 +106,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("public-key", _export_public_key, "The device's own key, for authorized_keys on the server", actions)
 
+    wifi = add("wifi", _wifi, "WiFi: state, and who is in the device's own network")
+    wifi_actions = wifi.add_subparsers(metavar="action")
+    add("status", _wifi, "State, and who is in the device's own network", wifi_actions)
+    add("scan", _wifi_scan, "Look for networks, which takes a few seconds", wifi_actions)
+
     files = add("files", _files, "Finished captures")
     file_actions = files.add_subparsers(metavar="action")
     add("list", _files, "Finished captures", file_actions)
@@ -223,6 +228,16 @@ def _export_public_key(client: Client, _: Arguments) -> Output:
     if not answer["public_key"]:
         raise AllegroError(answer["problem"])
     return Output({"public_key": answer["public_key"]}, answer["public_key"])
+
+
+def _wifi(client: Client, _: Arguments) -> Output:
+    answer = client.get("/wifi")
+    return Output(answer, cli_text.wifi(answer))
+
+
+def _wifi_scan(client: Client, _: Arguments) -> Output:
+    answer = client.post("/wifi/scan")
+    return Output(answer, cli_text.wifi_networks(answer["scan"]["networks"]))
 
 
 def _files(client: Client, _: Arguments) -> Output:

@@ -233,6 +233,49 @@ def _waiting(answer: Answer) -> str:
     return "being sent" if answer["released"] else "waits for the next upload"
 
 
+def wifi(answer: Answer) -> str:
+    """The WiFi adapter, and the devices in its network."""
+    lines: list[Sequence[object]] = [("WiFi", f"{answer['mode']}: {answer['state'].replace('-', ' ')}")]
+    if answer["message"]:
+        lines.append(("", f"{answer['message']} {answer['remedy']}".rstrip()))
+    if adapter := answer["adapter"]:
+        lines.append(("Adapter", f"{adapter['driver']}, {adapter['mac']}"))
+    if answer["ssid"]:
+        lines.append(("Network", answer["ssid"]))
+    if answer["channel"]:
+        security = answer["security"].upper()
+        lines.append(("Channel", f"{answer['channel']} ({answer['band']} GHz), {security}"))
+    if answer["addresses"]:
+        lines.append(("Address", ", ".join(answer["addresses"])))
+    if answer["signal_dbm"] is not None:
+        lines.append(("Signal", f"{answer['signal_dbm']:.0f} dBm"))
+    if answer["state"] != "on":
+        return table(lines)
+    rows: list[Sequence[object]] = [("Device", "Address", "Signal", "Since")]
+    rows += (
+        (
+            f"{each['mac']} {each['name']}".rstrip(),
+            each["address"] or "-",
+            "-" if each["signal_dbm"] is None else f"{each['signal_dbm']:.0f} dBm",
+            duration(each["connected_s"]),
+        )
+        for each in answer["clients"]
+    )
+    return f"{table(lines)}\n\n{table(rows) if answer['clients'] else 'Nobody is in this network.'}"
+
+
+def wifi_networks(answer: Sequence[Answer]) -> str:
+    """The networks in reach."""
+    if not answer:
+        return "No network was found."
+    rows: list[Sequence[object]] = [("Signal", "Channel", "Encryption", "Network")]
+    rows += (
+        (f"{each['signal_dbm']:.0f} dBm", each["channel"] or "-", each["security"].upper(), each["ssid"])
+        for each in answer
+    )
+    return table(rows)
+
+
 def settings(answer: object, path: str = "") -> str:
     """Settings as lines `path = value`; one value alone is shown as it is."""
     if not isinstance(answer, dict):

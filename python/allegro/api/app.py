@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from allegro.api import errors, export, files, firmware, jobs, log, ring, settings, status
+from allegro.api import errors, export, files, firmware, jobs, log, ring, settings, status, wifi
 from allegro.api.audit import Audit
 from allegro.api.device import Device
 
@@ -30,6 +30,7 @@ def create_app(device: Device) -> FastAPI:
         log.router(device.log),
         firmware.router(device.updates),
         export.router(device.export, device.settings, device.change_settings),
+        wifi.router(device.wifi),
     ):
         app.include_router(router, prefix=PREFIX)
     return app

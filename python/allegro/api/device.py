@@ -8,6 +8,7 @@ from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.export.service import ExportService
 from allegro.firmware.update import FirmwareService
+from allegro.network.wifi_care import WifiCare
 from allegro.settings.model import Settings
 from allegro.storage.files import FileStore
 from allegro.system.actions import Actions
@@ -39,5 +40,6 @@ class Device:
     export: ExportService
     updates: FirmwareService
     actions: Actions
+    wifi: WifiCare
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog

@@ -10,20 +10,22 @@ PREFIX = "10-allegro-"
 """Our files begin like this: before those of the distribution, and recognisable as ours."""
 
 
-def write(files: Mapping[str, str], directory: Path = DIRECTORY) -> bool:
+def write(files: Mapping[str, str], directory: Path = DIRECTORY, prefix: str = PREFIX) -> bool:
     """Makes our files in `directory` exactly these (name without prefix → content); says whether any changed.
+
+    Ours are those that begin with `prefix`, which no other's must begin with.
 
     Each is replaced atomically. The directory is on a tmpfs, so nothing has to reach a disk. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     changed = False
     for name, content in files.items():
-        path = directory / (PREFIX + name)
+        path = directory / (prefix + name)
         if not path.exists() or path.read_text() != content:
             write_atomically(path, content.encode(), mode=0o644, sync=False)
             changed = True
-    for path in directory.glob(f"{PREFIX}*"):
-        if path.name.removeprefix(PREFIX) not in files:
+    for path in directory.glob(f"{prefix}*"):
+        if path.name.removeprefix(prefix) not in files:
             path.unlink()
             changed = True
     return changed

@@ -34,6 +34,7 @@ class Watch:
         export: ExportService,
         presenters: Callable[[], Sequence[ConnectedPresenter]],
         fall_back: Callable[[], str],
+        wifi: Callable[[], Problem | None],
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -42,6 +43,7 @@ class Watch:
         self._export = export
         self._presenters = presenters
         self._fall_back = fall_back
+        self._wifi = wifi
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -87,6 +89,7 @@ class Watch:
                 (each.name, each.problem) for each in self._presenters() if each.problem
             ),
             firmware_fell_back=self._fall_back(),
+            wifi_problem=self._wifi(),
             failed_parts=failed,
         )
 

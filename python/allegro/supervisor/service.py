@@ -14,6 +14,9 @@ from allegro.firmware.daily import DailyCheck
 from allegro.firmware.releases import own_version
 from allegro.firmware.update import FirmwareService
 from allegro.network.configure import memory
+from allegro.network.link_events import LinkEvents
+from allegro.network.wifi_care import WifiCare
+from allegro.network.wifi_system import WifiSystem
 from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
 from allegro.storage.files import FileStore
@@ -136,7 +139,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
         updates.check,
     )
     network = NetworkCare(lambda: settings.current, memory(paths.state))
-    watch = Watch(paths, parts, settings, jobs, export, presenters.connected, updates.fall_back)
+    wifi = WifiCare(lambda: settings.current, identity.name, WifiSystem(paths.run), LinkEvents)
+    watch = Watch(paths, parts, settings, jobs, export, presenters.connected, updates.fall_back, wifi.problem)
     change = SettingsChanger(
         settings,
         (
@@ -145,6 +149,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("export",), lambda _new: export.notify()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
             *([Applier(("links", "management"), network.apply)] if with_network else []),
+            Applier(("wifi",), wifi.apply),
         ),
         (lambda old, new: check_ring_size(old, new, paths.ring),),
     )
@@ -154,6 +159,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     parts.start("USB presenter", presenters.start)
     if with_network:
         parts.start("network", lambda: _started(network.start, network.stop))
+        parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
     parts.start("look for firmware", lambda: _started(daily.start, daily.stop))
@@ -179,6 +185,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             export=export,
             updates=updates,
             actions=actions,
+            wifi=wifi,
             problems=watch.problems,
             log=journal.read,
         )

@@ -52,6 +52,7 @@ class Facts:
     jobs_refused: str = ""  # why no press is accepted
     presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
     firmware_fell_back: str = ""  # what happened
+    wifi_problem: Problem | None = None
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
 
 
@@ -229,6 +230,12 @@ def firmware_fell_back(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def wifi_fails(facts: Facts) -> Iterable[Problem]:
+    """A WiFi adapter is plugged in, but does not do what it should."""
+    if facts.wifi_problem is not None:
+        yield facts.wifi_problem
+
+
 def parts_failed(facts: Facts) -> Iterable[Problem]:
     """A part of the supervisor did not start; the others go on."""
     for part, reason in facts.failed_parts:
@@ -259,6 +266,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     jobs_refused,
     presenter_unreadable,
     firmware_fell_back,
+    wifi_fails,
     parts_failed,
 )
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from allegro.atomic import write_atomically
+from allegro.network.wifi import DEFAULT_ADDRESS
 
 ORGANIZATION = "Allegro, made by the device itself"
 VALID = timedelta(days=3650)
@@ -34,8 +35,8 @@ class CertificateInfo:
 
 
 def names_for(host_name: str) -> list[str]:
-    """Names by which the page is called: the device's own, and `allegro` on its own access point."""
-    names = ["allegro", "allegro.local"]
+    """Names by which the page is called: those of the device; in its own WiFi `allegro` and its address."""
+    names = [str(DEFAULT_ADDRESS.ip), "allegro", "allegro.local"]
     if host_name not in ("", "allegro", "localhost"):
         names += [host_name, f"{host_name}.local"]
     return names

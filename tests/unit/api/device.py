@@ -31,6 +31,7 @@ from allegro.system.journal import LEVELS, Entry
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.service import Triggers
+from tests.unit.network import wifi_bench
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Bench:
     jobs: JobStore
     recorder: RecorderStatus | None
     actions: Actions
+    wifi: wifi_bench.Bench
     problems: list[Problem] = field(default_factory=list)
 
     def call(
@@ -153,6 +155,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
     )
     cutter = Cutter(jobs, around)
     actions = Actions()
+    wifi = wifi_bench.Bench()
     device = Device(
         name="allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
@@ -169,10 +172,11 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         export=export,
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,
+        wifi=wifi.care,
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
             -limit:
         ],
     )
-    bench = Bench(paths, create_app(device), settings, jobs, recording(), actions)
+    bench = Bench(paths, create_app(device), settings, jobs, recording(), actions, wifi)
     return bench

@@ -49,7 +49,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     export = ExportService(queue, lambda: settings.current.export, paths.ssh, "allegro-mm")
     parts = Parts()
     presenters = [PRESENTER]
-    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, lambda: "")
+    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, lambda: "", lambda: None)
     made = Bench(paths, parts, queue, presenters, watch)
     made.say()
     yield made

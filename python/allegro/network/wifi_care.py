@@ -1,0 +1,363 @@
+"""Keeps the WiFi adapter as the settings want it: when they change, when it is plugged in or out.
+
+Works in a thread of its own that sleeps until the kernel tells of a change. Programs that end are started
+again by systemd. What failed is tried again after half a minute.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Interface
+from typing import Literal, Protocol
+
+from allegro.errors import AllegroError, Conflict, Unavailable
+from allegro.network import wifi, wifi_files, wifi_system
+from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
+from allegro.network.wifi_scan import Connection, FoundNetwork, Station, by_name
+from allegro.settings.model import Settings
+from allegro.settings.wifi import Mode, Wifi
+from allegro.system.health import Problem
+
+COMES_UP_S = 20.0
+"""An access point sends after about a second; a change of the country takes a few."""
+
+CONNECTS_S = 60.0
+RETRY_S = 30.0
+
+State = Literal["no-adapter", "off", "starting", "on", "connecting", "connected", "refused", "failed"]
+
+log = logging.getLogger(__name__)
+
+
+class System(Protocol):
+    """What the care needs of `allegro.network.wifi_system.WifiSystem`."""
+
+    @property
+    def control(self) -> str: ...  # noqa: D102 (described there, as all below)
+    @property
+    def lease_file(self) -> object: ...  # noqa: D102
+    def adapters(self) -> list[Adapter]: ...  # noqa: D102
+    def take(self, adapter: Adapter) -> None: ...  # noqa: D102
+    def set_country(self, code: str) -> None: ...  # noqa: D102
+    def capabilities(self, adapter: Adapter) -> Capabilities: ...  # noqa: D102
+    def is_up(self) -> bool: ...  # noqa: D102
+    def scan(self, *, in_use: bool) -> list[FoundNetwork]: ...  # noqa: D102
+    def stations(self) -> list[Station]: ...  # noqa: D102
+    def connection(self) -> Connection | None: ...  # noqa: D102
+    def is_refused(self) -> bool: ...  # noqa: D102
+    def addresses(self) -> dict[str, list[IPv4Interface]]: ...  # noqa: D102
+    def applied(self) -> str: ...  # noqa: D102
+    def leave_note(self, units: Sequence[str], note: str) -> None: ...  # noqa: D102
+    def start(self, units: Sequence[str], orders: dict[str, str], network: str) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...  # noqa: D102
+
+
+class Events(Protocol):
+    """What the care needs of `allegro.network.link_events.LinkEvents`."""
+
+    def wait(self, timeout_s: float | None) -> None: ...  # noqa: D102
+    def wake(self) -> None: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What was put into effect last. `what` is a digest of all that decided it; `security`, `band` and
+    `channel` are those of an access point.
+    """
+
+    mode: Mode
+    adapter: Adapter | None = None
+    what: str = ""
+    ssid: str = ""
+    security: str = ""
+    band: str = ""
+    channel: int = 0
+    since_s: float = 0.0  # monotonic
+    failure: AllegroError | None = None
+
+
+@dataclass(frozen=True)
+class WifiStatus:
+    """How the WiFi adapter is. Times: seconds since the epoch."""
+
+    mode: Mode
+    state: State
+    message: str
+    remedy: str
+    adapter: Adapter | None
+    can: Capabilities | None
+    ssid: str
+    security: str
+    band: str
+    channel: int
+    addresses: tuple[str, ...]
+    signal_dbm: float | None
+    stations: tuple[Station, ...]
+    networks: tuple[FoundNetwork, ...] | None
+    scanned_s: float | None
+
+
+class WifiCare:
+    """`host_name` names the access point, unless a setting does."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        host_name: str,
+        system: System,
+        events: Callable[[], Events],
+    ) -> None:
+        self._settings = settings
+        self._host_name = host_name
+        self._system = system
+        self._make_events = events
+        self._events: Events | None = None
+        self._in_force = InForce("off")
+        self._can: Capabilities | None = None
+        self._networks: tuple[FoundNetwork, ...] | None = None
+        self._scanned_s: float | None = None
+        self._working = threading.Lock()  # around everything that changes the adapter
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wifi", daemon=True)
+
+    def start(self) -> None:
+        """Starts looking after the adapter. Raises OSError."""
+        self._events = self._make_events()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops looking after it; access point or connection stay as they are."""
+        self._stop.set()
+        if self._events is not None:
+            self._events.wake()
+            self._thread.join()
+            self._events.close()
+
+    def apply(self, _: Settings) -> None:
+        """Lets changed settings be put into effect, in a moment: the answer may have to leave over WiFi."""
+        if self._events is not None:
+            self._events.wake()
+
+    # -- what is seen
+
+    def status(self) -> WifiStatus:
+        """How things are now."""
+        force, settings = self._in_force, self._settings().wifi
+        state, message, remedy = self._state(force, settings)
+        connection = self._system.connection() if state == "connected" else None
+        own = self._system.addresses().get(NAME, []) if state in ("on", "connected") else []
+        if state == "connected" and not own:
+            message = "No address has been given yet (DHCP)."
+        return WifiStatus(
+            mode=settings.mode,
+            state=state,
+            message=message,
+            remedy=remedy,
+            adapter=force.adapter,
+            can=self._can if force.adapter else None,
+            ssid=force.ssid if force.adapter else "",
+            security=force.security,
+            band=force.band,
+            channel=force.channel,
+            addresses=tuple(map(str, own)),
+            signal_dbm=connection.signal_dbm if connection else None,
+            stations=tuple(self._system.stations()) if state == "on" else (),
+            networks=self._networks if force.adapter else None,
+            scanned_s=self._scanned_s if force.adapter else None,
+        )
+
+    def problem(self) -> Problem | None:
+        """What is wrong with the WiFi, if it is plugged in and switched on. Costs next to nothing."""
+        force = self._in_force
+        if force.failure is not None:
+            return Problem("wifi", "warning", f"WiFi: {force.failure.message}", force.failure.remedy)
+        late = time.monotonic() - force.since_s > CONNECTS_S
+        if force.adapter is not None and force.mode == "client" and late and not self._system.is_up():
+            return Problem(
+                "wifi",
+                "warning",
+                f"The device is not connected to the WiFi network {force.ssid}.",
+                "Is the network in reach, and the password right? Management interface settings tell more.",
+            )
+        return None
+
+    def scan(self) -> WifiStatus:
+        """Looks for networks, which takes a few seconds. Raises Conflict, Unavailable."""
+        with self._working:
+            force = self._in_force
+            if force.adapter is None:
+                raise Conflict("There is no WiFi adapter.", remedy="Plug one in.")
+            in_use = force.mode != "off" and force.failure is None
+            if not in_use:
+                self._system.take(force.adapter)
+            self._networks = tuple(by_name(self._system.scan(in_use=in_use)))
+            self._scanned_s = time.time()
+        return self.status()
+
+    def _state(self, force: InForce, settings: Wifi) -> tuple[State, str, str]:
+        if force.adapter is None:
+            return "no-adapter", "No WiFi adapter is plugged in.", ""
+        if force.failure is not None:
+            return "failed", force.failure.message, force.failure.remedy
+        if force.mode != settings.mode:
+            return "starting", "", ""
+        if force.mode == "off":
+            return "off", "", ""
+        up = self._system.is_up()
+        if force.mode == "access-point":
+            return ("on" if up else "starting"), "", ""
+        if up:
+            return "connected", "", ""
+        if self._system.is_refused():
+            return (
+                "refused",
+                f"The network {force.ssid} refuses this device.",
+                "Most likely the password is wrong. It is tried again now and then.",
+            )
+        return "connecting", f"The network {force.ssid} is being looked for.", ""
+
+    # -- what is done
+
+    def _run(self) -> None:
+        assert self._events is not None  # noqa: S101 (made before the thread is started)
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+            except Exception:  # the next look may succeed
+                log.exception("WiFi: unforeseen")
+            # What the adapter cannot do it will not be able to later.
+            again = isinstance(self._in_force.failure, Unavailable)
+            self._events.wait(RETRY_S if again else None)
+
+    def refresh(self) -> None:
+        """Brings everything up to date; does nothing if it is."""
+        with self._working:
+            settings = self._settings().wifi
+            try:
+                found = self._system.adapters()
+            except OSError as error:
+                log.error("The WiFi adapters cannot be listed: %s", error)
+                return
+            adapter = found[0] if found else None
+            try:
+                self._put_into_effect(settings, adapter)
+            except AllegroError as error:
+                if str(error) != str(self._in_force.failure):
+                    log.warning("WiFi: %s", error)
+                self._system.stop()
+                self._in_force = InForce(settings.mode, adapter, failure=error)
+
+    def _put_into_effect(self, settings: Wifi, adapter: Adapter | None) -> None:
+        present = self._in_force
+        if adapter is None or settings.mode == "off":
+            what = f"{settings.mode} {adapter}"
+            if present.what != what:
+                self._system.stop()
+                if present.adapter is not None and adapter is None:
+                    log.info("WiFi: the adapter is gone")
+                self._in_force = InForce(settings.mode, adapter, what)
+                self._can = self._system.capabilities(adapter) if adapter else None
+            return
+        if adapter.name != NAME:
+            self._system.stop()
+        self._system.take(adapter)
+        adapter = replace(adapter, name=NAME)
+        own = self._own_address(settings)
+        what = self._what(settings, adapter, own)
+        if present.what == what and present.failure is None:
+            return
+        new = InForce(settings.mode, adapter, what, since_s=time.monotonic())
+        if present.what == "" and (adopted := self._adopted(new)):
+            self._in_force, self._can = adopted, self._system.capabilities(adapter)
+            return
+        log.info("WiFi: %s", settings.mode)
+        self._in_force = new
+        if settings.mode == "client":
+            self._in_force = self._start_client(settings, self._in_force)
+        elif own is not None:
+            self._in_force = self._start_access_point(settings, self._in_force, own)
+
+    def _own_address(self, settings: Wifi) -> IPv4Interface | None:
+        if settings.mode != "access-point":
+            return None
+        others = self._system.addresses()
+        taken = [each.network for name, own in others.items() if name != NAME for each in own]
+        return wifi.own_address(settings.access_point, taken)
+
+    def _what(self, settings: Wifi, adapter: Adapter, own: IPv4Interface | None) -> str:
+        """Everything that decides what is started; equal = nothing to do."""
+        mode = settings.access_point if settings.mode == "access-point" else settings.client
+        decides = (
+            *(settings.mode, settings.country, self._host_name, adapter.index, adapter.mac, str(own)),
+            mode.model_dump(mode="json"),
+        )
+        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+
+    def _adopted(self, new: InForce) -> InForce | None:
+        """What an earlier run of this program has started, if it still runs and is what is wanted."""
+        try:
+            note = json.loads(self._system.applied() or "{}")
+            if note.pop("what") == new.what:
+                return replace(new, **note)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+        return None
+
+    def _started(self, units: tuple[str, ...], force: InForce) -> InForce:
+        kept = {name: getattr(force, name) for name in ("what", "ssid", "security", "band", "channel")}
+        self._system.leave_note(units, json.dumps(kept))
+        return force
+
+    def _start_client(self, settings: Wifi, force: InForce) -> InForce:
+        assert force.adapter is not None  # noqa: S101 (its caller has one)
+        self._system.set_country(settings.country)
+        self._can = self._system.capabilities(force.adapter)
+        units = (wifi_system.CLIENT,)
+        self._system.start(
+            units,
+            {"client": wifi_files.wpa_supplicant(settings.client, settings.country, self._system.control)},
+            wifi_files.client_network(),
+        )
+        return self._started(units, replace(force, ssid=settings.client.ssid))
+
+    def _start_access_point(self, settings: Wifi, force: InForce, own: IPv4Interface) -> InForce:
+        assert force.adapter is not None  # noqa: S101 (its caller has one)
+        self._system.set_country(settings.country)
+        self._can = can = self._system.capabilities(force.adapter)
+        plan = wifi.access_point(
+            settings, self._host_name, own, can, self._neighbours, str(self._system.lease_file)
+        )
+        units = (wifi_system.ACCESS_POINT, wifi_system.DHCP)
+        self._system.start(
+            units,
+            {"access-point": plan.hostapd, "dhcp": plan.dnsmasq},
+            plan.network,
+        )
+        deadline = time.monotonic() + COMES_UP_S
+        while not self._system.is_up():
+            if time.monotonic() > deadline or self._stop.wait(0.1):
+                raise Unavailable(
+                    "The access point does not start.",
+                    remedy="The log says why. Try another channel or band, or another adapter.",
+                )
+        log.info("WiFi: access point %s, channel %d, %s", plan.radio.ssid, plan.radio.channel, own)
+        up = replace(
+            force,
+            ssid=plan.radio.ssid,
+            security=plan.security,
+            band=plan.radio.band,
+            channel=plan.radio.channel,
+        )
+        return self._started(units, up)
+
+    def _neighbours(self) -> Sequence[FoundNetwork]:
+        try:
+            return self._system.scan(in_use=False)
+        except Unavailable as error:
+            log.info("WiFi: the channel is chosen without listening: %s", error.message)
+            return ()

@@ -1,0 +1,211 @@
+"""The WiFi adapter and its programs, by the means of the system: `iw`, `ip`, `wpa_cli`, systemd, files."""
+
+import contextlib
+import json
+import logging
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Interface
+from pathlib import Path
+
+from allegro.atomic import write_atomically
+from allegro.errors import Unavailable
+from allegro.network import files, kernel, wifi_adapters, wifi_scan
+from allegro.network.ports import SYSFS
+from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
+from allegro.network.wifi_scan import Connection, FoundNetwork, Station
+
+ACCESS_POINT = "allegro-wifi-access-point.service"
+DHCP = "allegro-wifi-dhcp.service"
+CLIENT = "allegro-wifi-client.service"
+UNITS = (ACCESS_POINT, DHCP, CLIENT)
+
+NETWORK_PREFIX = "20-allegro-wifi-"
+_TIMEOUT_S = 20.0
+_SCAN_TRIES = 5
+_COUNTRY_S = 3.0
+_EBUSY = "(-16)"  # as iw writes it: the adapter is scanning already
+
+log = logging.getLogger(__name__)
+
+
+class WifiSystem:
+    """`run`: the folder of run-time files; in it `wifi` for orders, and the folders of the units."""
+
+    def __init__(self, run: Path, networkd: Path = files.DIRECTORY, sysfs: Path = SYSFS) -> None:
+        self._orders = run / "wifi"
+        self._control = run / "wifi-client"
+        self.lease_file = run / "wifi-dhcp" / "leases"
+        self._networkd = networkd
+        self._sysfs = sysfs
+
+    @property
+    def control(self) -> str:
+        """Folder of wpa_supplicant's control socket."""
+        return str(self._control)
+
+    # -- the adapter
+
+    def adapters(self) -> list[Adapter]:
+        """All adapters, the one to use first. Raises OSError."""
+        return wifi_adapters.adapters(self._sysfs)
+
+    def take(self, adapter: Adapter) -> None:
+        """Gives the adapter its name, and switches its radio on if a program has switched that off.
+
+        Raises Unavailable.
+        """
+        if adapter.name != NAME:
+            log.info("WiFi: %s (%s, %s) is %s", adapter.name, adapter.driver, adapter.mac, NAME)
+            if complaint := kernel.rename([(adapter.name, NAME)]):
+                raise Unavailable(f"The WiFi adapter could not be named: {complaint}.")
+        for switch in (self._sysfs / "class/net" / NAME / "phy80211").glob("rfkill*"):
+            if _text(switch / "hard") == "1":
+                raise Unavailable(
+                    "The WiFi adapter is switched off by a switch of the machine.", remedy="Switch it on."
+                )
+            if _text(switch / "soft") == "1":
+                with contextlib.suppress(OSError):
+                    (switch / "soft").write_text("0")
+
+    def set_country(self, code: str) -> None:
+        """Tells the kernel the country; empty: only what is allowed everywhere. Waits until it holds."""
+        code = code or "00"
+        _run(["iw", "reg", "set", code])
+        deadline = time.monotonic() + _COUNTRY_S
+        while f"country {code}:" not in _run(["iw", "reg", "get"]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def capabilities(self, adapter: Adapter) -> Capabilities:
+        """What it can do in the present country."""
+        return wifi_adapters.parse_phy(_run(["iw", "phy", adapter.phy, "info"]))
+
+    def is_up(self) -> bool:
+        """Whether the access point sends, or the client is connected."""
+        return _text(self._sysfs / "class/net" / NAME / "operstate") == "up"
+
+    def scan(self, *, in_use: bool) -> list[FoundNetwork]:
+        """Listens for other networks, for a few seconds. Raises Unavailable.
+
+        `in_use`: access point or client is running; else the adapter is only switched on for the scan.
+        """
+        if not in_use:
+            _run(["ip", "link", "set", "dev", NAME, "down"])
+            _run(["iw", "dev", NAME, "set", "type", "managed"])
+            _run(["ip", "link", "set", "dev", NAME, "up"])
+        command = ["iw", "dev", NAME, "scan", "ap-force"]
+        try:
+            for attempt in range(_SCAN_TRIES):
+                if attempt:
+                    time.sleep(1.0)
+                done = _done(command)
+                if done.returncode == 0:
+                    return wifi_scan.parse_scan(done.stdout)
+                if _EBUSY not in done.stderr:
+                    break
+            raise Unavailable(
+                f"The WiFi adapter could not look for networks ({' '.join(done.stderr.split())}).",
+                remedy="Some cannot while they are an access point: switch WiFi off, then try again.",
+            )
+        finally:
+            if not in_use:
+                _run(["ip", "link", "set", "dev", NAME, "down"])
+
+    def stations(self) -> list[Station]:
+        """Devices in our own network."""
+        return wifi_scan.parse_stations(
+            _run(["iw", "dev", NAME, "station", "dump"]), _text(self.lease_file), time.time()
+        )
+
+    def connection(self) -> Connection | None:
+        """Our connection to another network."""
+        return wifi_scan.parse_link(_run(["iw", "dev", NAME, "link"]))
+
+    def is_refused(self) -> bool:
+        """Whether wpa_supplicant has given up for a while because the network refuses us."""
+        # Its answer comes to a socket of wpa_cli, which both must be able to write to.
+        command = ["wpa_cli", "-p", self.control, "-s", self.control, "-i", NAME, "list_networks"]
+        return "[TEMP-DISABLED]" in _done(command, umask=0).stdout
+
+    def addresses(self) -> dict[str, list[IPv4Interface]]:
+        """IPv4 addresses of this device, by interface."""
+        found: dict[str, list[IPv4Interface]] = {}
+        for link in json.loads(_run(["ip", "-json", "-4", "address", "show"]) or "[]"):
+            for address in link.get("addr_info", ()):
+                text = f"{address['local']}/{address['prefixlen']}"
+                found.setdefault(link["ifname"], []).append(IPv4Interface(text))
+        return found
+
+    # -- its programs
+
+    def applied(self) -> str:
+        """The note that was left with `start`, if its programs still run; else empty."""
+        units, _, note = _text(self._orders / "applied").partition("\n")
+        if not units or _done(["systemctl", "is-active", "--quiet", *units.split()]).returncode:
+            return ""
+        return note
+
+    def start(self, units: Sequence[str], orders: Mapping[str, str], network: str) -> None:
+        """Stops what runs, writes the files, starts `units`. Raises Unavailable.
+
+        `orders`: name → content of the files that the units read; they hold passwords.
+        """
+        self.stop()
+        try:
+            self._orders.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name, content in orders.items():
+                write_atomically(self._orders / name, content.encode(), sync=False)
+            changed = files.write({f"{NAME}.network": network}, self._networkd, NETWORK_PREFIX)
+        except OSError as error:
+            raise Unavailable(f"The WiFi files could not be written ({error.strerror}).") from error
+        if changed:
+            _run(["networkctl", "reload"])
+        _run(["ip", "link", "set", "dev", NAME, "up"])
+        done = _done(["systemctl", "restart", *units])
+        if done.returncode:
+            raise Unavailable(f"The WiFi programs could not be started ({' '.join(done.stderr.split())}).")
+
+    def leave_note(self, units: Sequence[str], note: str) -> None:
+        """Keeps a note (one line) on what was started, for `applied` of a later run of this program."""
+        with contextlib.suppress(OSError):
+            content = f"{' '.join(units)}\n{note}"
+            write_atomically(self._orders / "applied", content.encode(), sync=False)
+
+    def stop(self) -> None:
+        """Stops everything; the adapter has no address then and sends nothing."""
+        if not any(self._orders.glob("*")):  # nothing was started
+            return
+        _run(["systemctl", "stop", *UNITS])
+        with contextlib.suppress(OSError):
+            for path in self._orders.glob("*"):
+                path.unlink()
+            if files.write({}, self._networkd, NETWORK_PREFIX):
+                _run(["networkctl", "reload"])
+        if (self._sysfs / "class/net" / NAME).exists():
+            _run(["ip", "address", "flush", "dev", NAME])
+            _run(["ip", "link", "set", "dev", NAME, "down"])
+
+
+def _run(command: Sequence[str]) -> str:
+    """The output of a program; what it complains of is logged."""
+    done = _done(command)
+    if done.returncode:
+        log.info("%s: %s", " ".join(command), " ".join(done.stderr.split()))
+    return done.stdout
+
+
+def _done(command: Sequence[str], *, umask: int = -1) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, umask=umask
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
