@@ -1,26 +1,76 @@
-"""Management interface settings: the address by which the device is reached."""
+"""Management interface settings: the addresses by which the device is reached, by cable and by WiFi."""
+
+from typing import Any
 
 from starlette.responses import Response
 
 from allegro.settings.model import Management
+from allegro.settings.wifi import Wifi
 from allegro.web.forms import Form
-from allegro.web.menu import Page
+from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
 from allegro.web.site import Visit
 
-SECTION = Section("management", Management)
+PATH = "/management"
+LAN = Section("management", Management)
+WIFI = Section("wifi", Wifi)
 
 
-async def _show(visit: Visit, form: Form, status: int) -> Response:
-    return visit.render("management.html", status=status, form=form)
+async def _show(visit: Visit, lan: Form, wifi: Form, status: int = 200) -> Response:
+    return visit.render(
+        "management.html", status=status, form=lan, wifi_form=wifi, wifi=await visit.api.get("/wifi")
+    )
+
+
+async def _look(visit: Visit) -> Response:
+    return await _show(visit, await LAN.present(visit), await WIFI.present(visit))
+
+
+async def _lan_again(visit: Visit, form: Form, status: int) -> Response:
+    return await _show(visit, form, await WIFI.present(visit), status)
+
+
+async def _wifi_again(visit: Visit, form: Form, status: int) -> Response:
+    return await _show(visit, await LAN.present(visit), form, status)
+
+
+async def _live(visit: Visit) -> Response:
+    return visit.render("parts/wifi_live.html", wifi=await visit.api.get("/wifi"))
+
+
+async def _scan(visit: Visit) -> Response:
+    wifi: dict[str, Any] = await visit.api.post("/wifi/scan")
+    if visit.is_part:
+        return visit.render("parts/wifi_networks.html", networks=wifi["scan"]["networks"], wifi=wifi)
+    count = len(wifi["scan"]["networks"])
+    return visit.done(f"{count} network{'' if count == 1 else 's'} found.")
+
+
+async def _join(visit: Visit) -> Response:
+    ssid = visit.typed("ssid")
+    client = {"ssid": ssid, "password": visit.typed("password")}
+    answer = await visit.api.patch("/settings", {"wifi": {"mode": "client", "client": client}})
+    return visit.done(f"The device joins {ssid}.", warnings=answer["warnings"])
 
 
 PAGE = Page(
     title="Management interface settings",
-    path="/management",
+    path=PATH,
     manual="network#management-port",
     group=("Settings",),
-    actions=SECTION.actions(
-        "/management", _show, "Saved. If the address of the device changes, open the page at the new one."
+    actions=(
+        Action("GET", PATH, _look),
+        Action(
+            "POST",
+            PATH,
+            LAN.saver(
+                _lan_again, "Saved. If the address of the device changes, open the page at the new one."
+            ),
+            role="admin",
+        ),
+        Action("POST", "/management/wifi", WIFI.saver(_wifi_again), role="admin"),
+        Action("GET", "/management/wifi/live", _live, poll=True),
+        Action("POST", "/management/wifi/scan", _scan, role="admin"),
+        Action("POST", "/management/wifi/join", _join, role="admin"),
     ),
 )
