@@ -1,0 +1,190 @@
+"""WiFi in the guest: simulated radios (mac80211_hwsim), one of them somebody else's in a namespace.
+
+The other end uses the programs of the image (wpa_supplicant, hostapd, dnsmasq, Python) and busybox's DHCP
+client, which is brought along.
+"""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from tests.harness.errors import BenchError
+from tests.harness.qemu import VirtualMachine
+from tests.harness.waiting import wait_for
+
+BUSYBOX = Path("/usr/bin/busybox")
+_FOLDER = "/run/bench-wifi"
+
+_LEASE_SCRIPT = """\
+#!/bin/sh
+# Called by udhcpc: keeps what the lease says, and sets address and route.
+[ "$1" = bound ] || exit 0
+env >FOLDER/lease
+ip address flush dev "$interface"
+ip address add "$ip/$mask" dev "$interface"
+[ -z "$router" ] || ip route add default via "$router"
+: >FOLDER/resolv.conf
+for server in $dns; do echo "nameserver $server" >>FOLDER/resolv.conf; done
+"""
+
+# Opens a page as a browser would; prints the addresses and certificates on the way as JSON. Certificates are
+# checked against the given one, names included.
+_FETCH = """
+import http.client, json, socket, ssl, sys, urllib.parse
+url, authority = sys.argv[1:]
+steps = []
+for _ in range(5):
+    parts = urllib.parse.urlsplit(url)
+    context = ssl.create_default_context(cafile=authority)
+    secure = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(parts.hostname, timeout=30, **({"context": context} if secure else {}))
+    connection.connect()
+    address = connection.sock.getpeername()[0]
+    connection.request("GET", parts.path or "/")
+    answer = connection.getresponse()
+    text = answer.read().decode(errors="replace")
+    step = {"url": url, "address": address, "status": answer.status, "text": text}
+    steps.append(step)
+    if answer.status // 100 != 3:
+        break
+    url = urllib.parse.urljoin(url, answer.headers["Location"])
+print(json.dumps(steps))
+"""
+
+
+class Radios:
+    """Simulated WiFi adapters: the device takes the first, `Neighbour` has the other."""
+
+    def __init__(self, machine: VirtualMachine) -> None:
+        self._machine = machine
+
+    def plug_in(self) -> None:
+        """Both adapters appear."""
+        self._machine.run("modprobe mac80211_hwsim radios=2")
+
+    def unplug(self) -> None:
+        """Both adapters vanish."""
+        self._machine.run("rmmod mac80211_hwsim")
+
+
+class Neighbour:
+    """Somebody else with a WiFi adapter: a phone, or another access point."""
+
+    NAMESPACE = "neighbour"
+
+    def __init__(self, machine: VirtualMachine) -> None:
+        """Takes the adapter that the device does not use. Needs one."""
+        self._machine = machine
+        names = machine.run("ls -d /sys/class/net/*/phy80211").stdout.split()
+        others = [name.split("/")[4] for name in names if name.split("/")[4] != "wifi0"]
+        if not others:
+            raise BenchError(f"no adapter is left for the neighbour: {names}")
+        self.interface = others[0]
+        phy = machine.run(f"cat /sys/class/net/{self.interface}/phy80211/name").stdout.strip()
+        machine.run(
+            f"mkdir -p {_FOLDER}; ip netns add {self.NAMESPACE}; iw phy {phy} set netns name {self.NAMESPACE}"
+        )
+        self.run("ip link set lo up")
+        machine.push(BUSYBOX.read_bytes(), f"{_FOLDER}/busybox")
+        machine.push(_LEASE_SCRIPT.replace("FOLDER", _FOLDER).encode(), f"{_FOLDER}/lease.sh")
+        machine.push(_FETCH.encode(), f"{_FOLDER}/fetch.py")
+        machine.run(f"chmod 755 {_FOLDER}/busybox {_FOLDER}/lease.sh")
+
+    def run(self, command: str, timeout: float = 60.0, *, check: bool = True) -> str:
+        """Runs a command of the shell in the neighbour's namespace; its output."""
+        inside = f"ip netns exec {self.NAMESPACE} sh -c {shlex.quote(command)}"
+        return self._machine.run(inside, timeout, check=check).stdout
+
+    # -- as a phone
+
+    def join(self, ssid: str, password: str, key_management: str = "WPA-PSK") -> None:
+        """Starts to join a network; `is_joined` tells whether that worked."""
+        protection = 2 if key_management == "SAE" else 1
+        text = f"""\
+ctrl_interface={_FOLDER}/control
+network={{
+    ssid="{ssid}"
+    psk="{password}"
+    key_mgmt={key_management}
+    ieee80211w={protection}
+}}
+"""
+        self._machine.push(text.encode(), f"{_FOLDER}/join.conf")
+        self.run(
+            f"rm -f {_FOLDER}/join.log; wpa_supplicant -B -i {self.interface} -D nl80211"
+            f" -c {_FOLDER}/join.conf -P {_FOLDER}/join.pid -f {_FOLDER}/join.log"
+        )
+
+    def leave(self) -> None:
+        """Ends joining, and being in a network."""
+        self.run(f"kill $(cat {_FOLDER}/join.pid); while [ -e {_FOLDER}/join.pid ]; do sleep 0.1; done")
+        self.run(f"ip address flush dev {self.interface}; rm -f {_FOLDER}/lease")
+
+    def words(self) -> str:
+        """What wpa_supplicant has said since `join`."""
+        return self._machine.run(f"cat {_FOLDER}/join.log").stdout
+
+    def is_joined(self) -> bool:
+        """Whether it is in the network, handshake done."""
+        status = self.run(f"wpa_cli -p {_FOLDER}/control -i {self.interface} status", check=False)
+        return "wpa_state=COMPLETED" in status
+
+    def lease(self, timeout: float = 60.0) -> dict[str, str]:
+        """Asks for an address by DHCP; what the lease says, as udhcpc names it."""
+        options = f"-s {_FOLDER}/lease.sh -n -q -t 10 -T 2 -x hostname:phone"
+        self.run(f"{_FOLDER}/busybox udhcpc -i {self.interface} {options}", timeout)
+        lines = self._machine.run(f"cat {_FOLDER}/lease").stdout.splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    def fetch(self, url: str, certificate: str) -> list[dict[str, Any]]:
+        """Opens a page with the name server of the lease: each step on the way.
+
+        `certificate`: file in the guest; the one that the page has to show.
+        """
+        resolver = f"mount --bind {_FOLDER}/resolv.conf /etc/resolv.conf"
+        command = f"python3 -I {_FOLDER}/fetch.py {shlex.quote(url)} {certificate}"
+        output = self.run(f"unshare --mount sh -ec {shlex.quote(f'{resolver}; {command}')}", 120)
+        steps: list[dict[str, Any]] = json.loads(output)
+        return steps
+
+    # -- as another access point
+
+    def be_access_point(self, ssid: str, password: str, address: str, leases: str) -> None:
+        """An access point (WPA2) with DHCP: `address` with prefix length, `leases` as dnsmasq wants them."""
+        text = f"""\
+interface={self.interface}
+driver=nl80211
+ssid2={ssid.encode().hex()}
+utf8_ssid=1
+hw_mode=g
+channel=11
+wpa=2
+wpa_key_mgmt=WPA-PSK
+rsn_pairwise=CCMP
+wpa_passphrase={password}
+"""
+        self._machine.push(text.encode(), f"{_FOLDER}/hostapd.conf")
+        self.run(f"hostapd -B -f {_FOLDER}/hostapd.log {_FOLDER}/hostapd.conf")
+        self.run(f"ip address add {address} dev {self.interface}")
+        self.run(
+            f"dnsmasq --conf-file=/dev/null --port=0 --interface={self.interface} --bind-interfaces"
+            f" --user=root --dhcp-range={leases} --dhcp-authoritative --no-ping"
+            f" --dhcp-leasefile={_FOLDER}/leases --pid-file={_FOLDER}/dnsmasq.pid"
+        )
+
+
+def wait_state(get: Any, *wanted: str, timeout: float = 60.0) -> dict[str, Any]:
+    """Waits until GET /wifi (by `get`) shows one of these states; its answer."""
+    last: dict[str, Any] = {}
+
+    def reached() -> dict[str, Any] | None:
+        last.clear()
+        last.update(get("/wifi"))
+        return last if last["state"] in wanted else None
+
+    try:
+        return wait_for(reached, f"WiFi {' or '.join(wanted)}", timeout, interval=0.5)
+    except BenchError as error:
+        raise BenchError(f"{error}; {last}") from error

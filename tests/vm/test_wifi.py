@@ -1,0 +1,144 @@
+"""WiFi of the image with simulated radios: a phone in the device's network, and the device in another one."""
+
+import re
+
+import pytest
+
+from tests.conftest import Lab
+from tests.harness.device import ApiRefusedError
+from tests.harness.waiting import wait_for
+from tests.harness.wifi import Neighbour, Radios, wait_state
+
+PASSWORD = "Allegro-MM"
+OFFICE = "Büro"
+OFFICE_PASSWORD = "correct horse"
+CERTIFICATE = "/data/web/certificate.pem"
+
+
+def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
+    """Address, name, page, and nothing else."""
+    lease = phone.lease()
+    assert re.fullmatch(r"192\.168\.78\.1\d\d", lease["ip"]), lease
+    assert (lease["dns"], lease["router"]) == ("192.168.78.1", "192.168.78.1")
+    for url in ("http://allegro/", "https://allegro/", "http://192.168.78.1/"):
+        steps = phone.fetch(url, CERTIFICATE)
+        assert {step["address"] for step in steps} <= {"192.168.78.1", ""}
+        assert steps[-1]["url"].startswith("https://"), steps
+        assert steps[-1]["status"] == 200
+        assert "Log in" in steps[-1]["text"]
+    stations = lab.device.get("/wifi")["clients"]
+    assert [(each["name"], each["address"]) for each in stations] == [("phone", lease["ip"])]
+    assert lab.machine.run("allegro wifi").stdout.count(lease["ip"]) == 1
+    # The management network is reached by the device, but not through it.
+    lab.machine.run("ping -c 1 -W 5 10.0.2.2")
+    assert "100% packet loss" in phone.run("ping -c 2 -W 2 10.0.2.2", check=False)
+    forwarding = lab.machine.run("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/*/forwarding")
+    assert set(forwarding.stdout.split()) == {"0"}
+
+
+def check_rights(lab: Lab, unit: str) -> None:
+    """The program runs as its own user, without more capabilities than the network needs."""
+    pid = lab.machine.run(f"systemctl show --property MainPID --value {unit}").stdout.strip()
+    status = lab.machine.run(f"cat /proc/{pid}/status").stdout
+    assert lab.machine.run(f"stat -c %U /proc/{pid}").stdout.strip() == "allegro-wifi"
+    effective = int(re.findall(r"CapEff:\s*([0-9a-f]+)", status)[0], 16)
+    assert effective & ~(1 << 10 | 1 << 12 | 1 << 13) == 0  # NET_BIND_SERVICE, NET_ADMIN, NET_RAW
+
+
+@pytest.mark.spec("N2", "L3")
+def test_access_point(lab: Lab) -> None:
+    radios = Radios(lab.machine)
+    assert lab.device.get("/wifi")["state"] == "no-adapter"
+    radios.plug_in()
+    wifi = wait_state(lab.device.get, "on")
+    assert (wifi["ssid"], wifi["security"]) == (lab.device.status()["name"], "wpa2-wpa3")
+    assert wifi["addresses"][0] == "192.168.78.1/24"
+    phone = Neighbour(lab.machine)
+
+    phone.join(wifi["ssid"], "Allegro-mm")
+    wait_for(lambda: "reason=WRONG_KEY" in phone.words(), "the refusal", 60)
+    assert not phone.is_joined()
+    assert lab.device.get("/wifi")["clients"] == []
+    phone.leave()
+
+    phone.join(wifi["ssid"], PASSWORD)
+    wait_for(phone.is_joined, "joining by WPA2", 60)
+    check_in_the_network(lab, phone)
+    phone.leave()
+
+    phone.join(wifi["ssid"], PASSWORD, "SAE")
+    wait_for(phone.is_joined, "joining by WPA3", 60)
+    phone.lease()
+    phone.leave()
+    check_rights(lab, "allegro-wifi-access-point")
+    check_rights(lab, "allegro-wifi-dhcp")
+
+    # The supervisor starts again, and the access point does not notice.
+    before = lab.machine.run("systemctl show --property MainPID --value allegro-wifi-access-point").stdout
+    lab.machine.run("systemctl restart allegro-supervisor", 120)
+    wait_state(lab.device.get, "on")
+    after = lab.machine.run("systemctl show --property MainPID --value allegro-wifi-access-point").stdout
+    assert after == before
+    assert lab.device.get("/wifi")["ssid"] == wifi["ssid"]
+
+    # Changed settings: another name, password, channel and subnet.
+    changed = {"ssid": "Mess wagen", "password": "another one", "channel": 11, "address": "10.77.0.1/24"}
+    lab.device.set({"wifi": {"access_point": changed}})
+    wait_for(lambda: lab.device.get("/wifi")["ssid"] == "Mess wagen", "the new name", 60)
+    wifi = wait_state(lab.device.get, "on")
+    assert (wifi["channel"], wifi["addresses"][0]) == (11, "10.77.0.1/24")
+    phone.join("Mess wagen", "another one")
+    wait_for(phone.is_joined, "joining with the new password", 60)
+    assert phone.lease()["ip"].startswith("10.77.0.1")
+
+    radios.unplug()
+    assert wait_state(lab.device.get, "no-adapter")["adapter"] is None
+    active = "systemctl is-active allegro-wifi-access-point allegro-wifi-dhcp"
+    assert "\nactive" not in "\n" + lab.machine.run(active, check=False).stdout
+    radios.plug_in()
+    assert wait_state(lab.device.get, "on")["ssid"] == "Mess wagen"
+
+    # What the rules of the air do not allow is told, and stops the access point.
+    lab.device.set({"wifi": {"country": "US", "access_point": {"channel": 13}}})
+    failed = wait_state(lab.device.get, "failed")
+    assert "channel 13 cannot be used in United States" in failed["message"]
+    assert "wifi" in [problem["id"] for problem in lab.device.status()["problems"]]
+    lab.device.set({"wifi": {"mode": "off"}})
+    assert wait_state(lab.device.get, "off")["ssid"] == ""
+    assert lab.machine.run("cat /sys/class/net/wifi0/operstate").stdout.strip() == "down"
+
+
+@pytest.mark.spec("N2")
+def test_client(lab: Lab) -> None:
+    radios = Radios(lab.machine)
+    with pytest.raises(ApiRefusedError, match="There is no WiFi adapter"):
+        lab.device.post("/wifi/scan")
+    radios.plug_in()
+    wait_state(lab.device.get, "on")
+    office = Neighbour(lab.machine)
+    office.be_access_point(OFFICE, OFFICE_PASSWORD, "10.99.0.1/24", "10.99.0.50,10.99.0.60,1h")
+
+    found = lab.device.post("/wifi/scan")["scan"]["networks"]
+    assert [(each["ssid"], each["security"], each["channel"]) for each in found] == [(OFFICE, "wpa2", 11)]
+    assert OFFICE in lab.machine.run("allegro wifi scan").stdout
+
+    lab.device.set({"wifi": {"mode": "client", "client": {"ssid": OFFICE, "password": "wrong horse"}}})
+    refused = wait_state(lab.device.get, "refused")
+    assert "password" in refused["remedy"]
+    lab.device.set({"wifi": {"client": {"password": OFFICE_PASSWORD}}})
+    wait_state(lab.device.get, "connected")
+    wait_for(lambda: lab.device.get("/wifi")["addresses"], "an address", 60)
+    wifi = lab.device.get("/wifi")
+    assert re.match(r"10\.99\.0\.(5\d|60)/24", wifi["addresses"][0])
+    assert (wifi["ssid"], wifi["message"]) == (OFFICE, "")
+    assert -100 < wifi["signal_dbm"] < 0
+    check_rights(lab, "allegro-wifi-client")
+    lab.machine.run("ping -c 1 -W 5 10.99.0.1")
+    lab.device.post("/wifi/scan")
+
+    radios.unplug()
+    wait_state(lab.device.get, "no-adapter")
+    radios.plug_in()
+    assert wait_state(lab.device.get, "connecting")["ssid"] == OFFICE
+    lab.device.set({"wifi": {"mode": "access-point"}})
+    assert wait_state(lab.device.get, "on")["clients"] == []
