@@ -4,15 +4,8 @@ from typing import Any
 
 import pytest
 
-from allegro.errors import Unavailable
-from allegro.firmware.authority import Authority
-from allegro.firmware.releases import Release
-from allegro.firmware.update import FirmwareService, Surroundings
-from allegro.system.actions import Actions
 from tests.unit.api.device import Bench, make_bench
-from tests.unit.firmware.bundle_making import COMPATIBLE, FakeRauc, make_bundle
-
-SLOTS = {"slot-a": Release("1.0.0", "2026-10-01", "First."), "slot-b": Release("1.1.0")}
+from tests.unit.firmware.bundle_making import FakeRauc, make_bundle, two_slots
 
 
 @pytest.fixture
@@ -22,25 +15,7 @@ def rauc() -> FakeRauc:
 
 @pytest.fixture
 def bench(tmp_path: Path, rauc: FakeRauc) -> Bench:
-    def no_server() -> Any:
-        raise Unavailable("The update server cannot be used.")
-
-    def updates(folder: Path, actions: Actions) -> FirmwareService:
-        around = Surroundings(
-            version="1.0.0",
-            slot="slot-a",
-            boot_id="run-1",
-            authority=lambda: Authority(COMPATIBLE, Path("/none"), ""),
-            installer=rauc,
-            server=no_server,
-            look=SLOTS.get,
-            own_release=lambda: SLOTS["slot-a"],
-            slot_size=lambda _slot: 5000,
-            restart=lambda: rauc.calls.append("restart"),
-        )
-        return FirmwareService(folder, around, actions)
-
-    return make_bench(tmp_path / "device", updates)
+    return make_bench(tmp_path / "device", two_slots(rauc))
 
 
 def wait(bench: Bench) -> dict[str, Any]:

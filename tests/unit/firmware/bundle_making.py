@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from allegro.errors import Unavailable
+from allegro.firmware.authority import Authority
 from allegro.firmware.rauc import Refused
+from allegro.firmware.releases import Release
+from allegro.firmware.update import FirmwareService, Surroundings
+from allegro.system.actions import Actions
 
 COMPATIBLE = "allegro-x86_64"
 SALT = bytes(range(32))
 BLOCK = 4096
+SLOTS = {"slot-a": Release("1.0.0", "2026-10-01", "First."), "slot-b": Release("1.1.0")}
 
 
 def tree_of(payload: bytes) -> tuple[bytes, bytes]:
@@ -83,3 +89,24 @@ class FakeRauc:
 
     def mark(self, state: Literal["good", "bad", "active"], slot: str) -> None:
         self.calls.append(f"{state} {slot}")
+
+
+def two_slots(rauc: FakeRauc) -> Callable[[Path, Actions], FirmwareService]:
+    """Makes the firmware updates of a device that runs SLOTS["slot-a"] and has no update server."""
+
+    def no_server() -> Any:
+        raise Unavailable("The update server cannot be used.")
+
+    around = Surroundings(
+        version="1.0.0",
+        slot="slot-a",
+        boot_id="run-1",
+        authority=lambda: Authority(COMPATIBLE, Path("/none"), ""),
+        installer=rauc,
+        server=no_server,
+        look=SLOTS.get,
+        own_release=lambda: SLOTS["slot-a"],
+        slot_size=lambda _slot: 5000,
+        restart=lambda: rauc.calls.append("restart"),
+    )
+    return lambda folder, actions: FirmwareService(folder, around, actions)

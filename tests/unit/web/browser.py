@@ -3,7 +3,7 @@
 import asyncio
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
+from allegro.firmware.update import FirmwareService
+from allegro.system.actions import Actions
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site
 from allegro.web.backend import Backend
@@ -86,8 +88,10 @@ class Browser:
 class World:
     """One device with its page."""
 
-    def __init__(self, folder: Path) -> None:
-        self.device: Bench = make_bench(folder)
+    def __init__(
+        self, folder: Path, updates: Callable[[Path, Actions], FirmwareService] | None = None
+    ) -> None:
+        self.device: Bench = make_bench(folder, updates)
         self.clock = Clock()
         self.users_file = folder / "users.json"
         pem = folder / "certificate.pem"

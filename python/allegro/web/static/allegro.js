@@ -1,5 +1,5 @@
 // What plain HTML cannot do: the menu of small screens, times in the time zone of who reads, copy buttons, a question
-// before something is deleted. Every page works without it, too.
+// before something is deleted, upload of large files. Everything else works without it, too.
 "use strict";
 
 document.documentElement.classList.add("js");
@@ -58,6 +58,67 @@ document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+// A file goes to the API as it is, with its progress: too large for a form.
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  form.hidden = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    upload(form, form.querySelector("input[type=file]").files[0]);
+  });
+}
+
+function upload(form, file) {
+  const button = form.querySelector("button");
+  const bar = form.querySelector("progress");
+  const note = form.querySelector("[role=status]");
+  const tell = (kind, text) => {
+    note.hidden = false;
+    note.className = `message ${kind}`;
+    note.textContent = text;
+    button.disabled = kind === "info";
+    bar.hidden = kind !== "info";
+  };
+  const request = new XMLHttpRequest();
+  request.upload.addEventListener("progress", (event) => {
+    bar.value = event.loaded / event.total;
+    tell("info", bar.value < 1 ? `Uploading ${file.name}: ${Math.round(bar.value * 100)} %` : "Checking the file …");
+  });
+  request.addEventListener("load", () => {
+    if (request.status < 300) {
+      location.reload();
+      return;
+    }
+    let error = null;
+    try { error = JSON.parse(request.responseText).error; } catch { /* no answer of ours */ }
+    tell("error", error ? `${error.message} ${error.remedy}` : `The device refused the file (${request.status}).`);
+  });
+  request.addEventListener("error", () => tell("error", "The connection broke. Upload the file again."));
+  request.open("PUT", form.dataset.upload + encodeURIComponent(file.name));
+  request.setRequestHeader("X-CSRF-Token", JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"]);
+  request.setRequestHeader("Content-Type", "application/octet-stream");
+  tell("info", `Uploading ${file.name} …`);
+  request.send(file);
+}
+
+// After a restart: back to the page once the device has gone and come back.
+const waiting = document.querySelector("[data-wait-for-device]");
+if (waiting) {
+  let gone = false;
+  const look = async () => {
+    try {
+      await fetch("/static/icon.svg", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+      if (gone) {
+        location.assign(waiting.dataset.waitForDevice);
+        return;
+      }
+    } catch {
+      gone = true;
+    }
+    setTimeout(look, 2000);
+  };
+  setTimeout(look, 2000);
+}
 
 showLocalTimes(document);
 showCopyButtons(document);
