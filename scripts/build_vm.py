@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from board.allegro.image import boot, bootstrap, disk, manifest, payload, root, system
+from board.allegro.image import boot, bootstrap, bundle, disk, manifest, payload, root, system
+from board.allegro.image.keys import VARIABLES, Keys, find_keys
 from board.allegro.image.layout import Layout, parse_size, read_layout
 from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove, words
 from scripts import web_assets
@@ -40,6 +41,8 @@ def main() -> int:
         build(
             Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()),
             layout,
+            find_keys(options.keys.resolve()),
+            with_bundle=options.bundle,
         )
     except BuildError as error:
         print(f"\n{error}", file=sys.stderr)
@@ -62,8 +65,16 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--data-size",
         default=os.environ.get("DATA_SIZE"),
-        help="size of the data partition, such as 20G (or DATA_SIZE=20G); default: what a disk of 4G leaves",
+        help="size of the data partition, such as 20G (or DATA_SIZE=20G); default: what a disk of 5G leaves",
     )
+    parser.add_argument(
+        "--keys",
+        type=Path,
+        default=REPOSITORY / "build/keys",
+        help="folder of the development keys that sign bundles (made if missing), unless the environment"
+        f" names release keys: {', '.join(VARIABLES)}",
+    )
+    parser.add_argument("--bundle", action="store_true", help="make the update bundle, too")
     return parser.parse_args()
 
 
@@ -90,16 +101,17 @@ def source_epoch() -> int:
     return int(answer) if answer else FALLBACK_EPOCH
 
 
-def project_version() -> str:
-    """Return the version from the file meta."""
+def project_fact(name: str) -> str:
+    """Return a value of the file meta."""
     fields = dict(line.split("=", 1) for line in words(REPOSITORY / "meta"))
-    return fields["VERSION"]
+    return fields[name]
 
 
-def build(shop: Workshop, layout: Layout) -> None:
+def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> None:
     """Make the image, step by step."""
     shop.open()
-    version = project_version()
+    version = project_fact("VERSION")
+    compatible = project_fact("COMPATIBLE")
     epoch = str(shop.epoch)
     lists = BOARD / "debian"
     requirements = REPOSITORY / "requirements/payload.txt"
@@ -145,6 +157,11 @@ def build(shop: Workshop, layout: Layout) -> None:
         make_web,
     )
     overlay = REPOSITORY / "rootfs_overlay"
+    made = {
+        "etc/rauc/system.conf": bundle.system_configuration(layout, compatible),
+        "etc/rauc/keyring.pem": keys.keyring.read_text(),
+        "usr/lib/repart.d/50-data.conf": root.growth_configuration(layout),
+    }
     slot = shop.step(
         "root",
         [
@@ -159,8 +176,11 @@ def build(shop: Workshop, layout: Layout) -> None:
             STEPS / "boot.py",
             STEPS / "payload.py",
             overlay,
+            *made.values(),
         ],
-        lambda target: root.make_root(shop, tools, tree, wheels, web, initramfs, overlay, version, target),
+        lambda target: root.make_root(
+            shop, tools, tree, wheels, web, initramfs, overlay, version, made, target
+        ),
     )
     grub = shop.step(
         "grub",
@@ -202,6 +222,20 @@ def build(shop: Workshop, layout: Layout) -> None:
             manifest.wheel_items(wheels),
         ),
     )
+
+    if with_bundle:
+        signed = shop.step(
+            "bundle",
+            [
+                *(tools.name, slot.name, epoch, version, compatible, STEPS / "bundle.py"),
+                *(keys.certificate, keys.keyring),
+            ],
+            lambda target: bundle.make_bundle(shop, tools, slot, keys, compatible, version, target),
+        )
+        file = shop.folder / f"{project_fact('NAME')}-{version}.raucb"
+        remove(file)
+        file.hardlink_to(signed)
+        shop.say(f"ready: {file}")
 
 
 def make_web(target: Path) -> None:

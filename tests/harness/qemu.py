@@ -51,6 +51,7 @@ class Configuration:
     ports: int = 4
     nic_model: str = "e1000"
     forwards: tuple[tuple[int, int], ...] = ()  # (TCP port on the host's loopback, TCP port in the guest)
+    system_disk_mib: int = 0  # larger than the image, as after flashing to a real disk; 0: as the image
     extra_disks: tuple[tuple[str, int], ...] = ()  # (serial number, size in MiB): empty disks
     presenter: Literal["emulated", "host", "none"] = "emulated"
     injection: Injection = field(default_factory=injection)
@@ -219,7 +220,11 @@ class VirtualMachine:
     def _make_disks(self) -> None:
         if not self.overlay.exists():
             base, kind = (self.saved.overlay, "qcow2") if self.saved else (self.configuration.image, "raw")
-            _qemu_img("create", "-f", "qcow2", "-F", kind, "-b", str(base.resolve()), str(self.overlay))
+            size = self.configuration.system_disk_mib
+            larger = [f"{size}M"] if size else []
+            _qemu_img(
+                *("create", "-f", "qcow2", "-F", kind, "-b", str(base.resolve()), str(self.overlay)), *larger
+            )
         for serial, size in self.configuration.extra_disks:
             path = self.directory / f"{serial}.qcow2"
             if not path.exists():
@@ -347,6 +352,31 @@ class VirtualMachine:
         except subprocess.TimeoutExpired as error:
             raise BenchTimeoutError(f"the guest did not shut down within {timeout:g} s") from error
         self._disconnect()
+
+    # -- the system disk, while the machine is off
+
+    def read_disk(self, at: int, length: int) -> bytes:
+        """Return bytes of the machine's system disk; offset and length in whole sectors of 512 bytes."""
+        if self.running:
+            raise BenchError("the machine is on: its disk can only be read when it is off")
+        path = self.directory / "piece"
+        _qemu_img(
+            *("dd", "-f", "qcow2", "-O", "raw", "bs=512", f"skip={at // 512}"),
+            *(f"count={(at + length) // 512}", f"if={self.overlay}", f"of={path}"),
+        )
+        return path.read_bytes()[:length]
+
+    def write_disk(self, at: int, data: bytes) -> None:
+        """Write bytes to the machine's system disk."""
+        if self.running:
+            raise BenchError("the machine is on: its disk can only be written when it is off")
+        self._make_disks()
+        path = self.directory / "piece"
+        path.write_bytes(data)
+        command = ["qemu-io", "-f", "qcow2", "-c", f"write -s {path} {at} {len(data)}", str(self.overlay)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode or "wrote" not in done.stdout:
+            raise BenchError(f"writing to the disk: {done.stdout}{done.stderr}")
 
     def wait_ended(self) -> int:
         """Wait until QEMU ends by itself and return its exit code."""

@@ -34,6 +34,7 @@ def copy_inputs(target: Path) -> Path:
 def build(source: Path) -> Path:
     """Build from the copy `source`, everything anew except downloads; returns the image."""
     command = [sys.executable, "-m", "scripts.build_vm", "--downloads", str(REPOSITORY / "build/downloads")]
+    command += ["--keys", str(REPOSITORY / "build/keys")]
     environment = os.environ | {"SOURCE_DATE_EPOCH": "1750000000"}
     done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

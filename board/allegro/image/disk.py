@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from allegro.firmware import boot_state
@@ -29,6 +30,7 @@ image data.img {{
 	ext4 {{
 		use-mke2fs = true
 		label = "{data.label}"
+		fs-timestamp = "{time}"
 		extraargs = "-U {data_id} -m 1 -i 65536 -E {ext4}"
 	}}
 }}
@@ -84,8 +86,11 @@ def boot_state_partition(size: int) -> bytes:
     return bytes(image)
 
 
-def genimage_configuration(layout: Layout, version: str, contents: dict[str, str]) -> str:
-    """Return genimage's configuration; `contents` names the file for each partition that is not empty."""
+def genimage_configuration(layout: Layout, version: str, epoch: int, contents: dict[str, str]) -> str:
+    """Return genimage's configuration; `contents` names the file for each partition that is not empty.
+
+    `epoch` (seconds since 1970) is the time in file systems.
+    """
 
     def partition(part: Partition) -> str:
         image = f'\n\t\timage = "{contents[part.name]}"' if part.name in contents else ""
@@ -99,6 +104,7 @@ def genimage_configuration(layout: Layout, version: str, contents: dict[str, str
         disk_id=stable_id(version, DISK_ID),
         esp_id=f"{stable_id(version, 'esp').fields[0]:08x}",
         data_id=data_id,
+        time=datetime.fromtimestamp(epoch, UTC).strftime("%Y%m%d%H%M%S"),
         ext4=f"root_owner=0:0,hash_seed={data_id},lazy_itable_init=0,nodiscard",
         partitions="".join(partition(part) for part in layout.partitions),
     )
@@ -137,7 +143,7 @@ def make_disk(
         "slot-a": "slot.img",
         "data": "data.img",
     }
-    (work / "genimage.cfg").write_text(genimage_configuration(layout, version, contents))
+    (work / "genimage.cfg").write_text(genimage_configuration(layout, version, shop.epoch, contents))
     options = {"config": "genimage.cfg", "inputpath": "input", "outputpath": "output"}
     options |= {"tmppath": "temporary", "rootpath": "root"}
     command = [word for name, goal in options.items() for word in (f"--{name}", shop.inside(work / goal))]

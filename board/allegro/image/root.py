@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from board.allegro.image import payload
 from board.allegro.image.boot import environment_block
+from board.allegro.image.layout import Layout
 from board.allegro.image.system import kernel_version
 from board.allegro.image.workshop import Workshop, copy_source, remove
 
@@ -24,9 +26,10 @@ def make_root(
     initramfs: Path,
     overlay: Path,
     version: str,
+    made: Mapping[str, str],
     target: Path,
 ) -> None:
-    """Make the squashfs `target`."""
+    """Make the squashfs `target`; `made` are the path and text of further files."""
     tree = target.with_name("root-tree")
     remove(tree)
     subprocess.run(["cp", "-a", "--reflink=auto", system, tree], check=True)
@@ -35,11 +38,19 @@ def make_root(
     shop.say("    overlay")
     copy_source(overlay, tree)
     write_release(tree, version)
+    for name, text in made.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
     set_up(shop, tree)
     place_kernel(tree, initramfs, version)
     shop.say("    squashfs")
     squash(shop, tools, tree, target)
     remove(tree)
+
+
+def growth_configuration(layout: Layout) -> str:
+    """Return what systemd-repart may do: let the data partition, the only one of its type, grow."""
+    return f"[Partition]\nType={layout['data'].type}\n"
 
 
 def write_release(tree: Path, version: str) -> None:

@@ -178,16 +178,21 @@ class Workshop:
                 f"{Path(command[0]).name} failed:\n{tail}\nThe whole output: {file}\n{remedy}".rstrip()
             )
 
-    def run_inside(self, root: Path, command: Sequence[str], *, log: str) -> None:
+    def run_inside(
+        self, root: Path, command: Sequence[str], *, log: str, files: Mapping[str, Path] | None = None
+    ) -> None:
         """Run a program of the system in `root` (chroot), without network, in mounts that vanish with it.
 
-        It sees this workshop's `work` folder as /tmp/shop; inside() translates paths.
+        It sees this workshop's `work` folder as /tmp/shop; inside() translates paths. Of other places it sees
+        copies of `files`, in memory, as /tmp/<name>.
         """
         script = (
             'mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"; mount -t tmpfs tmpfs "$1/tmp"; '
-            'mkdir "$1/tmp/shop"; mount --bind "$2" "$1/tmp/shop"; '
-            'chroot=$1; shift 2; exec chroot "$chroot" "$@"'
+            'mkdir "$1/tmp/shop"; mount --bind "$2" "$1/tmp/shop"; chroot=$1; count=$3; shift 3; '
+            'while [ "$count" -gt 0 ]; do cp "$2" "$chroot/tmp/$1"; shift 2; count=$((count - 1)); done; '
+            'exec chroot "$chroot" "$@"'
         )
+        copies = [word for name, file in (files or {}).items() for word in (name, file)]
         environment = {
             "PATH": "/usr/bin:/usr/sbin:/bin:/sbin",
             "HOME": "/root",
@@ -209,6 +214,8 @@ class Workshop:
                 "sh",
                 root,
                 self.work,
+                str(len(files or {})),
+                *copies,
                 *command,
             ],
             log=log,

@@ -118,20 +118,25 @@ def other_slot(name: Slot) -> Slot:
     return "slot-b" if name == "slot-a" else "slot-a"
 
 
+def chosen_slot(state: BootState) -> Slot:
+    """Return the slot that starts normally.
+
+    The primary one, if it is good or may be tried; else the other one, if so; else the last good.
+    """
+    for slot in (state.primary, other_slot(state.primary)):
+        if state.slot(slot).usable:
+            return slot
+    return state.last_good
+
+
 def boot_order(state: BootState) -> tuple[BootName, BootName, BootName]:
     """Return in which order GRUB tries to load the slots at the next start.
 
-    Normally: the primary slot, if it is good or may be tried; else the other one; else the last good.
-    After some starts in a row that did not come up (a good slot whose disk has worn out, say) the other slot
-    gets its turn, then the factory version, then all again: never the same for ever.
+    Normally: the chosen slot, the other one, the factory version. After some starts in a row that did not
+    come up (a good slot whose disk has worn out, say) the other slot gets its turn, then the factory version,
+    then all again: never the same for ever.
     """
-    first: Slot
-    if state.slot(state.primary).usable:
-        first = state.primary
-    elif state.slot(other_slot(state.primary)).usable:
-        first = other_slot(state.primary)
-    else:
-        first = state.last_good
+    first = chosen_slot(state)
     second = other_slot(first)
     if state.request == "factory-reset" or state.starts >= FACTORY_FROM:
         return FACTORY, first, second

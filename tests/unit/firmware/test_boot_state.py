@@ -21,9 +21,6 @@ from allegro.firmware.boot_state import (
     Reading,
     SlotState,
 )
-from board.allegro.image.layout import read_layout
-
-LAYOUT = Path(__file__).parents[3] / "board/allegro/layout.toml"
 
 WRITTEN = sum(len(part) for _, part in boot_state.frames(bytes(COPY_SIZE)))
 
@@ -298,12 +295,3 @@ def test_the_kernel_command_line_tells_slot_and_request(tmp_path: Path, device: 
     boot_state.write(device, BootState())
     assert boot_state.requested(device, line) == ""
     assert boot_state.running(tmp_path / "none") is None
-
-
-def test_the_layout_has_the_names_of_the_module() -> None:
-    layout = read_layout(LAYOUT)
-    names = [part.name for part in layout.partitions]
-    assert names == ["bios-boot", "esp", "boot-state", "factory", "slot-a", "slot-b", "data"]
-    assert boot_state.DEVICE.name in names
-    assert {boot_state.FACTORY, *boot_state.SLOTS} <= set(names)
-    assert layout["boot-state"].size >= max(COPY_OFFSETS) + COPY_SIZE

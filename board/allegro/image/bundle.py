@@ -1,0 +1,89 @@
+"""Update bundles and what the device checks them by: RAUC's configuration and its bundles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from board.allegro.image.keys import Keys
+from board.allegro.image.layout import Layout
+from board.allegro.image.workshop import Workshop, remove
+
+CONFIGURATION = """\
+# Made with the image from board/allegro/layout.toml.
+[system]
+compatible={compatible}
+bootloader=custom
+bundle-formats=verity
+mountprefix=/run/rauc/mnt
+data-directory=/data/rauc
+activate-installed=false
+
+[keyring]
+path=/etc/rauc/keyring.pem
+check-purpose=codesign
+
+[handlers]
+bootloader-custom-backend=/usr/lib/rauc/allegro-boot-backend
+"""
+
+MANIFEST = """\
+[update]
+compatible={compatible}
+version={version}
+build={build}
+
+[bundle]
+format=verity
+
+[image.rootfs]
+filename={image}
+"""
+
+CHECK = """\
+[system]
+compatible={compatible}
+bootloader=noop
+
+[keyring]
+path=/tmp/keyring.pem
+check-purpose=codesign
+"""
+
+IMAGE = "rootfs.img"
+"""RAUC's file name ending for what is written to a raw slot as it is."""
+
+
+def system_configuration(layout: Layout, compatible: str) -> str:
+    """Return RAUC's system.conf: the two slots, and the factory slot, which is only read."""
+    text = CONFIGURATION.format(compatible=compatible)
+    for part in layout.partitions:
+        if not part.rauc:
+            continue
+        text += f"\n[slot.{part.rauc}]\ndevice=/dev/disk/by-partlabel/{part.name}\ntype=raw\n"
+        text += f"bootname={part.name}\n"
+        if part.name == "factory":
+            text += "readonly=true\n"
+    return text
+
+
+def make_bundle(
+    shop: Workshop, tools: Path, slot: Path, keys: Keys, compatible: str, version: str, target: Path
+) -> None:
+    """Make a signed bundle (format verity) of a slot's squashfs; both lie in the work folder."""
+    content = target.with_name("bundle-content")
+    remove(content)
+    content.mkdir()
+    (content / IMAGE).hardlink_to(slot)
+    build = datetime.fromtimestamp(shop.epoch, UTC).strftime("%Y%m%dT%H%M%SZ")
+    manifest = MANIFEST.format(compatible=compatible, version=version, build=build, image=IMAGE)
+    (content / "manifest.raucm").write_text(manifest)
+    # The signature is checked at once, as the device will check it.
+    check = target.with_name("bundle.conf")
+    check.write_text(CHECK.format(compatible=compatible))
+    command = ["rauc", f"--conf={shop.inside(check)}", "bundle", "--cert=/tmp/signing.pem"]
+    command += ["--key=/tmp/signing.key", shop.inside(content), shop.inside(target)]
+    files = {"signing.pem": keys.certificate, "signing.key": keys.key, "keyring.pem": keys.keyring}
+    shop.run_inside(tools, command, log="bundle", files=files)
+    remove(content)
+    remove(check)
