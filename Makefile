@@ -29,6 +29,10 @@ vm: venv ## Build the development image (build/vm/allegro.img) from Debian 13 pa
 bundle: venv ## Build the development image and its signed update bundle (build/vm/allegro-<version>.raucb)
 	$(ROOT) $(BIN)/python -m scripts.build_vm --bundle
 
+catalogue: venv ## Write and sign the index of the update server whose bundles lie in DIR
+	@test -n "$(DIR)" || { echo "Which folder? make catalogue DIR=folder"; exit 1; }
+	$(BIN)/python -m scripts.catalogue $(DIR)
+
 web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
 
 build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md)
@@ -80,4 +84,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm bundle web-assets lint check test bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm bundle catalogue web-assets lint check test bench format lock clean distclean venv host-packages

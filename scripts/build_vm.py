@@ -15,6 +15,7 @@ from pathlib import Path
 from board.allegro.image import boot, bootstrap, bundle, disk, manifest, payload, root, system
 from board.allegro.image.keys import VARIABLES, Keys, find_keys
 from board.allegro.image.layout import Layout, parse_size, read_layout
+from board.allegro.image.notes import release_notes
 from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove, words
 from scripts import web_assets
 
@@ -23,7 +24,15 @@ BOARD = REPOSITORY / "board/allegro"
 STEPS = BOARD / "image"
 INPUTS = (
     *("board", "python", "rootfs_overlay", "requirements/payload.txt", "docs/manual"),
-    *("meta", "pyproject.toml", "README.md", "LICENSE", "scripts/build_vm.py", "scripts/web_assets.py"),
+    *(
+        "meta",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "scripts/build_vm.py",
+        "scripts/web_assets.py",
+    ),
 )
 """Everything of the repository that goes into the image."""
 
@@ -112,6 +121,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> N
     shop.open()
     version = project_fact("VERSION")
     compatible = project_fact("COMPATIBLE")
+    notes = release_notes((REPOSITORY / "CHANGELOG.md").read_text(), version)
     epoch = str(shop.epoch)
     lists = BOARD / "debian"
     requirements = REPOSITORY / "requirements/payload.txt"
@@ -160,6 +170,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> N
     made = {
         "etc/rauc/system.conf": bundle.system_configuration(layout, compatible),
         "etc/rauc/keyring.pem": keys.keyring.read_text(),
+        "usr/share/allegro/release-notes.md": notes,
         "usr/lib/repart.d/50-data.conf": root.growth_configuration(layout),
     }
     slot = shop.step(
@@ -227,10 +238,10 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> N
         signed = shop.step(
             "bundle",
             [
-                *(tools.name, slot.name, epoch, version, compatible, STEPS / "bundle.py"),
+                *(tools.name, slot.name, epoch, version, compatible, notes, STEPS / "bundle.py"),
                 *(keys.certificate, keys.keyring),
             ],
-            lambda target: bundle.make_bundle(shop, tools, slot, keys, compatible, version, target),
+            lambda target: bundle.make_bundle(shop, tools, slot, keys, compatible, version, notes, target),
         )
         file = shop.folder / f"{project_fact('NAME')}-{version}.raucb"
         remove(file)

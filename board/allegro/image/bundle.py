@@ -38,6 +38,10 @@ format=verity
 
 [image.rootfs]
 filename={image}
+
+[meta.allegro]
+date={date}
+notes={notes}
 """
 
 CHECK = """\
@@ -68,15 +72,29 @@ def system_configuration(layout: Layout, compatible: str) -> str:
 
 
 def make_bundle(
-    shop: Workshop, tools: Path, slot: Path, keys: Keys, compatible: str, version: str, target: Path
+    shop: Workshop,
+    tools: Path,
+    slot: Path,
+    keys: Keys,
+    compatible: str,
+    version: str,
+    notes: str,
+    target: Path,
 ) -> None:
     """Make a signed bundle (format verity) of a slot's squashfs; both lie in the work folder."""
     content = target.with_name("bundle-content")
     remove(content)
     content.mkdir()
     (content / IMAGE).hardlink_to(slot)
-    build = datetime.fromtimestamp(shop.epoch, UTC).strftime("%Y%m%dT%H%M%SZ")
-    manifest = MANIFEST.format(compatible=compatible, version=version, build=build, image=IMAGE)
+    time = datetime.fromtimestamp(shop.epoch, UTC)
+    manifest = MANIFEST.format(
+        compatible=compatible,
+        version=version,
+        build=time.strftime("%Y%m%dT%H%M%SZ"),
+        image=IMAGE,
+        date=time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        notes=key_file_value(notes),
+    )
     (content / "manifest.raucm").write_text(manifest)
     # The signature is checked at once, as the device will check it.
     check = target.with_name("bundle.conf")
@@ -87,3 +105,9 @@ def make_bundle(
     shop.run_inside(tools, command, log="bundle", files=files)
     remove(content)
     remove(check)
+
+
+def key_file_value(text: str) -> str:
+    """Return a text as one value of GLib's key files, in which RAUC keeps its manifest."""
+    escaped = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "")
+    return f"\\s{escaped[1:]}" if escaped.startswith(" ") else escaped

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from board.allegro.image import payload
@@ -37,7 +38,7 @@ def make_root(
     payload.install(shop, tree, wheels, web)
     shop.say("    overlay")
     copy_source(overlay, tree)
-    write_release(tree, version)
+    write_release(tree, version, shop.epoch)
     for name, text in made.items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text(text)
@@ -53,9 +54,10 @@ def growth_configuration(layout: Layout) -> str:
     return f"[Partition]\nType={layout['data'].type}\n"
 
 
-def write_release(tree: Path, version: str) -> None:
+def write_release(tree: Path, version: str, epoch: int) -> None:
     """Write /etc/allegro-release (what the device calls itself) beside Debian's own os-release."""
-    (tree / "etc/allegro-release").write_text(f"NAME=allegro\nVERSION={version}\nBASE=debian\n")
+    date = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (tree / "etc/allegro-release").write_text(f"NAME=allegro\nVERSION={version}\nDATE={date}\nBASE=debian\n")
 
 
 def set_up(shop: Workshop, tree: Path) -> None:

@@ -6,19 +6,14 @@ the boot loader takes the version that worked before. A version without one to f
 """
 
 import argparse
-import http.client
 import logging
-import re
-import ssl
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from allegro import __version__
-from allegro.api.client import Client
-from allegro.errors import AllegroError, Unavailable
+from allegro.errors import AllegroError
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import SLOTS, Slot, other_slot
 from allegro.firmware.confirm import LIMIT_S, Judge, Look
@@ -27,74 +22,10 @@ from allegro.firmware.rauc import Rauc
 from allegro.firmware.releases import own_version
 from allegro.firmware.trial import Trial, TrialNote, begun
 from allegro.paths import Paths
-from allegro.supervisor.data import data_problem
-from allegro.supervisor.recorder import age_s, last_status
-from allegro.system.health import RECORDER_SILENT_S
 
-UNITS = {
-    "allegro-recorder.service": "recorder",
-    "allegro-supervisor.service": "supervisor",
-    "allegro-web.service": "web page",
-}
 LOOK_EVERY_S = 2.0
-WEB_PORT = 443
-_ANSWER_S = 20.0
 
 log = logging.getLogger("allegro.confirm")
-
-
-def look(paths: Paths, *, must_record: bool) -> Look:
-    """How the three programs are."""
-    states = unit_states(_systemctl("show", "--property=Id,ActiveState,NRestarts", *UNITS))
-    problems = [
-        f"the {name} does not run" for unit, name in UNITS.items() if states.get(unit, ("", 0))[0] != "active"
-    ]
-    problems += _recorder(paths, must_record)
-    try:
-        Client(paths.api_socket, _ANSWER_S).get("/status")
-    except AllegroError:
-        problems.append("the supervisor does not answer")
-    if not web_answers():
-        problems.append("the web page does not answer")
-    return Look(tuple(problems), sum(restarts for _, restarts in states.values()))
-
-
-def unit_states(text: str) -> dict[str, tuple[str, int]]:
-    """ActiveState and NRestarts of each unit, from what `systemctl show` prints."""
-    found = {}
-    for block in text.strip().split("\n\n"):
-        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        restarts = values.get("NRestarts", "")
-        found[values.get("Id", "")] = (
-            values.get("ActiveState", ""),
-            int(restarts) if re.fullmatch(r"\d{1,9}", restarts) else 0,
-        )
-    return found
-
-
-def _recorder(paths: Paths, must_record: bool) -> list[str]:
-    status = last_status(paths.recorder_status)
-    if status is None or age_s(status, time.time_ns()) > RECORDER_SILENT_S:
-        return ["the recorder does not answer"]
-    # A disk that is broken is not the fault of the new version: another one would not record either.
-    if status.state != "recording" and must_record and not data_problem(paths.data):
-        return ["the recorder does not record"]
-    return []
-
-
-def web_answers(port: int = WEB_PORT) -> bool:
-    """Whether the web page's own program answers on this device."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is our own, made by itself, and asked on the loopback
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_ANSWER_S, context=context)
-    try:
-        connection.request("GET", "/login")
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def confirm(
@@ -118,7 +49,6 @@ def confirm(
     if trial is not None:
         _keep(note, trial)
     elif state.slot(slot).good:
-        log.info("Version %s in %s is good.", version, slot)
         return False
     judge = Judge(clock(), limit_s)
     must_record = trial is not None and trial.was_recording
@@ -151,16 +81,6 @@ def _keep(note: TrialNote, trial: Trial) -> None:
         log.error("What becomes of this version cannot be kept: %s", error.strerror)
 
 
-def _systemctl(*arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["systemctl", *arguments], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"systemd does not answer ({error}).") from error
-    return done.stdout
-
-
 def main() -> int:
     """Runs the confirmation; returns the exit code."""
     parser = argparse.ArgumentParser(prog="allegro-confirm", description=(__doc__ or "").partition("\n")[0])
@@ -174,8 +94,14 @@ def main() -> int:
     if slot is None:
         log.info("Not started from slot A or B; there is nothing to confirm.")
         return 0
+    # A version that is good already is not watched; what that would need takes long to load.
+    paths = Paths()
+    if TrialNote(paths.firmware / "trial.json").read() is None and boot_state.read().slot(slot).good:
+        log.info("This version has been confirmed.")
+        return 0
+    from allegro.supervisor.programs import look, systemctl
+
     try:
-        paths = Paths()
         version = own_version(__version__)
         restart = confirm(
             paths, version, slot, arguments.limit, Rauc(), lambda must: look(paths, must_record=must)
@@ -184,7 +110,7 @@ def main() -> int:
         log.error("The version could not be confirmed: %s", error)
         return 1
     if restart:
-        _systemctl("reboot")
+        systemctl("reboot")
     return 0
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from allegro.errors import InvalidInput
 from allegro.firmware import index
-from tests.unit.firmware.authorities import TestAuthority, cms
+from tests.harness.certificates import TestAuthority, cms
 
 OFFER = {
     "version": "2.0.0",

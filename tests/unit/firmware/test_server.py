@@ -11,8 +11,8 @@ from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.firmware import server as module
 from allegro.firmware.index import NAME, Offer
 from allegro.firmware.server import Server, Stopped
+from tests.harness.certificates import TestAuthority
 from tests.harness.update_server import UpdateServer
-from tests.unit.firmware.authorities import TestAuthority
 
 CONTENT = random.Random(7).randbytes(3_000_000)
 OFFER = Offer("2.0.0", "a.raucb", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "", "")

@@ -18,7 +18,7 @@ from allegro.firmware.releases import Release
 from allegro.firmware.trial import Trial, TrialNote
 from allegro.firmware.update import FirmwareService, Surroundings
 from allegro.system.actions import Actions
-from tests.unit.firmware.authorities import TestAuthority, cms
+from tests.harness.certificates import TestAuthority, cms
 from tests.unit.firmware.bundle_making import COMPATIBLE, FakeRauc, make_bundle
 
 SLOT_SIZE = 10_000_000

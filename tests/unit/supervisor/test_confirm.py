@@ -12,8 +12,9 @@ from allegro.firmware.events import Events
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.trial import Trial, TrialNote
 from allegro.paths import Paths
-from allegro.supervisor import confirm as module
-from allegro.supervisor.confirm import confirm, look, unit_states, web_answers
+from allegro.supervisor import programs
+from allegro.supervisor.confirm import confirm
+from allegro.supervisor.programs import look, unit_states, web_answers
 
 UNITS = """\
 Id=allegro-recorder.service
@@ -75,8 +76,8 @@ def test_states_of_units() -> None:
 
 
 def test_what_is_looked_at(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_systemctl", lambda *_: UNITS)
-    monkeypatch.setattr(module, "web_answers", lambda: True)
+    monkeypatch.setattr(programs, "systemctl", lambda *_: UNITS)
+    monkeypatch.setattr(programs, "web_answers", lambda: True)
     found = look(paths, must_record=True)
     assert found.problems == (
         "the web page does not run",
