@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from allegro.settings.base import Port, Section, Text, of_one_device, parsed
+from allegro.settings.base import Port, Section, Text, mistake, of_one_device, parsed
 from allegro.settings.wifi import Wifi
 
 SCHEMA_VERSION = 1
@@ -284,3 +284,15 @@ class Settings(Section):
     management: Management = Management()
     firmware: Firmware = Firmware()
     wifi: Wifi = Wifi()
+
+    @model_validator(mode="after")
+    def _wifi_has_a_subnet_of_its_own(self) -> Self:
+        """Only an address that is set: one that is chosen by itself avoids others."""
+        own = self.wifi.access_point.address
+        if self.wifi.mode == "access-point" and own and self.management.mode == "static":
+            network = ipaddress.IPv4Interface(own).network
+            management = ipaddress.IPv4Interface(self.management.address).network
+            if network.overlaps(management):
+                words = f"the subnet {network} overlaps with {management} of management.address"
+                raise mistake(words, own, "wifi", "access_point", "address")
+        return self

@@ -106,6 +106,21 @@ def test_a_mistake_is_told_at_its_place(values: dict[str, Any], place: str, says
     assert "password" not in place or "got" not in refused.value.message
 
 
+def test_the_subnet_of_management_is_refused() -> None:
+    management = {"mode": "static", "address": "10.0.0.7/16"}
+
+    def changed(**wifi: Any) -> Settings:
+        return validated({"management": management, "wifi": wifi})
+
+    with pytest.raises(InvalidInput) as refused:
+        changed(access_point={"address": "10.0.3.1/24"})
+    assert refused.value.place == "wifi.access_point.address"
+    assert "10.0.3.0/24 overlaps with 10.0.0.0/16 of management.address" in refused.value.message
+    assert changed(mode="off", access_point={"address": "10.0.3.1/24"})
+    assert changed(access_point={"address": "10.1.0.1/24"})
+    assert validated({"management": {**management, "address": "192.168.78.9/24"}})
+
+
 def test_passwords_are_not_shown() -> None:
     settings = validated({"wifi": {"client": {"ssid": "Office", "password": "12345678"}}})
     shown = masked(settings)["wifi"]
