@@ -78,6 +78,7 @@ class InForce:
     band: str = ""
     channel: int = 0
     since_s: float = 0.0  # monotonic
+    started: bool = False
     failure: AllegroError | None = None
 
 
@@ -208,6 +209,8 @@ class WifiCare:
             return "starting", "", ""
         if force.mode == "off":
             return "off", "", ""
+        if not force.started:
+            return "starting", "", ""
         up = self._system.is_up()
         if force.mode == "access-point":
             return ("on" if up else "starting"), "", ""
@@ -303,7 +306,7 @@ class WifiCare:
         try:
             note = json.loads(self._system.applied() or "{}")
             if note.pop("what") == new.what:
-                return replace(new, **note)
+                return replace(new, **note, started=True)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
         return None
@@ -311,7 +314,7 @@ class WifiCare:
     def _started(self, units: tuple[str, ...], force: InForce) -> InForce:
         kept = {name: getattr(force, name) for name in ("what", "ssid", "security", "band", "channel")}
         self._system.leave_note(units, json.dumps(kept))
-        return force
+        return replace(force, started=True)
 
     def _start_client(self, settings: Wifi, force: InForce) -> InForce:
         assert force.adapter is not None  # noqa: S101 (its caller has one)

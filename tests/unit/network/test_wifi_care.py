@@ -107,6 +107,20 @@ def test_client_mode(bench: Bench) -> None:
     assert (bench.care.status().addresses, bench.care.status().message) == (("10.9.0.7/24",), "")
 
 
+def test_while_it_is_being_started_the_state_of_before_is_not_shown(bench: Bench) -> None:
+    bench.refreshed()
+    seen: list[tuple[str, str]] = []
+
+    def look(_: str) -> None:
+        status = bench.care.status()
+        seen.append((status.state, status.ssid))
+
+    bench.system.on_country = look
+    bench.set(OFFICE)
+    assert seen == [("starting", "")]
+    assert (bench.care.status().state, bench.care.status().ssid) == ("connected", "Office")
+
+
 def test_a_network_that_is_not_reached_is_a_problem_after_a_while(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 """A WiFi adapter without hardware: what the care asks the system for, and does to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Interface
 
 from allegro.errors import AllegroError
@@ -34,6 +34,7 @@ class FakeSystem:
         self.note = ""
         self.present: list[Station] = []
         self.fails: AllegroError | None = None
+        self.on_country: Callable[[str], None] = lambda _code: None
 
     def adapters(self) -> list[Adapter]:
         return list(self.found)
@@ -43,6 +44,7 @@ class FakeSystem:
 
     def set_country(self, code: str) -> None:
         self.log.append(f"country {code}")
+        self.on_country(code)
 
     def capabilities(self, adapter: Adapter) -> Capabilities:
         return self.can
