@@ -580,6 +580,39 @@ def test_curl_downloads_a_capture_and_http_leads_to_https(device: Device, tmp_pa
     assert redirected == f"308 {device.url}/ring?x=1"
 
 
+@pytest.mark.spec("U2")
+def test_firmware_files_are_taken_as_a_stream_and_leave_nothing_when_refused(
+    device: Device, watched: Watched, tmp_path: Path
+) -> None:
+    """This machine has no slots, so it says no in the end; until then 40 MiB have passed both programs."""
+    path = tmp_path / "large.raucb"
+    with path.open("wb") as file:
+        file.truncate(40 * MIB)
+
+    def put(name: str, *arguments: str) -> tuple[str, str]:
+        command = ["curl", "--silent", "--show-error", "--insecure", "--noproxy", "*", "--max-time", "60"]
+        command += ["--write-out", "\n%{http_code}", "--upload-file", str(path), *arguments]
+        done = subprocess.run(
+            [*command, f"{device.url}/api/firmware/files/{name}"], capture_output=True, text=True
+        )
+        answer, _, code = done.stdout.rpartition("\n")
+        return code, json.loads(answer)["error"]["message"]
+
+    admin = ("--user", f"admin:{PASSWORD}")
+    code, message = put("large.raucb", *admin)
+    assert (code, "no slots for firmware" in message) == ("503", True)
+    code, message = put("no-firmware.zip", *admin)
+    assert (code, "is no name of a firmware file" in message) == ("422", True)
+    assert put("large.raucb")[0] == "401"
+    folder = device.paths.firmware
+    assert [each.name for each in folder.iterdir() if "events" not in each.name] == []
+    # One that breaks off in the middle.
+    with pytest.raises(json.JSONDecodeError):
+        put("large.raucb", *admin, "--limit-rate", "4M", "--max-time", "2")
+    device.until(lambda: "did not arrive completely" in json.dumps(device.allegro("status")["actions"]))
+    assert [each.name for each in folder.iterdir() if "events" not in each.name] == []
+
+
 def test_the_web_page_runs_without_rights(device: Device) -> None:
     assert (device.paths.web / "users.json").stat().st_uid == NOBODY
     assert (device.paths.web / "certificate.pem").stat().st_mode & 0o777 == 0o600

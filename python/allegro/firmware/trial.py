@@ -49,9 +49,10 @@ class TrialNote:
         write_atomically(self._path, json.dumps(asdict(trial)).encode() + b"\n")
 
     def remove(self) -> None:
-        """Raises OSError."""
-        self._path.unlink(missing_ok=True)
-        sync_directory(self._path.parent)
+        """A note that is not there is no mistake. Raises OSError."""
+        if self._path.exists():
+            self._path.unlink()
+            sync_directory(self._path.parent)
 
 
 def begun(trial: Trial | None, running_slot: str) -> Trial | None:

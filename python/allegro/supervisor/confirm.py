@@ -55,10 +55,16 @@ def confirm(
     while (said := judge.see(clock(), see(must_record))) == "waiting":
         pause(LOOK_EVERY_S)
     if said == "works":
-        installer.mark("good", "booted")
+        try:
+            installer.mark("good", "booted")
+        except AllegroError as error:  # a restart would not make it better: it works
+            events.add("failed", f"{version} works, but that cannot be noted: {error}")
+            return False
         events.add("confirmed", f"{version} in {slot} works; it is confirmed.")
-        if trial is not None:
+        try:
             note.remove()
+        except OSError as error:
+            log.error("The trial cannot be ended in the notes: %s", error.strerror)
         return False
     reason = judge.reason or "it did not become healthy in time"
     if not state.slot(other_slot(slot)).good:
@@ -71,6 +77,7 @@ def confirm(
         installer.mark("bad", "booted")
     except AllegroError as error:
         log.error("%s Falling back takes some more restarts.", error)
+        return not state.slot(slot).good  # a good one would start again and again
     return True
 
 
@@ -101,15 +108,13 @@ def main() -> int:
         return 0
     from allegro.supervisor.programs import look, systemctl
 
-    try:
-        version = own_version(__version__)
-        restart = confirm(
-            paths, version, slot, arguments.limit, Rauc(), lambda must: look(paths, must_record=must)
-        )
-    except AllegroError as error:
-        log.error("The version could not be confirmed: %s", error)
-        return 1
-    if restart:
+    def see(must_record: bool) -> Look:
+        try:
+            return look(paths, must_record=must_record)
+        except AllegroError as error:
+            return Look((error.message.rstrip("."),), 0)
+
+    if confirm(paths, own_version(__version__), slot, arguments.limit, Rauc(), see):
         systemctl("reboot")
     return 0
 

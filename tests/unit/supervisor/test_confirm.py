@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from allegro.capture.status import RecorderStatus, write
+from allegro.errors import Unavailable
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BAD, PROVEN, TO_BE_TRIED, BootState, Slot
 from allegro.firmware.confirm import Look
@@ -33,11 +34,14 @@ TRIAL = Trial("1.0.0", "slot-a", "2.0.0", "slot-b", "run-1", was_recording=True)
 
 
 class Marks(Rauc):
-    def __init__(self) -> None:
+    def __init__(self, fail: bool = False) -> None:
         self.calls: list[str] = []
+        self.fail = fail
 
     def mark(self, state: str, slot: str) -> None:
         self.calls.append(f"{state} {slot}")
+        if self.fail:
+            raise Unavailable("The installer does not answer.")
 
 
 @pytest.fixture
@@ -138,3 +142,17 @@ def test_a_good_version_that_was_activated_again_is_judged_as_well(
     marks = Marks()
     assert tried(paths, "2.0.0", "slot-b", marks, "the supervisor does not answer") is True
     assert marks.calls == ["bad booted"]
+
+
+def test_what_cannot_be_noted_never_leads_to_restarts_without_end(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that works goes on; a good one that does not work would start again; others use up tries."""
+    ill = "the supervisor does not answer"
+    TrialNote(paths.firmware / "trial.json").write(TRIAL)
+    monkeypatch.setattr(boot_state, "read", lambda: BootState(primary="slot-b", slot_b=TO_BE_TRIED))
+    assert tried(paths, "2.0.0", "slot-b", Marks(fail=True)) is False
+    assert "cannot be noted" in Events(paths.firmware / "events.json").all()[-1].text
+    assert tried(paths, "2.0.0", "slot-b", Marks(fail=True), ill) is True
+    monkeypatch.setattr(boot_state, "read", lambda: BootState(primary="slot-b", slot_b=PROVEN))
+    assert tried(paths, "2.0.0", "slot-b", Marks(fail=True), ill) is False
