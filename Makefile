@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Root leaves nothing in the tree that would be in its owner's way, and finds the tools of the administrator.
+export PATIENCE
 export PATH := $(PATH):/usr/sbin:/sbin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 ROOT := $(SUDO) env PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
@@ -50,6 +51,9 @@ check: lint ## Lint, types and unit tests: under a minute
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(TESTS)
 
+powercut: vm ## Cut the power in first boot, settings, resets (N=20 cuts each, SCENARIO="first boot", SEED=1)
+	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
+
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench
 	$(ROOT) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
@@ -84,4 +88,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm bundle catalogue web-assets lint check test bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm bundle catalogue web-assets lint check test powercut bench format lock clean distclean venv host-packages

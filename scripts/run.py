@@ -41,6 +41,7 @@ Requires=bench-api.socket
 [Service]
 ExecStart=/usr/lib/systemd/systemd-socket-proxyd /run/allegro/api.sock
 """
+# The shell has the serial port; the device's console stays on the monitor.
 _SHELL = """\
 [Unit]
 Description=Root shell on the serial console for the developer
@@ -58,12 +59,20 @@ Restart=always
 """
 
 
+_CONSOLE = """\
+[Service]
+ExecStart=
+ExecStart=/usr/bin/python3 -I -m allegro.console tty1
+"""
+
+
 def configuration(presenter: Literal["emulated", "host"], api_port: int, page_port: int) -> Configuration:
     """The machine of this run."""
     return Configuration(
         presenter=presenter,
         forwards=((api_port, _GUEST_API_PORT), (page_port, _GUEST_PAGE_PORT)),
         injection=injection(
+            drop_ins={"allegro-console.service": _CONSOLE},
             units={"bench-api.socket": _API_SOCKET, "bench-shell.service": _SHELL},
             files={"systemd.extra-unit.bench-api.service": _API_SERVICE},
         ),

@@ -126,6 +126,14 @@ def start_lab(
 
 
 @pytest.fixture
+def report(request: pytest.FixtureRequest) -> Path:
+    """A folder for what a test shows to people, such as screenshots; kept in build/test-report."""
+    directory = REPORT / "shown" / re.sub(r"[^\w.-]+", "_", request.node.nodeid.removeprefix("tests/vm/"))
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@pytest.fixture
 def lab(start_lab: StartLab) -> Lab:
     """A running device with cables in ports 1 and 2."""
     return start_lab()

@@ -17,6 +17,7 @@ from allegro.paths import Paths
 from allegro.system.journal import LEVELS
 
 Arguments = argparse.Namespace
+KEEPS = ("management", "users", "storage", "keys")
 END_STATES = frozenset({"complete", "failed", "cancelled", "refused"})
 POLL_S = 0.2
 
@@ -110,6 +111,19 @@ def parser() -> argparse.ArgumentParser:
     wifi_actions = wifi.add_subparsers(metavar="action")
     add("status", _wifi, "State, and who is in the device's own network", wifi_actions)
     add("scan", _wifi_scan, "Look for networks, which takes a few seconds", wifi_actions)
+
+    power = commands.add_parser("power", help="Start the device again, or switch it off").add_subparsers(
+        required=True, metavar="reboot|off"
+    )
+    add("reboot", _reboot, "Start the device again", power)
+    add("off", _power_off, "Switch the device off", power)
+
+    resets = commands.add_parser("reset", help="Put settings back to their defaults").add_subparsers(
+        required=True, metavar="configuration"
+    )
+    text = "Remove all settings but captures; the device starts again"
+    configuration = add("configuration", _reset_configuration, text, resets)
+    configuration.add_argument("--keep", nargs="+", choices=KEEPS, default=[], help="what to spare")
 
     files = add("files", _files, "Finished captures")
     file_actions = files.add_subparsers(metavar="action")
@@ -238,6 +252,20 @@ def _wifi(client: Client, _: Arguments) -> Output:
 def _wifi_scan(client: Client, _: Arguments) -> Output:
     answer = client.post("/wifi/scan")
     return Output(answer, cli_text.wifi_networks(answer["scan"]["networks"]))
+
+
+def _reset_configuration(client: Client, arguments: Arguments) -> Output:
+    answer = client.post("/reset", {"keep": arguments.keep})
+    kept = f" Kept: {', '.join(arguments.keep)}." if arguments.keep else ""
+    return Output(answer, f"All settings go back to their defaults; the device starts again.{kept}")
+
+
+def _reboot(client: Client, _: Arguments) -> Output:
+    return Output(client.post("/power", {"action": "reboot"}), "The device starts again.")
+
+
+def _power_off(client: Client, _: Arguments) -> Output:
+    return Output(client.post("/power", {"action": "power-off"}), "The device switches itself off.")
 
 
 def _files(client: Client, _: Arguments) -> Output:

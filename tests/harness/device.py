@@ -8,7 +8,7 @@ from typing import Any
 from tests.harness.captures import Capture, check
 from tests.harness.errors import BenchError, BenchTimeoutError
 from tests.harness.qemu import VirtualMachine
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 API_SOCKET = "/run/allegro/api.sock"
 STORAGE = "/data/storage"
@@ -111,6 +111,7 @@ class Device:
 
         Returns the status. Raises BenchTimeoutError with the last thing that was missing.
         """
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         wanted = self.machine.configuration.ports if ports is None else ports
         self.machine.wait_agent(timeout)

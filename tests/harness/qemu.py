@@ -3,7 +3,7 @@
 The image file is never written: each machine has its own qcow2 overlay, which survives a power cut (QEMU is
 killed) and is thrown away with the machine's directory. A cut loses what the guest had not yet written to the
 disk (its page cache); what it had written but not flushed survives in the host's cache, so a missing flush of
-the disk's own cache does not show.
+the disk's own cache does not show. `tests.harness.powercut` makes cuts that lose that, too.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -21,12 +22,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from tests.harness import write_log
 from tests.harness.accelerator import QEMU, Accelerator, choose, qemu_version
 from tests.harness.agent import PORT_NAME, GuestAgent, Injection, Result, injection
 from tests.harness.errors import BenchError, BenchTimeoutError
 from tests.harness.ports import IdlePort, Port
 from tests.harness.presenter import Presenter
 from tests.harness.qmp import QmpClient, QmpError
+from tests.harness.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Another image (such as one built by Buildroot) can be put on the bench by the environment.
@@ -103,12 +106,14 @@ class VirtualMachine:
         sound: bool = False,
         console: IO[bytes] | None = None,
         accelerator: Accelerator | None = None,
+        write_log: Path | None = None,
     ) -> None:
         """Prepare a machine in `directory` (made if missing); nothing runs yet.
 
         `ports` are what the measuring ports are plugged into, port 1 first; the others are idle.
         `saved` starts from a saved state instead of booting. `sound`: a USB sound device, kept as WAV.
         `console`: this process's terminal, if it is to be the serial console; its keys go to the guest.
+        `write_log`: a file that gets every write to the system disk (see tests.harness.write_log).
         """
         if saved is not None and configuration is not None:
             raise BenchError("a saved state brings its own configuration")
@@ -121,6 +126,7 @@ class VirtualMachine:
         self.saved = saved
         self.sound_file = directory / "sound.wav" if sound else None
         self._console = console
+        self._write_log = write_log
         self._accelerator = accelerator
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: QmpClient | None = None
@@ -274,8 +280,11 @@ class VirtualMachine:
         return [*arguments, *configuration.extra_arguments]
 
     def _disk_arguments(self) -> list[str]:
+        system = ("-drive", f"if=none,id=system,format=qcow2,cache=writeback,file={self.overlay}")
+        if self._write_log is not None:
+            system = ("-blockdev", json.dumps(write_log.blockdev(self.overlay, self._write_log)))
         arguments = [
-            *("-drive", f"if=none,id=system,format=qcow2,cache=writeback,file={self.overlay}"),
+            *system,
             *("-device", "virtio-blk-pci,drive=system,serial=system,bootindex=1,addr=0x05"),
         ]
         for number, (serial, _) in enumerate(self.configuration.extra_disks):
@@ -446,6 +455,12 @@ class VirtualMachine:
             raise BenchError("the machine is off")
         return self._qmp.execute(command, **arguments)
 
+    def wait_qmp_event(self, name: str, timeout: float) -> dict[str, Any]:
+        """Wait for an event of QEMU that nobody has taken yet; see QmpClient.wait_event."""
+        if self._qmp is None:
+            raise BenchError("the machine is off")
+        return self._qmp.wait_event(name, timeout)
+
     @property
     def agent(self) -> GuestAgent:
         """The agent in the guest; raises BenchError when the machine is off."""
@@ -456,7 +471,7 @@ class VirtualMachine:
     def wait_agent(self, timeout: float = 180.0) -> None:
         """Wait until the guest's agent answers, which is early in the boot."""
         try:
-            self.agent.request("clock", timeout)
+            self.agent.request("clock", timeout * PATIENCE)
         except BenchError as error:
             tail = self.serial_text()[-1500:]
             raise BenchError(f"{error}; the serial console's last words:\n{tail}") from error
@@ -499,6 +514,13 @@ class VirtualMachine:
             if time.monotonic() > deadline:
                 raise BenchTimeoutError(f"{pattern!r} not on the console in {timeout:g} s:\n{text[-1500:]}")
             time.sleep(0.05)
+
+    def serial_write(self, data: bytes) -> None:
+        """Type on a terminal at the serial port."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.connect(str(self._sockets / "serial"))
+            line.sendall(data)
+            time.sleep(0.2)  # QEMU drops what it has not read when the line is hung up
 
     def screenshot(self, path: Path) -> None:
         """Save what the monitor shows as a PNG file."""

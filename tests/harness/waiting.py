@@ -1,5 +1,6 @@
 """Waiting for something that another process will do."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -8,13 +9,16 @@ from tests.harness.errors import BenchTimeoutError
 
 T = TypeVar("T")
 
+PATIENCE = float(os.environ.get("PATIENCE") or 1)
+"""All waiting for the device may take so many times longer: for machines that have much else to do."""
+
 
 def wait_for(probe: Callable[[], T | None], what: str, timeout: float, interval: float = 0.1) -> T:
     """Call `probe` every `interval` seconds until it returns something true, and return that.
 
     Raises BenchTimeoutError naming `what` after `timeout` seconds; the last answer is part of the message.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * PATIENCE
     while True:
         answer = probe()
         if answer:

@@ -11,6 +11,7 @@ import pytest
 
 from allegro import cli, cli_text
 from allegro.errors import InvalidInput
+from allegro.system.reset import KEEPS
 
 JOB: dict[str, Any] = {
     "id": 7,
@@ -501,3 +502,25 @@ def test_firmware_that_fails_says_why(api: Api, capsys: pytest.CaptureFixture[st
     api.answer("POST /firmware/check", {**FIRMWARE, "newer": ""})
     assert run(api, "firmware", "check") == 0
     assert "nothing newer" in capsys.readouterr().out
+
+
+@pytest.mark.spec("W9")
+@pytest.mark.parametrize(("word", "action"), [("reboot", "reboot"), ("off", "power-off")])
+def test_power(api: Api, capsys: pytest.CaptureFixture[str], word: str, action: str) -> None:
+    api.answer("POST /power", {"action": action}, status=202)
+    assert run(api, "power", word) == 0
+    assert api.asked == [("POST /power", {"action": action})]
+    assert "device" in capsys.readouterr().out
+
+
+@pytest.mark.spec("W9", "U5")
+@pytest.mark.parametrize("keep", [[], ["users", "keys"]])
+def test_reset_configuration(api: Api, capsys: pytest.CaptureFixture[str], keep: list[str]) -> None:
+    api.answer("POST /reset", {"keep": keep}, status=202)
+    assert run(api, "reset", "configuration", *(["--keep", *keep] if keep else [])) == 0
+    assert api.asked == [("POST /reset", {"keep": keep})]
+    assert "defaults" in capsys.readouterr().out
+
+
+def test_reset_keeps_what_the_api_knows() -> None:
+    assert cli.KEEPS == KEEPS

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from allegro.api import errors, export, files, firmware, jobs, log, ring, settings, status, wifi
+from allegro.api import errors, export, files, firmware, jobs, log, power, reset, ring, settings, status, wifi
 from allegro.api.audit import Audit
 from allegro.api.device import Device
 
@@ -26,6 +26,8 @@ def create_app(device: Device) -> FastAPI:
         jobs.router(device.triggers, device.jobs, device.cutter),
         ring.router(device.recorder),
         settings.router(device.settings, device.change_settings),
+        power.router(device.power),
+        reset.router(device.reset_configuration),
         files.router({"storage": device.storage, "upload": device.upload}),
         log.router(device.log),
         firmware.router(device.updates),

@@ -1,6 +1,6 @@
 """What the API is given: the parts of the device that it shows and controls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from allegro.api.log import ReadLog
@@ -13,6 +13,7 @@ from allegro.settings.model import Settings
 from allegro.storage.files import FileStore
 from allegro.system.actions import Actions
 from allegro.system.health import Problem
+from allegro.system.power import Action as PowerAction
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.service import Triggers
@@ -41,5 +42,7 @@ class Device:
     updates: FirmwareService
     actions: Actions
     wifi: WifiCare
+    power: Callable[[PowerAction], None]
+    reset_configuration: Callable[[Iterable[str]], None]
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog

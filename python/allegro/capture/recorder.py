@@ -31,7 +31,7 @@ from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWrit
 from allegro.capture.status import PortStatus, RecorderStatus
 from allegro.capture.write_pool import WriteJob, WritePool
 from allegro.errors import AllegroError, Unavailable
-from allegro.system.notify import notify
+from allegro.system.notify import alive, alive_every_s, notify
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,7 +123,8 @@ class Recorder:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         signal.set_wakeup_fd(self._woken)
-        next_scan = next_status = 0.0
+        next_scan = next_status = next_alive = 0.0
+        alive_every = alive_every_s()
         announced = False
         code = 0
         while not self._end:
@@ -141,6 +142,9 @@ class Recorder:
             if not announced and self._opening is None:
                 announced = True
                 notify("READY=1")
+            if alive_every is not None and now >= next_alive:
+                next_alive = now + alive_every
+                alive()
             if self._writer is not None and not self._writer.working():
                 _LOG.error("A part of the recorder has ended unexpectedly; the recorder has to start anew.")
                 code = 1

@@ -1,5 +1,6 @@
 """Serves the REST API on its unix socket, until SIGTERM or SIGINT."""
 
+import asyncio
 import logging
 import signal
 import socket
@@ -7,24 +8,55 @@ from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from allegro.system.notify import alive, alive_every_s
 
 _GRACE_S = 3  # for requests that are being answered at the end
 
 
-class _Server(uvicorn.Server):
-    """Says when it serves."""
+log = logging.getLogger(__name__)
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+
+class _Server(uvicorn.Server):
+    """Says when it serves, and that it still does."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], hung: Callable[[], str]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._hung = hung
+        self._watched: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+        every_s = alive_every_s()
+        if every_s is not None:
+            self._watched = asyncio.create_task(self._tell_alive(every_s))
+
+    async def _tell_alive(self, every_s: float) -> None:
+        """Goes the way of a request: through the event loop, and a thread of the pool that answers."""
+        while True:
+            try:
+                hung = await run_in_threadpool(self._hung)
+            except Exception:
+                log.exception("Whether all parts work cannot be seen")
+            else:
+                if hung:
+                    log.error("The %s hangs", hung)
+                else:
+                    alive()
+            await asyncio.sleep(every_s)
 
 
-def serve(app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Blocks until SIGTERM or SIGINT; running requests get a few seconds. Main thread only."""
+def serve(
+    app: FastAPI, listener: socket.socket, on_ready: Callable[[], None], hung: Callable[[], str]
+) -> None:
+    """Blocks until SIGTERM or SIGINT; running requests get a few seconds. Main thread only.
+
+    `hung` is asked again and again and answers with the name of a part that does not get on any more, or "":
+    systemd's watchdog is told that the supervisor works only if there is none, and requests are answered.
+    """
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -40,4 +72,4 @@ def serve(app: FastAPI, listener: socket.socket, on_ready: Callable[[], None]) -
     # uvicorn raises the signal again when it has ended; the clean-up of our caller is still to come.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    _Server(config, on_ready).run(sockets=[listener])
+    _Server(config, on_ready, hung).run(sockets=[listener])

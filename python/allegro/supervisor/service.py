@@ -28,10 +28,14 @@ from allegro.supervisor.listener import bind
 from allegro.supervisor.network import NetworkCare
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder import apply_settings, check_ring_size, last_status, live_status
+from allegro.supervisor.resetting import Resets
+from allegro.supervisor.shortcuts import Shortcuts
 from allegro.system import journal
 from allegro.system.actions import Actions
 from allegro.system.identity import system_id
 from allegro.system.notify import notify
+from allegro.system.power import Action as PowerAction
+from allegro.system.power import power
 from allegro.trigger.beep import Player
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import JobStore, RefusingJobStore
@@ -84,6 +88,10 @@ class Presenters:
         if self._reader is not None:
             self._reader.refresh()
 
+    def hung(self) -> bool:
+        """Whether presses are not read any more, though they were."""
+        return self._reader is not None and self._reader.hung()
+
     def connected(self) -> Sequence[ConnectedPresenter]:
         """The presenters that are plugged in."""
         return self._reader.connected() if self._reader is not None else ()
@@ -134,6 +142,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
     updates = FirmwareService(
         paths.firmware, surroundings(identity.firmware, lambda: settings.current.firmware, recorder), actions
     )
+    control = power if with_network else _no_power
+    resets = Resets(paths, actions, control, updates.update_to_newest)
     daily = DailyCheck(
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
         updates.check,
@@ -162,6 +172,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
+    parts.start("resets", resets.after_start)
+    if with_network:
+        shortcuts = Shortcuts({"reset": resets.by_shortcut})
+        parts.start("keyboard", lambda: shortcuts.start(lambda: models(settings.current.trigger.presenters)))
     parts.start("look for firmware", lambda: _started(daily.start, daily.stop))
     parts.start("health check", lambda: _started(watch.start, watch.stop))
     try:
@@ -186,10 +200,17 @@ def run(paths: Paths, *, with_network: bool) -> None:
             updates=updates,
             actions=actions,
             wifi=wifi,
+            power=control,
+            reset_configuration=resets.configuration,
             problems=watch.problems,
             log=journal.read,
         )
-        serve(create_app(device), listener, _ready)
+
+        def hung() -> str:
+            jobs.recent(1)  # blocks if a thread holds the list of captures and does not get on
+            return "USB presenter" if presenters.hung() else ""
+
+        serve(create_app(device), listener, _ready, hung)
     finally:
         notify("STOPPING=1")
         log.info("Stopping")
@@ -207,6 +228,10 @@ def job_store(paths: Paths) -> JobStore:
         wrong = data_problem(paths.data)
         reason = f"The data partition cannot be used: {wrong}" if wrong else "Its list cannot be opened."
         return RefusingJobStore(reason)
+
+
+def _no_power(_action: PowerAction) -> None:
+    raise Unavailable("The supervisor runs on somebody's machine, which is not ours to switch off.")
 
 
 def _ready() -> None:

@@ -3,6 +3,8 @@
 import os
 import socket
 
+_PATS_PER_LIMIT = 4
+
 
 def notify(message: str) -> bool:
     """Sends e.g. "READY=1" or "STATUS=recording"; False if nobody listens or it could not be sent.
@@ -20,3 +22,19 @@ def notify(message: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def alive() -> bool:
+    """Tells systemd that this service works (WatchdogSec=). Only what does the work may say so."""
+    return notify("WATCHDOG=1")
+
+
+def alive_every_s() -> float | None:
+    """How often `alive` is to be told: a quarter of the limit, so that one late word does no harm.
+
+    None if systemd does not watch this process (sd_watchdog_enabled(3)).
+    """
+    limit, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not limit.isdecimal() or int(limit) == 0 or (process and process != str(os.getpid())):
+        return None
+    return int(limit) / 1e6 / _PATS_PER_LIMIT

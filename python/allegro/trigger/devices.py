@@ -40,11 +40,11 @@ class InputDevices:
             usb = device.find_parent("usb", "usb_device")
             if usb is None or device.device_node is None:
                 continue
-            model = table.get((_attribute(usb, "idVendor"), _attribute(usb, "idProduct")))
+            model = table.get((attribute(usb, "idVendor"), attribute(usb, "idProduct")))
             if model is not None:
                 yield FoundInput(device.sys_path, device.device_node, usb.sys_path, model)
 
 
-def _attribute(device: pyudev.Device, name: str) -> str:
+def attribute(device: pyudev.Device, name: str) -> str:
     """A sysfs attribute; empty if the device is just being unplugged."""
     return (device.attributes.get(name) or b"").decode(errors="replace").strip()

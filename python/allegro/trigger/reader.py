@@ -11,6 +11,7 @@ import os
 import queue
 import selectors
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -19,6 +20,8 @@ from allegro.trigger.keys import Debouncer, Decoder, PresenterModel, RawEvent
 from allegro.trigger.press import SOURCE_PRESENTER, Press
 
 _RETRY_S: Final = 1.0
+_TURN_S: Final = 5.0
+_HUNG_AFTER_S: Final = 30.0
 MILLISECOND_NS: Final = 1_000_000
 
 _GONE: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
@@ -96,6 +99,7 @@ class PresenterReader:
         self._connected: tuple[ConnectedPresenter, ...] = ()
         self._presses: queue.SimpleQueue[Press | None] = queue.SimpleQueue()
         self._stopping = False
+        self._turned_s = time.monotonic()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._reading = threading.Thread(target=self._run, name="presenter", daemon=True)
         self._handing_on = threading.Thread(target=self._hand_on, name="presses", daemon=True)
@@ -126,13 +130,19 @@ class PresenterReader:
         """The presenters that are plugged in, from any thread."""
         return self._connected
 
+    def hung(self) -> bool:
+        """Whether the thread that reads, or the one that hands on, has ended or has stood still for long."""
+        both = self._reading.is_alive() and self._handing_on.is_alive()
+        return not both or time.monotonic() - self._turned_s > _HUNG_AFTER_S
+
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_read, selectors.EVENT_READ)
             selector.register(self._changes.fileno(), selectors.EVENT_READ)
             look_again = self._look(selector)
             while not self._stopping:
-                ready = selector.select(_RETRY_S if look_again else None)
+                self._turned_s = time.monotonic()
+                ready = selector.select(_RETRY_S if look_again else _TURN_S)
                 changed = look_again
                 # Devices first: one that is gone is closed before its successor is looked for.
                 for key, _ in ready:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from allegro.errors import AllegroError, Unavailable
 from allegro.paths import Paths
-from allegro.system.notify import notify
+from allegro.system.notify import alive, alive_every_s, notify
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site, redirecting_app
 from allegro.web.backend import Backend, over_socket
@@ -70,7 +70,34 @@ async def serve(page: ASGIApp, pem: Path, https: socket.socket, http: socket.soc
         await asyncio.sleep(0.02)
     log.info("Ready: HTTPS on port %d, HTTP on port %d", https.getsockname()[1], http.getsockname()[1])
     notify("READY=1")
+    watched = asyncio.create_task(_tell_alive(http.getsockname()[1]))
     await asyncio.gather(*running)
+    watched.cancel()
+
+
+async def _tell_alive(port: int) -> None:
+    """Tells systemd's watchdog that the page answers: to a request that any browser could send."""
+    every_s = alive_every_s()
+    if every_s is None:
+        return
+    while True:
+        if await _answers(port, every_s):
+            alive()
+        await asyncio.sleep(every_s)
+
+
+async def _answers(port: int, within_s: float) -> bool:
+    writer = None
+    try:
+        async with asyncio.timeout(within_s):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return (await reader.read(16)).startswith(b"HTTP/1.1 ")
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
 
 
 def _config(app: ASGIApp, pem: Path | None) -> uvicorn.Config:

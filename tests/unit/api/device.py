@@ -46,6 +46,8 @@ class Bench:
     actions: Actions
     wifi: wifi_bench.Bench
     problems: list[Problem] = field(default_factory=list)
+    power: list[str] = field(default_factory=list)
+    resets: list[list[str]] = field(default_factory=list)
 
     def call(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
@@ -173,6 +175,8 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,
         wifi=wifi.care,
+        power=lambda action: bench.power.append(action),
+        reset_configuration=lambda keep: bench.resets.append(list(keep)),
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
             -limit:

@@ -46,6 +46,37 @@ def test_the_log_by_level_and_number(bench: Bench) -> None:
     assert bench.refused(422, "GET", "/log?level=loud")["place"] == "level"
 
 
+@pytest.mark.spec("W9")
+@pytest.mark.parametrize("action", ["reboot", "power-off"])
+def test_power_does_what_is_asked_for(bench: Bench, action: str) -> None:
+    assert bench.call("POST", "/power", {"action": action}).status_code == 202
+    assert bench.power == [action]
+
+
+@pytest.mark.parametrize("body", [None, {}, {"action": "explode"}, {"action": "reboot", "now": True}])
+def test_power_does_nothing_else(bench: Bench, body: object) -> None:
+    assert bench.call("POST", "/power", body).status_code == 422
+    assert bench.power == []
+
+
+@pytest.mark.spec("W9", "U5")
+@pytest.mark.parametrize("keep", [[], ["users"], ["management", "users", "storage", "keys"]])
+def test_reset_keeps_what_is_asked_for(bench: Bench, keep: list[str]) -> None:
+    assert bench.call("POST", "/reset", {"keep": keep}).status_code == 202
+    assert bench.resets == [keep]
+
+
+def test_reset_keeps_nothing_unless_asked(bench: Bench) -> None:
+    assert bench.call("POST", "/reset", {}).status_code == 202
+    assert bench.resets == [[]]
+
+
+@pytest.mark.parametrize("body", [None, {"keep": ["everything"]}, {"keep": "users"}, {"spare": []}])
+def test_reset_refuses_what_it_does_not_understand(bench: Bench, body: object) -> None:
+    assert bench.call("POST", "/reset", body).status_code == 422
+    assert bench.resets == []
+
+
 @pytest.mark.spec("R6")
 def test_ring_shows_what_the_recorder_says(bench: Bench) -> None:
     ring = bench.get("/ring")

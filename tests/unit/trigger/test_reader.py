@@ -133,6 +133,14 @@ class TestReader:
         bench.reader.stop()
         assert bench.sources["/dev/input/event5"].closed
 
+    @pytest.mark.spec("I5")
+    def test_a_reader_that_stands_still_is_noticed(self, bench: Bench) -> None:
+        assert not bench.reader.hung()
+        bench.reader._turned_s -= 3600
+        assert bench.reader.hung()
+        bench.reader.refresh()
+        wait_for(lambda: not bench.reader.hung())
+
     def test_press_with_the_time_of_the_kernel(self, bench: Bench) -> None:
         self.plug(bench, entry(1))
         bench.sources["/dev/input/event5"].send(*stroke(NEXT, 5000))

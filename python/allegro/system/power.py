@@ -1,0 +1,24 @@
+"""Starts the device again, or switches it off, in order: what runs is told to end first."""
+
+import subprocess
+from collections.abc import Callable
+from typing import Literal
+
+from allegro.errors import Unavailable
+
+Action = Literal["reboot", "power-off"]
+
+_VERBS: dict[Action, str] = {"reboot": "reboot", "power-off": "poweroff"}
+_TIMEOUT_S = 30.0
+
+
+def power(action: Action, run: Callable[..., object] = subprocess.run) -> None:
+    """Asks systemd, and returns before it happens. Raises Unavailable if systemd does not take it."""
+    command = ["systemctl", "--no-block", _VERBS[action]]
+    try:
+        run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable(
+            "The device cannot be restarted or switched off by itself.",
+            remedy="Switch it off and on by its power switch.",
+        ) from error

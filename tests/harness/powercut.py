@@ -1,0 +1,214 @@
+"""Power cuts in an action: what the guest writes is logged once, then played back to chosen moments.
+
+The result is the disk that a cut at this moment would have left, with or without what was not flushed; a
+machine starts from it, and must come up in one of the states that the scenario allows. So each cut costs
+one start, whatever the action takes, and finds again what it found once (`seed`).
+"""
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from tests.harness import write_log
+from tests.harness.device import Device
+from tests.harness.errors import BenchError
+from tests.harness.qemu import Configuration, SavedState, VirtualMachine, save_diagnosis
+from tests.harness.write_log import Loss, Replay
+
+LOSSES: tuple[Loss, ...] = ("some", "all", "nothing", "some")
+
+Say = Callable[[str], None]
+
+
+class Scenario(Protocol):
+    """An action that may be cut anywhere."""
+
+    name: str
+    boots: bool
+    """Whether the action begins with a switched-off machine; else with a running device."""
+
+    def prepare(self, machine: VirtualMachine, device: Device) -> None:
+        """Makes the state before; not called if `boots`."""
+
+    def act(self, machine: VirtualMachine, device: Device) -> None:
+        """From the beginning of the action until its end, when nothing of it is written any more."""
+
+    def outcome(self, machine: VirtualMachine, device: Device) -> str:
+        """What the device has become after the cut, in a word, such as "old" or "new".
+
+        Raises BenchError or AssertionError if it is something that must not be.
+        """
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One cut and what became of it; `cached` requests were not safe when the power went."""
+
+    number: int
+    at: int
+    of: int
+    cached: int
+    loss: Loss
+    outcome: str
+    seconds: float
+
+
+@dataclass
+class Result:
+    """All cuts of a scenario."""
+
+    scenario: str
+    seed: int
+    cuts: list[Cut] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def run(
+    scenario: Scenario,
+    count: int,
+    seed: int,
+    directory: Path,
+    saved: SavedState,
+    say: Say = lambda _text: None,
+) -> Result:
+    """Does the action once, then cuts it `count` times. Disks of failed cuts stay in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "writes.log"
+    base = directory / "disk.raw"
+    first = _record(scenario, directory, saved, log, base, say)
+    replay = Replay(base, log, copy_sparse)
+    dice = random.Random(seed)
+    total = len(replay.entries)
+    say(f"{scenario.name}: {total - first} requests to the disk were logged")
+    result = Result(scenario.name, seed)
+    for number, at in enumerate(write_log.moments(replay.entries, first, count, dice), 1):
+        loss = LOSSES[number % len(LOSSES)]
+        disk = directory / f"cut-{number}.raw"
+        cached = replay.cut(at, loss, dice, disk)
+        where = f"cut {number} of {count}, after request {at - first} of {total - first}"
+        where += f", {cached} in the cache, {loss} lost"
+        begin = time.monotonic()
+        try:
+            outcome = _start_from(scenario, disk, directory / f"machine-{number}", saved.configuration)
+        except (BenchError, AssertionError) as error:
+            result.failures.append(f"{where}: {error}")
+            say(f"  {where}: FAILED: {error}")
+            continue
+        seconds = time.monotonic() - begin
+        result.cuts.append(Cut(number, at - first, total - first, cached, loss, outcome, seconds))
+        say(f"  {where}: {outcome} ({seconds:.0f} s)")
+        disk.unlink()
+    for path in (log, base):
+        path.unlink()
+    return result
+
+
+def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, base: Path, say: Say) -> int:
+    """Logs the action; returns the number of its first entry. `base` becomes the disk before all entries."""
+    say(f"{scenario.name}: watching what it writes")
+    if scenario.boots:
+        machine = VirtualMachine(directory / "watched", saved.configuration, write_log=log)
+        copy_sparse(saved.configuration.image, base)
+    else:
+        machine = VirtualMachine(directory / "watched", saved=saved, write_log=log)
+        convert(saved.overlay, base)
+    try:
+        machine.start()
+        device = Device(machine)
+        first = 0
+        if not scenario.boots:
+            device.wait_ready()
+            scenario.prepare(machine, device)
+            machine.run("sync")
+            first = len(write_log.read(log))
+        scenario.act(machine, device)
+    except BaseException:
+        save_diagnosis(machine, directory / "watched-failed")
+        raise
+    finally:
+        machine.close()
+        machine.remove_disks()
+    return first
+
+
+def _start_from(scenario: Scenario, disk: Path, directory: Path, configuration: Configuration) -> str:
+    machine = VirtualMachine(directory, replace(configuration, image=disk))
+    try:
+        machine.start()
+        device = Device(machine)
+        device.wait_ready(timeout=600)
+        outcome = scenario.outcome(machine, device)
+        wrong = machine.run(
+            "journalctl -b -k --no-pager -o cat | grep -i 'EXT4-fs error'", check=False
+        ).stdout
+        if wrong:
+            raise BenchError(f"the kernel found the file system damaged: {wrong[:300]}")
+        machine.power_off()
+        after = directory / "after.raw"
+        convert(machine.overlay, after)
+        check_file_system(after)
+        after.unlink()
+    except BaseException:
+        save_diagnosis(machine, directory)
+        raise
+    finally:
+        machine.close()
+        machine.remove_disks()
+    return outcome
+
+
+def check_file_system(disk: Path, label: str = "data") -> None:
+    """Raises BenchError if e2fsck finds anything wrong with the file system of that partition."""
+    table = subprocess.run(["sfdisk", "--json", disk], check=True, capture_output=True, text=True).stdout
+    start = partition_start(table, label)
+    checked = subprocess.run(
+        ["e2fsck", "-fn", f"{disk}?offset={start}"], capture_output=True, text=True, check=False
+    )
+    if checked.returncode:
+        raise BenchError(f"e2fsck of the partition {label} found:\n{checked.stdout}{checked.stderr}")
+
+
+def partition_start(table: str, name: str) -> int:
+    """First byte of a partition in the answer of `sfdisk --json`."""
+    for partition in json.loads(table)["partitiontable"]["partitions"]:
+        if partition.get("name") == name:
+            return int(partition["start"]) * write_log.SECTOR
+    raise BenchError(f"there is no partition {name}")
+
+
+def convert(source: Path, target: Path) -> None:
+    """A qcow2 file with all it stands on as one raw file."""
+    _tool("qemu-img", "convert", "-O", "raw", str(source), str(target))
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copies without the holes."""
+    _tool("cp", "--reflink=auto", "--sparse=always", "--", str(source), str(target))
+
+
+def _tool(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"{' '.join(command)}: {done.stderr.strip()}")
+
+
+def summary(results: Sequence[Result]) -> str:
+    """A table in Markdown."""
+    lines = [
+        "| scenario | cuts | outcomes | failures | start after a cut, longest |",
+        "|---|---|---|---|---|",
+    ]
+    for result in results:
+        outcomes = sorted({cut.outcome for cut in result.cuts})
+        counts = ", ".join(
+            f"{sum(cut.outcome == outcome for cut in result.cuts)} {outcome}" for outcome in outcomes
+        )
+        longest = max((cut.seconds for cut in result.cuts), default=0.0)
+        total = len(result.cuts) + len(result.failures)
+        lines.append(f"| {result.scenario} | {total} | {counts} | {len(result.failures)} | {longest:.0f} s |")
+    return "\n".join(lines)

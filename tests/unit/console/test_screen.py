@@ -1,0 +1,130 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from allegro.console.screen import HINT, SHORT_HINT, Facts, Interface, Line, changes, screen
+
+STATUS: dict[str, Any] = {
+    "ring": {"state": "recording", "message": "", "reach_back_s": 7300.0},
+    "presenters": ["Logitech R400"],
+    "actions": [],
+    "problems": [],
+}
+FACTS = Facts(
+    name="allegro-mm-3456",
+    firmware="1.2.3",
+    clock="2026-11-21 14:30 UTC",
+    interfaces=(
+        Interface("mgmt0", True, ("192.168.1.20/24", "2001:db8::1/64")),
+        Interface("port1", True),
+        Interface("port2", False),
+        Interface("port10", True),
+    ),
+    system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
+    status=STATUS,
+    recorder="recording",
+)
+
+
+def text(facts: Facts, columns: int = 80, rows: int = 24) -> str:
+    return "\n".join(line.text for line in screen(facts, columns, rows))
+
+
+@pytest.mark.spec("N4")
+def test_shows_everything_that_somebody_in_front_of_it_needs() -> None:
+    shown = text(FACTS)
+    for expected in (
+        "allegro-mm-3456   Allegro 1.2.3",
+        "2026-11-21 14:30 UTC",
+        "Recording    yes, reaches back 2.0 h",
+        "Web page     https://192.168.1.20",
+        "https://allegro-mm-3456.local",
+        "Management   mgmt0  link up  192.168.1.20/24  2001:db8::1/64",
+        "Ports        1 up  2 down  10 up",
+        "Presenter    Logitech R400",
+        "System id    5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
+        "No problems.",
+        HINT,
+    ):
+        assert expected in shown
+
+
+@pytest.mark.spec("N4", "U5")
+def test_shows_messages_of_resets_and_updates_with_their_progress() -> None:
+    actions = [
+        {"name": "reset", "text": "The configuration was reset.", "progress": 1.0, "state": "done"},
+        {"name": "update", "text": "Installing version 2", "progress": 0.5, "state": "running"},
+        {"name": "upload", "text": "The server does not answer.", "progress": None, "state": "failed"},
+    ]
+    lines = screen(replace(FACTS, status={**STATUS, "actions": actions}), 80, 24)
+    assert Line(" > The configuration was reset.", "good") in lines
+    assert Line(" > Installing version 2", "warning") in lines
+    assert Line("   [##########..........] 50%", "warning") in lines
+    assert Line(" > The server does not answer.", "bad") in lines
+
+
+def test_shows_problems_with_what_to_do() -> None:
+    problem = {"id": "x", "severity": "error", "text": "word " * 30, "remedy": "Mend it."}
+    lines = screen(replace(FACTS, status={**STATUS, "problems": [problem]}), 60, 24)
+    marked = [line.text for line in lines if line.style == "bad"]
+    assert marked[0].startswith(" ! word")
+    assert marked[1].startswith("   word")
+    assert "   Mend it." in [line.text for line in lines]
+
+
+@pytest.mark.spec("N4")
+def test_without_the_supervisor_it_says_so_and_shows_what_is_known() -> None:
+    shown = text(replace(FACTS, status=None))
+    assert "The control program does not answer" in shown
+    assert "Recording    yes" in shown
+    assert "https://192.168.1.20" in shown
+    assert "Presenter" not in shown
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (replace(FACTS, status=None, recorder=""), "Recording    NO"),
+        (replace(FACTS, status=None, starting=True), "The device is starting"),
+        (replace(FACTS, status=None, leaving=True), "shutting down or starting again"),
+        (replace(FACTS, interfaces=(Interface("mgmt0", False),)), "Management   mgmt0  NO LINK"),
+        (replace(FACTS, interfaces=(Interface("mgmt0", False),)), "no address yet"),
+        (replace(FACTS, interfaces=()), "Ports        none"),
+        (replace(FACTS, interfaces=(Interface("wlan0", True, ("192.168.78.1/24",)),)), "WiFi         wlan0"),
+    ],
+)
+def test_says_what_is_missing(facts: Facts, expected: str) -> None:
+    assert expected in text(facts)
+
+
+def test_a_ring_that_does_not_record_is_told_with_the_reason() -> None:
+    ring = {"state": "no-ring", "message": "The disk is full.", "reach_back_s": 0.0}
+    lines = screen(replace(FACTS, status={**STATUS, "ring": ring}), 80, 24)
+    assert Line(" Recording    NO: The disk is full.", "bad") in lines
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 160])
+@pytest.mark.parametrize("rows", [1, 3, 10, 24, 60])
+def test_fits_every_screen(columns: int, rows: int) -> None:
+    problem = {"id": "x", "severity": "warning", "text": "word " * 200, "remedy": "Mend it."}
+    lines = screen(replace(FACTS, status={**STATUS, "problems": [problem] * 5}), columns, rows)
+    assert len(lines) == rows
+    assert max(len(line.text) for line in lines) <= columns
+
+
+@pytest.mark.parametrize(("columns", "hint"), [(80, HINT), (40, SHORT_HINT)])
+def test_the_keys_stand_in_the_last_line_however_much_there_is_to_say(columns: int, hint: str) -> None:
+    problem = {"id": "x", "severity": "warning", "text": "word " * 200, "remedy": "Mend it."}
+    lines = screen(replace(FACTS, status={**STATUS, "problems": [problem] * 5}), columns, 24)
+    assert lines[-1] == Line(hint, "hint")
+    assert lines[-2].text == "... more on the web page"
+
+
+def test_only_changed_lines_are_drawn() -> None:
+    before = screen(FACTS, 80, 24)
+    now = screen(replace(FACTS, clock="2026-11-21 14:31 UTC"), 80, 24)
+    assert [row for row, _ in changes(before, now)] == [1]
+    assert changes(now, now) == []
+    assert len(changes(None, now)) == 24
+    assert len(changes(before[:20], now)) == 24

@@ -1,0 +1,88 @@
+"""Resets: what a user has set is really gone, what is to stay is really there."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Lab, StartLab
+from tests.harness.powercut_scenarios import (
+    FactoryReset,
+    boot_id,
+    plant,
+    planted_capture,
+    planted_settings,
+    wait_other_boot,
+)
+from tests.harness.waiting import wait_for
+
+
+@pytest.mark.spec("U5", "W9")
+def test_configuration_reset_removes_settings_and_keeps_captures(lab: Lab, report: Path) -> None:
+    machine, device = lab.machine, lab.device
+    plant(machine, device)
+    job = device.wait_job(device.trigger()["id"])
+    assert planted_settings(machine, device) == "old"
+    identity = device.status()["system_id"]
+    before = boot_id(machine)
+    # By the command line, sparing nothing; then everything is as on a new device, but for captures.
+    machine.run("allegro reset configuration")
+    wait_other_boot(machine, before)
+    device.wait_ready()
+    assert planted_settings(machine, device) == "new"
+    assert planted_capture(machine)
+    assert device.status()["system_id"] == identity
+    assert [(each["id"], each["state"]) for each in device.jobs()] == [(job["id"], "complete")]
+    machine.run(f"test -s /data/storage/{job['file']}")
+    assert {"name": "reset", "state": "done"}.items() <= device.status()["actions"][0].items()
+    assert "Configuration reset: removing" in machine.serial_text()
+    machine.screenshot(report / "after-reset.png")
+
+    # Sparing something.
+    plant(machine, device)
+    machine.run("install -m 600 -o allegro-web -g allegro-web /dev/null /data/web/users.json.test")
+    users = machine.run("md5sum /data/web/certificate.pem").stdout
+    before = boot_id(machine)
+    device.post("/reset", {"keep": ["keys"]})
+    wait_other_boot(machine, before)
+    device.wait_ready()
+    assert planted_settings(machine, device) == "new"
+    assert machine.run("md5sum /data/web/certificate.pem").stdout == users
+
+
+@pytest.mark.spec("U6")
+@pytest.mark.timeout(1800)
+def test_factory_reset_removes_everything_and_starts_the_version_as_shipped(lab: Lab, report: Path) -> None:
+    machine, device = lab.machine, lab.device
+    plant(machine, device)
+    identity = device.status()["system_id"]
+    # The slot in use is another one than after the reset, and holds something else.
+    machine.run("head -c 1M /dev/urandom >/dev/disk/by-partlabel/slot-b")
+    scenario = FactoryReset()
+    scenario.act(machine, device)
+    assert scenario.outcome(machine, device) == "new"
+    assert not planted_capture(machine)
+    assert device.status()["system_id"] != identity
+    machine.run("cmp -n 1048576 /dev/disk/by-partlabel/slot-b /dev/zero")
+    size = int(machine.run("blockdev --getsize64 /dev/disk/by-partlabel/slot-a").stdout)
+    assert size > 0
+    used = machine.run(
+        "python3 -c \"import struct; f = open('/dev/disk/by-partlabel/factory', 'rb');"
+        " print(struct.unpack('<40xQ', f.read(48))[0])\""
+    ).stdout.strip()
+    machine.run(f"cmp -n {used} /dev/disk/by-partlabel/factory /dev/disk/by-partlabel/slot-a", timeout=300)
+    shown = machine.serial_text()
+    for text in ("Factory reset 1/3", "100 %", "Factory reset 2/3", "Factory reset 3/3"):
+        assert text in shown
+    machine.screenshot(report / "after-factory-reset.png")
+
+
+@pytest.mark.spec("W9")
+def test_reboot_and_power_off(start_lab: StartLab) -> None:
+    lab = start_lab()
+    machine, device = lab.machine, lab.device
+    before = boot_id(machine)
+    assert device.post("/power", {"action": "reboot"}) == {"action": "reboot"}
+    wait_other_boot(machine, before)
+    device.wait_ready()
+    machine.run("allegro power off")
+    wait_for(lambda: not machine.running, "the end of QEMU", 120)

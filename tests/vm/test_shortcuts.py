@@ -1,0 +1,55 @@
+"""Shortcuts on a keyboard at the device: reset with update, and the temporary address."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Lab
+from tests.harness.powercut_scenarios import (
+    boot_id,
+    plant,
+    planted_capture,
+    planted_settings,
+    wait_other_boot,
+)
+from tests.harness.terminal import Screen
+from tests.harness.waiting import wait_for
+
+
+def serial_screen(lab: Lab) -> str:
+    """What a terminal on the serial port shows now, in one line."""
+    screen = Screen(80, 24)
+    screen.feed(lab.machine.serial_text())
+    return " ".join(screen.text().split())
+
+
+@pytest.mark.spec("U5", "N4")
+def test_shift_r_resets_and_stays_on_when_the_update_server_cannot_be_reached(lab: Lab, report: Path) -> None:
+    machine, device = lab.machine, lab.device
+    plant(machine, device)
+    device.set({"firmware": {"server": "https://10.0.2.2:1/"}})
+    before = boot_id(machine)
+    machine.send_keys("r")  # without Shift it is nothing, and right after it Shift+R is nothing either
+    machine.send_keys("shift", "r")
+    machine.run("sleep 3")
+    assert boot_id(machine) == before
+
+    machine.send_keys("shift", "r")
+    wait_other_boot(machine, before)
+    device.wait_ready()
+    assert planted_settings(machine, device) == "new"
+    assert planted_capture(machine)
+    wait_for(
+        lambda: (
+            [each["state"] for each in device.status()["actions"] if each["name"] == "reset-update"]
+            == ["failed"]
+        ),
+        "the end of the search for firmware",
+        300,
+        2,
+    )
+    wait_for(lambda: "the device stays on" in serial_screen(lab), "the reason on the console", 30)
+    machine.screenshot(report / "stays-on.png")
+    assert machine.running
+    # Where to ask stays set, or there would have been nobody to ask.
+    assert device.get("/settings")["firmware"]["server"] == "https://10.0.2.2:1/"
