@@ -228,3 +228,20 @@ def test_the_certificate_can_be_compared_and_downloaded(world: World) -> None:
     file = browser.get("/administration/certificate")
     assert b"BEGIN CERTIFICATE" in file.content
     assert b"PRIVATE" not in file.content
+
+
+@pytest.mark.spec("W9", "U5")
+def test_restart_switch_off_and_reset(world: World) -> None:
+    admin = world.user("admin")
+    assert "The device restarts." in admin.post("/administration/reboot").text
+    assert "switches itself off" in admin.post("/administration/power-off").text
+    assert world.device.power == ["reboot", "power-off"]
+    assert "configuration reset" in admin.post("/administration/reset", keep="users").text
+    admin.post("/administration/reset")
+    assert world.device.resets == [["users"], []]
+    viewer = world.user("viewer")
+    assert "Reset system configuration" not in viewer.page("/administration")
+    for path in ("reboot", "power-off", "reset"):
+        viewer.post(f"/administration/{path}")
+        assert "does not allow this" in viewer.page("/administration")
+    assert len(world.device.power + world.device.resets) == 4

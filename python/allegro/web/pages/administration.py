@@ -1,13 +1,21 @@
-"""Administration: what concerns the device as a whole. So far: the certificate of the page."""
+"""Administration: what concerns the device as a whole. Restart, switching off, reset, certificate."""
 
 from starlette.responses import Response
 
 from allegro.web.menu import Action, Page
 from allegro.web.site import Visit
 
+KEEP = {
+    "management": "Management ports and WiFi",
+    "users": "Users and their passwords",
+    "storage": "Packet ring buffer and storage",
+    "keys": "SSH key and certificate",
+}
+"""What a configuration reset can spare (POST /api/reset), as people call it."""
+
 
 async def _look(visit: Visit) -> Response:
-    return visit.render("administration.html", certificate=visit.site.certificate)
+    return visit.render("administration.html", certificate=visit.site.certificate, keep=KEEP)
 
 
 async def _certificate(visit: Visit) -> Response:
@@ -19,6 +27,24 @@ async def _certificate(visit: Visit) -> Response:
     )
 
 
+async def _reboot(visit: Visit) -> Response:
+    await visit.api.post("/power", {"action": "reboot"})
+    return visit.render("restarting.html", text="The device restarts.", back="/")
+
+
+async def _power_off(visit: Visit) -> Response:
+    await visit.api.post("/power", {"action": "power-off"})
+    return visit.render("restarting.html", text="The device switches itself off.", back="")
+
+
+async def _reset(visit: Visit) -> Response:
+    keep = [each for each in visit.data.get("keep", ()) if each in KEEP]
+    await visit.api.post("/reset", {"keep": keep})
+    return visit.render(
+        "restarting.html", text="The device restarts, with its configuration reset.", back="/"
+    )
+
+
 PAGE = Page(
     title="Administration",
     path="/administration",
@@ -27,5 +53,8 @@ PAGE = Page(
     actions=(
         Action("GET", "/administration", _look),
         Action("GET", "/administration/certificate", _certificate),
+        Action("POST", "/administration/reboot", _reboot, role="admin"),
+        Action("POST", "/administration/power-off", _power_off, role="admin"),
+        Action("POST", "/administration/reset", _reset, role="admin"),
     ),
 )
