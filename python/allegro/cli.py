@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from allegro import __version__, cli_firmware, cli_text
+from allegro import __version__, cli_firmware, cli_install, cli_text
 from allegro.api.client import Client, segment
 from allegro.cli_output import Output
 from allegro.errors import AllegroError, InvalidInput
@@ -131,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
     delete = add("delete", _files_delete, "Delete captures", file_actions)
     delete.add_argument("names", nargs="+", metavar="NAME")
     cli_firmware.register(add)
+    cli_install.register(add)
     return top
 
 

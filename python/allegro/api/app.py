@@ -2,7 +2,21 @@
 
 from fastapi import FastAPI
 
-from allegro.api import errors, export, files, firmware, jobs, log, power, reset, ring, settings, status, wifi
+from allegro.api import (
+    errors,
+    export,
+    files,
+    firmware,
+    install,
+    jobs,
+    log,
+    power,
+    reset,
+    ring,
+    settings,
+    status,
+    wifi,
+)
 from allegro.api.audit import Audit
 from allegro.api.device import Device
 
@@ -31,6 +45,7 @@ def create_app(device: Device) -> FastAPI:
         files.router({"storage": device.storage, "upload": device.upload}),
         log.router(device.log),
         firmware.router(device.updates),
+        install.router(device.installer),
         export.router(device.export, device.settings, device.change_settings),
         wifi.router(device.wifi),
     ):

@@ -7,6 +7,7 @@ from allegro.api.log import ReadLog
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.export.service import ExportService
+from allegro.firmware.install import Installer
 from allegro.firmware.update import FirmwareService
 from allegro.network.wifi_care import WifiCare
 from allegro.settings.model import Settings
@@ -44,5 +45,6 @@ class Device:
     wifi: WifiCare
     power: Callable[[PowerAction], None]
     reset_configuration: Callable[[Iterable[str]], None]
+    installer: Installer
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog

@@ -11,6 +11,7 @@ from allegro.errors import AllegroError, Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
 from allegro.firmware.daily import DailyCheck
+from allegro.firmware.install import Installer
 from allegro.firmware.releases import own_version
 from allegro.firmware.update import FirmwareService
 from allegro.network.configure import memory
@@ -202,6 +203,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             wifi=wifi,
             power=control,
             reset_configuration=resets.configuration,
+            installer=Installer(actions),
             problems=watch.problems,
             log=journal.read,
         )

@@ -18,11 +18,13 @@ from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
+from allegro.firmware.install import Installer
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import FirmwareService
 from allegro.firmware.update import Surroundings as FirmwareSurroundings
 from allegro.paths import Paths
 from allegro.settings.store import SettingsStore
+from allegro.storage.disks import Disk
 from allegro.storage.files import FileStore
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
@@ -32,6 +34,11 @@ from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.service import Triggers
 from tests.unit.network import wifi_bench
+
+DISKS = (
+    Disk("sda", "/dev/sda", 8 * 10**9, model="Stick", transport="usb", removable=True),
+    Disk("nvme0n1", "/dev/nvme0n1", 256 * 10**9, model="SSD", transport="nvme", holds=("old (ntfs)",)),
+)
 
 
 @dataclass
@@ -158,6 +165,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
     cutter = Cutter(jobs, around)
     actions = Actions()
     wifi = wifi_bench.Bench()
+    installer = Installer(actions, disks=lambda: DISKS, running=lambda: "sda")
     device = Device(
         name="allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
@@ -177,6 +185,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         wifi=wifi.care,
         power=lambda action: bench.power.append(action),
         reset_configuration=lambda keep: bench.resets.append(list(keep)),
+        installer=installer,
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
             -limit:
