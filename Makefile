@@ -34,6 +34,9 @@ catalogue: venv ## Write and sign the index of the update server whose bundles l
 	@test -n "$(DIR)" || { echo "Which folder? make catalogue DIR=folder"; exit 1; }
 	$(BIN)/python -m scripts.catalogue $(DIR)
 
+dist: venv ## Everything of a release into build/dist: images for disks and virtual machines, checksums, SBOM, licences
+	$(ROOT) $(BIN)/python -m scripts.dist
+
 web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
 
 build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md)
@@ -66,7 +69,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/web build/test-report build/run build/demo build/bench $(VENV)
+	$(SUDO) rm -rf build/vm build/dist build/web build/test-report build/run build/demo build/bench $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build
@@ -88,4 +91,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm bundle catalogue web-assets lint check test powercut bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm bundle dist catalogue web-assets lint check test powercut bench format lock clean distclean venv host-packages

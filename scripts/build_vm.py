@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from board.allegro.image import boot, bootstrap, bundle, disk, manifest, payload, root, system
@@ -116,7 +117,23 @@ def project_fact(name: str) -> str:
     return fields[name]
 
 
-def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> None:
+@dataclass(frozen=True)
+class Built:
+    """What an image is put together from: results of the steps; the update bundle, if it was asked for."""
+
+    version: str
+    tools: Path
+    base: Path
+    system: Path
+    libraries: Path
+    web: Path
+    slot: Path
+    grub: Path
+    configuration: str
+    bundle: Path | None
+
+
+def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> Built:
     """Make the image, step by step."""
     shop.open()
     version = project_fact("VERSION")
@@ -233,7 +250,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> N
             manifest.wheel_items(wheels),
         ),
     )
-
+    file = None
     if with_bundle:
         signed = shop.step(
             "bundle",
@@ -247,6 +264,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> N
         remove(file)
         file.hardlink_to(signed)
         shop.say(f"ready: {file}")
+    return Built(version, tools, base, tree, libraries, web, slot, grub, configuration, file)
 
 
 def make_web(target: Path) -> None:

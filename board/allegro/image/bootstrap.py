@@ -19,6 +19,9 @@ UNPACK_WITHOUT = (
     "/usr/share/locale/*",
 )
 
+COPYRIGHTS = "/usr/share/doc/*/copyright"
+"""The list of licences is made from these; they do not go into the image."""
+
 
 def bootstrap(shop: Workshop, packages: Path, target: Path) -> None:
     """Install the packages of the list file `packages` and what they need into the new folder `target`."""
@@ -43,6 +46,7 @@ def bootstrap(shop: Workshop, packages: Path, target: Path) -> None:
                 f"--keyring={KEYRING}",
                 "--include=" + ",".join(words(packages)),
                 *(f"--dpkgopt=path-exclude={pattern}" for pattern in UNPACK_WITHOUT),
+                f"--dpkgopt=path-include={COPYRIGHTS}",
                 "--skip=essential/unlink",
                 # packages downloaded before are not downloaded again; apt checks them like new ones
                 f"--setup-hook={take}",

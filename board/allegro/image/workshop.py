@@ -106,6 +106,11 @@ class Workshop:
             self.say("another build is at work here; waiting for it")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
+    def close(self) -> None:
+        """Let other builds use the folders."""
+        if self._lock is not None:
+            self._lock.close()
+
     def say(self, text: str) -> None:
         """Print a line with the seconds since the start."""
         print(f"[{time.monotonic() - self._start:4.0f} s] {text}", flush=True)
@@ -172,6 +177,8 @@ class Workshop:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         if failed:
             tail = "\n".join(f"    {line}" for line in file.read_text().splitlines()[-12:])
             raise BuildError(
