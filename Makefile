@@ -57,6 +57,9 @@ test: lint vm web-assets ## All tests: also those that need root, and those with
 powercut: vm ## Cut the power in first boot, settings, resets (N=20 cuts each, SCENARIO="first boot", SEED=1)
 	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
+soak: vm ## The tests that take long: ten minutes of silence on all measuring ports
+	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider -m long $(or $(TESTS),tests/vm)
+
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench
 	$(ROOT) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
@@ -91,4 +94,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm bundle dist catalogue web-assets lint check test powercut bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm bundle dist catalogue web-assets lint check test soak powercut bench format lock clean distclean venv host-packages

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import bridge, report
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.errors import BenchError
@@ -26,10 +26,14 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="within three minutes: one repeat, full speed only"
     )
-    quick = parser.parse_args().quick
+    parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
+    options = parser.parse_args()
+    quick = options.quick
     if os.geteuid():
         print("This needs root (network namespaces, packet sockets): use make bench.", file=sys.stderr)
         return 1
+    if options.bridge:
+        return _through_a_link(quick)
     budget = 120.0 if quick else 600.0
     began = time.monotonic()
     runs: list[Run] = []
@@ -51,6 +55,18 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
+    return _through_a_link(quick)
+
+
+def _through_a_link(quick: bool) -> int:
+    try:
+        passed = bridge.compare(OUTPUT / "bridge", quick=quick)
+    except (BenchmarkError, BenchError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    result = bridge.text(passed)
+    (OUTPUT / "bridge.md").write_text(result)
+    print(f"\n{result}\nAlso in {OUTPUT}/bridge.md")
     return 0
 
 

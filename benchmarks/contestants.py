@@ -43,7 +43,8 @@ class Contestant:
     """Whether the program has started, if it can tell; the others get a fixed time."""
 
 
-def _allegro(directory: Path) -> list[str]:
+def recorder_command(directory: Path) -> list[str]:
+    """Makes what the recorder needs in an empty folder, and returns its command line."""
     # On the device, too, the status lies in memory.
     state = directory / "memory"
     state.mkdir()
@@ -57,13 +58,14 @@ def _allegro(directory: Path) -> list[str]:
     return [sys.executable, "-m", "allegro.capture.recorder", str(directory / "recorder.json")]
 
 
-def _allegro_ready(directory: Path) -> bool:
+def recorder_is_ready(directory: Path, ports: int = 1) -> bool:
+    """Whether it records so many ports, and the ring has its size."""
     try:
         report = status.from_json((directory / "memory" / "status.json").read_bytes())
     except (OSError, ValueError):
         return False
     complete = report.ring is not None and report.ring.size >= RING_SIZE
-    return report.state == status.RECORDING and len(report.ports) == 1 and complete
+    return report.state == status.RECORDING and len(report.ports) == ports and complete
 
 
 def _allegro_count(directory: Path) -> Stored:
@@ -146,7 +148,7 @@ UNINDEXED = "stenotype --no_index"
 """For information: it cannot find packets again, so it is no peer."""
 
 CONTESTANTS = (
-    Contestant(ALLEGRO, _allegro, _allegro_count, _allegro_ready),
+    Contestant(ALLEGRO, recorder_command, _allegro_count, recorder_is_ready),
     Contestant("tcpdump", _tcpdump, _pcap_count),
     Contestant("dumpcap", _dumpcap, _pcap_count),
     Contestant("netsniff-ng", _netsniff, _pcap_count),

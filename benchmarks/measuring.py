@@ -76,7 +76,7 @@ class Bench:
 
     def fastest(self, size: int) -> float:
         """Packets per second that the generator sends when nobody records."""
-        seconds = self._send(Load(size, 200_000, None))
+        seconds = send(self._namespace, self.directory, Load(size, 200_000, None))
         return 200_000 / seconds
 
     def run(self, contestant: Contestant, load: Load) -> Run:
@@ -89,7 +89,7 @@ class Bench:
             program = self._namespace.spawn(contestant.prepare(folder), log)
             self._wait_until_ready(contestant, folder, program, log)
             before = _processor_seconds(program.pid)
-            seconds = self._send(load)
+            seconds = send(self._namespace, self.directory, load)
             time.sleep(_SETTLE_SECONDS)
             used = _end(program) - before
             stored = contestant.count(folder)
@@ -122,19 +122,23 @@ class Bench:
         if contestant.ready is not None:
             raise BenchmarkError(f"{contestant.name} did not get ready")
 
-    def _send(self, load: Load) -> float:
-        """Sends the load and returns how many seconds that took, by the generator's own clock."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        frame = self.directory / "frame.cfg"
-        frame.write_text("".join(_frame(load.size, flow) for flow in range(FLOWS)))
-        command = ["trafgen", "-i", str(frame), "-o", GENERATOR, "-n", str(load.packets), "-P", "1"]
-        if load.rate is not None:
-            command += ["-b", f"{load.rate}pps"]
-        told = self._namespace.run(command, timeout=_LIMIT_SECONDS)
-        match = re.search(r"(\d+) sec, (\d+) usec on CPU0 \((\d+) packets\)", told.stdout + told.stderr)
-        if match is None or int(match[3]) != load.packets:
-            raise BenchmarkError(f"trafgen did not send all packets: {told.stdout[-500:]}")
-        return int(match[1]) + int(match[2]) / 1e6
+
+def send(namespace: Namespace, directory: Path, load: Load) -> float:
+    """Sends the load from GENERATOR; returns how many seconds that took, by the generator's own clock.
+
+    Raises BenchmarkError if it did not send all.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    frame = directory / "frame.cfg"
+    frame.write_text("".join(_frame(load.size, flow) for flow in range(FLOWS)))
+    command = ["trafgen", "-i", str(frame), "-o", GENERATOR, "-n", str(load.packets), "-P", "1"]
+    if load.rate is not None:
+        command += ["-b", f"{load.rate}pps"]
+    told = namespace.run(command, timeout=_LIMIT_SECONDS)
+    match = re.search(r"(\d+) sec, (\d+) usec on CPU0 \((\d+) packets\)", told.stdout + told.stderr)
+    if match is None or int(match[3]) != load.packets:
+        raise BenchmarkError(f"trafgen did not send all packets: {told.stdout[-500:]}")
+    return int(match[1]) + int(match[2]) / 1e6
 
 
 def _frame(size: int, flow: int) -> str:

@@ -60,6 +60,7 @@ class StartLab(Protocol):
         *,
         cables: int = 2,
         ports: list[Port] | None = None,
+        management: Port | None = None,
         sound: bool = False,
         boot: bool = False,
         configuration: Configuration | None = None,
@@ -94,6 +95,7 @@ def start_lab(
         *,
         cables: int = 2,
         ports: list[Port] | None = None,
+        management: Port | None = None,
         sound: bool = False,
         boot: bool = False,
         configuration: Configuration | None = None,
@@ -108,6 +110,7 @@ def start_lab(
             None if saved else configuration or Configuration(),
             frame_ports if ports is None else ports,
             saved=saved,
+            management=management,
             sound=sound,
         )
         started.append(machine)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from allegro import __version__, cli_firmware, cli_install, cli_text
+from allegro import __version__, cli_firmware, cli_install, cli_network, cli_text
 from allegro.api.client import Client, segment
 from allegro.cli_output import Output
 from allegro.errors import AllegroError, InvalidInput
@@ -132,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     delete.add_argument("names", nargs="+", metavar="NAME")
     cli_firmware.register(add)
     cli_install.register(add)
+    cli_network.add_commands(add, commands)
     return top
 
 
@@ -208,6 +209,8 @@ def _settings_set(client: Client, arguments: Arguments) -> Output:
     changed = [change.partition("=")[0] for change in arguments.changes]
     rows = ((path, "=", cli_text.value(setting(answer["settings"], path))) for path in changed)
     notes = [f"Saved, but not in effect yet: {warning}" for warning in answer["warnings"]]
+    if answer["confirm_within_s"] is not None:
+        notes.append(cli_network.confirm_hint(answer["confirm_within_s"]))
     return Output(answer, "\n".join([cli_text.table(rows), *notes]))
 
 

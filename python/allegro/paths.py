@@ -32,6 +32,21 @@ class Paths:
         return self.state / "system-id"
 
     @property
+    def unconfirmed_change(self) -> Path:
+        """The network settings to go back to while changed ones are not confirmed; a reset deletes it."""
+        return self.state / "unconfirmed-network.json"
+
+    @property
+    def temporary_address(self) -> Path:
+        """The temporary address of the management port; gone at power-off."""
+        return self.run / "temporary-address.json"
+
+    @property
+    def localtime(self) -> Path:
+        """The time zone: a link to its file, to which /etc/localtime of the image points."""
+        return self.run / "localtime"
+
+    @property
     def ssh(self) -> Path:
         """The device's own SSH key pair."""
         return self.state / "ssh"

@@ -103,6 +103,7 @@ class VirtualMachine:
         ports: Sequence[Port] = (),
         *,
         saved: SavedState | None = None,
+        management: Port | None = None,
         sound: bool = False,
         console: IO[bytes] | None = None,
         accelerator: Accelerator | None = None,
@@ -111,7 +112,9 @@ class VirtualMachine:
         """Prepare a machine in `directory` (made if missing); nothing runs yet.
 
         `ports` are what the measuring ports are plugged into, port 1 first; the others are idle.
-        `saved` starts from a saved state instead of booting. `sound`: a USB sound device, kept as WAV.
+        `saved` starts from a saved state instead of booting. `management` is what the management port is
+        plugged into, instead of QEMU's own network with DHCP server and forwarded ports. `sound`: a USB sound
+        device, kept as WAV.
         `console`: this process's terminal, if it is to be the serial console; its keys go to the guest.
         `write_log`: a file that gets every write to the system disk (see tests.harness.write_log).
         """
@@ -123,6 +126,7 @@ class VirtualMachine:
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.ports = [*ports, *(IdlePort() for _ in range(self.configuration.ports - len(ports)))]
+        self.management = management
         self.saved = saved
         self.sound_file = directory / "sound.wav" if sound else None
         self._console = console
@@ -176,7 +180,8 @@ class VirtualMachine:
         for name in ("qmp", "agent", "serial"):
             (self._sockets / name).unlink(missing_ok=True)
         arguments = self._arguments(incoming)
-        descriptors = [fd for port in self.ports for fd in port.descriptors]
+        cables = [*self.ports, *([self.management] if self.management else [])]
+        descriptors = [fd for port in cables for fd in port.descriptors]
         with (self.directory / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(
                 # QEMU must not outlive the bench, however the bench ends.
@@ -304,8 +309,9 @@ class VirtualMachine:
     def _network_arguments(self) -> list[str]:
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{h}-:{g}" for h, g in self.configuration.forwards)
         # Management comes first on the bus. The user network has DHCP; 10.0.2.2 is the host's loopback.
+        user = f"user,id=management{forwards}"
         arguments = [
-            *("-netdev", f"user,id=management{forwards}"),
+            *("-netdev", self.management.netdev("management") if self.management else user),
             *("-device", f"e1000,netdev=management,id=management,mac={mac_address(0)},addr=0x03,romfile="),
         ]
         for number, port in enumerate(self.ports, 1):
@@ -407,6 +413,8 @@ class VirtualMachine:
         self.quit()
         for port in self.ports:
             port.close()
+        if self.management is not None:
+            self.management.close()
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def remove_disks(self) -> None:

@@ -143,3 +143,10 @@ def _received(one: socket.socket) -> list[bytes]:
             frames.append(one.recv(2000))
         except TimeoutError:
             return frames
+
+
+@pytest.mark.spec("L1")
+def test_what_a_card_can_is_asked_of_the_kernel(space: Namespace) -> None:
+    space.ip("link", "add", "port1", "type", "veth", "peer", "name", "peer1")
+    assert space.call(lambda: kernel.largest_mtu(["port1", "port9"])) == {"port1": 65535}
+    assert kernel.largest_mtu([]) == {}

@@ -7,21 +7,15 @@ import pytest
 
 from tests.conftest import Lab, StartLab
 from tests.harness.captures import protocol_table
-from tests.harness.frames import series, udp_frame
+from tests.harness.errors import BenchTimeoutError
+from tests.harness.frame_kinds import KINDS
+from tests.harness.frame_kinds import frames as frames_of_all_kinds
+from tests.harness.frames import number_of, series, udp_frame
+from tests.harness.ports import FramePort
 from tests.harness.qemu import Configuration, mac_address
+from tests.harness.sending import FrameStream
 from tests.harness.topology import Topology
 from tests.harness.waiting import wait_for
-
-SPANNING_TREE = bytes.fromhex("0180c2000000 02a11e000009 0026 424203 000002023c".replace(" ", "")).ljust(
-    60, b"\0"
-)
-LLDP = bytes.fromhex(
-    "0180c200000e 02a11e000009 88cc 020704 02a11e000009 040401 0601 0078 0000".replace(" ", "")
-)
-LACP = bytes.fromhex("0180c2000002 02a11e000009 8809 0101".replace(" ", ""))
-EAPOL = bytes.fromhex("0180c2000003 02a11e000009 888e 01010000".replace(" ", ""))
-BROADCAST = bytes.fromhex("ffffffffffff 02a11e000009 88b5".replace(" ", "")).ljust(60, b"\x11")
-MULTICAST = bytes.fromhex("01005e7f0001 02a11e000009 88b5".replace(" ", "")).ljust(60, b"\x22")
 
 
 @pytest.mark.spec("L1")
@@ -32,8 +26,6 @@ def test_frames_pass_both_ways_unchanged_in_order_and_alone(lab: Lab) -> None:
         udp_frame(0, vlans=((0x8100, 7),), series=9),
         udp_frame(1, vlans=((0x88A8, 7), (0x8100, 8)), series=9),
         udp_frame(2, size=1514, vlans=((0x8100, 7),), series=9),
-        BROADCAST,
-        MULTICAST,
     ]
     leftwards = list(series(500, size=1514, number=2))
     left.send_all(rightwards)
@@ -42,12 +34,83 @@ def test_frames_pass_both_ways_unchanged_in_order_and_alone(lab: Lab) -> None:
     assert left.wait_frames(leftwards) == leftwards
 
 
-@pytest.mark.spec("L1")
-def test_link_protocols_pass_through(lab: Lab) -> None:
-    frames = [frame.ljust(60, b"\0") for frame in (SPANNING_TREE, LACP, EAPOL, LLDP)]
+@pytest.mark.spec("L1", "R1")
+def test_a_thousand_frames_of_all_kinds_pass_byte_for_byte(lab: Lab) -> None:
+    """Both ways at once, in order, and nothing else comes out; all of it is recorded."""
     left, right = lab.ports
-    left.send_all(frames)
-    assert right.wait_frames(frames) == frames
+    before = lab.device.get("/ring")["packets"]
+    rightwards, leftwards = frames_of_all_kinds(1000, 1), frames_of_all_kinds(1000, 2)
+    for there, back in zip(rightwards, leftwards, strict=True):
+        left.send(there)
+        right.send(back)
+    for port, sent in ((right, rightwards), (left, leftwards)):
+        try:
+            came = port.wait_frames(sent, 60)
+        except BenchTimeoutError as error:
+            arrived = {frame for _, frame in port.frames()}
+            lost = {_kind(frame): len(frame) for frame in sent if frame not in arrived}
+            raise AssertionError(f"{error}: {lost}") from None
+        assert came == sent
+    lab.device.wait_recorded(before + 2000)
+    assert lab.device.get("/ring")["packets"] == before + 2000
+
+
+def _kind(frame: bytes) -> str:
+    starts = {kind.destination + frame[6:12] + kind.head: kind.name for kind in KINDS}
+    return next((name for start, name in starts.items() if frame.startswith(start)), frame[:20].hex())
+
+
+@pytest.mark.spec("L1", "R1")
+def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab) -> None:
+    """20 times between bridge and sink under traffic; recording goes on for both pairs."""
+    lab = start_lab(cables=4)
+    one, two, three, four = lab.ports
+    before = {port["name"]: port for port in lab.device.get("/ring")["ports"]}
+    pauses, closings = [], []
+    with FrameStream(one, 1, 200.0) as switched, FrameStream(three, 3, 200.0) as untouched:
+        for _ in range(10):
+            closings.append(_closed(lab, two))
+            pauses.append(_opened(lab, two))
+    wait_for(lambda: len(four.frames()) >= untouched.sent, "the last frames of the other pair", 20)
+    assert [number_of(frame) for _, frame in four.frames()] == [(3, n) for n in range(untouched.sent)]
+    assert one.frames() == three.frames() == []
+    lab.device.wait_recorded(sum(port["packets"] for port in before.values()) + untouched.sent)
+    time.sleep(1)
+    after = {port["name"]: port for port in lab.device.get("/ring")["ports"]}
+    recorded = {name: after[name]["packets"] - before[name]["packets"] for name in after}
+    print(
+        f"forwarding ends {min(closings):.2f} to {max(closings):.2f} s after the request for a sink, begins"
+        f" {min(pauses):.2f} to {max(pauses):.2f} s after the request for a bridge;"
+        f" recorded: {recorded['port1']} of {switched.sent} at port1,"
+        f" {recorded['port3']} of {untouched.sent} at port3"
+    )
+    assert recorded["port3"] == untouched.sent
+    assert recorded["port1"] == switched.sent
+    assert all(port["drops"] == 0 for port in after.values())
+    lab.device.set({"links": {"mode": "bridge", "pairs": []}})
+
+
+def _closed(lab: Lab, out: FramePort) -> float:
+    """Makes pair 1 a sink; seconds from the request to the last frame that came out."""
+    began = time.time_ns()
+    lab.device.set({"links": {"pairs": [{"pair": 1, "mode": "sink"}]}})
+    silent_ns = 1_500_000_000
+    wait_for(lambda: _last_ns(out) < time.time_ns() - silent_ns, "port 2 to be silent", 30, 0.2)
+    return (_last_ns(out) - began) / 1e9
+
+
+def _opened(lab: Lab, out: FramePort) -> float:
+    """Makes pair 1 a bridge; seconds from the request to the first frame that came out."""
+    began = time.time_ns()
+    lab.device.set({"links": {"pairs": [{"pair": 1, "mode": "bridge"}]}})
+    wait_for(lambda: _last_ns(out) > began, "port 2 to forward again", 30, 0.05)
+    return (next(when for when, _ in out.frames() if when > began) - began) / 1e9
+
+
+def _last_ns(port: FramePort) -> int:
+    """Host time of the newest frame that came out of a port."""
+    frames = port.frames()
+    return frames[-1][0] if frames else 0
 
 
 @pytest.mark.spec("L1")
@@ -70,6 +133,15 @@ def test_the_device_sends_nothing_of_its_own_from_power_on(start_lab: StartLab) 
     lab.machine.set_link("port1", True)
     time.sleep(5)
     assert [port.frames() for port in lab.ports] == [[], []]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1500)
+@pytest.mark.spec("L1", "L3")
+def test_the_device_sends_nothing_in_ten_minutes_of_silence(start_lab: StartLab) -> None:
+    lab = start_lab(cables=4)
+    time.sleep(600)
+    assert [port.frames() for port in lab.ports] == [[], [], [], []]
 
 
 @pytest.mark.spec("L3")

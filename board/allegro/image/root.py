@@ -76,7 +76,11 @@ def set_up(shop: Workshop, tree: Path) -> None:
     (tree / "root").chmod(0o700)
     (tree / "tmp").chmod(0o1777)
     (tree / "etc/machine-id").write_text("")
-    links = {"etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf", "etc/mtab": "../proc/self/mounts"}
+    links = {
+        "etc/resolv.conf": "../run/systemd/resolve/stub-resolv.conf",
+        "etc/mtab": "../proc/self/mounts",
+        "etc/localtime": "../run/allegro/localtime",  # the time zone is a setting
+    }
     for name, goal in links.items():
         remove(tree / name)
         (tree / name).symlink_to(goal)

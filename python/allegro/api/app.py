@@ -3,6 +3,8 @@
 from fastapi import FastAPI
 
 from allegro.api import (
+    bmc,
+    clock,
     errors,
     export,
     files,
@@ -10,6 +12,7 @@ from allegro.api import (
     install,
     jobs,
     log,
+    network,
     power,
     reset,
     ring,
@@ -39,9 +42,12 @@ def create_app(device: Device) -> FastAPI:
         status.router(device),
         jobs.router(device.triggers, device.jobs, device.cutter),
         ring.router(device.recorder),
-        settings.router(device.settings, device.change_settings),
+        settings.router(device.settings, device.change_settings, device.network.remaining_s),
         power.router(device.power),
         reset.router(device.reset_configuration),
+        network.router(device.network),
+        bmc.router(device.bmc),
+        clock.router(device.clock),
         files.router({"storage": device.storage, "upload": device.upload}),
         log.router(device.log),
         firmware.router(device.updates),

@@ -61,6 +61,10 @@ class Client:
         """PATCH with a JSON object."""
         return self._request("PATCH", path, body)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PUT with a JSON object."""
+        return self._request("PUT", path, body)
+
     def delete(self, path: str) -> Any:
         """DELETE."""
         return self._request("DELETE", path)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from allegro.api.log import ReadLog
+from allegro.api.network import NetworkParts
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.export.service import ExportService
@@ -13,6 +14,8 @@ from allegro.network.wifi_care import WifiCare
 from allegro.settings.model import Settings
 from allegro.storage.files import FileStore
 from allegro.system.actions import Actions
+from allegro.system.bmc import Bmc
+from allegro.system.clock import ClockState
 from allegro.system.health import Problem
 from allegro.system.power import Action as PowerAction
 from allegro.trigger.cutter import Cutter
@@ -27,7 +30,7 @@ class Device:
     Everything may be called from several threads at once.
     """
 
-    name: str
+    name: Callable[[], str]
     system_id: str
     firmware: str
     settings: Callable[[], Settings]
@@ -46,5 +49,8 @@ class Device:
     power: Callable[[PowerAction], None]
     reset_configuration: Callable[[Iterable[str]], None]
     installer: Installer
+    network: NetworkParts
+    bmc: Bmc
+    clock: Callable[[], ClockState]
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog

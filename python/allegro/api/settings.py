@@ -20,10 +20,19 @@ class SettingsChanged(BaseModel):
     warnings: list[str] = Field(
         description="The settings are saved, but these could not be put into effect yet, in plain words"
     )
+    confirm_within_s: float | None = Field(
+        description="If not null: the settings of the network are taken back after so many seconds, unless"
+        " POST /api/network/confirm comes first, from the new address"
+    )
 
 
-def router(current: Callable[[], Settings], change: Change) -> APIRouter:
-    """GET and PATCH /settings. `change` saves a patch and applies it; it answers with what did not work."""
+def router(
+    current: Callable[[], Settings], change: Change, remaining_s: Callable[[], float | None]
+) -> APIRouter:
+    """GET and PATCH /settings. `change` saves a patch and applies it; it answers with what did not work.
+
+    `remaining_s`: seconds left to confirm a change of the network, None if none waits.
+    """
     routes = APIRouter(tags=["settings"], responses=ERRORS)
 
     @routes.get("/settings")
@@ -44,6 +53,10 @@ def router(current: Callable[[], Settings], change: Change) -> APIRouter:
     ) -> SettingsChanged:
         """Changes settings. Everything is checked first: either all is saved, or nothing."""
         new, warnings = change(changes)
-        return SettingsChanged(settings=Settings.model_validate(masked(new)), warnings=warnings)
+        return SettingsChanged(
+            settings=Settings.model_validate(masked(new)),
+            warnings=warnings,
+            confirm_within_s=remaining_s(),
+        )
 
     return routes

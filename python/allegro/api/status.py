@@ -90,7 +90,7 @@ def router(device: Device) -> APIRouter:
     def status() -> StatusAnswer:
         """The device at a glance."""
         return StatusAnswer(
-            name=device.name,
+            name=device.name(),
             system_id=device.system_id,
             firmware=device.firmware,
             newer_firmware=device.updates.newer(),

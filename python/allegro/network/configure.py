@@ -3,13 +3,15 @@
 import json
 import logging
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from allegro.atomic import write_atomically
+from allegro.errors import Unavailable
 from allegro.network import files, kernel, links, management, ports
 from allegro.network.ports import NetworkDevice
+from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
 
 _NETWORKCTL_TIMEOUT_S = 30
@@ -32,13 +34,15 @@ def memory(state: Path) -> Path:
 
 
 def name_ports(kept_in: Path, *, running: bool = False, sysfs: Path = kernel.SYSFS) -> Interfaces:
-    """Gives every port its name, keeps that in `kept_in` (JSON: MAC address → name), prepares measuring.
+    """Gives every port its name, keeps that in `kept_in` (JSON: key by `ports.keys` → name).
+
+    Measuring ports are prepared for that.
 
     `running`: ports that have a name keep it (a device was plugged in). What fails is logged; the result is
     what is true then. Raises OSError if the list of devices cannot be read.
     """
     devices = ports.read_devices(sysfs)
-    known = _known(kept_in)
+    known = known_names(kept_in)
     wanted = ports.assign(devices, known, running=running)
     steps = ports.rename_steps(wanted)
     if steps:
@@ -54,36 +58,80 @@ def name_ports(kept_in: Path, *, running: bool = False, sysfs: Path = kernel.SYS
     result = Interfaces(
         tuple(ports.management(names)),
         tuple(ports.measuring(names)),
-        next((one.mac for one in devices if one.name == management.FIRST), ""),
+        next((one.mac for one in devices if one.name == ports.FIRST_MANAGEMENT), ""),
     )
     if steps or not running:
         _prepare_measuring(result.measuring)
     return result
 
 
-def write_files(settings: Settings, interfaces: Interfaces, directory: Path = files.DIRECTORY) -> bool:
+def reassign(kept_in: Path, changes: Mapping[str, str], *, sysfs: Path = kernel.SYSFS) -> None:
+    """Gives ports other names (present → wanted), now and for later starts.
+
+    Raises InvalidInput that names the wrong one, Unavailable if a name cannot be given, OSError.
+    """
+    devices = ports.read_devices(sysfs)
+    steps = ports.rename_steps(ports.reassigned(devices, changes))
+    complaint = kernel.rename(steps)
+    complaint = _remember(kept_in, ports.read_devices(sysfs), known_names(kept_in)) or complaint
+    if complaint:
+        raise Unavailable(
+            f"Not every port could be given its name ({complaint}).", remedy="Restart the device."
+        )
+    if steps:
+        log.info("Ports: %s", ", ".join(f"{old} is {new} now" for old, new in changes.items()))
+        _prepare_measuring(ports.measuring(changes.values()))
+
+
+def restore_names(kept_in: Path, names: Mapping[str, str], *, sysfs: Path = kernel.SYSFS) -> None:
+    """Puts back names (key → name) as `known_names` had told them. Raises as `reassign` does."""
+    keep_names(kept_in, names)
+    devices = ports.read_devices(sysfs)
+    by_name = ports.keys(devices)
+    wanted = {name: names.get(key, name) for name, key in by_name.items()}
+    complaint = kernel.rename(ports.rename_steps(wanted))
+    if complaint:
+        raise Unavailable(
+            f"Not every port could be given its name ({complaint}).", remedy="Restart the device."
+        )
+    _prepare_measuring(ports.measuring(wanted.values()))
+
+
+def write_files(
+    settings: Settings,
+    interfaces: Interfaces,
+    directory: Path = files.DIRECTORY,
+    temporary: Claim | None = None,
+) -> bool:
     """Writes the files for systemd-networkd; says whether any changed. Raises OSError."""
-    wanted = links.plan(settings.links.mode, interfaces.measuring)
+    wanted = links.plan(settings.links, interfaces.measuring)
     return files.write(
-        links.network_files(wanted)
-        | management.network_files(settings.management, list(interfaces.management)),
+        links.network_files(wanted, kernel.largest_mtu(interfaces.measuring))
+        | management.network_files(settings, list(interfaces.management), temporary),
         directory,
     )
 
 
-def refresh(settings: Settings, kept_in: Path, *, directory: Path = files.DIRECTORY) -> Interfaces:
+def refresh(
+    settings: Settings,
+    kept_in: Path,
+    temporary: Claim | None = None,
+    *,
+    directory: Path = files.DIRECTORY,
+) -> Interfaces:
     """Brings a running device up to date: after settings changed, or a port was plugged in or out.
 
-    Cheap if nothing has changed, so that it can be called every second. Raises OSError in the system's words.
+    Raises OSError in the system's words.
     """
     interfaces = name_ports(kept_in, running=True)
     before = files.bridges(directory)
-    if write_files(settings, interfaces, directory):
+    if write_files(settings, interfaces, directory, temporary):
+        # In this order: a port whose bridge is gone would be put into it again, in vain.
+        _reload_networkd()
         gone = before - files.bridges(directory)
         complaint = kernel.delete_links(sorted(gone))
         if complaint:
             log.warning("Bridges: %s", complaint)
-        _reload_networkd()
     kernel.switch_off_ipv6([*interfaces.measuring, *files.bridges(directory)])
     changed = kernel.pass_group_frames(interfaces.measuring)
     if changed:
@@ -91,7 +139,7 @@ def refresh(settings: Settings, kept_in: Path, *, directory: Path = files.DIRECT
     return interfaces
 
 
-def _prepare_measuring(names: tuple[str, ...]) -> None:
+def _prepare_measuring(names: Iterable[str]) -> None:
     for name in names:
         try:
             kernel.switch_off_ipv6([name])
@@ -112,7 +160,13 @@ def _reload_networkd() -> None:
         log.error("The network service could not be told of changes: %s", complaint)
 
 
-def _known(path: Path) -> dict[str, str]:
+def keep_names(kept_in: Path, names: Mapping[str, str]) -> None:
+    """For the next `name_ports`. Raises OSError."""
+    write_atomically(kept_in, _as_json(names), mode=0o644)
+
+
+def known_names(path: Path) -> dict[str, str]:
+    """What `name_ports` keeps: key → name, also of ports that are absent."""
     try:
         value = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -132,7 +186,11 @@ def _remember(path: Path, devices: list[NetworkDevice], known: Mapping[str, str]
         return ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(wanted, indent=2, sort_keys=True).encode() + b"\n", mode=0o644)
+        write_atomically(path, _as_json(wanted), mode=0o644)
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def _as_json(names: Mapping[str, str]) -> bytes:
+    return json.dumps(names, indent=2, sort_keys=True).encode() + b"\n"

@@ -2,6 +2,7 @@
 
 import ctypes
 import fcntl
+import json
 import socket
 import struct
 import subprocess
@@ -72,9 +73,31 @@ def _ip(lines: str) -> str:
     return " ".join(done.stderr.split())
 
 
+def largest_mtu(names: Iterable[str]) -> dict[str, int]:
+    """The largest MTU (bytes) that each of these devices can, as far as its driver says so."""
+    wanted = set(names)
+    if not wanted:
+        return {}
+    command = ["ip", "-details", "-json", "link", "show"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_IP_TIMEOUT_S)
+        found = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return {}
+    return {one["ifname"]: one["max_mtu"] for one in found if one["ifname"] in wanted and one.get("max_mtu")}
+
+
 def device_names(sysfs: Path = SYSFS) -> list[str]:
     """The names of all network devices there are, sorted. Raises OSError."""
     return sorted(path.name for path in (sysfs / "class/net").iterdir())
+
+
+def has_link(name: str, sysfs: Path = SYSFS) -> bool:
+    """Whether something is plugged in at the other end; False also for a port that is down or not there."""
+    try:
+        return (sysfs / "class/net" / name / "carrier").read_text().strip() == "1"
+    except OSError:
+        return False
 
 
 def pass_group_frames(ports: Iterable[str], sysfs: Path = SYSFS) -> list[str]:

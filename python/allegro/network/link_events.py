@@ -23,13 +23,17 @@ class LinkEvents:
         for end in (self._woken, self._waker):
             end.setblocking(False)
 
-    def wait(self, timeout_s: float | None) -> None:
-        """Until something has happened, `wake` was called, or the time is over (None: it never is)."""
+    def wait(self, timeout_s: float | None) -> bool:
+        """Until something has happened, `wake` was called, or the time is over (None: it never is).
+
+        Says whether the kernel told something.
+        """
         ready, _, _ = select.select([self._kernel, self._woken], [], [], timeout_s)
         if self._kernel in ready:
             time.sleep(_SETTLING_S)
         for source in (self._kernel, self._woken):
             _drain(source)
+        return self._kernel in ready
 
     def wake(self) -> None:
         """Ends the present wait, or the next one."""

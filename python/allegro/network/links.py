@@ -8,13 +8,13 @@ and network cards consume themselves, and frames with the MAC address of one of 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from allegro.network.ports import measuring
-
-Mode = Literal["bridge", "sink"]
+from allegro.settings.network import LinkMode, Links
 
 DEFAULT_MTU = 1500
+LARGEST_MTU = 9216
+"""Bytes behind the Ethernet header that a link passes, if its cards can: what switches call jumbo frames."""
 
 # Bit n = group address 01:80:C2:00:00:0n. Not allowed are, for a bridge, bits 0 to 2, and for one of its
 # ports bit 1 (net/bridge/br_private.h: BR_GROUPFWD_RESTRICTED, BR_GROUPFWD_MACPAUSE). STP itself (bit 0)
@@ -39,26 +39,30 @@ class LinkPlan:
     receive_only: tuple[str, ...]
 
 
-def plan(mode: Mode, names: Iterable[str]) -> LinkPlan:
+def plan(settings: Links, names: Iterable[str]) -> LinkPlan:
     """Ports 1+2 are link br1, 3+4 are br2, …; without partner, or in mode sink, a port only receives."""
     ports = measuring(names)
+    modes: dict[int, LinkMode] = {each.pair: each.mode for each in settings.pairs}
     links = []
-    if mode == "bridge":
-        for name in ports:
-            number = int(name[4:])
-            partner = f"port{number + 1}"
-            if number % 2 == 1 and partner in ports:
-                links.append(Link(f"br{(number + 1) // 2}", (name, partner)))
+    for name in ports:
+        number = int(name[4:])
+        pair = (number + 1) // 2
+        partner = f"port{number + 1}"
+        if number % 2 == 1 and partner in ports and modes.get(pair, settings.mode) == "bridge":
+            links.append(Link(f"br{pair}", (name, partner)))
     linked = {name for link in links for name in link.ports}
     return LinkPlan(tuple(links), tuple(name for name in ports if name not in linked))
 
 
 def network_files(wanted: LinkPlan, mtu: Mapping[str, int] | None = None) -> dict[str, str]:
-    """File name → content. `mtu`: bytes by port name (default 1500); a link has the larger of its two."""
-    sizes = mtu or {}
+    """File name → content. `mtu`: what each card can, in bytes (default 1500).
+
+    A link has the smaller of its two, so that what comes in can go out, but never more than LARGEST_MTU.
+    """
+    sizes = {name: min(size, LARGEST_MTU) for name, size in (mtu or {}).items()}
     files: dict[str, str] = {}
     for link in wanted.links:
-        size = max(sizes.get(name, DEFAULT_MTU) for name in link.ports)
+        size = min(sizes.get(name, DEFAULT_MTU) for name in link.ports)
         files[f"{link.bridge}.netdev"] = _bridge_device(link.bridge, size)
         files[f"{link.bridge}.network"] = _silent(link.bridge, size)
         for name in link.ports:

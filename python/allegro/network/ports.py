@@ -10,9 +10,10 @@ The rule for a device that starts for the first time:
    there is but one of them. Otherwise the first built-in one stays `mgmt0`, and the adapter is `mgmt1`.
 4. Without built-in ones the first USB adapter is management.
 
-Names stay with their devices, known by MAC address, so that a device that is missing, late or new never
-turns a management port into a measuring one or swaps the cables of a link. A new device gets the lowest free
-number. Only when no management port is left at start is everything assigned anew.
+Names stay with their devices, known by MAC address, or by the place on the bus where that tells nothing, so
+that a device that is missing, late or new never turns a management port into a measuring one or swaps the
+cables of a link. A new device gets the lowest free number. Only when no management port is left at start is
+everything assigned anew.
 """
 
 import re
@@ -21,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from allegro.errors import InvalidInput
+
+FIRST_MANAGEMENT = "mgmt0"
 Kind = Literal["wired", "usb", "wifi"]
 
 SYSFS = Path("/sys")
@@ -110,8 +114,8 @@ def assign(
 ) -> dict[str, str]:
     """Present name → wanted name of every wired device, by the rule above.
 
-    `known`: MAC address → name from earlier. `running`: the device is in use, so present names stay as well,
-    even if no management port is left.
+    `known`: key (see `keys`) → name from earlier. `running`: the device is in use, so present names stay
+    as well, even if no management port is left.
     """
     wired = in_bus_order(devices)
     kept = {one.name: one.name for one in wired if running and _is_ours(one.name)}
@@ -127,12 +131,59 @@ def assign(
     return kept
 
 
+def keys(devices: Iterable[NetworkDevice]) -> dict[str, str]:
+    """Present name → what a device is known by: its MAC address, or its place on the bus.
+
+    Cheap cards share one address, some drivers make one up at each start: then it tells nothing.
+    """
+    wired = in_bus_order(devices)
+    macs = [one.mac for one in wired]
+    return {
+        one.name: one.mac
+        if one.permanent and macs.count(one.mac) == 1
+        else f"place:{one.bus_path}:{one.dev_port}"
+        for one in wired
+    }
+
+
 def remembered(devices: Sequence[NetworkDevice], known: Mapping[str, str]) -> dict[str, str]:
     """What is known from now on: present names, and those of absent devices that nobody else has taken."""
-    present = {one.mac: one.name for one in devices if one.permanent and _is_ours(one.name)}
+    present = {key: name for name, key in keys(devices).items() if _is_ours(name)}
     taken = set(present.values())
-    absent = {mac: name for mac, name in known.items() if mac not in present and name not in taken}
+    absent = {key: name for key, name in known.items() if key not in present and name not in taken}
     return absent | present
+
+
+def reassigned(devices: Sequence[NetworkDevice], changes: Mapping[str, str]) -> dict[str, str]:
+    """Present name → wanted name of every wired device, after a user's changes (present → wanted).
+
+    Raises InvalidInput that names the wrong one.
+    """
+    present = [one.name for one in in_bus_order(devices) if _is_ours(one.name)]
+    for old, new in changes.items():
+        if old not in present:
+            raise InvalidInput(
+                f"There is no port {old}.", place=old, remedy=f"There are {', '.join(present) or 'none'}."
+            )
+        if not _is_ours(new):
+            raise InvalidInput(
+                f"{new} is no name of a port.",
+                place=old,
+                remedy="Management ports are mgmt0, mgmt1, …, measuring ports port1, port2, …",
+            )
+    wanted = {name: changes.get(name, name) for name in present}
+    for name, new in wanted.items():
+        if list(wanted.values()).count(new) > 1 and name in changes:
+            raise InvalidInput(
+                f"Two ports would be {new}.", place=name, remedy="Give the other one another name, too."
+            )
+    if FIRST_MANAGEMENT not in wanted.values():
+        raise InvalidInput(
+            f"No port would be {FIRST_MANAGEMENT}, and the device could not be reached.",
+            place=next(iter(changes), ""),
+            remedy=f"Make another port {FIRST_MANAGEMENT}.",
+        )
+    return wanted
 
 
 def measuring(names: Iterable[str]) -> list[str]:
@@ -168,13 +219,11 @@ def _with_known(
     kept: Mapping[str, str], wired: Sequence[NetworkDevice], known: Mapping[str, str]
 ) -> dict[str, str]:
     """`kept`, and the known names of those that are not in it."""
-    macs = [one.mac for one in wired]
+    by_name = keys(wired)
     result = dict(kept)
     for device in wired:
-        name = known.get(device.mac, "")
-        # Cheap cards share one address: then it tells nothing.
-        usable = device.permanent and macs.count(device.mac) == 1 and _is_ours(name)
-        if usable and device.name not in result and name not in result.values():
+        name = known.get(by_name[device.name], "")
+        if _is_ours(name) and device.name not in result and name not in result.values():
             result[device.name] = name
     return result
 

@@ -59,7 +59,7 @@ class System(Protocol):
 class Events(Protocol):
     """What the care needs of `allegro.network.link_events.LinkEvents`."""
 
-    def wait(self, timeout_s: float | None) -> None: ...  # noqa: D102
+    def wait(self, timeout_s: float | None) -> object: ...  # noqa: D102
     def wake(self) -> None: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 

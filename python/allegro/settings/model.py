@@ -11,7 +11,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from allegro.settings.base import Port, Section, Text, mistake, of_one_device, parsed
+from allegro.settings.base import Port, Section, Text, mistake
+from allegro.settings.network import Links, Management, Time
 from allegro.settings.wifi import Wifi
 
 SCHEMA_VERSION = 1
@@ -141,90 +142,6 @@ class Export(Section):
         return self
 
 
-class Links(Section):
-    """Links and groups."""
-
-    mode: Literal["bridge", "sink"] = Field(
-        default="bridge",
-        description="bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives",
-        json_schema_extra={
-            "choices": {
-                "bridge": "Bridge: ports 1+2, 3+4, … form transparent links",
-                "sink": "Sink: every port only receives",
-            }
-        },
-    )
-
-
-class Management(Section):
-    """Management interface settings."""
-
-    mode: Literal["dhcp", "static"] = Field(
-        default="dhcp",
-        title="Address",
-        description="Where the address of the management port comes from",
-        json_schema_extra={"choices": {"dhcp": "From a DHCP server", "static": "Static"}},
-    )
-    address: str = Field(
-        default="",
-        title="Static address",
-        description="Static IPv4 address with prefix length, for example 192.168.1.20/24",
-    )
-    gateway: str = Field(default="", title="Gateway", description="Default gateway for the static address")
-    dns: tuple[str, ...] = Field(
-        default=(), title="Name servers", description="Name servers for the static address, one a line"
-    )
-
-    @field_validator("address")
-    @classmethod
-    def _address_is_usable(cls, value: str) -> str:
-        if value:
-            what = "an IPv4 address with prefix length (/1 to /32), like 192.168.1.20/24"
-            interface = parsed(ipaddress.IPv4Interface, value, what)
-            network = interface.network
-            if not value.partition("/")[2].isdecimal() or network.prefixlen == 0:
-                raise ValueError(f"is not {what}")
-            of_one_device(interface.ip)
-            if network.prefixlen <= 30 and interface.ip in (
-                network.network_address,
-                network.broadcast_address,
-            ):
-                raise ValueError(f"is the network or broadcast address of {network}; choose one in between")
-            return str(interface)
-        return value
-
-    @field_validator("gateway")
-    @classmethod
-    def _gateway_is_an_address(cls, value: str) -> str:
-        if value:
-            address = parsed(ipaddress.IPv4Address, value, "an IPv4 address")
-            of_one_device(address)
-            return str(address)
-        return value
-
-    @field_validator("dns")
-    @classmethod
-    def _dns_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        servers = [parsed(ipaddress.ip_address, server, "a list of IP addresses") for server in value]
-        for server in servers:
-            if server.version == 6 and server.scope_id is not None:
-                raise ValueError("cannot name an interface: leave out the % and what follows")
-            of_one_device(server)
-        return tuple(map(str, servers))
-
-    @model_validator(mode="after")
-    def _static_needs_an_address(self) -> Self:
-        if self.mode == "static":
-            if not self.address:
-                raise ValueError("mode static needs an address")
-            own = ipaddress.IPv4Interface(self.address)
-            if self.gateway and ipaddress.IPv4Address(self.gateway) not in own.network:
-                raise ValueError(f"gateway {self.gateway} is not in the subnet {own.network}")
-            if self.gateway == str(own.ip):
-                raise ValueError(f"gateway {self.gateway} is the address of this device")
-        return self
-
-
 class Firmware(Section):
     """Firmware updates."""
 
@@ -284,15 +201,31 @@ class Settings(Section):
     management: Management = Management()
     firmware: Firmware = Firmware()
     wifi: Wifi = Wifi()
+    time: Time = Time()
 
     @model_validator(mode="after")
-    def _wifi_has_a_subnet_of_its_own(self) -> Self:
-        """Only an address that is set: one that is chosen by itself avoids others."""
-        own = self.wifi.access_point.address
-        if self.wifi.mode == "access-point" and own and self.management.mode == "static":
-            network = ipaddress.IPv4Interface(own).network
-            management = ipaddress.IPv4Interface(self.management.address).network
-            if network.overlaps(management):
-                words = f"the subnet {network} overlaps with {management} of management.address"
-                raise mistake(words, own, "wifi", "access_point", "address")
+    def _subnets_do_not_overlap(self) -> Self:
+        known: list[tuple[tuple[str, ...], ipaddress.IPv4Network]] = []
+        for place, address in self.own_addresses():
+            network = ipaddress.IPv4Interface(address).network
+            for other, taken in known:
+                if network.overlaps(taken):
+                    words = f"the subnet {network} overlaps with {taken} of {'.'.join(other)}"
+                    raise mistake(words, address, *place)
+            known.append((place, network))
         return self
+
+    def own_addresses(self) -> list[tuple[tuple[str, ...], str]]:
+        """Place and value of each address that the device itself has by these settings."""
+        second = self.management.second
+        candidates = (
+            (("management", "address"), self.management.address, self.management.mode != "dhcp"),
+            (("management", "second", "address"), second.address, second.mode != "dhcp"),
+            # by itself it looks for a subnet that is free
+            (
+                ("wifi", "access_point", "address"),
+                self.wifi.access_point.address,
+                self.wifi.mode == "access-point" and bool(self.wifi.access_point.address),
+            ),
+        )
+        return [(place, address) for place, address, used in candidates if used]

@@ -10,6 +10,7 @@ from allegro.errors import AllegroError
 from allegro.settings.masks import without_masks
 from allegro.settings.model import Settings
 from allegro.settings.store import SettingsStore
+from allegro.supervisor.safe_change import SafeChange
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +28,23 @@ Check = Callable[[Settings, Settings], None]
 
 
 class SettingsChanger:
-    """The only way to change settings. May be called from several threads; one change at a time."""
+    """The only way to change settings. May be called from several threads; one change at a time.
+
+    With `safe`, changes that could lock the user out wait for confirmation there.
+    """
 
     def __init__(
-        self, store: SettingsStore, appliers: Sequence[Applier], checks: Sequence[Check] = ()
+        self,
+        store: SettingsStore,
+        appliers: Sequence[Applier],
+        checks: Sequence[Check] = (),
+        safe: SafeChange | None = None,
     ) -> None:
         self._store = store
         self._appliers = appliers
         self._checks = checks
-        self._lock = threading.Lock()
+        self._safe = safe
+        self._lock = safe.lock if safe else threading.RLock()
 
     def __call__(self, patch: Mapping[str, Any]) -> tuple[Settings, list[str]]:
         """Merges a nested patch, saves and applies it; answers with what could not be applied, in words.
@@ -43,17 +52,36 @@ class SettingsChanger:
         Raises InvalidInput or Unavailable if nothing was saved.
         """
         with self._lock:
-            old, new = self._store.change(without_masks(patch), self._check)
-            warnings: list[str] = []
-            for applier in self._appliers:
-                if any(getattr(old, section) != getattr(new, section) for section in applier.sections):
-                    try:
-                        applier.apply(new)
-                    except AllegroError as error:
-                        log.warning("Settings are saved, but: %s", error)
-                        warnings.append(str(error))
-            return new, warnings
+            waiting = self._safe.waiting if self._safe else None
+            try:
+                old, new = self._store.change(without_masks(patch), self._check)
+            except AllegroError:
+                if self._safe and self._safe.waiting is not waiting:
+                    self._safe.undo(waiting)
+                raise
+            return self._changed(old, new)
 
     def _check(self, old: Settings, new: Settings) -> None:
         for check in self._checks:
             check(old, new)
+        if self._safe:
+            self._safe.before_saving(old, new)
+
+    def put_back(self, patch: Mapping[str, Any]) -> list[str]:
+        """Saves and applies settings that were in force before: nothing waits for confirmation then.
+
+        Answers with what could not be applied. Raises as a change does.
+        """
+        with self._lock:
+            return self._changed(*self._store.change(patch))[1]
+
+    def _changed(self, old: Settings, new: Settings) -> tuple[Settings, list[str]]:
+        warnings: list[str] = []
+        for applier in self._appliers:
+            if any(getattr(old, section) != getattr(new, section) for section in applier.sections):
+                try:
+                    applier.apply(new)
+                except AllegroError as error:
+                    log.warning("Settings are saved, but: %s", error)
+                    warnings.append(str(error))
+        return new, warnings

@@ -35,6 +35,7 @@ class Watch:
         presenters: Callable[[], Sequence[ConnectedPresenter]],
         fall_back: Callable[[], str],
         wifi: Callable[[], Problem | None],
+        network_taken_back: Callable[[], str],
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -44,6 +45,7 @@ class Watch:
         self._presenters = presenters
         self._fall_back = fall_back
         self._wifi = wifi
+        self._network_taken_back = network_taken_back
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -91,6 +93,7 @@ class Watch:
             firmware_fell_back=self._fall_back(),
             wifi_problem=self._wifi(),
             failed_parts=failed,
+            network_taken_back=self._network_taken_back(),
         )
 
     def _run(self) -> None:

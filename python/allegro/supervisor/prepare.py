@@ -7,7 +7,6 @@ one that fails is told in the log, and the others still run, because half a devi
 import logging
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +14,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from allegro.capture import config
-from allegro.network import configure
+from allegro.network import configure, unconfirmed
 from allegro.network.configure import Interfaces
 from allegro.network.files import DIRECTORY as NETWORKD_DIRECTORY
+from allegro.network.unconfirmed import Unconfirmed
 from allegro.paths import Paths
 from allegro.settings.model import Settings
+from allegro.settings.network import Management
 from allegro.settings.store import SettingsStore
 from allegro.supervisor.recorder import wanted_config
-from allegro.system.identity import host_name, system_id
+from allegro.system import clock
+from allegro.system.identity import host_name, set_host_name, system_id
 
 RECORDER_USER = "allegro-recorder"
 WEB_USER = "allegro-web"
@@ -77,17 +79,24 @@ class Steps:
             return None
 
 
-def prepare(paths: Paths, networkd_directory: Path = NETWORKD_DIRECTORY) -> int:
+def prepare(
+    paths: Paths,
+    networkd_directory: Path = NETWORKD_DIRECTORY,
+) -> int:
     """Does everything; returns how many steps failed."""
     steps = Steps()
     for folder in folders(paths):
         steps.run(f"Folder {folder.path}", lambda folder=folder: make_folder(folder))  # type: ignore[misc]
     settings = steps.run("Settings", lambda: _settings(paths)) or Settings()
+    waiting = steps.run("Unconfirmed change", lambda: unconfirmed.load(paths.unconfirmed_change))
+    if waiting is not None:
+        settings = _without(waiting, settings, paths, steps)
     interfaces = steps.run("Ports", lambda: configure.name_ports(configure.memory(paths.state)))
     interfaces = interfaces or Interfaces((), (), "")
     steps.run("Network files", lambda: configure.write_files(settings, interfaces, networkd_directory))
-    name = host_name(interfaces.management_mac)
-    steps.run("Host name", lambda: socket.sethostname(name))
+    wanted, mac = settings.management.host_name, interfaces.management_mac
+    steps.run("Host name", lambda: set_host_name(wanted, mac))
+    steps.run("Time zone", lambda: clock.set_zone(settings.time.zone, paths.localtime))
     steps.run("System id", lambda: system_id(paths.system_id))
     steps.run(
         "Configuration of the recorder",
@@ -95,11 +104,18 @@ def prepare(paths: Paths, networkd_directory: Path = NETWORKD_DIRECTORY) -> int:
     )
     log.info(
         "%s: management %s, measuring %s",
-        name,
+        wanted or host_name(mac),
         ", ".join(interfaces.management) or "none",
         ", ".join(interfaces.measuring) or "none",
     )
     return steps.failed
+
+
+def _without(waiting: Unconfirmed, settings: Settings, paths: Paths, steps: Steps) -> Settings:
+    """A change of the network that nobody confirmed does not count. The supervisor then takes it back."""
+    log.warning("A change of the network was not confirmed before the device restarted: the old one counts")
+    steps.run("Names of ports", lambda: configure.keep_names(configure.memory(paths.state), waiting.ports))
+    return settings.model_copy(update={"management": Management.model_validate(waiting.management)})
 
 
 def _settings(paths: Paths) -> Settings:

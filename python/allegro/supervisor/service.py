@@ -14,7 +14,6 @@ from allegro.firmware.daily import DailyCheck
 from allegro.firmware.install import Installer
 from allegro.firmware.releases import own_version
 from allegro.firmware.update import FirmwareService
-from allegro.network.configure import memory
 from allegro.network.link_events import LinkEvents
 from allegro.network.wifi_care import WifiCare
 from allegro.network.wifi_system import WifiSystem
@@ -26,13 +25,14 @@ from allegro.supervisor.data import data_problem
 from allegro.supervisor.facts import Watch
 from allegro.supervisor.firmware import surroundings
 from allegro.supervisor.listener import bind
-from allegro.supervisor.network import NetworkCare
+from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder import apply_settings, check_ring_size, last_status, live_status
 from allegro.supervisor.resetting import Resets
 from allegro.supervisor.shortcuts import Shortcuts
-from allegro.system import journal
+from allegro.system import clock, journal
 from allegro.system.actions import Actions
+from allegro.system.bmc import Bmc
 from allegro.system.identity import system_id
 from allegro.system.notify import notify
 from allegro.system.power import Action as PowerAction
@@ -50,11 +50,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the device is: host name, system id (empty if it could not be kept), firmware version."""
+    """Who the device is: system id (empty if it could not be kept), firmware version, host name."""
 
-    name: str
     system_id: str
     firmware: str
+
+    @property
+    def name(self) -> str:
+        """The host name; it can change, with the settings and with the first management port."""
+        return socket.gethostname()
 
     def facts(self) -> dict[str, str]:
         """What each exported file says about the device."""
@@ -111,7 +115,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     settings = SettingsStore(paths.settings)
     if settings.problem:
         log.error("%s", settings.problem)
-    identity = Identity(socket.gethostname(), _system_id(paths, parts), own_version(__version__))
+    identity = Identity(_system_id(paths, parts), own_version(__version__))
     jobs = job_store(paths)
     player = Player(lambda: settings.current.trigger.beep)
     export = ExportService(
@@ -149,9 +153,19 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
         updates.check,
     )
-    network = NetworkCare(lambda: settings.current, memory(paths.state))
+    network = Networking(paths, settings, actions, lambda old: change.put_back(old), controls=with_network)
     wifi = WifiCare(lambda: settings.current, identity.name, WifiSystem(paths.run), LinkEvents)
-    watch = Watch(paths, parts, settings, jobs, export, presenters.connected, updates.fall_back, wifi.problem)
+    watch = Watch(
+        paths,
+        parts,
+        settings,
+        jobs,
+        export,
+        presenters.connected,
+        updates.fall_back,
+        wifi.problem,
+        lambda: network.safe.taken_back,
+    )
     change = SettingsChanger(
         settings,
         (
@@ -159,23 +173,24 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
-            *([Applier(("links", "management"), network.apply)] if with_network else []),
+            *network.appliers(),
             Applier(("wifi",), wifi.apply),
         ),
         (lambda old, new: check_ring_size(old, new, paths.ring),),
+        network.safe if with_network else None,
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
     parts.start("sound", lambda: _started(player.start, player.stop))
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
     parts.start("USB presenter", presenters.start)
     if with_network:
-        parts.start("network", lambda: _started(network.start, network.stop))
+        parts.start("network", network.start)
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
     parts.start("resets", resets.after_start)
     if with_network:
-        shortcuts = Shortcuts({"reset": resets.by_shortcut})
+        shortcuts = Shortcuts({"reset": resets.by_shortcut, "temporary-address": network.claim})
         parts.start("keyboard", lambda: shortcuts.start(lambda: models(settings.current.trigger.presenters)))
     parts.start("look for firmware", lambda: _started(daily.start, daily.stop))
     parts.start("health check", lambda: _started(watch.start, watch.stop))
@@ -185,7 +200,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         from allegro.supervisor.server import serve
 
         device = Device(
-            name=identity.name,
+            name=lambda: identity.name,
             system_id=identity.system_id,
             firmware=identity.firmware,
             settings=lambda: settings.current,
@@ -204,6 +219,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
             power=control,
             reset_configuration=resets.configuration,
             installer=Installer(actions),
+            network=network.parts(),
+            bmc=Bmc(),
+            clock=lambda: clock.state(settings.current.time),
             problems=watch.problems,
             log=journal.read,
         )

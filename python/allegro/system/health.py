@@ -54,6 +54,7 @@ class Facts:
     firmware_fell_back: str = ""  # what happened
     wifi_problem: Problem | None = None
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
+    network_taken_back: str = ""  # why the last change was
 
 
 def problems(facts: Facts) -> list[Problem]:
@@ -247,6 +248,17 @@ def parts_failed(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def network_taken_back(facts: Facts) -> Iterable[Problem]:
+    """What the user wanted is not what holds."""
+    if facts.network_taken_back:
+        yield Problem(
+            "network-taken-back",
+            "warning",
+            f"The last change of the network settings was taken back {facts.network_taken_back}.",
+            "Make it again, open the page at the new address, and confirm it there.",
+        )
+
+
 def recorder_is_silent(facts: Facts) -> bool:
     """Then what the recorder said last is of no use."""
     return facts.recorder_age_s is None or facts.recorder_age_s > RECORDER_SILENT_S
@@ -268,6 +280,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     firmware_fell_back,
     wifi_fails,
     parts_failed,
+    network_taken_back,
 )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import socket
 import uuid
 from pathlib import Path
 
@@ -31,3 +32,10 @@ def host_name(management_mac: str) -> str:
     """
     digits = re.sub(r"[^0-9a-f]", "", management_mac.lower())
     return f"{PREFIX}-{digits[-4:]}" if len(digits) == 12 else PREFIX
+
+
+def set_host_name(wanted: str, management_mac: str) -> None:
+    """Gives the device the host name `wanted`; without one that of `host_name`. Raises OSError."""
+    name = wanted or host_name(management_mac)
+    if socket.gethostname() != name:
+        socket.sethostname(name)

@@ -215,8 +215,15 @@ def _typed_rows(schema: Values, definitions: Values, place: str, data: Data) -> 
     numbers = {
         int(found[1]) for key in data if (found := re.match(rf"{re.escape(place)}\.(\d{{1,4}})\.", key))
     }
+    columns = schema.get("properties", {})
+    # A list of choices always has a value: it does not make a row.
+    telling = {
+        name for name in columns if _kind(_resolved(columns[name], definitions), definitions) != "select"
+    }
     rows = (_typed(schema, definitions, f"{place}.{number}", data) for number in sorted(numbers))
-    return [row for row in rows if any(value not in ("", None, False, []) for value in row.values())]
+    return [
+        row for row in rows if any(row[name] not in ("", None, False, []) for name in telling & row.keys())
+    ]
 
 
 def _typed_value(kind: Kind, schema: Values, text: str) -> Any:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from allegro.api.app import create_app
 from allegro.api.device import Device
+from allegro.api.network import NetworkParts
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
@@ -22,12 +23,17 @@ from allegro.firmware.install import Installer
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import FirmwareService
 from allegro.firmware.update import Surroundings as FirmwareSurroundings
+from allegro.network.overview import Address, Interface, Port
+from allegro.network.temporary_address import Claim
 from allegro.paths import Paths
+from allegro.settings.network import Time
 from allegro.settings.store import SettingsStore
 from allegro.storage.disks import Disk
 from allegro.storage.files import FileStore
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
+from allegro.system.bmc import Bmc, Said
+from allegro.system.clock import read_state
 from allegro.system.health import Problem
 from allegro.system.journal import LEVELS, Entry
 from allegro.trigger.cutter import Cutter, Surroundings
@@ -52,6 +58,8 @@ class Bench:
     recorder: RecorderStatus | None
     actions: Actions
     wifi: wifi_bench.Bench
+    remaining_s: float | None = None
+    asked: list[object] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     power: list[str] = field(default_factory=list)
     resets: list[list[str]] = field(default_factory=list)
@@ -113,6 +121,12 @@ def recording() -> RecorderStatus:
     )
 
 
+MANAGEMENT_PORT = Port(
+    "mgmt0", "management", "wired", "02:00:00:00:34:56", "e1000", "pci/1", True, True, 1000, 1500, ""
+)
+MEASURING_PORT = Port("port1", "measuring", "", "02:00:00:00:34:57", "", "", False, False, None, None, "")
+
+
 def no_updates(paths: Paths, actions: Actions) -> FirmwareService:
     """Firmware of a machine that was not started from a slot, and has no RAUC."""
 
@@ -166,8 +180,24 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
     actions = Actions()
     wifi = wifi_bench.Bench()
     installer = Installer(actions, disks=lambda: DISKS, running=lambda: "sda")
+    network = NetworkParts(
+        settings=lambda: settings.current,
+        name=lambda: "allegro-mm-3456",
+        ports=lambda: [MANAGEMENT_PORT, MEASURING_PORT],
+        interfaces=lambda names: [
+            Interface(name, (Address("192.0.2.7/24", "DHCPv4"),), ("192.0.2.1",)) for name in names
+        ],
+        remaining_s=lambda: bench.remaining_s,
+        taken_back=lambda: "",
+        confirm=lambda: bench.asked.append("confirm"),
+        take_back=lambda: bench.asked.append("take back"),
+        reassign=lambda names: bench.asked.append(dict(names)),
+        temporary=lambda: Claim("192.168.77.1/24"),
+        claim=lambda dhcp_server: Claim("192.168.77.2/24", dhcp_server),
+        release=lambda: bench.asked.append("release"),
+    )
     device = Device(
-        name="allegro-mm-3456",
+        name=lambda: "allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
         firmware="1.2.3",
         settings=lambda: settings.current,
@@ -186,6 +216,9 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         power=lambda action: bench.power.append(action),
         reset_configuration=lambda keep: bench.resets.append(list(keep)),
         installer=installer,
+        network=network,
+        bmc=Bmc(lambda _arguments: Said(1, "", "no BMC"), paths.run / "ipmi0"),
+        clock=lambda: read_state(Time(), "+0000", {"NTPSynchronized": "yes"}, {"ServerName": "ntp.example"}),
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
             -limit:

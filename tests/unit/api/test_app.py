@@ -202,7 +202,7 @@ def test_the_password_never_comes_back(bench: Bench) -> None:
     [
         ({"trigger": {"before_s": -1}}, "trigger.before_s"),
         ({"trigger": {"nope": 1}}, "trigger.nope"),
-        ({"management": {"mode": "static"}}, "management"),
+        ({"management": {"mode": "static"}}, "management.address"),
         ([1], ""),
     ],
 )

@@ -7,10 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from allegro.errors import Unavailable
 from allegro.network import configure, kernel, ports
-from allegro.network.configure import Interfaces, memory, name_ports, refresh, write_files
+from allegro.network.configure import (
+    Interfaces,
+    known_names,
+    memory,
+    name_ports,
+    reassign,
+    refresh,
+    restore_names,
+    write_files,
+)
 from allegro.network.ports import NetworkDevice
-from allegro.settings.model import Links, Settings
+from allegro.network.temporary_address import Claim
+from allegro.settings.model import Settings
+from allegro.settings.network import Links
 
 
 class Machine:
@@ -55,6 +67,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(kernel, "switch_off_ipv6", machine.ipv6)
     monkeypatch.setattr(kernel, "keep_packets_whole", lambda name: [])
     monkeypatch.setattr(kernel, "pass_group_frames", lambda names: [])
+    monkeypatch.setattr(kernel, "largest_mtu", lambda names: dict.fromkeys(names, 9000))
     monkeypatch.setattr(configure, "_reload_networkd", machine.reload)
     return machine
 
@@ -117,3 +130,41 @@ def test_a_port_that_is_plugged_in_gets_a_name_and_a_link(machine: Machine, tmp_
     refresh(Settings(), memory(tmp_path), directory=files)
     assert not (files / "10-allegro-br2.netdev").exists()
     assert machine.deleted == ["br2"]
+
+
+@pytest.mark.spec("L2")
+def test_ports_are_given_other_names_and_back(machine: Machine, tmp_path: Path) -> None:
+    name_ports(memory(tmp_path))
+    before = known_names(memory(tmp_path))
+    reassign(memory(tmp_path), {"mgmt0": "port1", "port1": "mgmt0"})
+    macs = {one.name: one.mac[-2:] for one in machine.devices}
+    assert macs == {"port1": "00", "mgmt0": "01", "port2": "02", "port3": "03"}
+    assert name_ports(memory(tmp_path), running=True).management_mac.endswith("01")
+    assert machine.prepared[-1] == "port1", "it was for management, and is to measure now"
+    machine.devices = [dataclasses.replace(one, name=f"x{one.name}") for one in machine.devices]
+    assert name_ports(memory(tmp_path)).management_mac.endswith("01"), "kept over a restart"
+    restore_names(memory(tmp_path), before)
+    assert {one.name: one.mac[-2:] for one in machine.devices}["mgmt0"] == "00"
+    assert known_names(memory(tmp_path)) == before
+
+
+def test_a_name_that_cannot_be_given_is_told(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_ports(memory(tmp_path))
+    monkeypatch.setattr(kernel, "rename", lambda steps: "RTNETLINK answers: Device or resource busy")
+    with pytest.raises(Unavailable, match="Device or resource busy"):
+        reassign(memory(tmp_path), {"port1": "port9"})
+    with pytest.raises(Unavailable, match="Device or resource busy"):
+        restore_names(memory(tmp_path), {})
+
+
+@pytest.mark.spec("N3")
+def test_a_temporary_address_comes_into_the_file_of_the_first_management_port(
+    machine: Machine, tmp_path: Path
+) -> None:
+    files = tmp_path / "network"
+    refresh(Settings(), memory(tmp_path), Claim("192.168.77.1/24"), directory=files)
+    assert "Address=192.168.77.1/24" in (files / "10-allegro-mgmt0.network").read_text()
+    refresh(Settings(), memory(tmp_path), directory=files)
+    assert "192.168.77.1" not in (files / "10-allegro-mgmt0.network").read_text()

@@ -1,6 +1,7 @@
 import pytest
 
 from allegro.network.links import Link, LinkPlan, network_files, plan
+from allegro.settings.network import Links, Pair
 
 pytestmark = pytest.mark.spec("L1")
 
@@ -24,12 +25,12 @@ pytestmark = pytest.mark.spec("L1")
 def test_pairs_form_links_and_the_rest_only_receives(
     ports: list[str], links: tuple[Link, ...], receive_only: tuple[str, ...]
 ) -> None:
-    assert plan("bridge", [*ports, "mgmt0", "wlan0"]) == LinkPlan(links, receive_only)
+    assert plan(Links(), [*ports, "mgmt0", "wlan0"]) == LinkPlan(links, receive_only)
 
 
 def test_in_sink_mode_every_port_only_receives() -> None:
-    assert plan("sink", ["mgmt0", "port2", "port1"]) == LinkPlan((), ("port1", "port2"))
-    files = network_files(plan("sink", ["port1", "port2"]))
+    assert plan(Links(mode="sink"), ["mgmt0", "port2", "port1"]) == LinkPlan((), ("port1", "port2"))
+    files = network_files(plan(Links(mode="sink"), ["port1", "port2"]))
     assert sorted(files) == ["port1.network", "port2.network"]
 
 
@@ -102,7 +103,7 @@ AllMulticast=yes
 
 @pytest.mark.spec("L3")
 def test_the_files() -> None:
-    files = network_files(plan("bridge", ["port1", "port2", "port3"]))
+    files = network_files(plan(Links(), ["port1", "port2", "port3"]))
     assert sorted(files) == ["br1.netdev", "br1.network", "port1.network", "port2.network", "port3.network"]
     assert files["br1.netdev"] == BRIDGE
     assert files["br1.network"] == PORT.replace("port2", "br1").split("Bridge=")[0]
@@ -110,9 +111,20 @@ def test_the_files() -> None:
     assert files["port3.network"] == RECEIVE_ONLY
 
 
-def test_a_link_has_the_larger_frame_size_of_its_ports() -> None:
-    files = network_files(plan("bridge", ["port1", "port2", "port3"]), {"port2": 9000})
+def test_pairs_can_do_something_else() -> None:
+    ports = ["port1", "port2", "port3", "port4", "port5"]
+    one_sink = Links(pairs=(Pair(pair=1, mode="sink"), Pair(pair=2, mode="bridge")))
+    assert plan(one_sink, ports) == LinkPlan((Link("br2", ("port3", "port4")),), ("port1", "port2", "port5"))
+    one_link = Links(mode="sink", pairs=(Pair(pair=1, mode="bridge"), Pair(pair=3, mode="bridge")))
+    assert plan(one_link, ports) == LinkPlan((Link("br1", ("port1", "port2")),), ("port3", "port4", "port5"))
+
+
+def test_a_link_has_the_frame_size_that_both_of_its_ports_can() -> None:
+    files = network_files(plan(Links(), ["port1", "port2", "port3"]), {"port1": 16110, "port2": 9000})
     assert "MTUBytes=9000" in files["port1.network"]
     assert "MTUBytes=9000" in files["port2.network"]
     assert "MTUBytes=9000" in files["br1.netdev"]
     assert "MTUBytes=1500" in files["port3.network"]
+    files = network_files(plan(Links(), ["port1", "port2", "port3"]), {"port1": 16110, "port3": 65535})
+    assert "MTUBytes=1500" in files["port1.network"], "the other one does not say what it can"
+    assert "MTUBytes=9216" in files["port3.network"], "enough for every switch"

@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from allegro.errors import InvalidInput
 from allegro.network.ports import (
     Kind,
     NetworkDevice,
@@ -13,6 +15,7 @@ from allegro.network.ports import (
     management,
     measuring,
     read_devices,
+    reassigned,
     remembered,
     rename_steps,
 )
@@ -125,6 +128,53 @@ def test_an_address_that_two_devices_share_tells_nothing() -> None:
     twin = NetworkDevice("eth9", "wired", "pci0000:00/0000:00:09.0", nic(2).mac)
     known = {nic(1).mac: "mgmt0", nic(2).mac: "port2"}
     assert assign([nic(1), nic(2), twin], known) == {"eth1": "mgmt0", "eth2": "port1", "eth9": "port2"}
+
+
+def test_what_has_no_address_of_its_own_is_known_by_its_place() -> None:
+    twin = NetworkDevice("eth9", "wired", "pci0000:00/0000:00:09.0", nic(2).mac)
+    made_up = nic(3, permanent=False)
+    devices = [nic(1), nic(2), twin, made_up]
+    wanted = assign(devices, {})
+    known = remembered([dataclasses.replace(one, name=wanted[one.name]) for one in devices], {})
+    assert known[nic(1).mac] == "mgmt0"
+    assert sorted(key for key in known if key.startswith("place:")) == [
+        f"place:{one.bus_path}:0" for one in (nic(2), made_up, twin)
+    ]
+    # the next start: the made-up address is another one, the other cards are missing but one
+    assert assign([nic(1), dataclasses.replace(made_up, mac="02:ff:ff:ff:ff:ff")], known) == {
+        "eth1": "mgmt0",
+        "eth3": wanted["eth3"],
+    }
+
+
+def _three() -> list[NetworkDevice]:
+    return [nic(1, name="mgmt0"), nic(2, name="port1"), nic(3, name="port2")]
+
+
+def test_a_user_gives_other_names() -> None:
+    assert reassigned(_three(), {"mgmt0": "port1", "port1": "mgmt0"}) == {
+        "mgmt0": "port1",
+        "port1": "mgmt0",
+        "port2": "port2",
+    }
+    assert reassigned(_three(), {"port2": "mgmt1"})["port2"] == "mgmt1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "words"),
+    [
+        ({"port9": "port1"}, "port9", "There is no port port9."),
+        ({"port1": "eth0"}, "port1", "eth0 is no name of a port."),
+        ({"port1": "port0"}, "port1", "port0 is no name of a port."),
+        ({"port1": "port2"}, "port1", "Two ports would be port2."),
+        ({"mgmt0": "port7"}, "mgmt0", "No port would be mgmt0"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(changes: dict[str, str], place: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words) as caught:
+        reassigned(_three(), changes)
+    assert caught.value.place == place
+    assert caught.value.remedy
 
 
 def test_nonsense_that_is_known_is_ignored() -> None:

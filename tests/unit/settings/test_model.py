@@ -39,8 +39,33 @@ GOOD: list[dict[str, Any]] = [
     },
     {"management": {"address": "192.0.2.0/31"}},
     {"links": {"mode": "sink"}},
+    {"links": {"mode": "sink", "pairs": [{"pair": 2, "mode": "bridge"}]}},
     {"trigger": {"presenters": []}},
+    {"management": {"mode": "server", "address": "192.0.2.1/24"}},
+    {
+        "management": {
+            "mode": "server",
+            "address": "192.0.2.1/29",
+            "lease_first": "192.0.2.1",
+            "lease_last": "192.0.2.6",
+            "host_name": "meter-7",
+        }
+    },
+    # what is not in use does not have to fit
+    {"management": {"address": "192.0.2.1/24", "second": {"mode": "static", "address": "192.0.2.2/24"}}},
+    {"time": {"servers": ["ntp.example.org", "192.0.2.1", "2001:db8::1"], "zone": "Europe/Berlin"}},
 ]
+
+
+def test_leased_addresses_are_chosen_by_themselves() -> None:
+    def leases(address: str) -> tuple[str, str]:
+        settings = Settings.model_validate({"management": {"mode": "server", "address": address}})
+        first, last = settings.management.leases()
+        return str(first), str(last)
+
+    assert leases("192.0.2.1/24") == ("192.0.2.100", "192.0.2.199")
+    assert leases("10.1.2.3/16") == ("10.1.0.100", "10.1.0.199")
+    assert leases("192.0.2.10/28") == ("192.0.2.1", "192.0.2.14")
 
 
 @pytest.mark.parametrize("patch", GOOD)
@@ -48,7 +73,12 @@ def test_good_values_are_taken(patch: dict[str, Any]) -> None:
     settings = validated(merged(Settings().model_dump(mode="json"), patch))
     for section, fields in patch.items():
         taken = getattr(settings, section).model_dump(mode="json")
-        assert {name: taken[name] for name in fields} == fields
+        assert merged(taken, fields) == taken
+
+
+def _server(first: str, last: str) -> dict[str, Any]:
+    leases = {"lease_first": first, "lease_last": last}
+    return {"management": {"mode": "server", "address": "192.0.2.1/24", **leases}}
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
@@ -75,13 +105,13 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"export": {"authentication": "magic"}}, "export.authentication", r"'password' or 'key'"),
     ({"export": {"enabled": True}}, "export", r"Host and username are needed"),
     ({"links": {"mode": "router"}}, "links.mode", r"'bridge' or 'sink'"),
-    ({"management": {"mode": "static"}}, "management", r"Mode static needs an address"),
+    ({"management": {"mode": "static"}}, "management.address", r"Mode static needs an address"),
     ({"management": {"address": "192.0.2.7.1/24"}}, "management.address", r"like 192\.168\.1\.20/24"),
     ({"management": {"address": "192.0.2.0/24"}}, "management.address", r"network or broadcast address"),
     ({"management": {"address": "192.0.2.255/24"}}, "management.address", r"network or broadcast address"),
     (
         {"management": {"mode": "static", "address": "192.0.2.7/24", "gateway": "198.51.100.1"}},
-        "management",
+        "management.gateway",
         r"Gateway 198\.51\.100\.1 is not in the subnet 192\.0\.2\.0/24",
     ),
     ({"management": {"gateway": "home"}}, "management.gateway", r"Is not an IPv4 address"),
@@ -97,7 +127,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"management": {"gateway": "127.0.0.1"}}, "management.gateway", r"not the address of one device"),
     (
         {"management": {"mode": "static", "address": "192.0.2.7/24", "gateway": "192.0.2.7"}},
-        "management",
+        "management.gateway",
         r"Gateway 192\.0\.2\.7 is the address of this device",
     ),
     ({"management": {"dns": ["fe80::1%x\n[Match]\nName=port1"]}}, "management.dns", r"leave out the %"),
@@ -110,6 +140,56 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "trigger.presenters.0.name",
         r"cannot be printed",
     ),
+    (
+        {"management": {"mode": "server", "address": "192.0.2.1/30"}},
+        "management.address",
+        r"192\.0\.2\.0/30 is too small for a DHCP server",
+    ),
+    (_server("192.0.3.9", "192.0.2.9"), "management.lease_first", r"192\.0\.3\.9 is not in the subnet 192"),
+    (_server("192.0.2.9", "192.0.2.255"), "management.lease_last", r"network or broadcast address of 192"),
+    (_server("192.0.2.9", ""), "management.lease_last", r"belong together"),
+    (_server("", "192.0.2.9"), "management.lease_first", r"belong together"),
+    (_server("192.0.2.9", "192.0.2.8"), "management.lease_last", r"below the first one \(192\.0\.2\.9\)"),
+    (_server("192.0.2.1", "192.0.2.1"), "management.lease_first", r"only leased address is the one of this"),
+    (_server("x", "192.0.2.9"), "management.lease_first", r"Is not an IPv4 address"),
+    (
+        {
+            "management": {
+                "mode": "static",
+                "address": "192.0.2.1/24",
+                "second": {"mode": "static", "address": "192.0.2.200/25"},
+            }
+        },
+        "management.second.address",
+        r"192\.0\.2\.128/25 overlaps with 192\.0\.2\.0/24 of management\.address",
+    ),
+    ({"management": {"second": {"mode": "static"}}}, "management.second.address", r"needs an address"),
+    ({"management": {"host_name": "a_b"}}, "management.host_name", r"Is not a host name"),
+    ({"management": {"host_name": "-a"}}, "management.host_name", r"no hyphen at either end"),
+    ({"management": {"host_name": "a.b"}}, "management.host_name", r"Is not a host name"),
+    ({"management": {"host_name": "42"}}, "management.host_name", r"not only digits"),
+    ({"management": {"host_name": "a" * 64}}, "management.host_name", r"63"),
+    ({"management": {"confirm_s": 1}}, "management.confirm_s", r"greater than or equal to 5"),
+    (
+        {"links": {"pairs": [{"pair": 0, "mode": "sink"}]}},
+        "links.pairs.0.pair",
+        r"greater than or equal to 1",
+    ),
+    (
+        {"links": {"pairs": [{"pair": 2, "mode": "sink"}, {"pair": 2, "mode": "bridge"}]}},
+        "links.pairs.1.pair",
+        r"Pair 2 is in the table twice",
+    ),
+    (
+        {"time": {"servers": ["ntp.example", "a b"]}},
+        "time.servers.1",
+        r"neither a host name nor an IP address",
+    ),
+    ({"time": {"servers": ["192.0.2.300"]}}, "time.servers.0", r"neither a host name nor an IP address"),
+    ({"time": {"servers": ["ntp.example\n[Time]"]}}, "time.servers.0", r"neither a host name nor an IP"),
+    ({"time": {"zone": "Berlin"}}, "time.zone", r"not a known time zone; do you mean Europe/Berlin\?"),
+    ({"time": {"zone": "../../etc/passwd"}}, "time.zone", r"Is not a known time zone"),
+    ({"time": {"zone": "Europe"}}, "time.zone", r"Is not a known time zone"),
     ({"schema_version": 2}, "schema_version", r"less than or equal to 1"),
     ({"trigger": 5}, "trigger", r"valid dictionary"),
 ]
@@ -135,7 +215,7 @@ def test_no_text_that_is_taken_holds_a_control_character() -> None:
         for path, value in _texts(Settings().model_dump(mode="json"))
         if path != "export.password"  # goes nowhere but to the server, which decides
     ]
-    assert "management.gateway" in texts
+    assert {"management.gateway", "management.second.lease_first", "time.zone"} <= set(texts)
     assert "trigger.presenters.0.name" in texts
     for path in texts:
         for hostile in ("\n", "\x1b", "a\nb", "02:00\n", "192.0.2.1\n", "192.0.2.1/24\n", "\u2028"):

@@ -49,7 +49,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     export = ExportService(queue, lambda: settings.current.export, paths.ssh, "allegro-mm")
     parts = Parts()
     presenters = [PRESENTER]
-    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, lambda: "", lambda: None)
+    told = (lambda: "", lambda: None, lambda: "")
+    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, *told)
     made = Bench(paths, parts, queue, presenters, watch)
     made.say()
     yield made

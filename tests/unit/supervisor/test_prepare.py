@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from allegro.network import configure
+from allegro.network import configure, kernel, unconfirmed
 from allegro.network.configure import Interfaces
+from allegro.network.unconfirmed import Unconfirmed
 from allegro.paths import Paths
+from allegro.settings.network import Management
 from allegro.supervisor import prepare as program
 from allegro.supervisor.prepare import Folder, folders, prepare
 
@@ -26,6 +28,8 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     given: list[str] = []
     monkeypatch.setattr(configure, "name_ports", lambda kept_in: FOUND)
     monkeypatch.setattr(socket, "sethostname", given.append)
+    monkeypatch.setattr(kernel, "largest_mtu", lambda names: {})
+    monkeypatch.setattr(socket, "gethostname", lambda: "build-machine")
     monkeypatch.setattr("shutil.chown", lambda path, user, group: None)
     return given
 
@@ -107,3 +111,31 @@ def test_recorder_and_web_page_own_one_folder_each(paths: Paths) -> None:
     owners = {folder.path: folder.user for folder in folders(paths) if folder.user != "root"}
     assert owners == {paths.ring: "allegro-recorder", paths.web: "allegro-web"}
     assert [folder.mode for folder in folders(paths) if folder.path == paths.web] == [0o700]
+
+
+@pytest.mark.spec("N1", "N7")
+def test_host_name_and_time_of_the_settings(paths: Paths, tmp_path: Path, names: list[str]) -> None:
+    paths.data.mkdir()
+    time = {"zone": "Europe/Berlin", "servers": ["ntp.example"]}
+    paths.settings.write_text(json.dumps({"management": {"host_name": "meter-7"}, "time": time}))
+    assert prepare(paths, tmp_path / "network") == 0
+    assert names == ["meter-7"]
+    assert str(paths.localtime.readlink()) == "/usr/share/zoneinfo/Europe/Berlin"
+    assert "NTP=ntp.example\n" in (tmp_path / "network/10-allegro-mgmt0.network").read_text()
+
+
+@pytest.mark.spec("N5")
+def test_a_change_that_nobody_confirmed_does_not_count(paths: Paths, tmp_path: Path) -> None:
+    paths.state.mkdir(parents=True)
+    new = {"mode": "static", "address": "192.0.2.9/24"}
+    paths.settings.write_text(json.dumps({"management": new, "links": {"mode": "sink"}}))
+    old = Management(mode="static", address="192.0.2.5/24").model_dump(mode="json")
+    names = {"02:00:00:00:ab:cd": "mgmt0"}
+    unconfirmed.save(Unconfirmed(old, names, "another start", 99.0), paths.unconfirmed_change)
+    assert prepare(paths, tmp_path / "network") == 0
+    file = (tmp_path / "network/10-allegro-mgmt0.network").read_text()
+    assert "192.0.2.5/24" in file
+    assert "192.0.2.9/24" not in file
+    assert not (tmp_path / "network/10-allegro-br1.netdev").exists(), "other settings are as they were"
+    assert configure.known_names(configure.memory(paths.state)) == names
+    assert json.loads(paths.settings.read_text())["management"] == new, "that is for the supervisor"

@@ -31,6 +31,11 @@ def test_a_healthy_device_has_no_problems() -> None:
             "no-ring",
             "No packets are being recorded: No space left.",
         ),
+        (
+            replace(HEALTHY, network_taken_back="because nobody confirmed them in time"),
+            "network-taken-back",
+            "taken back because nobody confirmed",
+        ),
         (replace(HEALTHY, write_errors=3), "ring-write-errors", "refused 3 writes"),
         (replace(HEALTHY, recent_drops=7), "packets-lost", "7 packets were lost in the last 5 minutes"),
         (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),

@@ -5,7 +5,8 @@ from pydantic import BaseModel, Field
 
 from allegro.errors import InvalidInput
 from allegro.settings.masks import MASK
-from allegro.settings.model import Export, Management, Recording, Trigger
+from allegro.settings.model import Export, Recording, Trigger
+from allegro.settings.network import Management
 from allegro.web import forms
 
 

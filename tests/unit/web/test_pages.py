@@ -245,3 +245,18 @@ def test_restart_switch_off_and_reset(world: World) -> None:
         viewer.post(f"/administration/{path}")
         assert "does not allow this" in viewer.page("/administration")
     assert len(world.device.power + world.device.resets) == 4
+
+
+@pytest.mark.spec("N5")
+def test_a_changed_network_is_confirmed_or_taken_back_on_the_page(world: World) -> None:
+    admin, viewer = world.user("admin"), world.user("viewer")
+    assert "/management/confirm" not in admin.page("/management")
+    world.device.remaining_s = 86.4
+    assert "taken back in 86 seconds" in viewer.page("/management")
+    assert "/management/confirm" not in viewer.page("/management")
+    viewer.post("/management/confirm")
+    assert world.device.asked == []
+    assert "/management/confirm" in admin.page("/management")
+    assert admin.post("/management/confirm").status_code == 303
+    assert admin.post("/management/take-back").status_code == 303
+    assert world.device.asked == ["confirm", "take back"]

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from allegro.settings.model import Links
+from allegro.settings.network import Links
 from allegro.web.forms import Form
 from allegro.web.menu import Page
 from allegro.web.pages.section import Section

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from allegro.settings.model import Management
+from allegro.settings.network import Management
 from allegro.settings.wifi import Wifi
 from allegro.web.forms import Form
 from allegro.web.menu import Action, Page
@@ -18,8 +18,23 @@ WIFI = Section("wifi", Wifi)
 
 async def _show(visit: Visit, lan: Form, wifi: Form, status: int = 200) -> Response:
     return visit.render(
-        "management.html", status=status, form=lan, wifi_form=wifi, wifi=await visit.api.get("/wifi")
+        "management.html",
+        status=status,
+        form=lan,
+        wifi_form=wifi,
+        wifi=await visit.api.get("/wifi"),
+        network=await visit.api.get("/network"),
     )
+
+
+async def _confirm(visit: Visit) -> Response:
+    await visit.api.post("/network/confirm")
+    return visit.done("Confirmed: the changed settings stay.")
+
+
+async def _take_back(visit: Visit) -> Response:
+    await visit.api.post("/network/take-back")
+    return visit.done("The changed settings are taken back.")
 
 
 async def _look(visit: Visit) -> Response:
@@ -64,10 +79,14 @@ PAGE = Page(
             "POST",
             PATH,
             LAN.saver(
-                _lan_again, "Saved. If the address of the device changes, open the page at the new one."
+                _lan_again,
+                "Saved. If the address of the device changes, open the page at the new one and confirm it"
+                " there.",
             ),
             role="admin",
         ),
+        Action("POST", "/management/confirm", _confirm, role="admin"),
+        Action("POST", "/management/take-back", _take_back, role="admin"),
         Action("POST", "/management/wifi", WIFI.saver(_wifi_again), role="admin"),
         Action("GET", "/management/wifi/live", _live, poll=True),
         Action("POST", "/management/wifi/scan", _scan, role="admin"),

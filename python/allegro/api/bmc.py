@@ -1,0 +1,53 @@
+"""The machine's management controller (BMC): its LAN address."""
+
+from typing import Literal, Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from allegro.api.errors import ERRORS
+from allegro.system.bmc import Bmc, BmcLan
+
+
+class BmcAnswer(BaseModel):
+    """The LAN address of the BMC; `present` is false in a machine without one, the rest is empty then."""
+
+    present: bool
+    source: Literal["", "static", "dhcp", "bios", "other"]
+    address: str = Field(description="With prefix length; empty if it has none")
+    gateway: str
+    mac: str
+
+    @classmethod
+    def of(cls, lan: BmcLan | None) -> Self:
+        """What is known."""
+        if lan is None:
+            return cls(present=False, source="", address="", gateway="", mac="")
+        return cls(present=True, source=lan.source, address=lan.address, gateway=lan.gateway, mac=lan.mac)
+
+
+class BmcRequest(BaseModel):
+    """What the BMC is to have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Literal["static", "dhcp"]
+    address: str = Field(default="", description="For static: IPv4 address with prefix length")
+    gateway: str = Field(default="", description="For static: its gateway; empty = none")
+
+
+def router(bmc: Bmc) -> APIRouter:
+    """GET and PUT /bmc."""
+    routes = APIRouter(tags=["bmc"], responses=ERRORS)
+
+    @routes.get("/bmc")
+    def get() -> BmcAnswer:
+        """The BMC's LAN address, asked from the BMC."""
+        return BmcAnswer.of(bmc.lan() if bmc.present else None)
+
+    @routes.put("/bmc")
+    def put(request: BmcRequest) -> BmcAnswer:
+        """Sets it; kept by the BMC itself, also over resets of this device."""
+        return BmcAnswer.of(bmc.set_lan(request.source, request.address, request.gateway))
+
+    return routes

@@ -1,0 +1,53 @@
+"""The clock: zone, servers, and whether it is synchronised."""
+
+import time
+from collections.abc import Callable
+from typing import Self
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from allegro.api.errors import ERRORS
+from allegro.system.clock import ClockState
+from allegro.words import utc
+
+
+class ClockAnswer(BaseModel):
+    """How the clock is."""
+
+    time: str = Field(description="ISO 8601, UTC")
+    zone: str
+    utc_offset: str = Field(description="Of local time now, ±hh:mm")
+    synchronised: bool = Field(description="Set by an NTP server, and no doubt about it since")
+    server: str = Field(description="The NTP server that is asked at the moment; empty if there is none")
+    address: str = Field(description="Its address")
+    servers: list[str] = Field(description="From the settings")
+    servers_from_network: list[str] = Field(description="Named by DHCP")
+    fallback_servers: list[str] = Field(description="Asked if there are no others")
+
+    @classmethod
+    def of(cls, state: ClockState) -> Self:
+        """The clock as the API shows it."""
+        return cls(
+            time=utc(time.time_ns()),
+            zone=state.zone,
+            utc_offset=state.utc_offset,
+            synchronised=state.synchronised,
+            server=state.server,
+            address=state.address,
+            servers=list(state.servers),
+            servers_from_network=list(state.servers_from_network),
+            fallback_servers=list(state.fallback_servers),
+        )
+
+
+def router(state: Callable[[], ClockState]) -> APIRouter:
+    """GET /time."""
+    routes = APIRouter(tags=["time"], responses=ERRORS)
+
+    @routes.get("/time")
+    def clock() -> ClockAnswer:
+        """The clock; servers and zone are settings (section time)."""
+        return ClockAnswer.of(state())
+
+    return routes
