@@ -16,6 +16,7 @@ def main_process(lab: Lab, unit: str) -> int:
 @pytest.mark.spec("I5")
 @pytest.mark.parametrize("hung", PROGRAMS)
 def test_a_program_that_hangs_is_started_again_and_the_others_go_on(lab: Lab, hung: str) -> None:
+    """Meanwhile the others give word in time, or they would be restarted as well."""
     before = {unit: main_process(lab, unit) for unit in PROGRAMS}
     assert all(before.values())
     lab.machine.run(f"systemctl kill --kill-whom=main --signal=STOP {hung}")
@@ -27,21 +28,6 @@ def test_a_program_that_hangs_is_started_again_and_the_others_go_on(lab: Lab, hu
     shown = lab.machine.run(f"journalctl -b --no-pager -o cat -u {hung}").stdout
     assert "Watchdog timeout" in shown
     lab.device.wait_ready()
-
-
-@pytest.mark.spec("I5")
-def test_healthy_programs_stay(lab: Lab) -> None:
-    """Longer than each limit: the words come from where the work is done, and come in time."""
-    before = {unit: main_process(lab, unit) for unit in PROGRAMS}
-    waited = "systemctl show --property=WatchdogTimestampMonotonic --value "
-    first = {unit: int(lab.machine.run(waited + unit).stdout) for unit in PROGRAMS}
-    wait_for(
-        lambda: all(int(lab.machine.run(waited + unit).stdout) > first[unit] + 61e6 for unit in PROGRAMS),
-        "words of all programs for more than a minute",
-        180,
-        5,
-    )
-    assert {unit: main_process(lab, unit) for unit in PROGRAMS} == before
 
 
 @pytest.mark.spec("I5")
