@@ -33,7 +33,7 @@ class Paths:
 
     @property
     def unconfirmed_change(self) -> Path:
-        """The network settings to go back to while changed ones are not confirmed; a reset deletes it."""
+        """The network settings to go back to while changed ones are not confirmed; a reset keeps it with them."""
         return self.state / "unconfirmed-network.json"
 
     @property

@@ -53,3 +53,13 @@ def test_shift_r_resets_and_stays_on_when_the_update_server_cannot_be_reached(la
     assert machine.running
     # Where to ask stays set, or there would have been nobody to ask.
     assert device.get("/settings")["firmware"]["server"] == "https://10.0.2.2:1/"
+
+
+@pytest.mark.spec("N3", "N4")
+def test_shift_s_gives_an_address_and_shows_it(lab: Lab, report: Path) -> None:
+    machine = lab.machine
+    machine.serial_write(b" ")
+    machine.send_keys("shift", "s")
+    wait_for(lambda: "192.168.77.1" in serial_screen(lab), "the address on the console", 90)
+    assert "192.168.77.1/24" in machine.run("ip -brief -4 address show dev mgmt0").stdout
+    machine.screenshot(report / "temporary-address.png")

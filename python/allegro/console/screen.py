@@ -13,8 +13,8 @@ Answer = Mapping[str, Any]
 
 LABEL_WIDTH = 13
 BAR_WIDTH = 20
-HINT = "Keys: Shift+R reset and update | any other: draw anew"
-SHORT_HINT = "Shift+R reset and update"
+HINT = "Keys: Shift+S own address | Shift+R reset and update | any other: draw anew"
+SHORT_HINT = "Shift+S address | Shift+R reset"
 
 
 @dataclass(frozen=True)

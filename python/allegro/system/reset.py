@@ -37,7 +37,7 @@ ALWAYS_KEPT = (
 """No settings, relative to the data partition: packets, captures and their list, bundles, the identity."""
 
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {
-    "management": ("state/ports.json",),
+    "management": ("state/ports.json", "state/unconfirmed-network.json"),
     "users": ("web/users.json",),
     "storage": (),
     "keys": ("state/ssh", "web/certificate.pem"),

@@ -148,7 +148,7 @@ def test_names_agree_with_those_of_other_parts() -> None:
     always = {paths.data / name for name in reset.ALWAYS_KEPT}
     assert {paths.ring, paths.storage, paths.database, paths.system_id, reset.order_path(paths)} <= always
     kept = {paths.data / name for names in reset.KEPT_FILES.values() for name in names}
-    assert {paths.ssh, memory(paths.state)} <= kept
+    assert {paths.ssh, memory(paths.state), paths.unconfirmed_change} <= kept
     known = set(Settings.model_fields)
     assert {"management", "recording"} <= {name for names in KEPT_SECTIONS.values() for name in names} & known
 
