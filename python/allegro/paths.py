@@ -33,7 +33,7 @@ class Paths:
 
     @property
     def unconfirmed_change(self) -> Path:
-        """The network settings to go back to while changed ones are not confirmed; a reset keeps it with them."""
+        """The network settings to go back to while changed ones are not confirmed; kept if they are kept."""
         return self.state / "unconfirmed-network.json"
 
     @property
