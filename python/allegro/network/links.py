@@ -16,6 +16,10 @@ DEFAULT_MTU = 1500
 LARGEST_MTU = 9216
 """Bytes behind the Ethernet header that a link passes, if its cards can: what switches call jumbo frames."""
 
+QUEUE_LENGTH = 4096
+"""Frames that may wait to go out on a port, in their order. The usual queue (fq_codel) sorts them by flow and
+drops some of those that wait: a cable does neither."""
+
 # Bit n = group address 01:80:C2:00:00:0n. Not allowed are, for a bridge, bits 0 to 2, and for one of its
 # ports bit 1 (net/bridge/br_private.h: BR_GROUPFWD_RESTRICTED, BR_GROUPFWD_MACPAUSE). STP itself (bit 0)
 # always passes while it is switched off on the bridge.
@@ -124,12 +128,16 @@ def _bridge_port(name: str, bridge: str, mtu: int) -> str:
     return (
         _link(name, mtu)
         + _network(f"Bridge={bridge}")
-        + """
+        + f"""
 [Bridge]
 Learning=no
 UnicastFlood=yes
 MulticastFlood=yes
 MulticastToUnicast=no
 HairPin=no
+
+[PFIFO]
+Parent=root
+PacketLimit={QUEUE_LENGTH}
 """
     )

@@ -82,6 +82,10 @@ UnicastFlood=yes
 MulticastFlood=yes
 MulticastToUnicast=no
 HairPin=no
+
+[PFIFO]
+Parent=root
+PacketLimit=4096
 """
 )
 
@@ -128,3 +132,11 @@ def test_a_link_has_the_frame_size_that_both_of_its_ports_can() -> None:
     files = network_files(plan(Links(), ["port1", "port2", "port3"]), {"port1": 16110, "port3": 65535})
     assert "MTUBytes=1500" in files["port1.network"], "the other one does not say what it can"
     assert "MTUBytes=9216" in files["port3.network"], "enough for every switch"
+
+
+@pytest.mark.spec("L1")
+def test_frames_of_all_flows_wait_in_one_queue() -> None:
+    files = network_files(plan(Links(), ["port1", "port2", "port3"]))
+    for name in ("port1", "port2"):
+        assert "[PFIFO]\nParent=root\nPacketLimit=4096\n" in files[f"{name}.network"]
+    assert "[PFIFO]" not in files["port3.network"], "it sends nothing"
