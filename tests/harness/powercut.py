@@ -154,7 +154,7 @@ def _start_from(scenario: Scenario, disk: Path, directory: Path, configuration: 
         check_file_system(after)
         after.unlink()
     except BaseException:
-        save_diagnosis(machine, directory)
+        save_diagnosis(machine, directory / "diagnosis")
         raise
     finally:
         machine.close()
