@@ -72,7 +72,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/dist build/web build/test-report build/run build/demo build/bench $(VENV)
+	$(SUDO) rm -rf build/vm build/dist build/web build/test-report build/run build/demo build/bench build/test-bundles $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build

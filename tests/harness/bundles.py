@@ -1,0 +1,275 @@
+"""Update bundles for tests: the image as another version, with faults, and bundles that must be refused.
+
+Made with the code and the keys of `make bundle`; kept in build/test-bundles until the image changes.
+"""
+
+import datetime
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from board.allegro.image import bundle, root
+from board.allegro.image.boot import environment_block
+from board.allegro.image.keys import Keys, find_keys, make_certificate, write_key
+from board.allegro.image.workshop import Workshop, remove
+from scripts.build_vm import project_fact, source_epoch
+from scripts.catalogue import signature
+from tests.harness.errors import BenchError
+from tests.harness.qemu import REPOSITORY
+
+WORK = REPOSITORY / "build" / "vm" / "work"
+SMALL = 1 << 20
+"""Bytes of what a small bundle holds."""
+
+CONFIRM_LIMIT_S = 45
+"""In versions that never work: how long they may try, so that the tests need not wait five minutes."""
+
+# Stops everything but interrupts: both processors are busy with something more important than any program.
+_HANG = """\
+[Unit]
+Description=A fault: the system hangs
+[Service]
+ExecStart=/usr/bin/sh -c 'sleep 5; echo -1 >/proc/sys/kernel/sched_rt_runtime_us; \\
+ for cpu in 0 1 2 3; do chrt -f 99 sh -c "while :; do :; done" & done; wait'
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _unchanged(_: Path) -> None:
+    pass
+
+
+def _panics(tree: Path) -> None:
+    """The first program ends at once, and the kernel panics."""
+    program = tree / "usr/lib/systemd/systemd"
+    program.unlink()
+    shutil.copy(tree / "usr/bin/false", program)
+
+
+def _never_healthy(tree: Path) -> None:
+    """The supervisor starts, but never answers."""
+    units = tree / "usr/lib/systemd/system"
+    _replace(units / "allegro-supervisor.service", "python3 -I -m allegro.supervisor", "sleep infinity")
+    limited = f"supervisor.confirm --limit {CONFIRM_LIMIT_S}"
+    _replace(units / "allegro-confirm.service", "supervisor.confirm", limited)
+
+
+def _hangs(tree: Path) -> None:
+    """Shortly after the start nothing runs any more."""
+    units = tree / "usr/lib/systemd/system"
+    (units / "fault.service").write_text(_HANG)
+    (tree / "etc/systemd/system/multi-user.target.wants/fault.service").symlink_to(units / "fault.service")
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    if old not in text:
+        raise BenchError(f"{path.name} does not hold {old!r} any more: the fault cannot be put in")
+    path.write_text(text.replace(old, new))
+
+
+FAULTS: dict[str, Callable[[Path], None]] = {
+    "none": _unchanged,
+    "panic": _panics,
+    "damaged": _unchanged,  # afterwards, in the squashfs itself
+    "unhealthy": _never_healthy,
+    "hang": _hangs,
+}
+
+
+class BundleMaker:
+    """Makes bundles and keeps them."""
+
+    def __init__(self, folder: Path = REPOSITORY / "build" / "test-bundles") -> None:
+        """Raises BenchError if the image was not built here."""
+        self._shop = Workshop(folder, REPOSITORY / "build" / "downloads", REPOSITORY, source_epoch())
+        self.keys = find_keys(REPOSITORY / "build" / "keys")
+        self._tools = _step("tools")
+        self._slot = _step("root")
+        self._compatible = project_fact("COMPATIBLE")
+        self._shop.open()
+
+    def close(self) -> None:
+        """Let other tests make bundles."""
+        self._shop.close()
+
+    def shipped(self) -> Path:
+        """Return the bundle of the image as it is."""
+        version = project_fact("VERSION")
+        here: list[str | Path] = [self._slot.name, version, Path(__file__), self.keys.certificate]
+        made = self._shop.step(
+            f"bundle-shipped-{version}", here, lambda target: self._bundle(self._slot, version, target)
+        )
+        return self._named(made, version, "shipped")
+
+    def version(self, version: str, fault: str = "none") -> Path:
+        """Return the bundle of the image as another version, with a fault."""
+        here: list[str | Path] = [self._slot.name, version, Path(__file__), self.keys.certificate]
+
+        def make(target: Path) -> None:
+            tree = self._shop.work / "tree"
+            slot = self._shop.work / "slot.img"
+            image = self._shop.work / "variant.img"
+            for old in (tree, slot, image):
+                remove(old)
+            slot.hardlink_to(self._slot)
+            unpack = ["unsquashfs", "-q", "-n", "-d", self._shop.inside(tree), self._shop.inside(slot)]
+            self._shop.run_inside(self._tools, unpack, log="unsquashfs")
+            root.write_release(tree, version, self._shop.epoch)
+            (tree / "boot/version.env").write_bytes(environment_block(version=version))
+            FAULTS[fault](tree)
+            root.squash(self._shop, self._tools, tree, image)
+            if fault == "damaged":
+                _damage(image)
+            self._bundle(image, version, target)
+            for old in (tree, slot, image):
+                remove(old)
+
+        return self._named(self._shop.step(f"bundle-{fault}-{version}", here, make), version, fault)
+
+    def small(self, version: str = "99.0.0") -> Path:
+        """Return a proper bundle that holds no system: only for being looked at."""
+
+        def make(target: Path) -> None:
+            image = self._shop.work / "small.img"
+            image.write_bytes(random.Random(version).randbytes(SMALL))
+            self._bundle(image, version, target)
+            image.unlink()
+
+        here: list[str | Path] = [version, Path(__file__), self.keys.certificate]
+        return self._named(self._shop.step(f"bundle-small-{version}", here, make), version, "small")
+
+    def bad(self, folder: Path, slot_size: int) -> dict[str, tuple[Path, str]]:
+        """Return bundles that must be refused: name, file and a part of the reason."""
+        good = self.small()
+        content = good.read_bytes()
+        keys = self.keys
+        made: dict[str, tuple[Path, str]] = {}
+
+        def written(name: str, what: bytes, reason: str) -> None:
+            path = folder / f"{name}.raucb"
+            path.write_bytes(what)
+            made[name] = (path, reason)
+
+        def signed(name: str, reason: str, **how: Any) -> None:
+            path = folder / f"{name}.raucb"
+            made[name] = (resigned(good, path, how.pop("keys", keys), **how), reason)
+
+        def replacing(old: str, new: str) -> Callable[[str], str]:
+            return lambda text: text.replace(old, new)
+
+        length = int.from_bytes(content[-8:], "big")
+        written("unsigned", content[: -8 - length], "no signature, or it is incomplete")
+        signed("foreign", "does not trust", keys=strange_keys(folder / "strange"))
+        signed("expired", "expired", keys=expired_keys(folder / "expired", keys.keyring.parent))
+        written("truncated", content[: len(content) * 2 // 3], "incomplete")
+        for share in (25, 50, 75):
+            damaged = bytearray(content)
+            damaged[len(content) * share // 100] ^= 0x01
+            written(f"flipped{share}", bytes(damaged), "damaged")
+        changed = bytearray(content)
+        changed[content.rindex(b"compatible=") + 11] ^= 0x01
+        written("forged", bytes(changed), "Its signature is wrong")
+        signed("other-device", "another device", change=replacing("compatible=allegro", "compatible=toaster"))
+        signed("plain", "plain", detached=True)
+        signed("large", "too large", change=replacing(f"size={SMALL}", f"size={slot_size + 4096}"))
+        written("empty", b"", "empty")
+        written("no-bundle", b"This is an e-mail, and no firmware.\n" * 1000, "not a firmware bundle")
+        return made
+
+    def _bundle(self, image: Path, version: str, target: Path) -> None:
+        notes = f"Version {version}, made by a test.\nNothing is new."
+        bundle.make_bundle(
+            self._shop, self._tools, image, self.keys, self._compatible, version, notes, target
+        )
+
+    def _named(self, made: Path, version: str, fault: str) -> Path:
+        path = self._shop.folder / f"{fault}-{version}.raucb"
+        remove(path)
+        path.hardlink_to(made)
+        return path
+
+
+def tools() -> Path:
+    """Return the folder of the tools that make the image, RAUC among them."""
+    return _step("tools")
+
+
+def _step(name: str) -> Path:
+    found = sorted(WORK.glob(f"{name}-" + "[0-9a-f]" * 16))
+    if len(found) != 1:
+        raise BenchError(f"there is no {name} of an image in {WORK}: make vm")
+    return found[0]
+
+
+def _damage(image: Path) -> None:
+    """Overwrite the middle of a squashfs, behind kernel and initramfs."""
+    size = image.stat().st_size
+    with image.open("r+b") as file:
+        for at in range(size // 3, size * 2 // 3, 1 << 20):
+            file.seek(at)
+            file.write(random.Random(at).randbytes(64 << 10))
+
+
+# -- bundles that must be refused, made from a good one
+
+
+def resigned(
+    good: Path,
+    target: Path,
+    keys: Keys,
+    change: Callable[[str], str] = lambda text: text,
+    *,
+    detached: bool = False,
+) -> Path:
+    """Write the bundle with its manifest changed and signed with other keys.
+
+    `detached`: as the format plain is, the signature is over the payload, and has no manifest inside.
+    """
+    content = good.read_bytes()
+    old = signature(good)
+    payload = content[: -8 - len(old)]
+    command = ["openssl", "cms", "-verify", "-noverify", "-inform", "DER", "-binary"]
+    manifest = subprocess.run(command, input=old, capture_output=True, check=True).stdout.decode()
+    command = ["openssl", "cms", "-sign", "-binary", "-outform", "DER"]
+    command += ["-signer", str(keys.certificate), "-inkey", str(keys.key)]
+    signed = subprocess.run(
+        [*command, *([] if detached else ["-nodetach"])],
+        input=payload if detached else change(manifest).encode(),
+        capture_output=True,
+        check=True,
+    ).stdout
+    target.write_bytes(payload + signed + len(signed).to_bytes(8, "big"))
+    return target
+
+
+def strange_keys(folder: Path) -> Keys:
+    """Return the keys of somebody else's authority."""
+    return _issued(folder, make_certificate("Strange authority"), 3650)
+
+
+def expired_keys(folder: Path, authority: Path) -> Keys:
+    """Return keys that the development authority in `authority` signed, and that have expired."""
+    key = serialization.load_pem_private_key((authority / "authority.key").read_bytes(), None)
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise BenchError(f"{authority} holds another kind of key than expected")
+    certificate = x509.load_pem_x509_certificate((authority / "keyring.pem").read_bytes())
+    return _issued(folder, (key, certificate), 10)
+
+
+def _issued(folder: Path, issuer: tuple[EllipticCurvePrivateKey, x509.Certificate], days: int) -> Keys:
+    folder.mkdir(parents=True)
+    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=100)
+    key, certificate = make_certificate("Signing", issuer=issuer, valid_from=start, valid_days=days)
+    made = Keys(folder / "none", folder / "signing.pem", folder / "signing.key")
+    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    write_key(made.key, key)
+    return made
