@@ -1,0 +1,138 @@
+"""Updates of a running device, and new versions that do not work."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.build_vm import project_fact
+from tests.conftest import Lab, StartLab
+from tests.harness import firmware
+from tests.harness.bundles import BundleMaker
+from tests.harness.device import Device
+from tests.harness.qemu import Configuration
+
+A = project_fact("VERSION")
+B = "99.1.0"
+
+
+@pytest.fixture(scope="session")
+def maker() -> Iterator[BundleMaker]:
+    with contextlib.closing(BundleMaker()) as made:
+        yield made
+
+
+def plant(device: Device) -> dict[str, Any]:
+    """Something of each kind that an update must keep."""
+    device.set({"trigger": {"before_s": 77}, "export": {"host": "files.example", "username": "probe"}})
+    job = device.wait_job(device.trigger(before_s=5)["id"])
+    digest = device.machine.run(f"sha256sum /data/storage/{job['file']}").stdout
+    return {
+        "digest": digest,
+        "job": job["id"],
+        "users": device.machine.run("cat /data/web/users.json", check=False).stdout,
+        "system_id": device.status()["system_id"],
+    }
+
+
+def check_kept(device: Device, planted: dict[str, Any], host: str = "files.example") -> None:
+    settings = device.get("/settings")
+    assert (settings["trigger"]["before_s"], settings["export"]["host"]) == (77, host)
+    assert device.machine.run(f"sha256sum {planted['digest'].split()[1]}").stdout == planted["digest"]
+    assert device.get(f"/jobs/{planted['job']}")["state"] == "complete"
+    assert device.machine.run("cat /data/web/users.json", check=False).stdout == planted["users"]
+    status = device.wait_ready(ports=0)
+    assert status["system_id"] == planted["system_id"]
+    assert status["problems"] == [each for each in status["problems"] if each["id"] == "no-link"]
+
+
+def update_and_back(lab: Lab, maker: BundleMaker, folder: Path, rounds: int) -> None:
+    """A → B → A, as often as wanted; both come from an update server, the first one with interruptions."""
+    device = lab.device
+    planted = plant(device)
+    bundles = [maker.shipped(), maker.version(B)]
+    with firmware.update_server(folder, bundles, maker.keys, device) as server:
+        assert device.post("/firmware/check")["newer"] == B
+        assert device.status()["newer_firmware"] == B
+        server.break_after = 60_000_000
+        firmware.follow(device, "/firmware/download", {"version": B})
+        ranges = [request for request in server.requests if "bytes=" in request]
+        assert ranges, "the download was interrupted, and went on where it was"
+        server.break_after = None
+        firmware.follow(device, "/firmware/download", {"version": A})
+    for number in range(rounds):
+        firmware.follow(device, "/firmware/install", {"name": bundles[1].name})
+        assert firmware.activate(device, "slot-b") == B
+        answer = firmware.wait_confirmed(device, B, "slot-b")
+        slots = {each["name"]: each for each in answer["versions"]}
+        assert (slots["slot-a"]["version"], slots["slot-b"]["starts_next"]) == (A, True)
+        assert "made by a test" in slots[bundles[1].name]["notes"]
+        check_kept(device, planted, "files.example" if number == 0 else "other.example")
+
+        device.set({"export": {"host": "other.example"}})
+        firmware.follow(device, "/firmware/install", {"name": bundles[0].name, "older": True})
+        assert firmware.activate(device, "slot-a", older=True) == A
+        firmware.wait_confirmed(device, A, "slot-a")
+        check_kept(device, planted, "other.example")
+    kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
+    assert kinds == ["installed", "activated", "confirmed"] * 2 * rounds
+
+
+def falls_back(device: Device, maker: BundleMaker, folder: Path, fault: str) -> str:
+    """Installs and activates a version with a fault; the words about the fall-back."""
+    folder.mkdir()
+    version = {"panic": "99.2.0", "damaged": "99.3.0", "unhealthy": "99.4.0", "hang": "99.5.0"}[fault]
+    bundle = maker.version(version, fault)
+    with firmware.update_server(folder, [bundle], maker.keys, device):
+        firmware.follow(device, "/firmware/download", {"version": version})
+    firmware.follow(device, "/firmware/install", {"name": bundle.name})
+    assert firmware.activate(device, "slot-b") == version
+    words = firmware.wait_fallen_back(device, version)
+    assert f"Fell back from {version} to {A}" in words
+    overview = device.get("/firmware")
+    assert (overview["version"], overview["slot"], overview["confirmed"]) == (A, "slot-a", True)
+    slots = {each["name"]: each for each in overview["versions"]}
+    assert (slots["slot-a"]["starts_next"], slots["slot-b"]["good"]) == (True, False)
+    assert "firmware-fell-back" in [problem["id"] for problem in device.wait_ready(ports=0)["problems"]]
+    device.api("DELETE", f"/firmware/files/{bundle.name}")
+    return words
+
+
+@pytest.mark.spec("U1", "U2", "U7")
+@pytest.mark.timeout(2400)
+def test_update_and_back_keeps_everything(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
+    update_and_back(lab, maker, tmp_path, rounds=1)
+
+
+@pytest.mark.spec("U1")
+@pytest.mark.timeout(2400)
+def test_bad_versions_fall_back_by_themselves(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
+    words = falls_back(lab.device, maker, tmp_path / "panic", "panic")
+    assert "it did not start" in words
+    words = falls_back(lab.device, maker, tmp_path / "unhealthy", "unhealthy")
+    assert "the supervisor does not" in words
+
+
+@pytest.mark.long
+@pytest.mark.spec("U1", "U2", "U7")
+@pytest.mark.timeout(7200)
+def test_update_and_back_three_times(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
+    update_and_back(lab, maker, tmp_path, rounds=3)
+
+
+@pytest.fixture
+def watched_lab(start_lab: StartLab) -> Lab:
+    """A device with a hardware watchdog."""
+    return start_lab(boot=True, configuration=Configuration(extra_arguments=("-device", "i6300esb")))
+
+
+@pytest.mark.long
+@pytest.mark.spec("U1", "I5")
+@pytest.mark.timeout(7200)
+def test_a_damaged_and_a_hanging_version_fall_back_by_themselves(
+    watched_lab: Lab, maker: BundleMaker, tmp_path: Path
+) -> None:
+    falls_back(watched_lab.device, maker, tmp_path / "damaged", "damaged")
+    falls_back(watched_lab.device, maker, tmp_path / "hang", "hang")
