@@ -57,8 +57,8 @@ test: lint vm web-assets ## All tests: also those that need root, and those with
 powercut: vm ## Cut the power in first boot, settings, resets (N=20 cuts each, SCENARIO="first boot", SEED=1)
 	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
-soak: vm ## The tests that take long: ten minutes of silence on the ports; three updates, damaged and hanging versions
-	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider -m long $(or $(TESTS),tests/vm)
+soak: vm web-assets ## The tests that take too long for every change: silence, updates, power cuts, release files
+	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider -m long $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench

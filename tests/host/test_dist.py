@@ -24,7 +24,7 @@ from board.allegro.release.ova import OVF
 from board.allegro.release.sbom import SCHEMA
 from scripts import build_vm, dist
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -235,9 +236,30 @@ class Workshop:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or folder if it is there."""
+    """Remove a file or folder if it is there.
+
+    What an interrupted build left mounted below it is unmounted first: the machine's own /dev may be among
+    it. Raises BuildError if that cannot be done.
+    """
     if path.is_dir() and not path.is_symlink():
+        for mount in mounts_below(path, Path("/proc/self/mountinfo").read_text()):
+            done = subprocess.run(["umount", "--", mount], capture_output=True, text=True)
+            if done.returncode:
+                raise BuildError(f"{mount} is still mounted: {done.stderr.strip()}. Unmount it by hand.")
         shutil.rmtree(path)
     else:
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def mounts_below(path: Path, mountinfo: str) -> list[str]:
+    """Return the places at or below `path` where something is mounted, the innermost first.
+
+    `mountinfo` as the kernel writes it (proc_pid_mountinfo(5)): the fifth field, blanks as octal numbers.
+    """
+    root = path.resolve()
+    places = (
+        re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split(" ")[4])
+        for line in mountinfo.splitlines()
+    )
+    return sorted((place for place in places if Path(place).is_relative_to(root)), key=len, reverse=True)
