@@ -49,7 +49,7 @@ def test_monitor_and_serial_port_show_the_device_and_follow_its_changes(lab: Lab
     wait_for(lambda: "2 down" in serial_screen(lab), "the pulled cable", 30)
     device.plug_presenter()
     wait_for(lambda: "Logitech R400" in serial_screen(lab), "the presenter", 30)
-    assert "Logitech R400" in monitor_text(lab, columns)
+    wait_for(lambda: "Logitech R400" in monitor_text(lab, columns), "the presenter on the monitor", 30)
 
 
 @pytest.mark.spec("N4")

@@ -30,7 +30,7 @@ DRAW_ALL_EVERY_S = 60.0
 """The kernel writes to the same screens, and a serial terminal may just have been plugged in."""
 
 STARTING_S = 180.0
-"""Before this age of the system a supervisor that does not answer is starting."""
+"""Before this age of the system a supervisor that has not answered yet is starting."""
 
 ANSWER_WITHIN_S = 5.0
 
@@ -50,6 +50,7 @@ class Console:
         self._open_at = self._ask_at = self._draw_all_at = self._looked_at_until = 0.0
         self._system_id = ""
         self._leaving = False
+        self._answered = False
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -112,7 +113,7 @@ class Console:
             status=self._status,
             recorder=facts.recorder_state(self._paths),
             leaving=self._leaving,
-            starting=time.clock_gettime(time.CLOCK_BOOTTIME) < STARTING_S,
+            starting=not self._answered and time.clock_gettime(time.CLOCK_BOOTTIME) < STARTING_S,
         )
 
     def _ask(self) -> None:
@@ -123,6 +124,7 @@ class Console:
         before = self._status
         try:
             self._status = Client(self._paths.api_socket, ANSWER_WITHIN_S).get("/status")
+            self._answered = True
         except AllegroError:
             self._status = None
         now = time.monotonic()
