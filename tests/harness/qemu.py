@@ -314,6 +314,9 @@ class VirtualMachine:
             *("-netdev", self.management.netdev("management") if self.management else user),
             *("-device", f"e1000,netdev=management,id=management,mac={mac_address(0)},addr=0x03,romfile="),
         ]
+        if self.management is not None and self.saved is not None:
+            # The saved state holds that of QEMU's own network, which needs somewhere to go.
+            arguments += ["-netdev", "user,id=unused"]
         for number, port in enumerate(self.ports, 1):
             slot = _FIRST_PORT_SLOT + number - 1
             arguments += ["-netdev", port.netdev(f"port{number}")]

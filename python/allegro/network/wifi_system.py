@@ -23,6 +23,8 @@ UNITS = (ACCESS_POINT, DHCP, CLIENT)
 
 NETWORK_PREFIX = "20-allegro-wifi-"
 _TIMEOUT_S = 20.0
+_SCAN_TIMEOUT_S = 60.0
+"""All channels, one after the other; an adapter that is in use goes back to its network in between."""
 _SCAN_TRIES = 5
 _COUNTRY_S = 3.0
 _EBUSY = "(-16)"  # as iw writes it: the adapter is scanning already
@@ -99,7 +101,7 @@ class WifiSystem:
             for attempt in range(_SCAN_TRIES):
                 if attempt:
                     time.sleep(1.0)
-                done = _done(command)
+                done = _done(command, timeout_s=_SCAN_TIMEOUT_S)
                 if done.returncode == 0:
                     return wifi_scan.parse_scan(done.stdout)
                 if _EBUSY not in done.stderr:
@@ -195,10 +197,12 @@ def _run(command: Sequence[str]) -> str:
     return done.stdout
 
 
-def _done(command: Sequence[str], *, umask: int = -1) -> subprocess.CompletedProcess[str]:
+def _done(
+    command: Sequence[str], *, umask: int = -1, timeout_s: float = _TIMEOUT_S
+) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, umask=umask
+            command, capture_output=True, text=True, errors="replace", timeout=timeout_s, umask=umask
         )
     except (OSError, subprocess.SubprocessError) as error:
         return subprocess.CompletedProcess(command, 1, "", str(error))
