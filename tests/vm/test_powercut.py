@@ -14,6 +14,7 @@ CUTS = {"settings write": 2, "configuration reset": 2, "factory reset": 1, "firs
 SEED = 20261122
 
 
+@pytest.mark.long
 @pytest.mark.spec("U3")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
