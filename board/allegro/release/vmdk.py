@@ -24,7 +24,9 @@ def set_content_id(disk: Path, number: int) -> None:
         place, size = (value * SECTOR for value in struct.unpack_from("<QQ", header, 28))
         file.seek(place)
         room = file.read(size)
-        text, count = _CONTENT_ID.subn(b"CID=%08x" % number, room.rstrip(b"\0"), count=1)
+        # A random number of fewer digits leaves the end of a longer descriptor behind: one more line feed.
+        descriptor = room.rstrip(b"\0\n") + b"\n"
+        text, count = _CONTENT_ID.subn(b"CID=%08x" % number, descriptor, count=1)
         if count != 1 or len(text) > size:
             raise ValueError(f"{disk.name} has no descriptor with a content id")
         file.seek(place)

@@ -28,6 +28,18 @@ def test_two_conversions_become_the_same(tmp_path: Path) -> None:
     assert b"\nCID=00c0ffee\n" in disks[0].read_bytes()
 
 
+def test_a_content_id_of_few_digits_leaves_no_trace(tmp_path: Path) -> None:
+    """As QEMU writes them: without leading zeros, over what stood there before."""
+    disk = make(tmp_path)
+    set_content_id(disk, 0xC0FFEE)
+    wanted = disk.read_bytes()
+    short = wanted.replace(b"\nCID=00c0ffee\n", b"\nCID=abcdef1\n", 1)
+    at = short.index(b"\0", short.index(b"CID="))
+    disk.write_bytes(short[:at] + b"\n" + short[at:])
+    set_content_id(disk, 0xC0FFEE)
+    assert disk.read_bytes() == wanted
+
+
 def test_the_content_stays(tmp_path: Path) -> None:
     disk = make(tmp_path)
     set_content_id(disk, 1)
