@@ -30,6 +30,7 @@ def test_a_program_that_hangs_is_started_again_and_the_others_go_on(lab: Lab, hu
     lab.device.wait_ready()
 
 
+@pytest.mark.long
 @pytest.mark.spec("I5")
 def test_a_system_that_hangs_is_started_again_by_the_watchdog_of_the_machine(start_lab: StartLab) -> None:
     watched = Configuration(extra_arguments=("-device", "i6300esb", "-action", "watchdog=reset"))
