@@ -23,6 +23,8 @@ from tests.harness.waiting import wait_for
 # What the reset entries ask for is shown elsewhere; here it must not run.
 NO_RESET = injection(drop_ins={"allegro-reset.service": "[Unit]\nConditionPathExists=/nonexistent\n"})
 
+pytestmark = pytest.mark.long
+
 Firmware = Literal["bios", "uefi"]
 MakeMachine = Callable[..., VirtualMachine]
 
@@ -56,7 +58,6 @@ def power_off(machine: VirtualMachine) -> None:
     machine.quit()
 
 
-@pytest.mark.long
 @pytest.mark.spec("U4", "I1")
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, firmware: Firmware) -> None:
@@ -148,7 +149,6 @@ def test_a_slot_that_cannot_be_loaded_falls_to_the_next_without_a_key(make_machi
     assert boot.started_slot(machine) == ("slot-a", "")
 
 
-@pytest.mark.long
 @pytest.mark.spec("U3")
 @pytest.mark.parametrize("damage", ["empty", "zero", "random", "missing"])
 def test_starts_with_a_damaged_boot_state_and_repairs_it(
