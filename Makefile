@@ -13,7 +13,7 @@ ROOT := $(SUDO) env PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: vm ## Show the main job from start to end in a virtual machine: traffic, key press, pcap, SFTP upload
 	$(ROOT) $(BIN)/python -m scripts.demo
@@ -37,6 +37,27 @@ catalogue: venv ## Write and sign the index of the update server whose bundles l
 dist: venv ## Everything of a release into build/dist: images for disks and virtual machines, checksums, SBOM, licences
 	$(ROOT) $(BIN)/python -m scripts.dist
 
+image: venv build/.image-packages ## Build the firmware with Buildroot (build/image/allegro.img): docs/building.md
+	$(BIN)/python -m scripts.build_image
+
+image-menuconfig: venv build/.image-packages ## Change Buildroot's configuration in its menus
+	$(BIN)/python -m scripts.build_image menuconfig
+
+image-prepared: venv build/.image-packages ## Get what the firmware needs from outside of Buildroot: wheels, files of the web page, keyring
+	$(BIN)/python -m scripts.build_image prepared
+
+image-check: venv build/.image-packages ## Check the external tree by Buildroot's own tools; no symbol of its configuration is dropped
+	$(BIN)/python -m scripts.build_image check
+
+image-legal: venv build/.image-packages ## Licences and sources of all of Buildroot's packages in the firmware
+	$(BIN)/python -m scripts.build_image legal
+
+image-sbom: venv build/.image-packages ## List of the firmware's components (CycloneDX) by Buildroot's generator
+	$(BIN)/python -m scripts.build_image sbom
+
+image-cves: venv build/.image-packages ## Known vulnerabilities of the firmware's components
+	$(BIN)/python -m scripts.build_image cves
+
 web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
 
 build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md)
@@ -51,8 +72,19 @@ lint: venv
 check: lint ## Lint, types and unit tests: under a minute
 	$(BIN)/python -m pytest tests/unit
 
+# IMAGE=buildroot: the same tests with the image of `make image`
+ifeq ($(IMAGE),buildroot)
+TESTED := ALLEGRO_IMAGE=$(CURDIR)/build/image/allegro.img
+test: build/image/allegro.img
+else ifneq ($(IMAGE),)
+$(error IMAGE=$(IMAGE) is not known: leave it away for the development image, or IMAGE=buildroot)
+endif
+
+build/image/allegro.img:
+	@echo "There is no image built with Buildroot yet: make image"; exit 1
+
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
-	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(TESTS)
+	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(TESTS)
 
 powercut: vm ## Cut the power in first boot, settings, resets (N=20 cuts each, SCENARIO="first boot", SEED=1)
 	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
@@ -72,7 +104,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/dist build/web build/test-report build/run build/demo build/bench build/test-bundles $(VENV)
+	$(SUDO) rm -rf build/vm build/dist build/image/out build/web build/test-report build/run build/demo build/bench build/test-bundles $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build
@@ -85,6 +117,10 @@ build/.host-packages: scripts/install-host-packages
 	$(SUDO) scripts/install-host-packages
 	@mkdir -p build && touch $@
 
+build/.image-packages: scripts/install-host-packages
+	$(SUDO) scripts/install-host-packages image
+	@mkdir -p build && touch $@
+
 # The extension module is compiled for the tests here; the image compiles its own.
 $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml python/allegro/capture/_packets.c
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -94,4 +130,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm bundle dist catalogue web-assets lint check test soak powercut bench format lock clean distclean venv host-packages
+.PHONY: help demo run press vm bundle dist catalogue image image-menuconfig image-prepared image-check image-legal image-sbom image-cves web-assets lint check test soak powercut bench format lock clean distclean venv host-packages

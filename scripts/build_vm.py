@@ -16,6 +16,7 @@ from pathlib import Path
 from board.allegro.image import boot, bootstrap, bundle, disk, manifest, payload, root, system
 from board.allegro.image.keys import VARIABLES, Keys, find_keys
 from board.allegro.image.layout import Layout, parse_size, read_layout
+from board.allegro.image.made import made_files
 from board.allegro.image.notes import release_notes
 from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove, words
 from scripts import web_assets
@@ -176,7 +177,9 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
     initramfs = shop.step(
         "initramfs",
         [tools.name, tree.name, epoch, STEPS / "boot.py", BOARD / "initramfs"],
-        lambda target: boot.make_initramfs(shop, tools, tree, BOARD / "initramfs", target),
+        lambda target: boot.make_initramfs(
+            shop, tools, tools / "usr/bin/busybox", tree, BOARD / "initramfs", target
+        ),
     )
     web = shop.step(
         "web",
@@ -184,12 +187,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
         make_web,
     )
     overlay = REPOSITORY / "rootfs_overlay"
-    made = {
-        "etc/rauc/system.conf": bundle.system_configuration(layout, compatible),
-        "etc/rauc/keyring.pem": keys.keyring.read_text(),
-        "usr/share/allegro/release-notes.md": notes,
-        "usr/lib/repart.d/50-data.conf": root.growth_configuration(layout),
-    }
+    made = made_files(layout, compatible, keys.keyring.read_text(), notes)
     slot = shop.step(
         "root",
         [
@@ -213,7 +211,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
     grub = shop.step(
         "grub",
         [tools.name, epoch, STEPS / "boot.py"],
-        lambda target: boot.make_grub(shop, tools, target),
+        lambda target: boot.make_grub(shop, tools, "/usr/lib/grub", target),
     )
     configuration = disk.grub_configuration(
         BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout
@@ -246,6 +244,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
                 ("  of it kernel modules", manifest.tree_size(tree / "usr/lib/modules")),
                 ("disk image (sparse)", layout.size),
             ],
+            "Debian packages",
             manifest.debian_items(tree),
             manifest.wheel_items(wheels),
         ),

@@ -43,6 +43,13 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_report_header() -> str:
+    """Name the image that the VM tests run."""
+    manifest = IMAGE.parent / "manifest.txt"
+    what = manifest.read_text().splitlines()[0] if manifest.exists() else "there is none yet"
+    return f"image: {IMAGE} ({what})"
+
+
 @dataclass(frozen=True)
 class Lab:
     """A running device: the machine, its API, and the cables of its measuring ports as raw frames."""

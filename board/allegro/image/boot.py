@@ -18,17 +18,20 @@ GRUB_MODULES = (
 )
 
 
-def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, target: Path) -> None:
-    """Make the initramfs of the files in `sources`, the system's modules and the tools' busybox."""
+def make_initramfs(
+    shop: Workshop, tools: Path, busybox: Path, system: Path, sources: Path, target: Path
+) -> None:
+    """Make the initramfs of the files in `sources`, the system's modules and a static busybox."""
     tree = target.with_name(f"{target.name}-tree")
     shutil.rmtree(tree, ignore_errors=True)
     for name in ("bin", "dev", "proc", "sys", "root"):
         (tree / name).mkdir(parents=True)
-    shutil.copy(tools / "usr/bin/busybox", tree / "bin/busybox")
+    shutil.copy(busybox, tree / "bin/busybox")
     shutil.copy(sources / "init", tree / "init")
 
     version = kernel_version(system)
     folder = system / "usr/lib/modules" / version
+    (tree / "lib/modules" / version).mkdir(parents=True)
     depends = read_dependencies(folder)
     by_name = {Path(module).stem.replace("-", "_"): module for module in depends}
     builtin = {
@@ -45,7 +48,7 @@ def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, tar
         shutil.copy(folder / module, copy)
     script = (
         'cd "$1"; '
-        'for name in $(/bin/busybox --list); do [ -e "bin/$name" ] || ln -s busybox "bin/$name"; done; '
+        'for name in $(bin/busybox --list); do [ -e "bin/$name" ] || ln -s busybox "bin/$name"; done; '
         'depmod -b "$1" "$3"; rm -f "lib/modules/$3"/*.bin; '
         'find . -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +; '
         "find . -print0 | LC_ALL=C sort -z"
@@ -57,8 +60,10 @@ def make_initramfs(shop: Workshop, tools: Path, system: Path, sources: Path, tar
     shutil.rmtree(tree)
 
 
-def make_grub(shop: Workshop, tools: Path, target: Path) -> None:
+def make_grub(shop: Workshop, tools: Path, parts: str, target: Path) -> None:
     """Make the folder `target` with core.img and boot.img (BIOS) and BOOTX64.EFI (UEFI).
+
+    `parts` is where GRUB's folders i386-pc and x86_64-efi lie, as a program in run_inside() calls it.
 
     Both read /grub/grub.cfg of the ESP: the UEFI one on the disk it was loaded from, the BIOS one on the disk
     that the BIOS started.
@@ -67,11 +72,11 @@ def make_grub(shop: Workshop, tools: Path, target: Path) -> None:
     modules = " ".join(GRUB_MODULES)
     script = (
         'cd "$1"; '
-        f"grub-mkimage -O i386-pc -o core.img -p '(,gpt2)/grub' biosdisk {modules}; "
-        f"grub-mkimage -O x86_64-efi -o BOOTX64.EFI -p /grub {modules}; "
-        "cp /usr/lib/grub/i386-pc/boot.img ."
+        f"grub-mkimage -d \"$2/i386-pc\" -O i386-pc -o core.img -p '(,gpt2)/grub' biosdisk {modules}; "
+        f'grub-mkimage -d "$2/x86_64-efi" -O x86_64-efi -o BOOTX64.EFI -p /grub {modules}; '
+        'cp "$2/i386-pc/boot.img" .'
     )
-    shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(target)], log="grub")
+    shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(target), parts], log="grub")
 
 
 def environment_block(**values: str) -> bytes:

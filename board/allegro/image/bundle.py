@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from board.allegro.image.keys import Keys
 from board.allegro.image.layout import Layout
 from board.allegro.image.workshop import Workshop, remove
+
+if TYPE_CHECKING:  # Buildroot's Python, which needs only the configuration, has no cryptography
+    from board.allegro.image.keys import Keys
 
 CONFIGURATION = """\
 # Made with the image from board/allegro/layout.toml.
@@ -50,7 +53,7 @@ compatible={compatible}
 bootloader=noop
 
 [keyring]
-path=/tmp/keyring.pem
+path={keyring}
 check-purpose=codesign
 """
 
@@ -98,9 +101,10 @@ def make_bundle(
     (content / "manifest.raucm").write_text(manifest)
     # The signature is checked at once, as the device will check it.
     check = target.with_name("bundle.conf")
-    check.write_text(CHECK.format(compatible=compatible))
-    command = ["rauc", f"--conf={shop.inside(check)}", "bundle", "--cert=/tmp/signing.pem"]
-    command += ["--key=/tmp/signing.key", shop.inside(content), shop.inside(target)]
+    check.write_text(CHECK.format(compatible=compatible, keyring=shop.copy_inside("keyring.pem")))
+    command = ["rauc", f"--conf={shop.inside(check)}", "bundle"]
+    command += [f"--cert={shop.copy_inside('signing.pem')}", f"--key={shop.copy_inside('signing.key')}"]
+    command += [shop.inside(content), shop.inside(target)]
     files = {"signing.pem": keys.certificate, "signing.key": keys.key, "keyring.pem": keys.keyring}
     shop.run_inside(tools, command, log="bundle", files=files)
     remove(content)

@@ -1,8 +1,10 @@
-"""What is in the image and how large it is: build/vm/manifest.txt."""
+"""What is in the image and how large it is: manifest.txt beside it."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,12 +68,35 @@ def tree_size(root: Path) -> int:
     return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(root) for name in names)
 
 
-def render(title: str, sizes: list[tuple[str, int]], debian: list[Item], wheels: list[Item]) -> str:
-    """Return the manifest as text."""
+def buildroot_items(target: Path, file_list: str, folders: Iterable[str]) -> list[Item]:
+    """Return Buildroot's packages that have files in `target`, sorted by name.
+
+    `file_list` is Buildroot's packages-file-list.txt (lines "package,./path"; the last to install a file
+    counts); `folders` are the names in its build folder, which tell versions ("rauc-1.15.2").
+    """
+    owners = {path: name for name, _, path in (line.partition(",") for line in file_list.splitlines())}
+    files: dict[str, list[str]] = {}
+    for path, name in owners.items():
+        files.setdefault(name, []).append(path.removeprefix("./"))
+    versions = {}
+    for folder in folders:
+        if match := re.fullmatch(r"(.+?)-(v?\d.*)", folder):
+            versions[match[1]] = match[2]
+    items = [
+        Item(name, versions.get(name, "-"), files_size(target, paths))
+        for name, paths in sorted(files.items())
+    ]
+    return [item for item in items if item.size]
+
+
+def render(
+    title: str, sizes: list[tuple[str, int]], base: str, packages: list[Item], wheels: list[Item]
+) -> str:
+    """Return the manifest as text; `base` says what `packages` are."""
     lines = [title, ""]
     lines += [f"{size / (1 << 20):9.1f} MiB  {name}" for name, size in sizes]
-    lines += ["", "Debian packages (KiB in the image, name, version)"]
-    lines += [f"{item.size >> 10:9} {item.name} {item.version}" for item in debian]
+    lines += ["", f"{base} (KiB in the image, name, version)"]
+    lines += [f"{item.size >> 10:9} {item.name} {item.version}" for item in packages]
     lines += ["", "Python packages (KiB of the wheel, name, version)"]
     lines += [f"{item.size >> 10:9} {item.name} {item.version}" for item in wheels]
     return "\n".join(lines) + "\n"

@@ -47,8 +47,11 @@ def make_wheel(shop: Workshop, tools: Path, target: Path) -> None:
     remove(source)
 
 
-def fetch_wheels(shop: Workshop, requirements: Path, target: Path) -> None:
-    """Download the wheels of the requirements file, checked against its hashes, into the folder `target`."""
+def fetch_wheels(shop: Workshop, requirements: Path, target: Path, python: str = PYTHON) -> None:
+    """Download the wheels of the requirements file, checked against its hashes, into the folder `target`.
+
+    `python` is the version of the device's Python, such as "3.13".
+    """
     cache = shop.downloads / "wheels"
     cache.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
@@ -57,7 +60,7 @@ def fetch_wheels(shop: Workshop, requirements: Path, target: Path) -> None:
         "--only-binary=:all:",
         "--no-deps",
         "--python-version",
-        PYTHON,
+        python,
         "--implementation",
         "cp",
     ]
@@ -96,9 +99,15 @@ def unpack_wheel(wheel: Path, site: Path) -> None:
 
 def install(shop: Workshop, root: Path, wheels: list[Path], web: Path) -> None:
     """Install the wheels, and what the web page needs besides, into the root file system `root`; compile."""
+    unpack(root, "usr/lib/python3/dist-packages", wheels, web)
+    compile_python(shop, root, f"/{SITE}")
+
+
+def unpack(root: Path, packages: str, wheels: list[Path], web: Path) -> None:
+    """Unpack wheels and web files into `root`, whose Python has its own packages in the folder `packages`."""
     site = root / SITE
+    remove(site)
     for wheel in sorted(wheels):
         unpack_wheel(wheel, site)
     copy_source(web, site / WEB_FILES)
-    (root / "usr/lib/python3/dist-packages/allegro.pth").write_text(f"/{SITE}\n")
-    compile_python(shop, root, f"/{SITE}")
+    (root / packages / "allegro.pth").write_text(f"/{SITE}\n")

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from board.allegro.image import payload
 from board.allegro.image.boot import environment_block
-from board.allegro.image.layout import Layout
 from board.allegro.image.system import kernel_version
 from board.allegro.image.workshop import Workshop, copy_source, remove
 
@@ -38,10 +37,8 @@ def make_root(
     payload.install(shop, tree, wheels, web)
     shop.say("    overlay")
     copy_source(overlay, tree)
-    write_release(tree, version, shop.epoch)
-    for name, text in made.items():
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text(text)
+    write_release(tree, version, shop.epoch, "debian")
+    write_made(tree, made)
     set_up(shop, tree)
     place_kernel(tree, initramfs, version)
     shop.say("    squashfs")
@@ -49,15 +46,18 @@ def make_root(
     remove(tree)
 
 
-def growth_configuration(layout: Layout) -> str:
-    """Return what systemd-repart may do: let the data partition, the only one of its type, grow."""
-    return f"[Partition]\nType={layout['data'].type}\n"
+def write_made(tree: Path, made: Mapping[str, str]) -> None:
+    """Write files that are made with the image: path below `tree`, text."""
+    for name, text in made.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(text)
 
 
-def write_release(tree: Path, version: str, epoch: int) -> None:
-    """Write /etc/allegro-release (what the device calls itself) beside Debian's own os-release."""
+def write_release(tree: Path, version: str, epoch: int, base: str) -> None:
+    """Write /etc/allegro-release (what the device calls itself) beside the base system's own os-release."""
     date = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    (tree / "etc/allegro-release").write_text(f"NAME=allegro\nVERSION={version}\nDATE={date}\nBASE=debian\n")
+    text = f"NAME=allegro\nVERSION={version}\nDATE={date}\nBASE={base}\n"
+    (tree / "etc/allegro-release").write_text(text)
 
 
 def set_up(shop: Workshop, tree: Path) -> None:
@@ -69,7 +69,11 @@ def set_up(shop: Workshop, tree: Path) -> None:
     remove(units)
     units.mkdir()
     shop.run_inside(tree, ["systemctl", "preset-all"], log="preset")
+    empty_folders(tree)
 
+
+def empty_folders(tree: Path) -> None:
+    """Leave folders that are mount points or unused empty, and the links that programs expect."""
     for name in EMPTY_FOLDERS:
         remove(tree / name)
         (tree / name).mkdir()

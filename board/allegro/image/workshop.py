@@ -234,6 +234,10 @@ class Workshop:
         """Return how a program in run_inside() calls this path of the work folder."""
         return f"/tmp/shop/{path.relative_to(self.work)}"  # noqa: S108 - a private mount, see run_inside()
 
+    def copy_inside(self, name: str) -> str:
+        """Return how a program in run_inside() calls the copy of one of its `files`."""
+        return f"/tmp/{name}"  # noqa: S108 - as in inside()
+
 
 def remove(path: Path) -> None:
     """Remove a file or folder if it is there.

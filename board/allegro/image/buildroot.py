@@ -1,0 +1,186 @@
+"""What Buildroot calls: the payload into its target folder, then the steps before and after it packs that.
+
+`python3 -m board.allegro.image.buildroot payload|post-build|post-image FOLDER`, with Buildroot's environment;
+the programs are those of its host folder. The steps are the development image's own (scripts/build_vm.py).
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+from board.allegro.image import boot, disk, manifest, payload, root, system
+from board.allegro.image.host_tools import HostTools
+from board.allegro.image.layout import read_layout
+from board.allegro.image.made import made_files
+from board.allegro.image.notes import release_notes
+from board.allegro.image.workshop import BuildError, remove, words
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+BOARD = REPOSITORY / "board/allegro"
+
+
+@dataclass(frozen=True)
+class Build:
+    """Buildroot's folders, what was prepared for it (wheels, web, keyring.pem), and the image's name.
+
+    `prepared` is made by scripts/build_image.py.
+    """
+
+    host: Path
+    target: Path
+    images: Path
+    build: Path
+    prepared: Path
+    version: str
+    compatible: str
+    shop: HostTools
+
+
+def build_from_environment() -> Build:
+    """Return what Buildroot's environment tells (its Makefile, EXTRA_ENV); raises BuildError."""
+    try:
+        folders = [Path(os.environ[name]) for name in ("HOST_DIR", "TARGET_DIR", "BINARIES_DIR", "BUILD_DIR")]
+        epoch = int(os.environ["SOURCE_DATE_EPOCH"])
+    except KeyError as error:
+        raise BuildError(
+            f"{error.args[0]} is not set.\nRemedy: this is called by Buildroot, with BR2_REPRODUCIBLE=y."
+        ) from error
+    host, target, images, build = folders
+    prepared = Path(os.environ.get("ALLEGRO_PREPARED") or REPOSITORY / "build/image/prepared")
+    if not (prepared / "keyring.pem").exists():
+        raise BuildError(
+            f"{prepared} does not hold what the image needs from outside of Buildroot: Python wheels, files"
+            f" of the web page, the keyring for updates.\nRemedy: make image-prepared in {REPOSITORY},"
+            " or make image there, which does all."
+        )
+    facts = dict(line.split("=", 1) for line in words(REPOSITORY / "meta"))
+    shop = HostTools(build / "allegro-image", prepared, REPOSITORY, epoch)
+    shop.open()
+    return Build(host, target, images, build, prepared, facts["VERSION"], facts["COMPATIBLE"], shop)
+
+
+def install_payload(made: Build, wheels: Path) -> None:
+    """Install the own wheel in the folder `wheels`, the prepared ones and the web files; compile them."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = f"usr/lib/{version}/site-packages"
+    every = [*wheels.glob("*.whl"), *(made.prepared / "wheels").glob("*.whl")]
+    (made.target / packages).mkdir(parents=True, exist_ok=True)
+    payload.unpack(made.target, packages, every, made.prepared / "web")
+    compiled = compileall.compile_dir(
+        made.target / payload.SITE,
+        quiet=1,
+        stripdir=made.target,
+        prependdir="/",
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
+    if not compiled:
+        raise BuildError("The payload's Python files cannot be compiled: see above.")
+
+
+def write_files(made: Build) -> None:
+    """Write what is made with the image (board/allegro/image/made.py), and what it is."""
+    layout = read_layout(BOARD / "layout.toml")
+    root.write_release(made.target, made.version, made.shop.epoch, "buildroot")
+    keyring = (made.prepared / "keyring.pem").read_text()
+    notes = release_notes((REPOSITORY / "CHANGELOG.md").read_text(), made.version)
+    root.write_made(made.target, made_files(layout, made.compatible, keyring, notes))
+
+
+def drop_unneeded(made: Build) -> None:
+    """Remove what packages bring and the device does not need; all gone already when nothing was rebuilt."""
+    system.drop(made.target, words(BOARD / "buildroot/drop.txt"))
+
+
+def empty_folders(made: Build) -> None:
+    """Leave mount points empty, and no unit enabled: Buildroot enables what the preset file names."""
+    units = made.target / "etc/systemd/system"
+    remove(units)
+    units.mkdir(parents=True)
+    root.empty_folders(made.target)
+
+
+def place_kernel(made: Build) -> None:
+    """Make the initramfs, and leave what GRUB reads in /boot."""
+    initramfs = made.shop.work / "initramfs"
+    busybox = made.target / "usr/bin/busybox"
+    sources = BOARD / "initramfs"
+    boot.make_initramfs(made.shop, made.host, busybox, made.target, sources, initramfs)
+    folder = made.target / "boot"
+    remove(folder)
+    folder.mkdir()
+    kernel = system.kernel_version(made.target)
+    shutil.copy(made.images / "bzImage", folder / f"vmlinuz-{kernel}")
+    root.place_kernel(made.target, initramfs, made.version)
+
+
+def make_disk(made: Build) -> None:
+    """Make GRUB and the disk image, images/allegro.img."""
+    layout = read_layout(BOARD / "layout.toml")
+    grub = made.shop.work / "grub"
+    remove(grub)
+    boot.make_grub(made.shop, made.host, str(made.images / "grub"), grub)
+    configuration = disk.grub_configuration(
+        BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout
+    )
+    target = made.images / "allegro.img"
+    remove(target)
+    slot = made.images / "rootfs.squashfs"
+    disk.make_disk(made.shop, made.host, layout, made.version, grub, configuration, slot, target)
+
+
+def write_manifest(made: Build) -> None:
+    """Write images/manifest.txt: sizes and versions."""
+    files = (made.build / "packages-file-list.txt").read_text()
+    folders = [path.name for path in made.build.iterdir()]
+    text = manifest.render(
+        f"allegro {made.version}, built with Buildroot, kernel {system.kernel_version(made.target)}",
+        [
+            (
+                "slot (squashfs with kernel, initramfs and root file system)",
+                (made.images / "rootfs.squashfs").stat().st_size,
+            ),
+            ("  of it initramfs", (made.target / "boot/initramfs.img").stat().st_size),
+            ("system unpacked", manifest.tree_size(made.target)),
+            ("  of it kernel modules", manifest.tree_size(made.target / "usr/lib/modules")),
+            ("  of it payload", manifest.tree_size(made.target / payload.SITE)),
+            ("disk image (sparse)", (made.images / "allegro.img").stat().st_size),
+        ],
+        "Buildroot packages",
+        manifest.buildroot_items(made.target, files, folders),
+        manifest.wheel_items(list((made.prepared / "wheels").glob("*.whl"))),
+    )
+    (made.images / "manifest.txt").write_text(text)
+
+
+STEPS: dict[str, list[Callable[[Build], None]]] = {
+    "post-build": [write_files, drop_unneeded, empty_folders, place_kernel],
+    "post-image": [make_disk, write_manifest],
+}
+
+
+def main(words_given: list[str]) -> int:
+    """Do what Buildroot asks for; returns the exit code."""
+    what, folder = words_given[:2]
+    try:
+        made = build_from_environment()
+        if what == "payload":
+            install_payload(made, Path(folder))
+        else:
+            for step in STEPS[what]:
+                made.shop.say(step.__name__.replace("_", " "))
+                step(made)
+    except BuildError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,27 @@
+include $(sort $(wildcard $(BR2_EXTERNAL_ALLEGRO_PATH)/package/*/*.mk))
+
+# Kconfig drops what it does not know or cannot have; here that stops the build, by name.
+define ALLEGRO_CHECK_LINUX
+	PYTHONPATH=$(BR2_EXTERNAL_ALLEGRO_PATH) python3 -m board.allegro.image.kconfig \
+		$(@D)/.config $(LINUX_KCONFIG_FILE) $(LINUX_KCONFIG_FRAGMENT_FILES)
+endef
+LINUX_POST_CONFIGURE_HOOKS += ALLEGRO_CHECK_LINUX
+
+define ALLEGRO_CHECK_BUSYBOX
+	PYTHONPATH=$(BR2_EXTERNAL_ALLEGRO_PATH) python3 -m board.allegro.image.kconfig \
+		$(@D)/.config $(BUSYBOX_KCONFIG_FRAGMENT_FILES)
+endef
+BUSYBOX_POST_CONFIGURE_HOOKS += ALLEGRO_CHECK_BUSYBOX
+
+# GRUB's images for BIOS and UEFI are made by board/allegro/image/boot.py, of these parts.
+define ALLEGRO_GRUB_PARTS
+	$(foreach tuple,$(GRUB2_TUPLES-y), \
+		rm -rf $(BINARIES_DIR)/grub/$(tuple) && \
+		mkdir -p $(BINARIES_DIR)/grub/$(tuple) && \
+		cd $(@D)/build-$(tuple)/grub-core && \
+		cp *.img *.mod *.lst $(BINARIES_DIR)/grub/$(tuple)/$(sep))
+endef
+GRUB2_POST_INSTALL_IMAGES_HOOKS += ALLEGRO_GRUB_PARTS
+
+# As the development image: what lies in /boot is packed already, and GRUB reads it faster as it is.
+ROOTFS_SQUASHFS_ARGS += -no-exports -no-xattrs -action 'uncompressed@(pathname(boot/*))'
