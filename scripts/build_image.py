@@ -186,6 +186,8 @@ def prepare(buildroot: Buildroot) -> tuple[str, Keys]:
         [requirements, python, *payload.PLATFORMS],
         lambda target: payload.fetch_wheels(shop, requirements, target, python),
     )
+    recipes = REPOSITORY / "requirements/buildroot.txt"
+    sources = shop.step("sources", [recipes], lambda target: payload.fetch_sources(shop, recipes, target))
     web = shop.step(
         "web",
         [REPOSITORY / "scripts/web_assets.py", web_assets.PACKAGES, web_assets.MANUAL, web_assets.STYLE],
@@ -195,6 +197,7 @@ def prepare(buildroot: Buildroot) -> tuple[str, Keys]:
         keys = find_keys(REPOSITORY / "build/keys")
         remove(PREPARED)
         shutil.copytree(wheels, PREPARED / "wheels")
+        shutil.copytree(sources, PREPARED / "sources")
         shutil.copytree(web, PREPARED / "web")
         shutil.copy(keys.keyring, PREPARED / "keyring.pem")
     except PermissionError as error:

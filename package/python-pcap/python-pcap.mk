@@ -7,7 +7,9 @@
 # Buildroot keeps the name python-pypcap for a package that it removed.
 PYTHON_PCAP_VERSION = 1.3.0
 PYTHON_PCAP_SOURCE = pypcap-$(PYTHON_PCAP_VERSION).tar.gz
-PYTHON_PCAP_SITE = https://files.pythonhosted.org/packages/source/p/pypcap
+# It comes as the payload's wheels do: by pip, checked by requirements/buildroot.txt.
+PYTHON_PCAP_SITE = $(or $(ALLEGRO_PREPARED),$(BR2_EXTERNAL_ALLEGRO_PATH)/build/image/prepared)/sources
+PYTHON_PCAP_SITE_METHOD = file
 PYTHON_PCAP_LICENSE = BSD-3-Clause
 PYTHON_PCAP_LICENSE_FILES = LICENSE
 PYTHON_PCAP_SETUP_TYPE = setuptools

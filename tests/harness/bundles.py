@@ -123,7 +123,7 @@ class BundleMaker:
             slot.hardlink_to(self._slot)
             unpack = ["unsquashfs", "-q", "-n", "-d", self._shop.inside(tree), self._shop.inside(slot)]
             self._shop.run_inside(self._tools, unpack, log="unsquashfs")
-            root.write_release(tree, version, self._shop.epoch)
+            root.write_release(tree, version, self._shop.epoch, "debian")
             (tree / "boot/version.env").write_bytes(environment_block(version=version))
             FAULTS[fault](tree)
             root.squash(self._shop, self._tools, tree, image)

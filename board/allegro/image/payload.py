@@ -52,29 +52,38 @@ def fetch_wheels(shop: Workshop, requirements: Path, target: Path, python: str =
 
     `python` is the version of the device's Python, such as "3.13".
     """
-    cache = shop.downloads / "wheels"
+    options = ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
+    options += [word for platform in PLATFORMS for word in ("--platform", platform)]
+    download(shop, requirements, target, "wheels", options)
+
+
+def fetch_sources(shop: Workshop, requirements: Path, target: Path) -> None:
+    """Download the source archives of the requirements file, checked against its hashes, into `target`.
+
+    pip asks each archive for its metadata, so what its setup.py needs must be installed here.
+    """
+    download(shop, requirements, target, "sources", ["--no-binary=:all:", "--no-build-isolation"])
+
+
+def download(shop: Workshop, requirements: Path, target: Path, kind: str, options: list[str]) -> None:
+    """Let pip download what the requirements file names into the folder `target`; files are kept."""
+    cache = shop.downloads / kind
     cache.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    options = [
-        "--require-hashes",
-        "--only-binary=:all:",
-        "--no-deps",
-        "--python-version",
-        python,
-        "--implementation",
-        "cp",
-    ]
-    options += [word for platform in PLATFORMS for word in ("--platform", platform)]
     shop.run(
-        [*pip, *options, "--find-links", cache, "--dest", target, "--requirement", requirements],
-        log="wheels",
+        [
+            *pip,
+            *("--require-hashes", "--no-deps", *options),
+            *("--find-links", cache, "--dest", target, "--requirement", requirements),
+        ],
+        log=kind,
         remedy="Remedy: is the Python package index reachable from here (network, proxy)? Then start again.",
     )
-    for wheel in target.iterdir():
-        if not (cache / wheel.name).exists():
-            partial = cache / f".{wheel.name}.partial"
-            shutil.copy(wheel, partial)
-            partial.rename(cache / wheel.name)
+    for file in target.iterdir():
+        if not (cache / file.name).exists():
+            partial = cache / f".{file.name}.partial"
+            shutil.copy(file, partial)
+            partial.rename(cache / file.name)
 
 
 def unpack_wheel(wheel: Path, site: Path) -> None:
