@@ -56,7 +56,6 @@ def test_shift_r_resets_and_stays_on_when_the_update_server_cannot_be_reached(la
     assert device.get("/settings")["firmware"]["server"] == "https://10.0.2.2:1/"
 
 
-@pytest.mark.long
 @pytest.mark.spec("N3", "N4")
 def test_shift_s_gives_an_address_and_shows_it(lab: Lab, report: Path) -> None:
     machine = lab.machine

@@ -45,7 +45,7 @@ def check_rights(lab: Lab, unit: str) -> None:
     assert effective & ~(1 << 10 | 1 << 12 | 1 << 13) == 0  # NET_BIND_SERVICE, NET_ADMIN, NET_RAW
 
 
-@pytest.mark.spec("N2", "L3")
+@pytest.mark.spec("N2", "N5", "L3")
 def test_access_point(lab: Lab) -> None:
     radios = Radios(lab.machine)
     assert lab.device.get("/wifi")["state"] == "no-adapter"
@@ -83,13 +83,21 @@ def test_access_point(lab: Lab) -> None:
 
     # Changed settings: another name, password, channel and subnet.
     changed = {"ssid": "Mess wagen", "password": "another one", "channel": 11, "address": "10.77.0.1/24"}
-    lab.device.set({"wifi": {"access_point": changed}})
+    assert lab.device.set({"wifi": {"access_point": changed}})["confirm_within_s"] is not None
     wait_for(lambda: lab.device.get("/wifi")["ssid"] == "Mess wagen", "the new name", 60)
     wifi = wait_state(lab.device.get, "on")
     assert (wifi["channel"], wifi["addresses"][0]) == (11, "10.77.0.1/24")
     phone.join("Mess wagen", "another one")
     wait_for(phone.is_joined, "joining with the new password", 60)
     assert phone.lease()["ip"].startswith("10.77.0.1")
+    lab.device.post("/network/confirm")
+
+    # A mistake: nobody can confirm it over this network, and it comes back by itself.
+    lab.device.set({"wifi": {"mode": "off"}, "management": {"confirm_s": 10}})
+    wait_state(lab.device.get, "off")
+    assert wait_state(lab.device.get, "on")["ssid"] == "Mess wagen"
+    assert "nobody confirmed" in lab.device.get("/network")["taken_back"]
+    lab.device.set({"management": {"confirm_s": 3600}})
 
     radios.unplug()
     assert wait_state(lab.device.get, "no-adapter")["adapter"] is None
@@ -127,6 +135,7 @@ def test_client(lab: Lab) -> None:
     assert "password" in refused["remedy"]
     lab.device.set({"wifi": {"client": {"password": OFFICE_PASSWORD}}})
     wait_state(lab.device.get, "connected")
+    lab.device.post("/network/confirm")
     wait_for(lambda: lab.device.get("/wifi")["addresses"], "an address", 60)
     wifi = lab.device.get("/wifi")
     assert re.match(r"10\.99\.0\.(5\d|60)/24", wifi["addresses"][0])

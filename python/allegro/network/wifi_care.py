@@ -146,6 +146,11 @@ class WifiCare:
 
     # -- what is seen
 
+    @property
+    def has_adapter(self) -> bool:
+        """Whether an adapter is plugged in."""
+        return self._in_force.adapter is not None
+
     def status(self) -> WifiStatus:
         """How things are now."""
         force, settings = self._in_force, self._settings().wifi

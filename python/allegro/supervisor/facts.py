@@ -36,6 +36,7 @@ class Watch:
         fall_back: Callable[[], str],
         wifi: Callable[[], Problem | None],
         network_taken_back: Callable[[], str],
+        network_waits_s: Callable[[], float | None],
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -46,6 +47,7 @@ class Watch:
         self._fall_back = fall_back
         self._wifi = wifi
         self._network_taken_back = network_taken_back
+        self._network_waits_s = network_waits_s
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -94,6 +96,7 @@ class Watch:
             wifi_problem=self._wifi(),
             failed_parts=failed,
             network_taken_back=self._network_taken_back(),
+            network_waits_s=self._network_waits_s(),
         )
 
     def _run(self) -> None:

@@ -13,7 +13,6 @@ from allegro.network.overview import Port
 from allegro.network.ports import FIRST_MANAGEMENT
 from allegro.network.temporary_address import Claim, Probe, TemporaryAddress, arp_announce, arp_probe
 from allegro.paths import Paths
-from allegro.settings.network import Management
 from allegro.settings.store import SettingsStore
 from allegro.supervisor.changes import Applier
 from allegro.supervisor.network import NetworkCare
@@ -32,7 +31,8 @@ log = logging.getLogger(__name__)
 class Networking:
     """`controls`: whether the network of this machine is ours; otherwise it is only looked at.
 
-    `put_back` saves and applies settings that were in force before (see SettingsChanger).
+    `put_back` saves and applies settings that were in force before (see SettingsChanger); `wifi_in_use` tells
+    whether there is a WiFi adapter.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Networking:
         settings: SettingsStore,
         actions: Actions,
         put_back: Callable[[Mapping[str, Any]], object],
+        wifi_in_use: Callable[[], bool],
         *,
         controls: bool,
     ) -> None:
@@ -64,7 +65,10 @@ class Networking:
             self.temporary.probe_again,
         )
         self.safe = SafeChange(
-            paths.unconfirmed_change, lambda: configure.known_names(self._memory), self._go_back
+            paths.unconfirmed_change,
+            lambda: configure.known_names(self._memory),
+            self._go_back,
+            wifi_in_use,
         )
 
     def appliers(self) -> Sequence[Applier]:
@@ -123,8 +127,7 @@ class Networking:
                 raise Unavailable(f"The ports cannot be read ({error.strerror}).") from error
             moved = {old: new for old, new in wanted.items() if old != new}
             if any(name.startswith("mgmt") for name in (*moved, *moved.values())):
-                management = self._settings.current.management
-                self.safe.expect(management, management.confirm_s)
+                self.safe.expect({}, self._settings.current.management.confirm_s)
             self._care.reassign(moved)
 
     def ports(self) -> list[Port]:
@@ -160,8 +163,8 @@ class Networking:
     def _apply_temporary(self, claim: Claim | None) -> None:
         self._care.apply_temporary(claim)
 
-    def _go_back(self, management: Management, names: Mapping[str, str]) -> None:
-        self._put_back({"management": management.model_dump(mode="json")})
+    def _go_back(self, sections: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        self._put_back(sections)
         self._care.restore_names(names)
 
 

@@ -20,7 +20,6 @@ from allegro.network.files import DIRECTORY as NETWORKD_DIRECTORY
 from allegro.network.unconfirmed import Unconfirmed
 from allegro.paths import Paths
 from allegro.settings.model import Settings
-from allegro.settings.network import Management
 from allegro.settings.store import SettingsStore
 from allegro.supervisor.recorder import wanted_config
 from allegro.system import clock
@@ -115,7 +114,7 @@ def _without(waiting: Unconfirmed, settings: Settings, paths: Paths, steps: Step
     """A change of the network that nobody confirmed does not count. The supervisor then takes it back."""
     log.warning("A change of the network was not confirmed before the device restarted: the old one counts")
     steps.run("Names of ports", lambda: configure.keep_names(configure.memory(paths.state), waiting.ports))
-    return settings.model_copy(update={"management": Management.model_validate(waiting.management)})
+    return waiting.put_into(settings)
 
 
 def _settings(paths: Paths) -> Settings:

@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from allegro.errors import Conflict, Unavailable
 from allegro.network import unconfirmed
-from allegro.network.unconfirmed import Unconfirmed
+from allegro.network.unconfirmed import SECTIONS, Unconfirmed
 from allegro.settings.model import Settings
-from allegro.settings.network import Management
 
 RETRY_S = 5.0
 
@@ -26,14 +26,16 @@ class SafeChange:
     """Remembers the last confirmed state, and goes back to it when the time is over.
 
     `lock` is held by whoever changes settings or ports, and while a change is confirmed or taken back.
-    `ports` tells the names of ports as they are kept; `go_back` puts the old section and names in force.
+    `ports` tells the names of ports as they are kept; `go_back` puts the old sections and names in force;
+    `wifi_in_use` tells whether there is a WiFi adapter by which somebody may be here.
     """
 
     def __init__(
         self,
         path: Path,
         ports: Callable[[], Mapping[str, str]],
-        go_back: Callable[[Management, Mapping[str, str]], None],
+        go_back: Callable[[Mapping[str, Any], Mapping[str, str]], None],
+        wifi_in_use: Callable[[], bool],
         clock: Callable[[], float] = boottime,
     ) -> None:
         self.lock = threading.RLock()
@@ -42,6 +44,7 @@ class SafeChange:
         self._path = path
         self._ports = ports
         self._go_back = go_back
+        self._wifi_in_use = wifi_in_use
         self._clock = clock
         self._boot_id = unconfirmed.boot_id()
         self._waiting = unconfirmed.load(path)
@@ -62,21 +65,35 @@ class SafeChange:
 
     def before_saving(self, old: Settings, new: Settings) -> None:
         """To be called with the lock held. Raises Unavailable: then the change must not be made."""
-        if unconfirmed.needs_confirmation(old.management, new.management):
-            waiting = self.expect(old.management, new.management.confirm_s)
-            before = Management.model_validate(waiting.management)
-            if not unconfirmed.needs_confirmation(before, new.management) and waiting.ports == self._ports():
-                self._forget()  # the old state again, by hand
+        locks_out = unconfirmed.needs_confirmation(old, new, wifi_in_use=self._wifi_in_use())
+        if not locks_out and self._waiting is None:
+            return
+        # While a change waits, others are kept as well: the old state has to fit together.
+        changed = {
+            name: getattr(old, name).model_dump(mode="json")
+            for name in SECTIONS
+            if getattr(old, name) != getattr(new, name)
+        }
+        if not changed:
+            return
+        waiting = self.expect(changed, new.management.confirm_s if locks_out else None)
+        before = waiting.put_into(old)
+        if (
+            not unconfirmed.needs_confirmation(before, new, wifi_in_use=True)
+            and waiting.ports == self._ports()
+        ):
+            self._forget()  # the old state again, by hand
 
-    def expect(self, management: Management, seconds: float) -> Unconfirmed:
+    def expect(self, sections: Mapping[str, Any], seconds: float | None) -> Unconfirmed:
         """From now on a confirmation is waited for, to be called with the lock held, before the change.
 
-        If a change waits already, that before it is what to go back to. Raises Unavailable.
+        `sections`: those that change, as they are. If a change waits already, that before it is what to go
+        back to; without `seconds` its time goes on. Raises Unavailable.
         """
-        deadline = self._clock() + seconds
         old = self._waiting
+        deadline = old.deadline_s if old and seconds is None else self._clock() + (seconds or 0.0)
         change = Unconfirmed(
-            old.management if old else management.model_dump(mode="json"),
+            {**sections, **(old.sections if old else {})},
             old.ports if old else dict(self._ports()),
             self._boot_id,
             deadline,
@@ -149,7 +166,7 @@ class SafeChange:
 
     def _back(self, waiting: Unconfirmed, why: str) -> None:
         log.warning("The changed network settings are taken back %s", why)
-        self._go_back(Management.model_validate(waiting.management), waiting.ports)
+        self._go_back(waiting.sections, waiting.ports)
         self._forget()
         self.taken_back = why
 

@@ -153,8 +153,15 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
         updates.check,
     )
-    network = Networking(paths, settings, actions, lambda old: change.put_back(old), controls=with_network)
     wifi = WifiCare(lambda: settings.current, identity.name, WifiSystem(paths.run), LinkEvents)
+    network = Networking(
+        paths,
+        settings,
+        actions,
+        lambda old: change.put_back(old),
+        lambda: wifi.has_adapter,
+        controls=with_network,
+    )
     watch = Watch(
         paths,
         parts,
@@ -165,6 +172,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         updates.fall_back,
         wifi.problem,
         lambda: network.safe.taken_back,
+        network.safe.remaining_s,
     )
     change = SettingsChanger(
         settings,

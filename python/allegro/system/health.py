@@ -55,6 +55,7 @@ class Facts:
     wifi_problem: Problem | None = None
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
     network_taken_back: str = ""  # why the last change was
+    network_waits_s: float | None = None  # so long a change waits to be confirmed
 
 
 def problems(facts: Facts) -> list[Problem]:
@@ -259,6 +260,17 @@ def network_taken_back(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def network_waits(facts: Facts) -> Iterable[Problem]:
+    """A change of the network is taken back if nobody does anything."""
+    if facts.network_waits_s is not None:
+        yield Problem(
+            "network-waits",
+            "warning",
+            f"Changed network settings are taken back in {facts.network_waits_s:.0f} s.",
+            "Confirm them on the page Management interface settings to keep them.",
+        )
+
+
 def recorder_is_silent(facts: Facts) -> bool:
     """Then what the recorder said last is of no use."""
     return facts.recorder_age_s is None or facts.recorder_age_s > RECORDER_SILENT_S
@@ -281,6 +293,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     wifi_fails,
     parts_failed,
     network_taken_back,
+    network_waits,
 )
 
 

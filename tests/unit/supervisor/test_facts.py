@@ -49,7 +49,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     export = ExportService(queue, lambda: settings.current.export, paths.ssh, "allegro-mm")
     parts = Parts()
     presenters = [PRESENTER]
-    told = (lambda: "", lambda: None, lambda: "")
+    told = (lambda: "", lambda: None, lambda: "", lambda: None)
     watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, *told)
     made = Bench(paths, parts, queue, presenters, watch)
     made.say()

@@ -129,7 +129,7 @@ def test_a_change_that_nobody_confirmed_does_not_count(paths: Paths, tmp_path: P
     paths.state.mkdir(parents=True)
     new = {"mode": "static", "address": "192.0.2.9/24"}
     paths.settings.write_text(json.dumps({"management": new, "links": {"mode": "sink"}}))
-    old = Management(mode="static", address="192.0.2.5/24").model_dump(mode="json")
+    old = {"management": Management(mode="static", address="192.0.2.5/24").model_dump(mode="json")}
     names = {"02:00:00:00:ab:cd": "mgmt0"}
     unconfirmed.save(Unconfirmed(old, names, "another start", 99.0), paths.unconfirmed_change)
     assert prepare(paths, tmp_path / "network") == 0

@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from allegro.network import unconfirmed
 from allegro.settings.model import Settings
 from allegro.settings.network import Management
 from allegro.settings.store import SettingsStore
+from allegro.settings.wifi import Wifi
 from allegro.supervisor import safe_change
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.safe_change import SafeChange
@@ -31,15 +33,18 @@ class Device:
         self.restored: list[Mapping[str, str]] = []
         self.went_back = threading.Event()
         self.fail = 0
-        self.safe = SafeChange(self.path, lambda: self.ports, self._go_back, lambda: self.now)
+        self.has_wifi = True
+        self.safe = SafeChange(
+            self.path, lambda: self.ports, self._go_back, lambda: self.has_wifi, lambda: self.now
+        )
         applier = Applier(("management",), lambda new: self.applied.append(new.management.address))
         self.change = SettingsChanger(self.store, (applier,), (), self.safe)
 
-    def _go_back(self, management: Management, names: Mapping[str, str]) -> None:
+    def _go_back(self, sections: Mapping[str, Any], names: Mapping[str, str]) -> None:
         if self.fail:
             self.fail -= 1
             raise Unavailable("The network service does not answer.")
-        self.change.put_back({"management": management.model_dump(mode="json")})
+        self.change.put_back(sections)
         self.restored.append(names)
         self.went_back.set()
 
@@ -178,7 +183,7 @@ def test_a_way_back_that_fails_is_tried_again(device: Device, monkeypatch: pytes
 
 def test_ports_and_settings_go_back_together(device: Device) -> None:
     with device.safe.lock:
-        device.safe.expect(device.store.current.management, 120)
+        device.safe.expect({}, 120)
     before = dict(device.ports)
     device.ports = {"02:00:00:00:00:01": "port1"}
     device.change(NEW)
@@ -186,7 +191,57 @@ def test_ports_and_settings_go_back_together(device: Device) -> None:
     assert device.restored == [before]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"management": {"mode": 5}}'])
+@pytest.mark.spec("N2")
+def test_a_changed_wifi_network_is_taken_back_too(device: Device) -> None:
+    device.change({"wifi": {"access_point": {"ssid": "Van", "password": "first one"}}})
+    device.safe.confirm()
+    assert device.store.current.wifi.access_point.ssid == "Van"
+    device.change({"wifi": {"mode": "client", "client": {"ssid": "Office", "password": "wrong one"}}})
+    assert device.safe.remaining_s() == 120
+    assert device.path.stat().st_mode & 0o777 == 0o600, "it holds a password"
+    device.let_time_pass(121)
+    assert device.went_back.wait(20)
+    with device.safe.lock:
+        wifi = device.store.current.wifi
+        assert (wifi.mode, wifi.access_point.password, wifi.client.ssid) == ("access-point", "first one", "")
+
+
+@pytest.mark.spec("N2")
+def test_wifi_settings_that_nobody_is_locked_out_by_wait_for_nothing(device: Device) -> None:
+    device.change({"wifi": {"client": {"ssid": "Office"}}})  # not the mode that is used
+    assert device.safe.remaining_s() is None
+    device.has_wifi = False  # nobody can be there
+    device.change({"wifi": {"mode": "off"}})
+    device.has_wifi = True
+    device.change({"wifi": {"mode": "access-point"}})  # from off
+    assert device.safe.remaining_s() is None
+    assert device.store.current.wifi == Wifi(client={"ssid": "Office"})  # type: ignore[arg-type]
+
+
+def test_what_changes_meanwhile_does_not_block_the_way_back(device: Device) -> None:
+    device.change({"management": {"mode": "static", "address": "10.1.0.1/24"}})
+    device.safe.confirm()
+    device.change({"management": {"address": "10.2.0.1/24"}})
+    device.let_time_pass(60)
+    device.has_wifi = False
+    device.change({"wifi": {"access_point": {"address": "10.1.0.9/24"}}})  # the subnet to go back to
+    assert device.safe.remaining_s() == 60
+    device.safe.take_back()
+    assert device.store.current.management.address == "10.1.0.1/24"
+    assert device.store.current.wifi == Wifi()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"sections": {"management": {"mode": 5}}, "ports": {}, "boot_id": "", "deadline_s": 0}',
+        '{"sections": {"nonsense": {}}, "ports": {}, "boot_id": "", "deadline_s": 0}',
+        '{"sections": [], "ports": [1], "boot_id": "", "deadline_s": 0}',
+    ],
+)
 def test_a_damaged_file_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "unconfirmed.json").write_text(content)
     assert unconfirmed.load(tmp_path / "unconfirmed.json") is None

@@ -36,6 +36,7 @@ def test_a_healthy_device_has_no_problems() -> None:
             "network-taken-back",
             "taken back because nobody confirmed",
         ),
+        (replace(HEALTHY, network_waits_s=80.4), "network-waits", "taken back in 80 s"),
         (replace(HEALTHY, write_errors=3), "ring-write-errors", "refused 3 writes"),
         (replace(HEALTHY, recent_drops=7), "packets-lost", "7 packets were lost in the last 5 minutes"),
         (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),

@@ -65,7 +65,8 @@ async def _join(visit: Visit) -> Response:
     ssid = visit.typed("ssid")
     client = {"ssid": ssid, "password": visit.typed("password")}
     answer = await visit.api.patch("/settings", {"wifi": {"mode": "client", "client": client}})
-    return visit.done(f"The device joins {ssid}.", warnings=answer["warnings"])
+    text = f"The device joins {ssid}. Open this page there, and confirm the change."
+    return visit.done(text, warnings=answer["warnings"])
 
 
 PAGE = Page(
@@ -87,7 +88,15 @@ PAGE = Page(
         ),
         Action("POST", "/management/confirm", _confirm, role="admin"),
         Action("POST", "/management/take-back", _take_back, role="admin"),
-        Action("POST", "/management/wifi", WIFI.saver(_wifi_again), role="admin"),
+        Action(
+            "POST",
+            "/management/wifi",
+            WIFI.saver(
+                _wifi_again,
+                "Saved. If the network of the device changes, join it again and confirm that on this page.",
+            ),
+            role="admin",
+        ),
         Action("GET", "/management/wifi/live", _live, poll=True),
         Action("POST", "/management/wifi/scan", _scan, role="admin"),
         Action("POST", "/management/wifi/join", _join, role="admin"),
