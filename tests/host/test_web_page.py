@@ -14,23 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from allegro.paths import Paths
 from allegro.web.pages import PAGES
+from tests.harness import browser
+from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, assert_accessible
 from tests.harness.namespaces import Namespace
 from tests.harness.sftp_server import SftpServer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BUILT = REPOSITORY / "build/web"
 REPORT = REPOSITORY / "build/test-report/web"
 NAME = "web-host"
 PASSWORD = "correct horse battery"
 MIB = 1 << 20
 NOBODY = 65534
-PHONE = {"width": 390, "height": 844}
-SMALL_PHONE = {"width": 360, "height": 740}
-DESKTOP = {"width": 1280, "height": 800}
 
 SENDER = """
 import socket, sys, time
@@ -140,17 +138,6 @@ def device() -> Iterator[Device]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("chromium is missing: scripts/install-host-packages")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 class Watched:
     """Makes windows of the browser, and notes what a page must never do."""
 
@@ -199,8 +186,6 @@ class Watched:
 def watched(device: Device, chromium: Browser) -> Iterator[Watched]:
     """The first login is done; afterwards the new password holds."""
     made = Watched(chromium, device)
-    shutil.rmtree(REPORT, ignore_errors=True)
-    REPORT.mkdir(parents=True)
     first_login(made)
     yield made
     made.close()
@@ -243,20 +228,8 @@ def first_login(watched: Watched) -> None:
 
 
 def photograph(page: Page, name: str) -> None:
-    """For the test report: the whole page, from its top."""
-    page.evaluate("window.scrollTo(0, 0)")
-    page.screenshot(path=REPORT / name, full_page=True)
-
-
-def assert_accessible(page: Page) -> None:
-    page.evaluate((BUILT / "dev/axe.min.js").read_text())
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    found = [
-        f"{each['id']} ({each['help']}): {node['html'][:200]} {node['failureSummary']}"
-        for each in result["violations"]
-        for node in each["nodes"]
-    ]
-    assert found == [], f"{page.url}:\n" + "\n".join(found)
+    """For the test report."""
+    browser.photograph(page, REPORT / name)
 
 
 @pytest.mark.spec("W1")
@@ -315,9 +288,18 @@ def test_the_new_password_holds_and_the_first_one_does_not(watched: Watched) -> 
             },
             {"host": "files.example.net", "password": "********", "time": "03:30", "immediately": True},
         ),
+        (
+            "/time",
+            {
+                "time.zone": "Europe/Berlin",
+                "time.servers": "ntp.example\n192.0.2.9",
+                "time.servers_from_dhcp": False,
+            },
+            {"zone": "Europe/Berlin", "servers": ["ntp.example", "192.0.2.9"], "servers_from_dhcp": False},
+        ),
     ],
 )
-@pytest.mark.spec("W6", "L1", "N1", "T3", "T8", "X1")
+@pytest.mark.spec("W6", "L1", "N1", "N7", "T3", "T8", "X1")
 def test_each_form_is_saved_and_read_back(
     device: Device, page: Page, path: str, typed: dict[str, str | bool], section: dict[str, Any]
 ) -> None:
@@ -386,6 +368,13 @@ def put(page: Page, name: str, value: str | bool) -> None:
         ("/export", {"export.port": "0"}, "export.port", "greater than or equal to 1"),
         ("/export", {"export.enabled": True, "export.host": ""}, "export.host", "needed before"),
         ("/export", {"export.directory": ""}, "export.directory", "at least 1 character"),
+        ("/time", {"time.zone": "Europe/Berln"}, "time.zone", "do you mean Europe/Berlin?"),
+        (
+            "/time",
+            {"time.servers": "ntp.example\nntp_example"},
+            "time.servers",
+            "neither a host name nor an IP",
+        ),
     ],
 )
 def test_each_mistake_is_shown_at_its_field(

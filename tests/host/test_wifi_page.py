@@ -1,23 +1,13 @@
 """The WiFi part of the page in a real browser, with an adapter that is made up."""
 
-import asyncio
-import shutil
-import socket
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from allegro.network.wifi_scan import FoundNetwork, Station
 from allegro.settings.wifi import Client, Wifi
-from allegro.web.app import create_app
-from tests.host.test_web_page import BUILT, DESKTOP, PHONE, assert_accessible, photograph
-from tests.host.test_web_page import REPORT as PAGE_REPORT
-from tests.unit.web.browser import PASSWORD, World
+from tests.harness.browser import DESKTOP, PHONE, assert_accessible
+from tests.host.conftest import Site
+from tests.host.test_web_page import photograph
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.spec("N2", "W8")]
 NETWORKS = [
@@ -32,69 +22,16 @@ STATIONS = [
 ]
 
 
-@dataclass
-class Site:
-    """The page of a device with an adapter that is made up, served over HTTPS."""
-
-    world: World
-    url: str
-
-
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    if not (BUILT / "vendor").is_dir():
-        pytest.fail("the files of others are missing: make web-assets")
-    world = World(tmp_path)
-    world.device.wifi.settings = world.device.settings.current
-    world.device.wifi.system.heard = NETWORKS
-    world.device.wifi.system.present = STATIONS
-    world.device.wifi.care.refresh()
-    world.site.users.add("anna", "admin", PASSWORD)
-    world.site.users.set_password("anna", PASSWORD + "!")
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(world.site, BUILT),
-        ssl_certfile=tmp_path / "certificate.pem",
-        log_config=None,
-        lifespan="on",
-        http="h11",
-        ws="none",
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
-    thread.start()
-    try:
-        yield Site(world, f"https://localhost:{listener.getsockname()[1]}")
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        world.device.jobs.close()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("chromium is missing: scripts/install-host-packages")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(site: Site, chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(ignore_https_errors=True, base_url=site.url, viewport=PHONE)  # type: ignore[arg-type]
-    context.set_default_timeout(20_000)
-    page = context.new_page()
-    page.goto("/login?next=/management")
-    page.get_by_label("User name").fill("anna")
-    page.get_by_label("Password").fill(PASSWORD + "!")
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="WiFi", exact=True)).to_be_visible()
-    PAGE_REPORT.mkdir(parents=True, exist_ok=True)
-    yield page
-    context.close()
+def page(site: Site, anna: Page) -> Page:
+    wifi = site.world.device.wifi
+    wifi.settings = site.world.device.settings.current
+    wifi.system.heard = NETWORKS
+    wifi.system.present = STATIONS
+    wifi.care.refresh()
+    anna.goto("/management")
+    expect(anna.get_by_role("heading", name="WiFi", exact=True)).to_be_visible()
+    return anna
 
 
 def test_state_and_who_is_in_the_network(site: Site, page: Page) -> None:

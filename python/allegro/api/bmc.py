@@ -3,10 +3,10 @@
 from typing import Literal, Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
-from allegro.system.bmc import Bmc, BmcLan
+from allegro.system.bmc import Bmc, BmcLan, Wanted
 
 
 class BmcAnswer(BaseModel):
@@ -26,16 +26,6 @@ class BmcAnswer(BaseModel):
         return cls(present=True, source=lan.source, address=lan.address, gateway=lan.gateway, mac=lan.mac)
 
 
-class BmcRequest(BaseModel):
-    """What the BMC is to have."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: Literal["static", "dhcp"]
-    address: str = Field(default="", description="For static: IPv4 address with prefix length")
-    gateway: str = Field(default="", description="For static: its gateway; empty = none")
-
-
 def router(bmc: Bmc) -> APIRouter:
     """GET and PUT /bmc."""
     routes = APIRouter(tags=["bmc"], responses=ERRORS)
@@ -46,7 +36,7 @@ def router(bmc: Bmc) -> APIRouter:
         return BmcAnswer.of(bmc.lan() if bmc.present else None)
 
     @routes.put("/bmc")
-    def put(request: BmcRequest) -> BmcAnswer:
+    def put(request: Wanted) -> BmcAnswer:
         """Sets it; kept by the BMC itself, also over resets of this device."""
         return BmcAnswer.of(bmc.set_lan(request.source, request.address, request.gateway))
 

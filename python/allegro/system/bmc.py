@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from allegro.errors import InvalidInput, NotFound, Unavailable
 
 DEVICE = Path("/dev/ipmi0")
@@ -32,6 +34,22 @@ class BmcLan:
     address: str
     gateway: str
     mac: str
+
+
+class Wanted(BaseModel):
+    """What the BMC is to have; see `settings` for what is allowed. The page's form is made from it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Literal["static", "dhcp"] = Field(
+        title="Address",
+        description="Where the BMC gets its address from",
+        json_schema_extra={"choices": {"static": "Static", "dhcp": "From a DHCP server"}},
+    )
+    address: str = Field(
+        default="", title="Static address", description="IPv4 address with prefix length; only for static"
+    )
+    gateway: str = Field(default="", description="Its gateway; only for static; empty = none")
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,10 @@ class UserApi:
         """PATCH."""
         return await self._backend.ask(self._user, "PATCH", path, body)
 
+    async def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """PUT."""
+        return await self._backend.ask(self._user, "PUT", path, body)
+
     async def delete(self, path: str) -> Any:
         """DELETE."""
         return await self._backend.ask(self._user, "DELETE", path)

@@ -43,6 +43,7 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     max_length: int | None = None
+    suggestions: tuple[str, ...] = ()  # of a text that may be another one, too
     error: str = ""
     fields: tuple["Field", ...] = ()  # of a group; of a table its columns
     rows: tuple[tuple["Field", ...], ...] = ()  # of a table
@@ -66,6 +67,14 @@ def form(model: type[BaseModel], name: str, values: Values, *, leave_out: Sequen
     """The form of a section with these values (as the API shows them)."""
     schema = model.model_json_schema()
     return Form(tuple(_fields(schema, schema.get("$defs", {}), name, values, leave_out)))
+
+
+def with_suggestions(made: Form, name: str, suggestions: Sequence[str]) -> Form:
+    """The form with values to choose from at the text input of this name."""
+    fields = (
+        replace(each, suggestions=tuple(suggestions)) if each.name == name else each for each in made.fields
+    )
+    return replace(made, fields=tuple(fields))
 
 
 def patch(model: type[BaseModel], name: str, data: Data, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:

@@ -125,11 +125,14 @@ class Visit:
         return self.request.headers.get("HX-Request") == "true"
 
     def done(self, text: str, path: str = "", *, warnings: Sequence[str] = ()) -> Response:
-        """Back to the page (so that loading it again does nothing twice), which says what was done."""
+        """Back to the page (so that loading it again does nothing twice), which says what was done.
+
+        A script that asked for a part of the page makes the browser load the page.
+        """
         self.session.flash("good", text)
         for warning in warnings:
             self.session.flash("warning", warning)
-        return see(path or (self.page.path if self.page else "/"))
+        return _go(self.request, path or (self.page.path if self.page else "/"))
 
 
 def see(path: str) -> Response:

@@ -23,7 +23,9 @@ from allegro.firmware.install import Installer
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import FirmwareService
 from allegro.firmware.update import Surroundings as FirmwareSurroundings
+from allegro.network import ports as port_rules
 from allegro.network.overview import Address, Interface, Port
+from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.paths import Paths
 from allegro.settings.network import Time
@@ -32,7 +34,7 @@ from allegro.storage.disks import Disk
 from allegro.storage.files import FileStore
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
-from allegro.system.bmc import Bmc, Said
+from allegro.system.bmc import Bmc, Run, Said
 from allegro.system.clock import read_state
 from allegro.system.health import Problem
 from allegro.system.journal import LEVELS, Entry
@@ -45,6 +47,19 @@ DISKS = (
     Disk("sda", "/dev/sda", 8 * 10**9, model="Stick", transport="usb", removable=True),
     Disk("nvme0n1", "/dev/nvme0n1", 256 * 10**9, model="SSD", transport="nvme", holds=("old (ntfs)",)),
 )
+
+
+MANAGEMENT_PORT = Port(
+    "mgmt0", "management", "wired", "02:00:00:00:34:56", "e1000", "pci/1", True, True, 1000, 1500, ""
+)
+MEASURING_PORT = Port("port1", "measuring", "", "02:00:00:00:34:57", "", "", False, False, None, None, "")
+LINKED_PORTS = [
+    Port(
+        *(f"port{number}", "measuring", "wired", f"02:00:00:00:34:{number:02}", "igb", f"pci/{number}"),
+        *(True, number == 1, 1000 if number == 1 else None, 1500, "br1"),
+    )
+    for number in (1, 2)
+]
 
 
 @dataclass
@@ -60,9 +75,33 @@ class Bench:
     wifi: wifi_bench.Bench
     remaining_s: float | None = None
     asked: list[object] = field(default_factory=list)
+    ports: list[Port] = field(default_factory=lambda: [MANAGEMENT_PORT, MEASURING_PORT])
+    claim: Claim | None = field(default_factory=lambda: Claim("192.168.77.1/24"))
+    ipmitool: Run = lambda _arguments: Said(1, "", "no BMC")
     problems: list[Problem] = field(default_factory=list)
     power: list[str] = field(default_factory=list)
     resets: list[list[str]] = field(default_factory=list)
+
+    def add_bmc(self, ipmitool: Run) -> None:
+        """The machine has a BMC that answers so."""
+        (self.paths.run / "ipmi0").touch()
+        self.ipmitool = ipmitool
+
+    def reassign(self, names: Mapping[str, str]) -> None:
+        """Judges other names of ports as a device does, and remembers them."""
+        present = [NetworkDevice(one.name, "wired", one.place, one.key) for one in self.ports if one.present]
+        port_rules.reassigned(present, names)
+        self.asked.append(dict(names))
+
+    def take_address(self, claim: Claim) -> Claim:
+        """Claims a temporary address."""
+        self.claim = claim
+        return claim
+
+    def release_address(self) -> None:
+        """Gives it back."""
+        self.claim = None
+        self.asked.append("release")
 
     def call(
         self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
@@ -121,12 +160,6 @@ def recording() -> RecorderStatus:
     )
 
 
-MANAGEMENT_PORT = Port(
-    "mgmt0", "management", "wired", "02:00:00:00:34:56", "e1000", "pci/1", True, True, 1000, 1500, ""
-)
-MEASURING_PORT = Port("port1", "measuring", "", "02:00:00:00:34:57", "", "", False, False, None, None, "")
-
-
 def no_updates(paths: Paths, actions: Actions) -> FirmwareService:
     """Firmware of a machine that was not started from a slot, and has no RAUC."""
 
@@ -183,7 +216,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
     network = NetworkParts(
         settings=lambda: settings.current,
         name=lambda: "allegro-mm-3456",
-        ports=lambda: [MANAGEMENT_PORT, MEASURING_PORT],
+        ports=lambda: bench.ports,
         interfaces=lambda names: [
             Interface(name, (Address("192.0.2.7/24", "DHCPv4"),), ("192.0.2.1",)) for name in names
         ],
@@ -191,10 +224,10 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         taken_back=lambda: "",
         confirm=lambda: bench.asked.append("confirm"),
         take_back=lambda: bench.asked.append("take back"),
-        reassign=lambda names: bench.asked.append(dict(names)),
-        temporary=lambda: Claim("192.168.77.1/24"),
-        claim=lambda dhcp_server: Claim("192.168.77.2/24", dhcp_server),
-        release=lambda: bench.asked.append("release"),
+        reassign=lambda names: bench.reassign(names),
+        temporary=lambda: bench.claim,
+        claim=lambda dhcp_server: bench.take_address(Claim("192.168.77.2/24", dhcp_server)),
+        release=lambda: bench.release_address(),
     )
     device = Device(
         name=lambda: "allegro-mm-3456",
@@ -217,7 +250,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         reset_configuration=lambda keep: bench.resets.append(list(keep)),
         installer=installer,
         network=network,
-        bmc=Bmc(lambda _arguments: Said(1, "", "no BMC"), paths.run / "ipmi0"),
+        bmc=Bmc(lambda arguments: bench.ipmitool(arguments), paths.run / "ipmi0"),
         clock=lambda: read_state(Time(), "+0000", {"NTPSynchronized": "yes"}, {"ServerName": "ntp.example"}),
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.device import Bench, make_bench
+from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT, Bench, make_bench
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_a_change_that_waits_is_told_where_it_was_made(bench: Bench) -> None:
 
 @pytest.mark.spec("L2")
 def test_ports_get_other_names(bench: Bench) -> None:
+    bench.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
     names = {"mgmt0": "port1", "port1": "mgmt0"}
     assert bench.call("PUT", "/network/ports", {"names": names}).status_code == 200
     assert bench.asked == [names]

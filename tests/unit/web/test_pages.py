@@ -12,7 +12,7 @@ W2_NAMES = {
     *("Generic", "Packet ring buffer", "Storage"),
     *("Settings", "Links and groups", "Management interface settings"),
     *("Remote access and export", "Pcap export via SFTP", "Expert settings", "USB capture trigger"),
-    *("Users", "Administration", "Firmware updates", "Info", "System info", "Log", "Manual"),
+    *("Time", "Users", "Administration", "Firmware updates", "Info", "System info", "Log", "Manual"),
 }
 
 

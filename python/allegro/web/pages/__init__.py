@@ -13,6 +13,7 @@ from allegro.web.pages import (
     ring,
     storage,
     system,
+    time,
     trigger,
     users,
 )
@@ -25,6 +26,7 @@ PAGES: tuple[Page, ...] = (
     management.PAGE,
     export.PAGE,
     trigger.PAGE,
+    time.PAGE,
     users.PAGE,
     administration.PAGE,
     firmware.PAGE,

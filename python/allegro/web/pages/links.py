@@ -1,25 +1,99 @@
-"""Links and groups: how the measuring ports are joined."""
+"""Links and groups: which port is what, and how the measuring ports are joined."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from starlette.responses import Response
 
+from allegro.api.client import ApiError
+from allegro.errors import AllegroError
 from allegro.settings.network import Links
-from allegro.web.forms import Form
-from allegro.web.menu import Page
+from allegro.web.forms import Field, Form, with_error
+from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
 from allegro.web.site import Visit
 
+PATH = "/links"
 SECTION = Section("links", Links)
+SPARE_MANAGEMENT = ("mgmt0", "mgmt1")
+
+Port = Mapping[str, Any]
 
 
-async def _show(visit: Visit, form: Form, status: int) -> Response:
-    ring = await visit.api.get("/ring")
-    return visit.render("links.html", status=status, form=form, ports=ring["ports"])
+def partners(ports: Sequence[Port]) -> dict[str, str]:
+    """Port → the port that it forms a link with."""
+    return {
+        one["name"]: other["name"]
+        for one in ports
+        for other in ports
+        if one["link"] and one["link"] == other["link"] and one is not other
+    }
+
+
+def assignment(ports: Sequence[Port], wanted: Mapping[str, str]) -> Form:
+    """Which name each port that is there gets: `wanted`, else the one it has."""
+    measuring = (f"port{number}" for number in range(1, len(ports) + 1))
+    names = {*SPARE_MANAGEMENT, *measuring, *(port["name"] for port in ports)}
+    choices = tuple((name, name) for name in sorted(names, key=_by_number))
+    fields = (
+        Field(
+            f"ports.{port['name']}",
+            "select",
+            f"{port['name']} becomes",
+            help=f"{port['driver'] or 'port'}, {port['key']}",
+            value=wanted.get(port["name"], port["name"]),
+            choices=choices,
+        )
+        for port in ports
+        if port["present"]
+    )
+    return Form(tuple(fields))
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    return name[:4], int(name[4:])
+
+
+async def _show(visit: Visit, form: Form, status: int, names: Form | None = None) -> Response:
+    network = await visit.api.get("/network")
+    ports = network["ports"]
+    return visit.render(
+        "links.html",
+        status=status,
+        form=form,
+        network=network,
+        ports=ports,
+        partners=partners(ports),
+        names=names or assignment(ports, {}),
+    )
+
+
+async def _assign(visit: Visit) -> Response:
+    wanted = {key.removeprefix("ports."): visit.typed(key) for key in visit.data if key.startswith("ports.")}
+    changes = {old: new for old, new in wanted.items() if old != new}
+    if not changes:
+        return visit.done("Every port keeps its name.")
+    try:
+        network = await visit.api.put("/network/ports", {"names": changes})
+    except ApiError as error:
+        if error.status != 422:
+            raise
+        ports = (await visit.api.get("/network"))["ports"]
+        mistake = AllegroError(error.message, place=f"ports.{error.place}", remedy=error.remedy)
+        names = with_error(assignment(ports, wanted), mistake)
+        return await _show(visit, await SECTION.present(visit), 422, names)
+    waits = network["confirm_within_s"] is not None
+    confirm = " Confirm that, at the address by which the device is reached now." if waits else ""
+    return visit.done(f"The ports have their new names.{confirm}")
 
 
 PAGE = Page(
     title="Links and groups",
-    path="/links",
+    path=PATH,
     manual="network#links",
     group=("Settings",),
-    actions=SECTION.actions("/links", _show),
+    actions=(
+        *SECTION.actions(PATH, _show),
+        Action("POST", "/links/ports", _assign, role="admin"),
+    ),
 )

@@ -4,8 +4,12 @@ from typing import Any
 
 from starlette.responses import Response
 
+from allegro.api.client import ApiError
+from allegro.errors import AllegroError
 from allegro.settings.network import Management
 from allegro.settings.wifi import Wifi
+from allegro.system.bmc import Wanted
+from allegro.web import forms
 from allegro.web.forms import Form
 from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
@@ -16,7 +20,9 @@ LAN = Section("management", Management)
 WIFI = Section("wifi", Wifi)
 
 
-async def _show(visit: Visit, lan: Form, wifi: Form, status: int = 200) -> Response:
+async def _show(
+    visit: Visit, lan: Form, wifi: Form, status: int = 200, bmc: dict[str, Any] | None = None
+) -> Response:
     return visit.render(
         "management.html",
         status=status,
@@ -24,7 +30,25 @@ async def _show(visit: Visit, lan: Form, wifi: Form, status: int = 200) -> Respo
         wifi_form=wifi,
         wifi=await visit.api.get("/wifi"),
         network=await visit.api.get("/network"),
+        bmc=bmc or await _bmc(visit),
     )
+
+
+async def _bmc(visit: Visit) -> dict[str, Any] | None:
+    """The BMC with its form; None without one. One that does not answer must not take the page with it."""
+    try:
+        bmc: dict[str, Any] = await visit.api.get("/bmc")
+    except ApiError as error:
+        return {"problem": str(error)}
+    if not bmc["present"]:
+        return None
+    static = bmc["source"] == "static"
+    values = {
+        "source": "static" if static else "dhcp",
+        "address": bmc["address"] if static else "",
+        "gateway": bmc["gateway"] if static else "",
+    }
+    return {**bmc, "problem": "", "form": forms.form(Wanted, "bmc", values)}
 
 
 async def _confirm(visit: Visit) -> Response:
@@ -69,6 +93,32 @@ async def _join(visit: Visit) -> Response:
     return visit.done(text, warnings=answer["warnings"])
 
 
+async def _claim(visit: Visit) -> Response:
+    wanted = {"dhcp_server": bool(visit.typed("dhcp_server"))}
+    claim = await visit.api.post("/network/temporary-address", wanted)
+    return visit.done(f"The management port has the address {claim['address']} until power-off.")
+
+
+async def _release(visit: Visit) -> Response:
+    await visit.api.delete("/network/temporary-address")
+    return visit.done("The temporary address is given back.")
+
+
+async def _set_bmc(visit: Visit) -> Response:
+    typed = forms.patch(Wanted, "bmc", visit.data)
+    wanted = {"source": "dhcp"} if typed.get("source") == "dhcp" else typed
+    try:
+        await visit.api.put("/bmc", wanted)
+    except ApiError as error:
+        bmc = await _bmc(visit)
+        if error.status != 422 or bmc is None or bmc["problem"]:
+            raise
+        mistake = AllegroError(error.message, place=f"bmc.{error.place}", remedy=error.remedy)
+        bmc["form"] = forms.with_error(forms.form(Wanted, "bmc", typed), mistake)
+        return await _show(visit, await LAN.present(visit), await WIFI.present(visit), 422, bmc)
+    return visit.done("The BMC has its new address.")
+
+
 PAGE = Page(
     title="Management interface settings",
     path=PATH,
@@ -100,5 +150,8 @@ PAGE = Page(
         Action("GET", "/management/wifi/live", _live, poll=True),
         Action("POST", "/management/wifi/scan", _scan, role="admin"),
         Action("POST", "/management/wifi/join", _join, role="admin"),
+        Action("POST", "/management/temporary-address", _claim, role="admin"),
+        Action("POST", "/management/temporary-address/release", _release, role="admin"),
+        Action("POST", "/management/bmc", _set_bmc, role="admin"),
     ),
 )

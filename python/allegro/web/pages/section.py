@@ -18,15 +18,18 @@ Show = Callable[[Visit, Form, int], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Section:
-    """`name` in the settings and its model; `leave_out`: what the page shows in another way."""
+    """`name` in the settings and its model; `leave_out`: what the page shows in another way; `finish`: what
+    the page adds to the form.
+    """
 
     name: str
     model: type[BaseModel]
     leave_out: tuple[str, ...] = ()
+    finish: Callable[[Form], Form] = lambda form: form
 
     def form(self, values: dict[str, Any]) -> Form:
         """The form with these values."""
-        return forms.form(self.model, self.name, values, leave_out=self.leave_out)
+        return self.finish(forms.form(self.model, self.name, values, leave_out=self.leave_out))
 
     async def present(self, visit: Visit) -> Form:
         """The form with the values in force."""

@@ -1,0 +1,56 @@
+"""Time: how the clock is, its servers, the time zone."""
+
+import zoneinfo
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from starlette.responses import Response
+
+from allegro.settings.network import Time
+from allegro.web.forms import Form, with_suggestions
+from allegro.web.menu import Action, Page
+from allegro.web.pages.section import Section
+from allegro.web.site import Visit
+
+PATH = "/time"
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    return tuple(sorted(zoneinfo.available_timezones()))
+
+
+SECTION = Section("time", Time, finish=lambda form: with_suggestions(form, "time.zone", _zones()))
+
+
+def local(clock: dict[str, Any]) -> str:
+    """The device's own local time, which is not that of the browser."""
+    utc = datetime.fromisoformat(f"{clock['time'][:19]}+00:00")
+    zone = datetime.fromisoformat(f"2000-01-01T00:00:00{clock['utc_offset']}").tzinfo
+    return f"{utc.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+async def _clock(visit: Visit) -> dict[str, Any]:
+    clock: dict[str, Any] = await visit.api.get("/time")
+    return clock | {"local": local(clock)}
+
+
+async def _show(visit: Visit, form: Form, status: int) -> Response:
+    return visit.render("time.html", status=status, form=form, clock=await _clock(visit))
+
+
+async def _live(visit: Visit) -> Response:
+    return visit.render("parts/time_live.html", clock=await _clock(visit))
+
+
+PAGE = Page(
+    title="Time",
+    path=PATH,
+    manual="time",
+    group=("Settings",),
+    actions=(
+        *SECTION.actions(PATH, _show),
+        Action("GET", "/time/live", _live, poll=True),
+    ),
+)

@@ -1,0 +1,47 @@
+"""The browser of the tests: Debian's chromium by Playwright, sizes of screens, the judge of accessibility."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.harness.errors import BenchError
+from tests.harness.qemu import REPOSITORY
+
+BUILT = REPOSITORY / "build/web"
+PHONE = {"width": 390, "height": 844}
+SMALL_PHONE = {"width": 360, "height": 740}
+DESKTOP = {"width": 1280, "height": 800}
+
+
+@contextmanager
+def chromium_browser() -> Iterator[Browser]:
+    """A browser without a screen. Raises BenchError without chromium."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise BenchError("chromium is missing: scripts/install-host-packages")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def photograph(page: Page, path: Path) -> None:
+    """Save what the whole page shows, from its top."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=path, full_page=True)
+
+
+def assert_accessible(page: Page) -> None:
+    """axe-core finds nothing wrong with the page."""
+    page.evaluate((BUILT / "dev/axe.min.js").read_text())
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = [
+        f"{each['id']} ({each['help']}): {node['html'][:200]} {node['failureSummary']}"
+        for each in result["violations"]
+        for node in each["nodes"]
+    ]
+    assert found == [], f"{page.url}:\n" + "\n".join(found)

@@ -1,0 +1,74 @@
+"""A browser, and the page of a device whose hardware is made up."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect
+
+from allegro.web.app import create_app
+from tests.harness.browser import BUILT, PHONE, chromium_browser
+from tests.unit.web.browser import PASSWORD, World
+
+
+@dataclass
+class Site:
+    """The page of a device in a folder, served over HTTPS. `anna` is its administrator."""
+
+    world: World
+    url: str
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """The page, served by a thread."""
+    if not (BUILT / "vendor").is_dir():
+        pytest.fail("the files of others are missing: make web-assets")
+    world = World(tmp_path)
+    world.site.users.add("anna", "admin", PASSWORD)
+    world.site.users.set_password("anna", PASSWORD + "!")
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        create_app(world.site, BUILT),
+        ssl_certfile=tmp_path / "certificate.pem",
+        log_config=None,
+        lifespan="on",
+        http="h11",
+        ws="none",
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+    thread.start()
+    try:
+        yield Site(world, f"https://localhost:{listener.getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        world.device.jobs.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests of a module."""
+    with chromium_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def anna(site: Site, chromium: Browser) -> Iterator[Page]:
+    """A window on a phone in which anna has logged in."""
+    context = chromium.new_context(ignore_https_errors=True, base_url=site.url, viewport=PHONE)  # type: ignore[arg-type]
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.goto("/login")
+    page.get_by_label("User name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD + "!")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    yield page
+    context.close()

@@ -1,0 +1,109 @@
+"""Ports, temporary address, BMC, clock and confirmation in a real browser, with hardware that is made up."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.harness.browser import DESKTOP, PHONE, SMALL_PHONE, assert_accessible
+from tests.host.conftest import Site
+from tests.host.test_web_page import photograph
+from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT
+from tests.unit.web.playing_bmc import PlayingBmc
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.spec("W6", "W8")]
+
+
+@pytest.fixture
+def page(site: Site, anna: Page) -> Page:
+    site.world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
+    site.world.device.claim = None
+    site.world.device.add_bmc(PlayingBmc())
+    return anna
+
+
+def error_at(page: Page, name: str) -> str:
+    """The mistake that is shown at an input."""
+    wrong = page.locator(f"[name='{name}']")
+    expect(wrong).to_have_attribute("aria-invalid", "true")
+    described = (wrong.get_attribute("aria-describedby") or "").split()
+    return page.locator(f"#{described[-1]}").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["phone", "desktop"])
+def test_pages_are_accessible_and_fit(site: Site, page: Page, size: str, scheme: str) -> None:
+    site.world.device.remaining_s = 86.0
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE if size == "phone" else DESKTOP)  # type: ignore[arg-type]
+    for path in ("/links", "/management", "/time"):
+        page.goto(path)
+        photograph(page, f"network{path.replace('/', '-')}-{size}-{scheme}.png")
+        assert_accessible(page)
+        if size == "phone":
+            page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
+            assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], path
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+
+
+@pytest.mark.spec("L2")
+def test_ports_are_swapped_and_a_mistake_is_shown_at_its_port(site: Site, page: Page) -> None:
+    page.goto("/links")
+    expect(page.locator("#ports li").nth(1)).to_contain_text("linked with port2")
+    page.get_by_label("port1 becomes").select_option("port2")
+    page.get_by_role("button", name="Change the assignment").click()
+    assert "Two ports would be port2." in error_at(page, "ports.port1")
+    expect(page.get_by_label("port1 becomes")).to_be_focused()
+    assert_accessible(page)
+    assert site.world.device.asked == []
+    page.get_by_label("port2 becomes").select_option("port1")
+    page.get_by_role("button", name="Change the assignment").click()
+    expect(page.locator(".message.good")).to_contain_text("The ports have their new names.")
+    assert site.world.device.asked == [{"port1": "port2", "port2": "port1"}]
+
+
+@pytest.mark.spec("N3")
+def test_a_temporary_address_is_taken_and_given_back(page: Page) -> None:
+    page.goto("/management")
+    page.get_by_label("With DHCP server").check()
+    page.get_by_role("button", name="Get a temporary address").click()
+    expect(page.locator("#temporary")).to_contain_text("192.168.77.2/24 until power-off, with DHCP server")
+    page.get_by_role("button", name="Give it back").click()
+    expect(page.locator(".message.good")).to_contain_text("The temporary address is given back.")
+    expect(page.get_by_label("With DHCP server")).not_to_be_checked()
+
+
+@pytest.mark.spec("N6")
+def test_the_bmc_gets_an_address_and_a_mistake_is_shown_at_its_field(page: Page) -> None:
+    page.goto("/management")
+    page.locator("[name='bmc.source']").select_option("static")
+    page.locator("[name='bmc.address']").fill("192.0.2.255/24")
+    page.get_by_role("button", name="Apply to BMC").click()
+    assert "is not the address of one device" in error_at(page, "bmc.address")
+    assert_accessible(page)
+    page.locator("[name='bmc.address']").fill("192.0.2.30/24")
+    page.get_by_role("button", name="Apply to BMC").click()
+    expect(page.locator(".message.good")).to_contain_text("The BMC has its new address.")
+    bmc = page.get_by_role("region", name="BMC")
+    expect(bmc.locator("dd").first).to_have_text("192.0.2.30/24")
+    expect(page.locator("[name='bmc.address']")).to_have_value("192.0.2.30/24")
+
+
+@pytest.mark.spec("N5")
+def test_a_change_that_waits_is_seen_first_and_confirmed(site: Site, page: Page) -> None:
+    site.world.device.remaining_s = 86.0
+    page.goto("/management")
+    page.get_by_role("button", name="Confirm", exact=True).click()
+    expect(page.locator(".message.good")).to_contain_text("Confirmed: the changed settings stay.")
+    assert site.world.device.asked == ["confirm"]
+
+
+@pytest.mark.spec("N7")
+def test_time_zones_can_be_chosen_and_the_clock_goes_on(page: Page) -> None:
+    page.goto("/time")
+    zone = page.get_by_label("Time zone")
+    assert page.locator(f"#{zone.get_attribute('list')} option").count() > 300
+    utc = page.locator("#live dd", has_text="UTC").last
+    shown = utc.inner_text()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)
+    expect(utc).not_to_have_text(shown, timeout=30_000)

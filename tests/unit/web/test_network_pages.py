@@ -1,0 +1,136 @@
+"""Ports, temporary address, BMC and clock on the page."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from allegro.errors import Unavailable
+from allegro.system.bmc import Said
+from allegro.web.pages.links import assignment, partners
+from allegro.web.pages.time import local
+from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT
+from tests.unit.web.browser import World
+from tests.unit.web.playing_bmc import PlayingBmc
+
+
+@pytest.mark.spec("L2")
+def test_ports_are_shown_and_get_other_names(world: World) -> None:
+    world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
+    admin = world.user("admin")
+    page = re.sub(r"<[^>]+>|\s+", " ", admin.page("/links"))
+    assert re.search(r"port1 +measuring, linked with port2 +built in, igb, 02:00:00:00:34:01", page), page
+    names = {"ports.mgmt0": "mgmt0", "ports.port1": "port2", "ports.port2": "port1"}
+    assert admin.post("/links/ports", None, **names).status_code == 303
+    assert world.device.asked == [{"port1": "port2", "port2": "port1"}]
+    assert "The ports have their new names." in admin.page("/links")
+    admin.post("/links/ports", None, **{"ports.port1": "port1"})
+    assert "Every port keeps its name." in admin.page("/links")
+    assert len(world.device.asked) == 1
+
+
+@pytest.mark.spec("L2")
+def test_a_wrong_assignment_is_shown_at_its_port(world: World) -> None:
+    world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
+    admin, viewer = world.user("admin"), world.user("viewer")
+    answer = admin.post("/links/ports", None, **{"ports.port1": "port2", "ports.port2": "port2"})
+    assert answer.status_code == 422
+    assert re.search(r'id="field-ports-port1-error" role="alert">Two ports would be port2', answer.text)
+    viewer.post("/links/ports", None, **{"ports.port1": "port3"})
+    assert world.device.asked == []
+
+
+@pytest.mark.spec("L2", "N5")
+def test_a_changed_management_port_has_to_be_confirmed(world: World) -> None:
+    world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
+    world.device.remaining_s = 99.0
+    admin = world.user("admin")
+    admin.post("/links/ports", None, **{"ports.mgmt0": "port1", "ports.port1": "mgmt0"})
+    page = admin.page("/links")
+    assert "Confirm that, at the address" in page
+    assert "/management/confirm" in page
+
+
+def test_names_to_choose_from() -> None:
+    ports = [
+        {"name": name, "present": name != "port7", "driver": "", "key": "k"} for name in ("mgmt0", "port7")
+    ]
+    (field,) = assignment(ports, {"mgmt0": "port1"}).fields
+    assert [name for name, _ in field.choices] == ["mgmt0", "mgmt1", "port1", "port2", "port7"]
+    assert field.value == "port1"
+
+
+def test_who_forms_a_link_with_whom() -> None:
+    links = {"port1": "br1", "port2": "br1", "port3": "", "mgmt0": ""}
+    assert partners([{"name": name, "link": link} for name, link in links.items()]) == {
+        "port1": "port2",
+        "port2": "port1",
+    }
+
+
+@pytest.mark.spec("N3")
+def test_a_temporary_address_is_taken_and_given_back(world: World) -> None:
+    world.device.claim = None
+
+    def shown() -> Any:
+        return world.device.get("/network")["temporary_address"]
+
+    admin, viewer = world.user("admin"), world.user("viewer")
+    assert "There is none now." in viewer.page("/management")
+    viewer.post("/management/temporary-address")
+    assert shown() is None
+    script = {"HX-Request": "true"}
+    answer = admin.post("/management/temporary-address", script, dhcp_server="on")
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, "/management")
+    assert shown() == {"address": "192.168.77.2/24", "dhcp_server": True, "probed": True}
+    page = admin.page("/management")
+    assert "has the address 192.168.77.2/24 until power-off." in page
+    assert "with DHCP server" in page
+    assert "Give it back" not in viewer.page("/management")
+    admin.post("/management/temporary-address/release")
+    assert shown() is None
+    admin.post("/management/temporary-address")
+    assert shown()["dhcp_server"] is False
+
+
+@pytest.mark.spec("N6")
+def test_the_bmc_is_shown_only_if_there_is_one_and_is_set(world: World) -> None:
+    admin = world.user("admin")
+    assert "BMC" not in admin.page("/management")
+    bmc = PlayingBmc()
+    world.device.add_bmc(bmc)
+    assert "02:00:00:00:bb:01" in admin.page("/management")
+    typed = {"bmc.source": "static", "bmc.address": "192.0.2.30/24", "bmc.gateway": "10.0.0.1"}
+    answer = admin.post("/management/bmc", None, **typed)
+    assert answer.status_code == 422
+    assert re.search(
+        r'id="field-bmc-gateway-error" role="alert">10.0.0.1 is not another address', answer.text
+    )
+    assert 'value="192.0.2.30/24"' in answer.text
+    assert bmc.address == "0.0.0.0"
+    admin.post("/management/bmc", None, **typed | {"bmc.gateway": "192.0.2.1"})
+    assert "The BMC has its new address." in admin.page("/management")
+    assert (bmc.source, bmc.address, bmc.gateway) == ("Static", "192.0.2.30", "192.0.2.1")
+    admin.post("/management/bmc", None, **typed | {"bmc.source": "dhcp"})
+    assert bmc.source == "DHCP"
+
+
+@pytest.mark.spec("N6")
+def test_a_bmc_that_does_not_answer_does_not_take_the_page_with_it(world: World) -> None:
+    def silent(_: Sequence[str]) -> Said:
+        raise Unavailable("The BMC cannot be asked (timeout).")
+
+    world.device.add_bmc(silent)
+    page = world.user("admin").page("/management")
+    assert "The BMC cannot be asked (timeout)." in page
+    assert "Address of the device" in page
+
+
+@pytest.mark.spec("N7")
+def test_the_clock_is_shown_in_its_own_time_zone(world: World) -> None:
+    page = world.user("viewer").page("/time")
+    assert "ntp.example" in page
+    assert '<option value="Europe/Berlin">' in page
+    assert local({"time": "2026-11-21T23:30:05.123456789Z", "utc_offset": "+05:30"}) == "2026-11-22 05:00:05"
+    assert local({"time": "2026-11-21T02:30:05Z", "utc_offset": "-03:30"}) == "2026-11-20 23:00:05"
