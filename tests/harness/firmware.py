@@ -1,6 +1,7 @@
 """A device whose firmware is updated by a test: update server, long actions, restarts."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,15 @@ def update_server(folder: Path, bundles: list[Path], keys: Keys, device: Device)
     with UpdateServer(served, authority.issue("server", server=True).chain) as server:
         device.set({"firmware": {"server": f"https://10.0.2.2:{server.port}", "certificate": authority.pem}})
         yield server
+
+
+def bring(device: Device, bundle: Path, version: str, keys: Keys) -> None:
+    """Let the device download one version from an update server that is there just for that."""
+    with (
+        tempfile.TemporaryDirectory(prefix="allegro-served-") as folder,
+        update_server(Path(folder), [bundle], keys, device),
+    ):
+        follow(device, "/firmware/download", {"version": version})
 
 
 def follow(device: Device, path: str, body: Answer, timeout: float = INSTALL_S) -> None:

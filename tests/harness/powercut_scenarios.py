@@ -1,7 +1,11 @@
 """What the power is cut in. A new scenario is a class here, and an entry in SCENARIOS."""
 
+import contextlib
 import json
 
+from scripts.build_vm import project_fact
+from tests.harness import firmware
+from tests.harness.bundles import BundleMaker
 from tests.harness.device import Device
 from tests.harness.errors import BenchError
 from tests.harness.powercut import Scenario
@@ -9,6 +13,8 @@ from tests.harness.qemu import VirtualMachine
 from tests.harness.waiting import wait_for
 
 _PLANTED = "20200101T000000Z_api_planted.pcapng"
+_VERSION = project_fact("VERSION")
+_NEXT = "99.1.0"
 _CONTENT = bytes(range(256)) * 4096
 
 
@@ -163,6 +169,86 @@ class FactoryReset:
             return True
 
 
+class Installation:
+    """The running version goes on; the other slot holds nothing to be started, or all of the new version."""
+
+    name = "installation"
+    boots = False
+
+    def __init__(self) -> None:
+        self._bundle = ""
+
+    def prepare(self, machine: VirtualMachine, device: Device) -> None:
+        """The new version's bundle is on the device."""
+        self._bundle = _download(device)
+
+    def act(self, machine: VirtualMachine, device: Device) -> None:
+        """By API, until it says that it is done."""
+        firmware.follow(device, "/firmware/install", {"name": self._bundle}, 900)
+        machine.run("sync")
+
+    def outcome(self, machine: VirtualMachine, device: Device) -> str:
+        """Old: slot B is not to be started; new: its content is that of the bundle."""
+        told = device.get("/firmware")
+        if (told["version"], told["slot"], told["confirmed"]) != (_VERSION, "slot-a", True):
+            raise BenchError(f"{told['version']} runs in {told['slot']}, confirmed: {told['confirmed']}")
+        slots = {each["name"]: each for each in told["versions"]}
+        if not slots["slot-a"]["starts_next"]:
+            raise BenchError("nobody activated the other slot, but it would start next")
+        if not slots["slot-b"]["version"]:
+            return "old"
+        if slots["slot-b"]["version"] != _NEXT:
+            raise BenchError(f"slot B holds {slots['slot-b']['version']}")
+        _check_whole(machine, self._bundle)
+        return "new"
+
+
+class Activation:
+    """The version that ran before, or the activated one, confirmed; nothing in between."""
+
+    name = "activation"
+    boots = False
+
+    def prepare(self, machine: VirtualMachine, device: Device) -> None:
+        """The new version is installed."""
+        plant(machine, device)
+        firmware.follow(device, "/firmware/install", {"name": _download(device)}, 900)
+
+    def act(self, machine: VirtualMachine, device: Device) -> None:
+        """From the order to the new version's confirmation."""
+        firmware.activate(device, "slot-b")
+        firmware.wait_confirmed(device, _NEXT, "slot-b")
+        machine.run("sync")
+
+    def outcome(self, machine: VirtualMachine, device: Device) -> str:
+        """Either version; a new one confirms itself, as the cut was one of its three tries at most."""
+        told = device.get("/firmware")
+        if (told["version"], told["slot"]) not in ((_VERSION, "slot-a"), (_NEXT, "slot-b")):
+            raise BenchError(f"{told['version']} runs in {told['slot']}")
+        firmware.wait_confirmed(device, told["version"], told["slot"])
+        if planted_settings(machine, device) != "old" or not planted_capture(machine):
+            raise BenchError("settings or capture are gone")
+        return "old" if told["version"] == _VERSION else "new"
+
+
+def _download(device: Device) -> str:
+    """Brings the new version to the device; returns the name of its file."""
+    with contextlib.closing(BundleMaker()) as maker:
+        bundle = maker.version(_NEXT)
+        firmware.bring(device, bundle, _NEXT, maker.keys)
+        return bundle.name
+
+
+def _check_whole(machine: VirtualMachine, bundle: str) -> None:
+    """Raises BenchError unless slot B is, byte for byte, what the bundle's manifest says."""
+    manifest = machine.run(["rauc", "info", "--output-format=json", f"/data/firmware/{bundle}"]).stdout
+    (image,) = json.loads(manifest)["images"]
+    (facts,) = image.values()
+    read = f"head -c {facts['size']} /dev/disk/by-partlabel/slot-b | sha256sum"
+    if machine.run(read, timeout=300).stdout.split()[0] != facts["checksum"]:
+        raise BenchError("slot B offers the new version, but not all of it is there")
+
+
 class FirstBoot:
     """The first start of a new device: folders, identity, certificate, ring, the data partition's growth."""
 
@@ -204,4 +290,11 @@ state = boot_state.read(boot_state.DEVICE)
 print(json.dumps([boot_state.running(), state.primary, state.slot_a.good, state.slot_b.good, state.request]))
 """
 
-SCENARIOS: tuple[Scenario, ...] = (SettingsWrite(), ConfigurationReset(), FactoryReset(), FirstBoot())
+SCENARIOS: tuple[Scenario, ...] = (
+    Installation(),
+    Activation(),
+    SettingsWrite(),
+    ConfigurationReset(),
+    FactoryReset(),
+    FirstBoot(),
+)

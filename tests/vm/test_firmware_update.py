@@ -12,6 +12,8 @@ from tests.conftest import Lab, StartLab
 from tests.harness import firmware
 from tests.harness.bundles import BundleMaker
 from tests.harness.device import Device
+from tests.harness.powercut_scenarios import FactoryReset
+from tests.harness.powercut_scenarios import plant as plant_what_resets_remove
 from tests.harness.qemu import Configuration
 
 A = project_fact("VERSION")
@@ -80,13 +82,11 @@ def update_and_back(lab: Lab, maker: BundleMaker, folder: Path, rounds: int) -> 
     assert kinds == ["installed", "activated", "confirmed"] * 2 * rounds
 
 
-def falls_back(device: Device, maker: BundleMaker, folder: Path, fault: str) -> str:
+def falls_back(device: Device, maker: BundleMaker, fault: str) -> str:
     """Installs and activates a version with a fault; the words about the fall-back."""
-    folder.mkdir()
     version = {"panic": "99.2.0", "damaged": "99.3.0", "unhealthy": "99.4.0", "hang": "99.5.0"}[fault]
     bundle = maker.version(version, fault)
-    with firmware.update_server(folder, [bundle], maker.keys, device):
-        firmware.follow(device, "/firmware/download", {"version": version})
+    firmware.bring(device, bundle, version, maker.keys)
     firmware.follow(device, "/firmware/install", {"name": bundle.name})
     assert firmware.activate(device, "slot-b") == version
     words = firmware.wait_fallen_back(device, version)
@@ -110,11 +110,35 @@ def test_update_and_back_keeps_everything(lab: Lab, maker: BundleMaker, tmp_path
 @pytest.mark.long
 @pytest.mark.spec("U1")
 @pytest.mark.timeout(2400)
-def test_bad_versions_fall_back_by_themselves(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
-    words = falls_back(lab.device, maker, tmp_path / "panic", "panic")
+def test_bad_versions_fall_back_by_themselves(lab: Lab, maker: BundleMaker) -> None:
+    words = falls_back(lab.device, maker, "panic")
     assert "it did not start" in words
-    words = falls_back(lab.device, maker, tmp_path / "unhealthy", "unhealthy")
+    words = falls_back(lab.device, maker, "unhealthy")
     assert "the supervisor does not" in words
+
+
+@pytest.mark.long
+@pytest.mark.spec("U1", "U6")
+@pytest.mark.timeout(3600)
+def test_a_factory_reset_brings_the_shipped_version_back_after_two_updates(
+    lab: Lab, maker: BundleMaker
+) -> None:
+    """Then neither slot holds it any more."""
+    device, machine = lab.device, lab.machine
+    plant_what_resets_remove(machine, device)
+    for version, slot in ((B, "slot-b"), ("99.6.0", "slot-a")):
+        bundle = maker.version(version)
+        firmware.bring(device, bundle, version, maker.keys)
+        firmware.follow(device, "/firmware/install", {"name": bundle.name})
+        firmware.activate(device, slot)
+        firmware.wait_confirmed(device, version, slot)
+    reset = FactoryReset()
+    reset.act(machine, device)
+    assert reset.outcome(machine, device) == "new"
+    told = device.get("/firmware")
+    assert (told["version"], told["slot"], told["confirmed"]) == (A, "slot-a", True)
+    slots = {each["name"]: each["version"] for each in told["versions"]}
+    assert slots == {"slot-a": A, "slot-b": "", "factory": A}
 
 
 @pytest.mark.long
@@ -134,7 +158,7 @@ def watched_lab(start_lab: StartLab) -> Lab:
 @pytest.mark.spec("U1", "I5")
 @pytest.mark.timeout(7200)
 def test_a_damaged_and_a_hanging_version_fall_back_by_themselves(
-    watched_lab: Lab, maker: BundleMaker, tmp_path: Path
+    watched_lab: Lab, maker: BundleMaker
 ) -> None:
-    falls_back(watched_lab.device, maker, tmp_path / "damaged", "damaged")
-    falls_back(watched_lab.device, maker, tmp_path / "hang", "hang")
+    falls_back(watched_lab.device, maker, "damaged")
+    falls_back(watched_lab.device, maker, "hang")

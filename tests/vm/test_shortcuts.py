@@ -1,10 +1,13 @@
 """Shortcuts on a keyboard at the device: reset with update, and the temporary address."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Lab
+from tests.harness import firmware
+from tests.harness.bundles import BundleMaker
 from tests.harness.powercut_scenarios import (
     boot_id,
     plant,
@@ -14,6 +17,8 @@ from tests.harness.powercut_scenarios import (
 )
 from tests.harness.terminal import Screen
 from tests.harness.waiting import wait_for
+
+NEXT = "99.1.0"
 
 
 def serial_screen(lab: Lab) -> str:
@@ -54,6 +59,26 @@ def test_shift_r_resets_and_stays_on_when_the_update_server_cannot_be_reached(la
     assert machine.running
     # Where to ask stays set, or there would have been nobody to ask.
     assert device.get("/settings")["firmware"]["server"] == "https://10.0.2.2:1/"
+
+
+@pytest.mark.long
+@pytest.mark.spec("U5", "N4")
+@pytest.mark.timeout(2400)
+def test_shift_r_with_newer_firmware_installs_it_and_powers_off(
+    lab: Lab, tmp_path: Path, report: Path
+) -> None:
+    machine, device = lab.machine, lab.device
+    plant(machine, device)
+    with contextlib.closing(BundleMaker()) as maker:
+        bundle = maker.version(NEXT)
+        with firmware.update_server(tmp_path, [bundle], maker.keys, device):
+            machine.send_keys("shift", "r")
+            wait_for(lambda: not machine.running, "the power to go off", 1200, 2)
+    machine.start()
+    firmware.wait_confirmed(device, NEXT, "slot-b")
+    assert planted_settings(machine, device) == "new"
+    assert planted_capture(machine)
+    machine.screenshot(report / "updated.png")
 
 
 @pytest.mark.spec("N3", "N4")

@@ -13,6 +13,7 @@ from pathlib import Path
 from allegro import __version__
 from allegro.capture import status as recorder_status
 from allegro.console.screen import Interface
+from allegro.firmware.releases import own_version
 from allegro.paths import Paths
 
 SYSFS = Path("/sys")
@@ -48,7 +49,7 @@ def host_name() -> str:
 
 def firmware() -> str:
     """The version that runs."""
-    return __version__
+    return own_version(__version__)
 
 
 def system_id(paths: Paths) -> str:

@@ -32,6 +32,9 @@ CALL_S = 60.0
 
 POLL_S = 0.5
 
+_UNFINISHED = ("pending", "failed")
+"""What RAUC notes of a slot before it begins to write, and when that failed (RAUC 1.13, src/install.c)."""
+
 
 class Refused(AllegroError):
     """RAUC did not do what it was asked for; the message is its own."""
@@ -57,6 +60,13 @@ class Rauc:
         """Marks a slot: RAUC's name of it, "booted" or "other"."""
         with self._connection() as connection:
             _call(connection, "Mark", "ss", (state, slot))
+
+    def unfinished(self, slot: str) -> bool:
+        """Whether the last installation in the slot with this boot name did not come to its end."""
+        with self._connection() as connection:
+            (slots,) = _call(connection, "GetSlotStatus", None, ())
+        facts = (plain(each) for _name, each in slots)
+        return any(each.get("bootname") == slot and each.get("status") in _UNFINISHED for each in facts)
 
     def install(self, bundle: str, progress: Callable[[float], None]) -> None:
         """Writes the bundle to the slot that is not running; `progress` is called with 0 to 1."""

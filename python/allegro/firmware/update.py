@@ -45,6 +45,9 @@ class Installer(Protocol):
     def mark(self, state: Literal["good", "bad", "active"], slot: str) -> None:  # noqa: D102
         ...
 
+    def unfinished(self, slot: str) -> bool:  # noqa: D102
+        ...
+
 
 class UpdateServer(Protocol):
     """What is needed of an update server (`allegro.firmware.server.Server`)."""
@@ -203,8 +206,15 @@ class FirmwareService:
 
     def _release(self, slot: BootName, *, running: bool) -> Release | None:
         if slot not in self._releases and not self._busy.locked():
-            self._releases[slot] = self._around.own_release() if running else self._around.look(slot)
+            self._releases[slot] = self._around.own_release() if running else self._look(slot)
         return self._releases.get(slot)
+
+    def _look(self, slot: BootName) -> Release | None:
+        """What lies in a slot that is not running; None if it is empty, damaged, or half of something."""
+        with contextlib.suppress(Unavailable):  # then nobody can start it either
+            if slot in SLOTS and self._around.installer.unfinished(slot):
+                return None
+        return self._around.look(slot)
 
     def _in_files(self) -> Iterator[Held]:
         for file in self._files.all():
@@ -446,7 +456,7 @@ class FirmwareService:
             self._note.remove()
             self._events.add("activated", f"{self._around.version} in {slot} stays the one that starts.")
             return self._around.version
-        release = self._around.look(slot)
+        release = self._look(slot)
         if release is None:
             raise Conflict(f"{slot} is empty or damaged.", place="slot", remedy="Install a version first.")
         bundles.check_not_older(release.version, self._around.version, confirmed=older, what="start")

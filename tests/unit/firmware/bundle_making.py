@@ -68,6 +68,10 @@ class FakeRauc:
     refuse: str = ""
     fail: str = ""
     during_install: Callable[[], None] = lambda: None
+    half_written: set[str] = field(default_factory=set)
+
+    def unfinished(self, slot: str) -> bool:
+        return slot in self.half_written
 
     def inspect(self, bundle: str) -> dict[str, Any]:
         content = Path(bundle).read_bytes()

@@ -31,6 +31,12 @@ MANIFEST = {
     "meta": ("v", ("a{sa{ss}}", {"allegro": {"notes": "Line 1\nLine 2"}})),
 }
 
+SLOTS = [
+    ("rootfs.0", {"bootname": ("s", "slot-a"), "status": ("s", "ok")}),
+    ("rootfs.1", {"bootname": ("s", "slot-b"), "status": ("s", "pending")}),
+    ("factory.0", {"bootname": ("s", "factory")}),
+]
+
 
 def signal(connection: DBusConnection, result: int) -> None:
     emitter = DBusAddress("/", interface=INTERFACE)
@@ -57,6 +63,8 @@ def answer(connection: DBusConnection, message: Message) -> None:
             reply = new_error(message, FAILED, "s", ("signature verification failed: no",))
         else:
             reply = new_method_return(message, "a{sv}", (MANIFEST,))
+    elif member == "GetSlotStatus":
+        reply = new_method_return(message, "a(sa{sv})", (SLOTS,))
     elif member == "InstallBundle":
         properties["Operation"] = ("s", "installing")
         properties["Progress"] = ("(isi)", (0, "Checking", 1))

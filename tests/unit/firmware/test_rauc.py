@@ -53,6 +53,10 @@ def test_a_refusal_has_its_words(rauc: Rauc) -> None:
     assert caught.value.message == "signature verification failed: no"
 
 
+def test_an_installation_that_did_not_end_is_known(rauc: Rauc) -> None:
+    assert [rauc.unfinished(slot) for slot in ("slot-a", "slot-b", "factory")] == [False, True, False]
+
+
 def test_an_installation_with_progress(rauc: Rauc) -> None:
     seen: list[float] = []
     rauc.install("/good.raucb", seen.append)

@@ -437,3 +437,15 @@ def test_who_chooses_the_previous_version_from_the_menu_did_not_fall_back(world:
     world.state = BootState(primary="slot-b", slot_b=SlotState(good=False, tries_left=3))
     assert world.service().events() == []
     assert TrialNote(world.folder / "trial.json").read() is not None
+
+
+@pytest.mark.spec("U1")
+def test_what_was_installed_only_in_part_cannot_be_activated(world: World) -> None:
+    world.slots["slot-b"] = Release("2.0.0")
+    world.rauc.half_written.add("slot-b")
+    service = world.service()
+    slot_b = next(held for held in service.overview().versions if held.name == "slot-b")
+    assert (slot_b.version, slot_b.problem) == ("", "empty or damaged")
+    with pytest.raises(Conflict, match="empty or damaged"):
+        service.activate("slot-b")
+    assert "mark active other" not in world.rauc.calls
