@@ -55,6 +55,7 @@ class Configuration:
     nic_model: str = "e1000"
     forwards: tuple[tuple[int, int], ...] = ()  # (TCP port on the host's loopback, TCP port in the guest)
     system_disk_mib: int = 0  # larger than the image, as after flashing to a real disk; 0: as the image
+    stick: bool = False  # the image is on a USB stick, not on a built-in disk
     extra_disks: tuple[tuple[str, int], ...] = ()  # (serial number, size in MiB): empty disks
     presenter: Literal["emulated", "host", "none"] = "emulated"
     injection: Injection = field(default_factory=injection)
@@ -279,7 +280,8 @@ class VirtualMachine:
             path = self.directory / f"smbios-{number}.txt"
             path.write_text(text)
             arguments += ["-smbios", f"type=11,path={path}"]
-        arguments += self._disk_arguments() + self._network_arguments() + self._usb_arguments()
+        # The USB controller comes before the stick on it.
+        arguments += self._usb_arguments() + self._disk_arguments() + self._network_arguments()
         if incoming:
             arguments += ["-incoming", "defer", "-S"]
         return [*arguments, *configuration.extra_arguments]
@@ -290,7 +292,10 @@ class VirtualMachine:
             system = ("-blockdev", json.dumps(write_log.blockdev(self.overlay, self._write_log)))
         arguments = [
             *system,
-            *("-device", "virtio-blk-pci,drive=system,serial=system,bootindex=1,addr=0x05"),
+            "-device",
+            "usb-storage,drive=system,serial=stick,removable=on,bootindex=1,bus=usb.0,port=3"
+            if self.configuration.stick
+            else "virtio-blk-pci,drive=system,serial=system,bootindex=1,addr=0x05",
         ]
         for number, (serial, _) in enumerate(self.configuration.extra_disks):
             path = self.directory / f"{serial}.qcow2"

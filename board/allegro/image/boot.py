@@ -15,6 +15,7 @@ GRUB_MODULES = (
     *("normal", "configfile", "regexp", "test", "true"),
     *("serial", "terminal", "echo", "sleep", "linux", "reboot"),
     *("loadenv", "tar", "hashsum", "gcry_sha256"),  # boot state, versions, damage
+    "probe",  # id of the slot's partition
 )
 
 
@@ -24,7 +25,7 @@ def make_initramfs(
     """Make the initramfs of the files in `sources`, the system's modules and a static busybox."""
     tree = target.with_name(f"{target.name}-tree")
     shutil.rmtree(tree, ignore_errors=True)
-    for name in ("bin", "dev", "proc", "sys", "root"):
+    for name in ("bin", "dev", "proc", "root", "run", "sys"):
         (tree / name).mkdir(parents=True)
     shutil.copy(busybox, tree / "bin/busybox")
     shutil.copy(sources / "init", tree / "init")
