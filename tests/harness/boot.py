@@ -114,7 +114,7 @@ def choose(machine: VirtualMachine, entry: str) -> None:
 
 def started_slot(machine: VirtualMachine) -> tuple[str, str]:
     """Return slot and requested reset on the kernel's command line of the running system."""
-    machine.wait_agent()
+    machine.wait_agent(400)
     words = dict(
         word.partition("=")[::2] for word in machine.pull("/proc/cmdline").decode().split() if "=" in word
     )

@@ -57,7 +57,7 @@ def _panics(tree: Path) -> None:
 def _never_healthy(tree: Path) -> None:
     """The supervisor starts, but never answers."""
     units = tree / "usr/lib/systemd/system"
-    _replace(units / "allegro-supervisor.service", "python3 -I -m allegro.supervisor", "sleep infinity")
+    _replace(units / "allegro-supervisor.service", "python3 -I -X faulthandler -m allegro.supervisor", "sleep infinity")
     limited = f"supervisor.confirm --limit {CONFIRM_LIMIT_S}"
     _replace(units / "allegro-confirm.service", "supervisor.confirm", limited)
 

@@ -382,6 +382,7 @@ class VirtualMachine:
         """Return bytes of the machine's system disk; offset and length in whole sectors of 512 bytes."""
         if self.running:
             raise BenchError("the machine is on: its disk can only be read when it is off")
+        self._make_disks()
         path = self.directory / "piece"
         _qemu_img(
             *("dd", "-f", "qcow2", "-O", "raw", "bs=512", f"skip={at // 512}"),
