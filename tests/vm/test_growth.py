@@ -47,9 +47,9 @@ def assert_grown(machine: VirtualMachine) -> None:
 @pytest.mark.spec("I2", "U3")
 def test_grows_at_the_first_start_whatever_is_cut(machine: VirtualMachine) -> None:
     moments = random.Random(20261122)
-    for what in ("Let the data partition grow", "Grow File System"):
+    for unit in ("systemd-repart", "systemd-growfs"):
         machine.start()
-        machine.wait_serial(f"Start.*{what}", 300)
+        machine.wait_serial(f"Starting.*{unit}", 300)
         time.sleep(moments.uniform(0, 1))
         machine.cut_power()
     machine.start()
