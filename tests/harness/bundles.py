@@ -57,7 +57,8 @@ def _panics(tree: Path) -> None:
 def _never_healthy(tree: Path) -> None:
     """The supervisor starts, but never answers."""
     units = tree / "usr/lib/systemd/system"
-    _replace(units / "allegro-supervisor.service", "python3 -I -X faulthandler -m allegro.supervisor", "sleep infinity")
+    program = "python3 -I -X faulthandler -m allegro.supervisor"
+    _replace(units / "allegro-supervisor.service", program, "sleep infinity")
     limited = f"supervisor.confirm --limit {CONFIRM_LIMIT_S}"
     _replace(units / "allegro-confirm.service", "supervisor.confirm", limited)
 
