@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 # Root leaves nothing in the tree that would be in its owner's way, and finds the tools of the administrator.
 export PATIENCE
 export PATH := $(PATH):/usr/sbin:/sbin
+# Tests that run side by side: two virtual machines are what two processors can take.
+JOBS ?= 2
+PARALLEL := --numprocesses $(JOBS) --dist worksteal
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 ROOT := $(SUDO) env PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 
@@ -70,7 +73,7 @@ lint: venv
 	$(BIN)/mypy
 
 check: lint ## Lint, types and unit tests: under a minute
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest $(PARALLEL) tests/unit
 
 # IMAGE=buildroot: the same tests with the image of `make image`
 ifeq ($(IMAGE),buildroot)
@@ -84,13 +87,13 @@ build/image/allegro.img:
 	@echo "There is no image built with Buildroot yet: make image"; exit 1
 
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
-	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(TESTS)
+	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) $(TESTS)
 
 powercut: vm ## Cut the power in first boot, settings, resets (N=20 cuts each, SCENARIO="first boot", SEED=1)
 	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
 soak: vm web-assets ## The tests that take too long for every change: silence, updates, power cuts, release files
-	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider -m long $(TESTS)
+	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench

@@ -50,11 +50,8 @@ def run_demo() -> None:
     """Do it, step by step."""
     require_host()
     say = Progress()
-    state = booted.saved(Configuration())
-    if not state.complete:
-        say("Starting the device for the first time: its state is saved, later demos go on from there")
-        state = booted.boot_and_save(Configuration(), DIRECTORY / "logs")
-        say("It has started, from its boot loader to Allegro")
+    first = "Starting the device for the first time: its state is saved, later demos go on from there"
+    state = booted.ready(Configuration(), DIRECTORY / "logs", lambda: say(first))
     with set_up(DIRECTORY, state, say) as bench:
         device, machine = bench.device, bench.machine
         status = device.wait_ready()

@@ -31,11 +31,7 @@ def main() -> None:
     seed = int(time.time()) if options.seed is None else options.seed
     say = Progress()
     say(f"seed {seed}")
-    configuration = Configuration()
-    saved = booted.saved(configuration)
-    if not saved.complete:
-        say("starting the device once")
-        saved = booted.boot_and_save(configuration, DIRECTORY / "saved-state")
+    saved = booted.ready(Configuration(), DIRECTORY / "saved-state", lambda: say("starting the device once"))
     results = []
     for scenario in SCENARIOS:
         if scenario.name in (options.scenarios or names):

@@ -31,6 +31,34 @@ hypothesis.settings.load_profile("allegro")
 
 REPORT = REPOSITORY / "build" / "test-report"
 _failed = pytest.StashKey[bool]()
+_TOLD = "told"
+
+
+class Tell(Protocol):
+    """Says something that was measured. It depends on the host, so no test judges it."""
+
+    def __call__(self, text: str) -> None: ...
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Tell:
+    """What is told stands in the summary at the end of the run."""
+    return lambda text: record_property(_TOLD, text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what the tests tell."""
+    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
+    told = [
+        f"{report.nodeid.rpartition('::')[2]}: {text}"
+        for report in reports
+        for name, text in report.user_properties
+        if name == _TOLD
+    ]
+    if told:
+        terminalreporter.section("measured on this machine")
+        for line in told:
+            terminalreporter.line(line)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -87,8 +115,7 @@ def configuration() -> Configuration:
 @pytest.fixture(scope="session")
 def saved_state(configuration: Configuration) -> SavedState:
     """The image booted and ready, frozen; made once per image and kept for later sessions."""
-    state = booted.saved(configuration)
-    return state if state.complete else booted.boot_and_save(configuration, REPORT / "saved-state")
+    return booted.ready(configuration, REPORT / "saved-state")
 
 
 @pytest.fixture

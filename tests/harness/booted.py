@@ -1,8 +1,10 @@
 """The image booted once: tests and demo start from its saved state, within about a second."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,21 +14,32 @@ from tests.harness.qemu import IMAGE, REPOSITORY, Configuration, SavedState, Vir
 _STATES = REPOSITORY / "build" / "vm-state"
 
 
-def saved(configuration: Configuration) -> SavedState:
-    """Where the state of this machine with the present image lies; `complete` tells whether it is there.
+def ready(
+    configuration: Configuration, diagnosis: Path, before_start: Callable[[], None] = lambda: None
+) -> SavedState:
+    """The saved state of this machine with the present image; made if it is not there, by one process only.
 
-    The state holds its image by a link of its own: building another one replaces the file.
+    `before_start` is called if the machine has to be started for it; logs go to `diagnosis` if that fails.
+    Raises BenchError.
     """
+    _STATES.mkdir(parents=True, exist_ok=True)
+    with _STATES.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        state = _saved(configuration)
+        if not state.complete:
+            before_start()
+            _boot_and_save(state, diagnosis)
+    return state
+
+
+def _saved(configuration: Configuration) -> SavedState:
+    """Where it lies. It holds its image by a link of its own: building another one replaces the file."""
     directory = _STATES / configuration.fingerprint()
     return SavedState.at(directory, replace(configuration, image=directory / configuration.image.name))
 
 
-def boot_and_save(configuration: Configuration, diagnosis: Path) -> SavedState:
-    """Boot, wait until all is ready, save the state, and remove those of other images.
-
-    Logs go to `diagnosis` if it fails. Raises BenchError.
-    """
-    state = saved(configuration)
+def _boot_and_save(state: SavedState, diagnosis: Path) -> None:
+    """Boot, wait until all is ready, save the state, and remove those of other images."""
     directory = state.memory.parent
     shutil.rmtree(_STATES, ignore_errors=True)
     directory.mkdir(parents=True)
@@ -34,14 +47,13 @@ def boot_and_save(configuration: Configuration, diagnosis: Path) -> SavedState:
     machine = VirtualMachine(directory / "booting", state.configuration)
     try:
         machine.start()
-        Device(machine).wait_ready(ports=configuration.ports)
+        Device(machine).wait_ready(ports=state.configuration.ports)
         machine.save(state)
     except BaseException:
         save_diagnosis(machine, diagnosis)
         raise
     finally:
         machine.close()
-    return state
 
 
 def _hold(source: Path, target: Path) -> None:

@@ -3,11 +3,12 @@
 Made with the code and the keys of `make bundle`; kept in build/test-bundles until the image changes.
 """
 
+import contextlib
 import datetime
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +97,23 @@ class BundleMaker:
         self._tools = _step("tools")
         self._slot = _step("root")
         self._compatible = project_fact("COMPATIBLE")
-        self._shop.open()
 
-    def close(self) -> None:
-        """Let other tests make bundles."""
-        self._shop.close()
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Tests that run side by side make one bundle after the other."""
+        self._shop.open()
+        try:
+            yield
+        finally:
+            self._shop.close()
 
     def shipped(self) -> Path:
         """Return the bundle of the image as it is."""
         version = project_fact("VERSION")
         here: list[str | Path] = [self._slot.name, version, Path(__file__), self.keys.certificate]
-        made = self._shop.step(
-            f"bundle-shipped-{version}", here, lambda target: self._bundle(self._slot, version, target)
+        return self._made(
+            f"shipped-{version}", here, lambda target: self._bundle(self._slot, version, target)
         )
-        return self._named(made, version, "shipped")
 
     def version(self, version: str, fault: str = "none") -> Path:
         """Return the bundle of the image as another version, with a fault."""
@@ -134,7 +138,7 @@ class BundleMaker:
             for old in (tree, slot, image):
                 remove(old)
 
-        return self._named(self._shop.step(f"bundle-{fault}-{version}", here, make), version, fault)
+        return self._made(f"{fault}-{version}", here, make)
 
     def small(self, version: str = "99.0.0") -> Path:
         """Return a proper bundle that holds no system: only for being looked at."""
@@ -146,7 +150,7 @@ class BundleMaker:
             image.unlink()
 
         here: list[str | Path] = [version, Path(__file__), self.keys.certificate]
-        return self._named(self._shop.step(f"bundle-small-{version}", here, make), version, "small")
+        return self._made(f"small-{version}", here, make)
 
     def bad(self, folder: Path, slot_size: int) -> dict[str, tuple[Path, str]]:
         """Return bundles that must be refused: name, file and a part of the reason."""
@@ -192,10 +196,14 @@ class BundleMaker:
             self._shop, self._tools, image, self.keys, self._compatible, version, notes, target
         )
 
-    def _named(self, made: Path, version: str, fault: str) -> Path:
-        path = self._shop.folder / f"{fault}-{version}.raucb"
-        remove(path)
-        path.hardlink_to(made)
+    def _made(self, name: str, here: list[str | Path], make: Callable[[Path], None]) -> Path:
+        """Make the bundle if it is not there yet, and return it under its name."""
+        with self._alone():
+            made = self._shop.step(f"bundle-{name}", here, make)
+            path = self._shop.folder / f"{name}.raucb"
+            if not (path.exists() and path.samefile(made)):
+                remove(path)
+                path.hardlink_to(made)
         return path
 
 

@@ -1,6 +1,5 @@
 """What the power is cut in. A new scenario is a class here, and an entry in SCENARIOS."""
 
-import contextlib
 import json
 
 from scripts.build_vm import project_fact
@@ -233,10 +232,10 @@ class Activation:
 
 def _download(device: Device) -> str:
     """Brings the new version to the device; returns the name of its file."""
-    with contextlib.closing(BundleMaker()) as maker:
-        bundle = maker.version(_NEXT)
-        firmware.bring(device, bundle, _NEXT, maker.keys)
-        return bundle.name
+    maker = BundleMaker()
+    bundle = maker.version(_NEXT)
+    firmware.bring(device, bundle, _NEXT, maker.keys)
+    return bundle.name
 
 
 def _check_whole(machine: VirtualMachine, bundle: str) -> None:

@@ -56,9 +56,8 @@ exec chroot "$1" env DBUS_SYSTEM_BUS_ADDRESS="$3" \\
 
 
 @pytest.fixture(scope="module")
-def maker() -> Iterator[BundleMaker]:
-    with contextlib.closing(BundleMaker()) as made:
-        yield made
+def maker() -> BundleMaker:
+    return BundleMaker()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from allegro.network import files, links, management
 from allegro.settings.store import validated
+from tests.conftest import Tell
 
 PORTS = ["port1", "port2", "port3", "port4"]
 STATES: dict[str, dict[str, Any]] = {
@@ -28,7 +29,7 @@ STATES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.timeout(180)
 @pytest.mark.spec("L1", "L3", "N1")
-def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Path) -> None:
+def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Path, tell: Tell) -> None:
     for name, raw in STATES.items():
         settings = validated(raw)
         written = links.network_files(links.plan(settings.links, PORTS), dict.fromkeys(PORTS, 65535))
@@ -47,7 +48,7 @@ def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Pat
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(answer.read_text())
-    print(
+    tell(
         f"forwarding ends after {max(found['closings']):.3f} s at most,"
         f" begins after {max(found['openings']):.3f} s at most"
     )

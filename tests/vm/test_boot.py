@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.conftest import StartLab
+from tests.conftest import StartLab, Tell
 from tests.harness.agent import injection
 from tests.harness.qemu import Configuration, VirtualMachine
 from tests.harness.waiting import wait_for
@@ -22,7 +22,7 @@ def test_starts_by_uefi_and_captures(start_lab: StartLab) -> None:
 
 
 @pytest.mark.spec("I3", "I5")
-def test_every_unit_has_started(start_lab: StartLab, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_unit_has_started(start_lab: StartLab, tell: Tell) -> None:
     """The time is only told: it depends on the host."""
     began = time.monotonic()
     lab = start_lab(boot=True)
@@ -45,11 +45,10 @@ def test_every_unit_has_started(start_lab: StartLab, capsys: pytest.CaptureFixtu
     finally:
         machine.close()
         machine.remove_disks()
-    with capsys.disabled():
-        print(
-            f"\nFrom power-on to recording and page: {whole:.0f} s; the same system without our services:"
-            f" {bare:.0f} s, ratio {whole / bare:.1f}"
-        )
+    tell(
+        f"from power-on to recording and page {whole:.0f} s; the same system without our services"
+        f" {bare:.0f} s, ratio {whole / bare:.1f}"
+    )
 
 
 def _active(machine: VirtualMachine, *units: str) -> bool:

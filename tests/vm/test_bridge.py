@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Lab, StartLab
+from tests.conftest import Lab, StartLab, Tell
 from tests.harness.captures import protocol_table
 from tests.harness.errors import BenchTimeoutError
 from tests.harness.frame_kinds import KINDS
@@ -63,7 +63,7 @@ def _kind(frame: bytes) -> str:
 
 
 @pytest.mark.spec("L1", "R1")
-def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab) -> None:
+def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab, tell: Tell) -> None:
     """20 times between bridge and sink under traffic; recording goes on for both pairs."""
     lab = start_lab(cables=4)
     one, two, three, four = lab.ports
@@ -80,7 +80,7 @@ def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab) -> Non
     time.sleep(1)
     after = {port["name"]: port for port in lab.device.get("/ring")["ports"]}
     recorded = {name: after[name]["packets"] - before[name]["packets"] for name in after}
-    print(
+    tell(
         f"forwarding ends {min(closings):.2f} to {max(closings):.2f} s after the request for a sink, begins"
         f" {min(pauses):.2f} to {max(pauses):.2f} s after the request for a bridge;"
         f" recorded: {recorded['port1']} of {switched.sent} at port1,"

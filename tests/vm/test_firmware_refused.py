@@ -1,6 +1,5 @@
 """Firmware that must not get onto the device: refused with its reason, and nothing has changed."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -24,9 +23,9 @@ def slot_and_state(lab: Lab) -> str:
 def test_bad_firmware_is_refused_with_its_reason_and_leaves_nothing_behind(lab: Lab, tmp_path: Path) -> None:
     device, machine = lab.device, lab.machine
     before = slot_and_state(lab)
-    with contextlib.closing(BundleMaker()) as maker:
-        bad = maker.bad(tmp_path, SLOT_SIZE)
-        older = maker.small("0.0.1")
+    maker = BundleMaker()
+    bad = maker.bad(tmp_path, SLOT_SIZE)
+    older = maker.small("0.0.1")
     for name, (path, reason) in bad.items():
         machine.push(path.read_bytes(), f"/tmp/{path.name}")
         result = machine.run(["allegro", "firmware", "upload", f"/tmp/{path.name}"], check=False)

@@ -1,7 +1,5 @@
 """Updates of a running device, and new versions that do not work."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,8 @@ B = "99.1.0"
 
 
 @pytest.fixture(scope="session")
-def maker() -> Iterator[BundleMaker]:
-    with contextlib.closing(BundleMaker()) as made:
-        yield made
+def maker() -> BundleMaker:
+    return BundleMaker()
 
 
 def plant(device: Device) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Shortcuts on a keyboard at the device: reset with update, and the temporary address."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -69,11 +68,10 @@ def test_shift_r_with_newer_firmware_installs_it_and_powers_off(
 ) -> None:
     machine, device = lab.machine, lab.device
     plant(machine, device)
-    with contextlib.closing(BundleMaker()) as maker:
-        bundle = maker.version(NEXT)
-        with firmware.update_server(tmp_path, [bundle], maker.keys, device):
-            machine.send_keys("shift", "r")
-            wait_for(lambda: not machine.running, "the power to go off", 1200, 2)
+    maker = BundleMaker()
+    with firmware.update_server(tmp_path, [maker.version(NEXT)], maker.keys, device):
+        machine.send_keys("shift", "r")
+        wait_for(lambda: not machine.running, "the power to go off", 1200, 2)
     machine.start()
     firmware.wait_confirmed(device, NEXT, "slot-b")
     assert planted_settings(machine, device) == "new"
