@@ -89,10 +89,10 @@ build/image/allegro.img:
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) $(TESTS)
 
-powercut: vm ## Cut the power in first boot, settings, resets (N=20 cuts each, SCENARIO="first boot", SEED=1)
-	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),20) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
+powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
+	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
-soak: vm web-assets ## The tests that take too long for every change: silence, updates, power cuts, release files
+soak: vm web-assets ## The tests that take too long for every change: silence, three updates, a hung system, release files
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)

@@ -4,15 +4,19 @@ Needs the image (`make vm`) and root. Figures go to build/powercut/report.md; di
 """
 
 import argparse
+import datetime
+import math
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 from scripts.bench import Progress, require_host, run_main
+from scripts.build_vm import project_fact
 from tests.harness import booted, powercut
 from tests.harness.errors import BenchError
 from tests.harness.powercut_scenarios import SCENARIOS
-from tests.harness.qemu import REPOSITORY, Configuration
+from tests.harness.qemu import IMAGE, REPOSITORY, Configuration
 
 DIRECTORY = REPOSITORY / "build" / "powercut"
 
@@ -21,7 +25,10 @@ def main() -> None:
     """Run the scenarios that were asked for; raises BenchError if a cut left something wrong."""
     names = [scenario.name for scenario in SCENARIOS]
     parser = argparse.ArgumentParser(prog="powercut", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--count", type=int, default=10, help="cuts in each scenario (%(default)s)")
+    parser.add_argument(
+        "--count", type=int, default=100, help="cuts in an installation; in others a fifth (%(default)s)"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="machines at a time (%(default)s)")
     parser.add_argument("--seed", type=int, help="finds the same moments again; without it by the time")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(names) + "; default: all")
     options = parser.parse_args()
@@ -37,13 +44,20 @@ def main() -> None:
         if scenario.name in (options.scenarios or names):
             directory = DIRECTORY / scenario.name.replace(" ", "-")
             shutil.rmtree(directory, ignore_errors=True)
-            results.append(powercut.run(scenario, options.count, seed, directory, saved, say))
-    report = powercut.summary(results)
-    (DIRECTORY / "report.md").write_text(f"Seed {seed}.\n\n{report}\n")
-    print(report)
+            count = math.ceil(options.count * scenario.share)
+            results.append(powercut.run(scenario, count, seed, directory, saved, say, options.jobs))
+            (DIRECTORY / "report.md").write_text(_report(seed, results))
+    print(powercut.summary(results))
     failures = [failure for result in results for failure in result.failures]
     if failures:
         raise BenchError(f"{len(failures)} cuts left something wrong:\n" + "\n".join(failures))
+
+
+def _report(seed: int, results: Sequence[powercut.Result]) -> str:
+    today = datetime.datetime.now(datetime.UTC).date()
+    build = IMAGE.with_name(IMAGE.name + ".stamp").read_text().split()[0]
+    head = f"{today}, Allegro {project_fact('VERSION')}, build {build}, seed {seed}."
+    return f"{head}\n\n{powercut.summary(results)}\n"
 
 
 if __name__ == "__main__":

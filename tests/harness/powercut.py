@@ -8,8 +8,10 @@ one start, whatever the action takes, and finds again what it found once (`seed`
 import json
 import random
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +33,8 @@ class Scenario(Protocol):
     name: str
     boots: bool
     """Whether the action begins with a switched-off machine; else with a running device."""
+    share: float
+    """How many cuts it gets, as a part of those of the longest action."""
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
         """Makes the state before; not called if `boots`."""
@@ -75,8 +79,12 @@ def run(
     directory: Path,
     saved: SavedState,
     say: Say = lambda _text: None,
+    jobs: int = 1,
 ) -> Result:
-    """Does the action once, then cuts it `count` times. Disks of failed cuts stay in `directory`."""
+    """Does the action once, then cuts it `count` times; starts `jobs` machines at a time from what is left.
+
+    Disks of failed cuts stay in `directory`.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "writes.log"
     base = directory / "disk.raw"
@@ -86,10 +94,9 @@ def run(
     total = len(replay.entries)
     say(f"{scenario.name}: {total - first} requests to the disk were logged")
     result = Result(scenario.name, seed)
-    for number, at in enumerate(write_log.moments(replay.entries, first, count, dice), 1):
-        loss = LOSSES[number % len(LOSSES)]
-        disk = directory / f"cut-{number}.raw"
-        cached = replay.cut(at, loss, dice, disk)
+    futures: list[Future[None]] = []
+
+    def judge(number: int, at: int, cached: int, loss: Loss, disk: Path) -> None:
         where = f"cut {number} of {count}, after request {at - first} of {total - first}"
         where += f", {cached} in the cache, {loss} lost"
         begin = time.monotonic()
@@ -98,11 +105,24 @@ def run(
         except (BenchError, AssertionError) as error:
             result.failures.append(f"{where}: {error}")
             say(f"  {where}: FAILED: {error}")
-            continue
+            return
         seconds = time.monotonic() - begin
         result.cuts.append(Cut(number, at - first, total - first, cached, loss, outcome, seconds))
         say(f"  {where}: {outcome} ({seconds:.0f} s)")
         disk.unlink()
+
+    places = threading.Semaphore(jobs)  # a disk is made when there is a place to start from it, not before
+    with ThreadPoolExecutor(jobs) as pool:
+        for number, at in enumerate(write_log.moments(replay.entries, first, count, dice), 1):
+            places.acquire()
+            loss = LOSSES[number % len(LOSSES)]
+            disk = directory / f"cut-{number}.raw"
+            cached = replay.cut(at, loss, dice, disk)
+            judged = pool.submit(judge, number, at, cached, loss, disk)
+            judged.add_done_callback(lambda _: places.release())
+            futures.append(judged)
+    for judged in futures:
+        judged.result()
     for path in (log, base):
         path.unlink()
     return result

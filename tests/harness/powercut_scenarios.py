@@ -76,6 +76,7 @@ class SettingsWrite:
 
     name = "settings write"
     boots = False
+    share = 0.2
     _LAST = 12
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
@@ -104,6 +105,7 @@ class ConfigurationReset:
 
     name = "configuration reset"
     boots = False
+    share = 0.2
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
         """Something to remove, something to keep."""
@@ -128,6 +130,7 @@ class FactoryReset:
 
     name = "factory reset"
     boots = False
+    share = 0.2
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
         """Something to remove."""
@@ -173,6 +176,7 @@ class Installation:
 
     name = "installation"
     boots = False
+    share = 1.0
 
     def __init__(self) -> None:
         self._bundle = ""
@@ -207,6 +211,7 @@ class Activation:
 
     name = "activation"
     boots = False
+    share = 0.2
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
         """The new version is installed."""
@@ -253,6 +258,7 @@ class FirstBoot:
 
     name = "first boot"
     boots = True
+    share = 0.2
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
         """Nothing: the disk is as it was shipped."""

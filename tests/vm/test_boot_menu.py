@@ -23,8 +23,6 @@ from tests.harness.waiting import wait_for
 # What the reset entries ask for is shown elsewhere; here it must not run.
 NO_RESET = injection(drop_ins={"allegro-reset.service": "[Unit]\nConditionPathExists=/nonexistent\n"})
 
-pytestmark = pytest.mark.long
-
 Firmware = Literal["bios", "uefi"]
 MakeMachine = Callable[..., VirtualMachine]
 

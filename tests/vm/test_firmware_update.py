@@ -97,14 +97,12 @@ def falls_back(device: Device, maker: BundleMaker, fault: str) -> str:
     return words
 
 
-@pytest.mark.long
 @pytest.mark.spec("U1", "U2", "U7")
 @pytest.mark.timeout(2400)
 def test_update_and_back_keeps_everything(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
     update_and_back(lab, maker, tmp_path, rounds=1)
 
 
-@pytest.mark.long
 @pytest.mark.spec("U1")
 @pytest.mark.timeout(2400)
 def test_bad_versions_fall_back_by_themselves(lab: Lab, maker: BundleMaker) -> None:

@@ -20,8 +20,6 @@ from tests.harness.ports import TapPort
 from tests.harness.qemu import mac_address
 from tests.harness.waiting import wait_for
 
-pytestmark = pytest.mark.long
-
 FIRST = "10.0.2.15"
 """What QEMU's own network has given to the device of the saved state."""
 NAME = "allegro-mm-1e00.local"

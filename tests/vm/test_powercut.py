@@ -10,11 +10,17 @@ from tests.harness.powercut_scenarios import SCENARIOS
 from tests.harness.qemu import SavedState
 
 # A start takes a minute without acceleration, and a factory reset means two of them.
-CUTS = {"settings write": 2, "configuration reset": 2, "factory reset": 1, "first boot": 1}
+CUTS = {
+    "installation": 2,
+    "activation": 1,
+    "settings write": 2,
+    "configuration reset": 2,
+    "factory reset": 1,
+    "first boot": 1,
+}
 SEED = 20261122
 
 
-@pytest.mark.long
 @pytest.mark.spec("U3")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
