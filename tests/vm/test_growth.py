@@ -66,7 +66,9 @@ def test_starts_when_the_first_partition_table_is_half_written(machine: VirtualM
     entries = bytearray(machine.read_disk(entries_at * 512, count * size))
     last = DISK_MIB * MIB // 512 - 1
     last_usable = last - count * size // 512 - 1
-    struct.pack_into("<Q", entries, (boot.LAYOUT["data"].number - 1) * size + 40, last_usable)
+    # As systemd-repart does it: partitions begin and end at multiples of 4096 bytes.
+    end = (last_usable + 1) // 8 * 8 - 1
+    struct.pack_into("<Q", entries, (boot.LAYOUT["data"].number - 1) * size + 40, end)
     struct.pack_into("<QQ", header, 24, last, 1)
     struct.pack_into("<Q", header, 48, last_usable)
     struct.pack_into("<Q", header, 72, last_usable + 1)
