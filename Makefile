@@ -63,7 +63,7 @@ image-cves: venv build/.image-packages ## Known vulnerabilities of the firmware'
 
 web-assets: build/web/.complete ## Get the files of others that the web page needs, and render the manual
 
-build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md)
+build/web/.complete: $(VENV)/.complete scripts/web_assets.py $(wildcard python/allegro/web/assets/*.json docs/manual/*.md docs/images/*)
 	$(BIN)/python -m scripts.web_assets
 	@touch $@
 
@@ -88,6 +88,10 @@ build/image/allegro.img:
 
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) $(TESTS)
+
+pictures: vm web-assets ## Take the pictures of README and manual anew, from the page of the image
+	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_web_page.py
+	cp build/test-report/web-vm/pictures/*.webp docs/images/
 
 powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
 	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
@@ -133,4 +137,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml pyth
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo run press vm bundle dist catalogue image image-menuconfig image-prepared image-check image-legal image-sbom image-cves web-assets lint check test soak powercut bench format lock clean distclean venv host-packages
+.PHONY: help demo pictures run press vm bundle dist catalogue image image-menuconfig image-prepared image-check image-legal image-sbom image-cves web-assets lint check test soak powercut bench format lock clean distclean venv host-packages

@@ -190,7 +190,7 @@ def prepare(buildroot: Buildroot) -> tuple[str, Keys]:
     sources = shop.step("sources", [recipes], lambda target: payload.fetch_sources(shop, recipes, target))
     web = shop.step(
         "web",
-        [REPOSITORY / "scripts/web_assets.py", web_assets.PACKAGES, web_assets.MANUAL, web_assets.STYLE],
+        web_assets.SOURCES,
         make_web,
     )
     try:

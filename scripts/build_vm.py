@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 BOARD = REPOSITORY / "board/allegro"
 STEPS = BOARD / "image"
 INPUTS = (
-    *("board", "python", "rootfs_overlay", "requirements/payload.txt", "docs/manual"),
+    *("board", "python", "rootfs_overlay", "requirements/payload.txt", "docs/manual", "docs/images"),
     *(
         "meta",
         "pyproject.toml",
@@ -183,7 +183,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
     )
     web = shop.step(
         "web",
-        [REPOSITORY / "scripts/web_assets.py", web_assets.PACKAGES, web_assets.MANUAL, web_assets.STYLE],
+        web_assets.SOURCES,
         make_web,
     )
     overlay = REPOSITORY / "rootfs_overlay"

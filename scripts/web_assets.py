@@ -1,13 +1,14 @@
 """Make what the web page needs besides its own files: `make web-assets`, into build/web.
 
 vendor/  files of others, by the lock file of python/allegro/web/assets (npm verifies them by their hashes)
-manual/  docs/manual as HTML: a part for each page, and all in one file
+manual/  docs/manual as HTML: a part for each page, and all in one file; docs/images
 dev/     axe-core, for tests only; it does not go onto the device
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import html
 import json
 import re
@@ -23,7 +24,10 @@ from markdown_it import MarkdownIt
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = REPOSITORY / "python/allegro/web/assets"
 MANUAL = REPOSITORY / "docs/manual"
+IMAGES = REPOSITORY / "docs/images"
 STYLE = REPOSITORY / "python/allegro/web/static/allegro.css"
+SOURCES = (Path(__file__), PACKAGES, MANUAL, IMAGES, STYLE)
+"""Everything that decides what is made."""
 ONE_FILE = "allegro-manual.html"
 
 VENDOR = (
@@ -67,7 +71,7 @@ def make(target: Path, *, for_device: bool = False) -> None:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     fetch(target / "vendor", None if for_device else target / "dev")
-    render(MANUAL, target / "manual")
+    render(MANUAL, IMAGES, target / "manual")
 
 
 def fetch(vendor: Path, development: Path | None) -> None:
@@ -99,9 +103,10 @@ def _take(modules: Path, files: tuple[str, ...], target: Path) -> None:
         shutil.copyfile(modules / file, target / name)
 
 
-def render(source: Path, target: Path) -> None:
+def render(source: Path, images: Path, target: Path) -> None:
     """Render the manual: the README as its front, then the pages in the order in which that names them."""
     target.mkdir()
+    shutil.copytree(images, target / "images")
     front = part(source / "README.md")
     parts = [part(path) for path in in_order(source)]
     (target / "front.html").write_text(front.html, "utf-8")
@@ -109,7 +114,7 @@ def render(source: Path, target: Path) -> None:
         (target / f"{each.name}.html").write_text(each.html, "utf-8")
     contents = [{"name": each.name, "title": each.title} for each in parts]
     (target / "contents.json").write_text(json.dumps(contents, indent=1) + "\n", "utf-8")
-    (target / ONE_FILE).write_text(one_file(front, parts), "utf-8")
+    (target / ONE_FILE).write_text(one_file(front, parts, images), "utf-8")
 
 
 def in_order(source: Path) -> list[Path]:
@@ -131,6 +136,7 @@ def part(path: Path) -> Part:
     rendered = rendered.replace("<th></th>", "<td></td>")
     # Pages of the manual are named by their file on the device, too.
     rendered = re.sub(r'href="([\w-]+)\.md(#[\w-]*)?"', r'href="/manual/\1\2"', rendered)
+    rendered = rendered.replace('src="../images/', 'src="/manual/images/')
     return Part(path.stem, found[1].strip(), re.sub(r"<h([23])>(.*?)</h\1>", _with_id, rendered))
 
 
@@ -141,9 +147,15 @@ def _with_id(heading: re.Match[str]) -> str:
     return f'<h{level} id="{"-".join(words)}">{text}</h{level}>'
 
 
-def one_file(front: Part, parts: list[Part]) -> str:
+def one_file(front: Part, parts: list[Part], images: Path) -> str:
     """The whole manual as one file that needs nothing else."""
+
+    def within(found: re.Match[str]) -> str:
+        data = base64.b64encode((images / found[1]).read_bytes()).decode()
+        return f'src="data:image/webp;base64,{data}"'
+
     body = "".join(_article(each) for each in (front, *parts))
+    body = re.sub(r'src="/manual/images/([\w-]+\.webp)"', within, body)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Allegro manual</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -1,5 +1,6 @@
 """The browser of the tests: Debian's chromium by Playwright, sizes of screens, the judge of accessibility."""
 
+import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,15 @@ def photograph(page: Page, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     page.evaluate("window.scrollTo(0, 0)")
     page.screenshot(path=path, full_page=True)
+
+
+def picture(page: Page, path: Path) -> None:
+    """Save what the window shows, as a small file for documents (WebP)."""
+    page.evaluate("window.scrollTo(0, 0)")
+    session = page.context.new_cdp_session(page)
+    shown = session.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(base64.b64decode(shown["data"]))
 
 
 def assert_accessible(page: Page) -> None:

@@ -548,6 +548,19 @@ class VirtualMachine:
         codes = [{"type": "qcode", "data": key} for key in keys]
         self.qmp("send-key", keys=codes, hold_time=hold_ms)
 
+    def forward(self, port: int) -> int:
+        """Let a TCP port of the guest be reached on the host's loopback; the number of the port there.
+
+        With QEMU's own network at the management port. Raises BenchError.
+        """
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            here: int = probe.getsockname()[1]
+        command = f"hostfwd_add management tcp:127.0.0.1:{here}-:{port}"
+        if words := self.qmp("human-monitor-command", **{"command-line": command}).strip():
+            raise BenchError(f"{command}: {words}")
+        return here
+
     def set_link(self, device: str, up: bool) -> None:
         """Plug or pull a network cable: "port1"…, or "management"."""
         self.qmp("set_link", name=device, up=up)

@@ -519,6 +519,7 @@ def test_help_opens_the_pages_own_section(page: Page) -> None:
         page.get_by_role("link", name="Help").click()
     manual = opened.value
     expect(manual.get_by_role("heading", name="Management port")).to_be_in_viewport()
+    assert manual.get_by_role("img").first.evaluate("shown => shown.decode().then(() => shown.naturalWidth)")
     page.goto("/")
     with page.expect_download() as started:
         page.get_by_role("link", name="download it as one file").click()
@@ -600,6 +601,22 @@ def test_firmware_files_are_taken_as_a_stream_and_leave_nothing_when_refused(
         put("large.raucb", *admin, "--limit-rate", "4M", "--max-time", "2")
     device.until(lambda: "did not arrive completely" in json.dumps(device.allegro("status")["actions"]))
     assert [each.name for each in folder.iterdir() if "events" not in each.name] == []
+
+
+@pytest.mark.spec("U2")
+def test_an_upload_from_the_page_is_not_broken_off_by_the_page(page: Page, tmp_path: Path) -> None:
+    """It takes longer than the page waits before it looks for news, and is refused at its end."""
+    path = tmp_path / "large.raucb"
+    with path.open("wb") as file:
+        file.truncate(24 * MIB)
+    page.goto("/firmware")
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 3 * MIB}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
+    page.get_by_label("Firmware file (.raucb)").set_input_files(path)
+    page.get_by_role("button", name="Upload").click()
+    told = page.locator("form[data-upload] [role=status]")
+    expect(told).to_contain_text("no slots for firmware", timeout=60_000)
+    photograph(page, "firmware-refused-desktop-light.png")
 
 
 def test_the_web_page_runs_without_rights(device: Device) -> None:

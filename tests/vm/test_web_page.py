@@ -1,32 +1,119 @@
-"""The web page of the image, opened through the management port, as a phone would."""
+"""The web page of the image, opened through the management port, on a phone and on a desktop.
 
+What does not need the real device (every mistake at its field, keyboard alone, without scripts) is in
+tests/host/test_web_page.py.
+"""
+
+import contextlib
 import json
 import re
-import shutil
-import socket
 import ssl
 import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
+from allegro.web.pages import PAGES
+from scripts.build_vm import project_fact
 from tests.conftest import REPORT, Lab, StartLab
+from tests.harness import firmware
+from tests.harness.browser import (
+    DESKTOP,
+    PHONE,
+    SMALL_PHONE,
+    assert_accessible,
+    chromium_browser,
+    photograph,
+    picture,
+)
+from tests.harness.bundles import BundleMaker
+from tests.harness.device import Device
 from tests.harness.frames import series
-from tests.harness.qemu import Configuration
-from tests.harness.waiting import wait_for
+from tests.harness.sending import FrameStream
+from tests.harness.waiting import PATIENCE, wait_for
 
 PASSWORD = "correct horse battery"
-PHONE = {"width": 390, "height": 844}
+SHOWN = REPORT / "web-vm"
+PICTURES = SHOWN / "pictures"
+"""What docs/images holds; `make pictures` puts it there."""
 BIND_ONLY = 1 << 10
 """CAP_NET_BIND_SERVICE (capabilities(7)) and nothing else."""
+WAIT_MS = 60_000 * PATIENCE
+INSTALL_MS = 300_000 * PATIENCE
+RESTART_MS = 400_000 * PATIENCE
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@dataclass(frozen=True)
+class Typed:
+    """An input of a form: what is refused there, with which words, and what is saved."""
+
+    path: str
+    name: str
+    wrong: str
+    says: str
+    right: str
+    button: str = "Save"
+
+    def saved(self, settings: Any) -> str:
+        """What the device has saved, as the input shows it."""
+        for part in self.name.split("."):
+            settings = settings[int(part) if part.isdecimal() else part]
+        return "\n".join(settings) if isinstance(settings, list) else str(settings)
+
+
+FORMS = (
+    Typed("/ring", "recording.ring_size_mib", "15", "greater than or equal to 16", "900"),
+    Typed("/links", "links.pairs.0.pair", "65", "less than or equal to 64", "2"),
+    Typed("/management", "management.confirm_s", "4", "greater than or equal to 5", "300"),
+    Typed("/management", "wifi.access_point.ssid", "ü" * 17, "34 bytes long", "Messwagen", "Apply to WiFi"),
+    Typed("/export", "export.host", "sftp://x", "is not a host name", "files.example.net"),
+    Typed("/trigger", "trigger.before_s", "86401", "less than or equal to 86400", "90"),
+    Typed("/time", "time.zone", "Europe/Berln", "do you mean Europe/Berlin?", "Europe/Berlin"),
+    Typed("/firmware", "firmware.server", "http://x", "is not the address of", "https://updates.example/a/"),
+)
+
+
+class Visitor:
+    """Somebody who uses the page with windows of a browser; notes what is asked for elsewhere."""
+
+    def __init__(self, browser: Browser, port: int) -> None:
+        self._browser = browser
+        self._origin = f"https://127.0.0.1:{port}"
+        self._state: Any = None
+        self.foreign: list[str] = []
+
+    @contextlib.contextmanager
+    def window(self, viewport: dict[str, int], scheme: str = "light") -> Iterator[Page]:
+        """A window; who has logged in once stays logged in."""
+        context = self._browser.new_context(
+            ignore_https_errors=True,
+            viewport=viewport,  # type: ignore[arg-type]
+            color_scheme=scheme,  # type: ignore[arg-type]
+            base_url=self._origin,
+            storage_state=self._state,
+            locale="en-GB",
+        )
+        context.set_default_timeout(WAIT_MS)
+        context.on("request", lambda request: self._note(request.url))
+        yield context.new_page()
+        self._state = context.storage_state()
+        context.close()
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((f"{self._origin}/", f"blob:{self._origin}/")):
+            self.foreign.append(url)
+
+
+@pytest.fixture
+def patience() -> Iterator[None]:
+    """The emulated device answers slowly."""
+    expect.set_options(timeout=WAIT_MS)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 def has_tls(port: int) -> bool:
@@ -36,61 +123,102 @@ def has_tls(port: int) -> bool:
         return False
 
 
-def curl(port: int, path: str, *arguments: str) -> str:
-    command = [
-        "curl",
-        "--silent",
-        "--insecure",
-        "--max-time",
-        "60",
-        *arguments,
-        f"https://127.0.0.1:{port}{path}",
-    ]
+def curl(*arguments: str) -> str:
+    command = ["curl", "--silent", "--insecure", "--max-time", "60", *arguments]
     return subprocess.run(command, capture_output=True, text=True).stdout
 
 
-def first_visit(port: int, folder: Path) -> Path:
+def log_in(page: Page, password: str) -> None:
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def first_visit(page: Page, folder: Path) -> Path:
     """First login, new password, press, download: the file."""
-    report = REPORT / "web-vm"
-    report.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        context = browser.new_context(
-            ignore_https_errors=True,
-            viewport=PHONE,  # type: ignore[arg-type]
-            base_url=f"https://127.0.0.1:{port}",
-        )
-        context.set_default_timeout(60_000)
-        expect.set_options(timeout=60_000)
-        foreign: list[str] = []
-        context.on("request", lambda request: foreign.append(request.url))
-        page = context.new_page()
-        page.goto("/")
-        page.get_by_label("User name").fill("admin")
-        page.get_by_label("Password").fill("allegro")
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_label("New password", exact=True).fill(PASSWORD)
-        page.get_by_label("once more").fill(PASSWORD)
-        page.get_by_role("button", name="Save password").click()
-        expect(page.get_by_text("Your new password is saved.")).to_be_visible()
-        page.get_by_role("button", name="Press now").click()
-        # In the page, or at its top if the button was faster than the page's scripts.
-        expect(page.locator(".message.good", has_text="Accepted.")).to_be_visible()
-        with page.expect_download() as started:
-            page.get_by_role("region", name="Last captures").get_by_role(
-                "link", name="Download"
-            ).first.click()
-        file = folder / started.value.suggested_filename
-        started.value.save_as(file)
-        expect(page.locator("#graph-legend li").first).to_be_visible()
-        page.evaluate("window.scrollTo(0, 0)")
-        page.screenshot(path=report / "dashboard-phone.png", full_page=True)
-        page.goto("/manual/dashboard")
-        expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
-        context.close()
-        browser.close()
-    assert [url for url in foreign if not url.startswith(f"https://127.0.0.1:{port}/")] == []
+    page.goto("/")
+    expect(page.get_by_text("This device is new")).to_be_visible()
+    assert_accessible(page)
+    log_in(page, "allegro")
+    page.get_by_label("New password", exact=True).fill(PASSWORD)
+    page.get_by_label("once more").fill(PASSWORD)
+    page.get_by_role("button", name="Save password").click()
+    expect(page.get_by_text("Your new password is saved.")).to_be_visible()
+    page.get_by_role("button", name="Press now").click()
+    # In the page, or at its top if the button was faster than the page's scripts.
+    expect(page.locator(".message.good", has_text="Accepted.")).to_be_visible()
+    with page.expect_download() as started:
+        page.get_by_role("region", name="Last captures").get_by_role("link", name="Download").first.click()
+    file = folder / started.value.suggested_filename
+    started.value.save_as(file)
+    page.goto("/storage")
+    expect(page.locator(".file-name", has_text=file.name)).to_be_visible()
     return file
+
+
+def fill_in(page: Page, typed: Typed, device: Device) -> None:
+    """A mistake is shown at its field; what is right is saved and read back."""
+    page.goto(typed.path)
+    field = page.locator(f"[name='{typed.name}']")
+    for value in (typed.wrong, typed.right):
+        field.fill(value)
+        page.get_by_role("button", name=typed.button, exact=True).click()
+        if value == typed.wrong:
+            expect(field).to_have_attribute("aria-invalid", "true")
+            described = (field.get_attribute("aria-describedby") or "").split()
+            expect(page.locator(f"#{described[-1]}")).to_contain_text(typed.says, ignore_case=True)
+            assert_accessible(page)
+    expect(page.locator(".message.good")).to_contain_text("Saved.")
+    page.reload()
+    expect(field).to_have_value(typed.right)
+    assert typed.saved(device.get("/settings")) == typed.right
+
+
+def other_forms(page: Page, device: Device) -> None:
+    """Names of ports, a temporary address, a user: what is no setting."""
+    page.goto("/links")
+    known_by = {port["key"]: port["name"] for port in device.get("/network")["ports"]}
+    page.get_by_label("port3 becomes").select_option("port4")
+    page.get_by_role("button", name="Change the assignment").click()
+    expect(page.locator("#field-ports-port3-error")).to_contain_text("Two ports would be port4")
+    page.get_by_label("port4 becomes").select_option("port3")
+    page.get_by_role("button", name="Change the assignment").click()
+    expect(page.locator(".message.good")).to_contain_text("The ports have their new names.")
+    swapped = {"port3": "port4", "port4": "port3"}
+    assert {port["key"]: port["name"] for port in device.get("/network")["ports"]} == {
+        key: swapped.get(name, name) for key, name in known_by.items()
+    }
+    page.goto("/management")
+    expect(page.locator("#addresses")).to_contain_text("10.0.2.15/24")
+    page.get_by_role("button", name="Get a temporary address").click()
+    expect(page.locator("#temporary")).to_contain_text("192.168.77.1/24")
+    page.get_by_role("button", name="Give it back").click()
+    expect(page.locator(".message.good")).to_contain_text("The temporary address is given back.")
+    page.goto("/users")
+    page.get_by_label("User name").fill("anna")
+    page.get_by_label("Password for the first login").fill("short")
+    page.get_by_role("button", name="Add user").click()
+    expect(page.locator("#new-password-error")).to_contain_text("at least 8 characters")
+    page.get_by_label("Password for the first login").fill("long enough")
+    page.get_by_role("button", name="Add user").click()
+    expect(page.locator(".message.good")).to_contain_text("anna can log in now")
+
+
+def tour(page: Page, size: str) -> None:
+    """Every page: accessible, nothing wider than a small phone, photographed."""
+    for path in [*(each.path for each in PAGES), "/manual/dashboard"]:
+        page.goto(path)
+        if path == "/":
+            expect(page.locator("#graph-legend li").first).to_be_visible()
+        name = path.strip("/").replace("/", "-") or "dashboard"
+        photograph(page, SHOWN / f"{name}-{size}.png")
+        assert_accessible(page)
+        if path == "/" or (path, size) == ("/links", "desktop"):
+            picture(page, PICTURES / f"{name}-{size}.webp")
+        if size == "phone":
+            page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
+            assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], path
+            page.set_viewport_size(PHONE)  # type: ignore[arg-type]
 
 
 def rights(lab: Lab) -> tuple[str, int]:
@@ -103,40 +231,109 @@ def rights(lab: Lab) -> tuple[str, int]:
     return user, int(found[1], 16)
 
 
-@pytest.mark.spec("W1", "W3", "W6", "W7", "L3")
-def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path) -> None:
-    https, http = free_port(), free_port()
-    lab = start_lab(boot=True, configuration=Configuration(forwards=((https, 443), (http, 80))))
-    wait_for(lambda: has_tls(https), "the web page", 120)
-    lab.ports[0].send_all(series(200))
-    lab.device.wait_recorded(200)
-
-    file = first_visit(https, tmp_path)
-    shown = subprocess.run(["capinfos", str(file)], capture_output=True, text=True)
-    assert shown.returncode == 0, shown.stderr
-    assert re.search(r"Number of packets:\s+200\b", shown.stdout)
-
-    user, capabilities = rights(lab)
-    assert (user, capabilities) == ("allegro-web", BIND_ONLY)
-    assert (
-        lab.machine.run("stat -c '%a %U %G' /run/allegro/api.sock").stdout.strip() == "660 root allegro-web"
-    )
-    assert lab.machine.run("stat -c '%a %U' /data/web").stdout.strip() == "700 allegro-web"
-    listening = lab.machine.run("ss -Hltun 'sport = :443 or sport = :80'").stdout
+def check_confinement(lab: Lab, https: int) -> None:
+    """The page's process has no rights, and its death is noticed by nobody but its visitors."""
+    machine = lab.machine
+    assert rights(lab) == ("allegro-web", BIND_ONLY)
+    assert machine.run("stat -c '%a %U %G' /run/allegro/api.sock").stdout.strip() == "660 root allegro-web"
+    assert machine.run("stat -c '%a %U' /data/web").stdout.strip() == "700 allegro-web"
+    listening = machine.run("ss -Hltun 'sport = :443 or sport = :80'").stdout
     assert len(listening.splitlines()) == 2, listening
 
     # A restart keeps certificate and users; the recorder does not notice.
-    recorder = lab.machine.run("systemctl show --property MainPID --value allegro-recorder").stdout
+    recorder = machine.run("systemctl show --property MainPID --value allegro-recorder").stdout
     before = ssl.get_server_certificate(("127.0.0.1", https))
-    lab.machine.run("systemctl kill --signal=KILL allegro-web")
+    machine.run("systemctl kill --signal=KILL allegro-web")
     wait_for(lambda: has_tls(https), "the web page after its death", 120)
     assert ssl.get_server_certificate(("127.0.0.1", https)) == before
-    status = json.loads(curl(https, "/api/status", "--user", f"admin:{PASSWORD}"))
+    status = json.loads(curl("--user", f"admin:{PASSWORD}", f"https://127.0.0.1:{https}/api/status"))
     assert status["name"].startswith("allegro-mm-")
-    assert lab.machine.run("systemctl show --property MainPID --value allegro-recorder").stdout == recorder
-    plain = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}"]
-    redirected = subprocess.run([*plain, f"http://127.0.0.1:{http}/ring"], capture_output=True, text=True)
-    assert redirected.stdout == "308 https://127.0.0.1/ring"
-    assert (
-        lab.machine.run("journalctl _SYSTEMD_UNIT=allegro-web.service -p warning -q --no-pager").stdout == ""
-    )
+    assert machine.run("systemctl show --property MainPID --value allegro-recorder").stdout == recorder
+    plain = ("--output", "/dev/null", "--write-out", "%{http_code} %{redirect_url}")
+    http = machine.forward(80)
+    assert curl(*plain, f"http://127.0.0.1:{http}/ring") == "308 https://127.0.0.1/ring"
+    assert machine.run("journalctl _SYSTEMD_UNIT=allegro-web.service -p warning -q --no-pager").stdout == ""
+
+
+def confirmed(row: Locator, what: str) -> None:
+    """Does what a version is asked for, with the question in between."""
+    row.locator("summary", has_text=what).click()
+    row.get_by_role("button", name=f"Yes, {what.lower()}").click()
+
+
+def update(page: Page, bundle: Path, device: Device) -> None:
+    """The bundle is uploaded, installed and started: the device comes back with it."""
+    version = project_fact("VERSION")
+    page.goto("/firmware")
+    page.get_by_label("Firmware file (.raucb)").set_input_files(bundle)
+    page.get_by_role("button", name="Upload").click()
+    versions = page.get_by_role("region", name="Versions at hand").locator("li")
+    row = versions.filter(has_text=bundle.name)
+    expect(row).to_be_visible(timeout=INSTALL_MS)
+    assert_accessible(page)
+    confirmed(row, "Install")
+    slot = versions.filter(has_text="Slot B")
+    expect(slot.locator("summary", has_text="Activate")).to_be_visible(timeout=INSTALL_MS)
+    photograph(page, SHOWN / "firmware-installed-desktop.png")
+    picture(page, PICTURES / "firmware-desktop.webp")
+    confirmed(slot, "Activate")
+    expect(page.get_by_role("heading", name=f"The device starts version {version}.")).to_be_visible()
+    expect(page).to_have_url(re.compile("/login"), timeout=RESTART_MS)
+    firmware.wait_confirmed(device, version, "slot-b")
+    log_in(page, PASSWORD)
+    expect(slot).to_contain_text("running now")
+    expect(page.get_by_role("region", name="What happened")).to_contain_text(version)
+
+
+def reset(page: Page, device: Device, defaults: Any, captures: Sequence[Any]) -> None:
+    """Everything is as on a new device, but for the captures."""
+    page.goto("/administration")
+    page.locator("#reset").click()
+    page.get_by_role("button", name="Yes, reset").click()
+    expect(page.get_by_role("heading", name="with its configuration reset")).to_be_visible()
+    expect(page).to_have_url(re.compile("/login"), timeout=RESTART_MS)
+    expect(page.get_by_text("This device is new")).to_be_visible()
+    device.wait_ready(ports=0)
+    assert device.get("/settings") == defaults
+    assert device.get("/files") == captures
+    log_in(page, PASSWORD)
+    expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong.")
+
+
+@pytest.mark.spec("W1", "W2", "W3", "W6", "W7", "W8", "W9", "L2", "L3", "N3", "N7", "U2", "U5")
+@pytest.mark.timeout(2400 * PATIENCE)
+def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path, patience: None) -> None:
+    lab = start_lab()
+    defaults = lab.device.get("/settings")
+    https = lab.machine.forward(443)
+    wait_for(lambda: has_tls(https), "the web page", 120)
+    lab.ports[0].send_all(series(200))
+    lab.device.wait_recorded(200)
+    with contextlib.closing(BundleMaker()) as maker:
+        bundle = maker.shipped()
+
+    with chromium_browser() as browser:
+        visitor = Visitor(browser, https)
+        with visitor.window(PHONE) as page:
+            file = first_visit(page, tmp_path)
+        shown = subprocess.run(["capinfos", str(file)], capture_output=True, text=True)
+        assert shown.returncode == 0, shown.stderr
+        assert re.search(r"Number of packets:\s+200\b", shown.stdout)
+
+        with FrameStream(lab.ports[0], 1, rate=100, size=1000):
+            with visitor.window(DESKTOP) as page:
+                for typed in FORMS:
+                    fill_in(page, typed, lab.device)
+                other_forms(page, lab.device)
+                tour(page, "desktop")
+            with visitor.window(PHONE, "dark") as page:
+                tour(page, "phone")
+        check_confinement(lab, https)
+
+        with visitor.window(DESKTOP) as page:
+            page.goto("/")
+            log_in(page, PASSWORD)
+            expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+            update(page, bundle, lab.device)
+            reset(page, lab.device, defaults, lab.device.get("/files"))
+    assert visitor.foreign == [], "requests left the device"

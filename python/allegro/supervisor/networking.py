@@ -113,6 +113,7 @@ class Networking:
         """Gives the temporary address back. Raises AllegroError."""
         self._require_control()
         self.temporary.release()
+        self._actions.done(CLAIMING, "The temporary address is given back.")
 
     def reassign(self, changes: Mapping[str, str]) -> None:
         """Gives ports other names (present → wanted); those of management ports have to be confirmed.

@@ -25,6 +25,7 @@ class Manual:
         self.parts: tuple[Part, ...] = ()
         self.front = Markup("")
         self.one_file = folder / ONE_FILE
+        self.images = {path.name: path for path in (folder / "images").glob("*.webp")}
         contents = folder / "contents.json"
         if contents.exists():
             self.front = _html(folder, "front")

@@ -11,7 +11,7 @@ from scripts import web_assets
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("built") / "manual"
-    web_assets.render(web_assets.MANUAL, made)
+    web_assets.render(web_assets.MANUAL, web_assets.IMAGES, made)
     return made
 
 
@@ -46,8 +46,23 @@ def test_the_manual_in_one_file_needs_nothing_else(folder: Path) -> None:
     links = re.findall(r'href="([^"]+)"', text)
     assert links
     assert all(link.startswith("#") and link[1:] in ids for link in links), links
-    assert "src=" not in text
+    pictures = re.findall(r'src="([^"]+)"', text)
+    assert pictures
+    assert all(picture.startswith("data:image/webp;base64,") for picture in pictures)
     assert {part.name for part in Manual(folder).parts} <= set(ids)
+
+
+def test_each_picture_is_there_is_small_and_is_described_in_words(folder: Path) -> None:
+    manual = Manual(folder)
+    shown = set()
+    for text in (manual.front, *(part.html for part in manual.parts)):
+        for tag in re.findall(r"<img [^>]*>", text):
+            source = re.search(r'src="/manual/images/([^"]+)"', tag)
+            assert source, tag
+            assert re.search(r'alt="[^"]{20,}"', tag), tag
+            shown.add(source[1])
+    assert shown == set(manual.images)
+    assert all(path.stat().st_size < 100_000 for path in manual.images.values())
 
 
 def test_without_a_manual_the_page_still_works(tmp_path: Path) -> None:

@@ -22,6 +22,13 @@ async def _part(visit: Visit) -> Response:
     return visit.render("manual.html", part=part)
 
 
+async def _image(visit: Visit) -> Response:
+    image = visit.site.manual.images.get(visit.request.path_params["name"])
+    if image is None:
+        raise NotFound("There is no such picture in the manual.")
+    return FileResponse(image, media_type="image/webp")
+
+
 async def _file(visit: Visit) -> Response:
     if not visit.site.manual.one_file.exists():
         raise NotFound("This software was built without its manual.")
@@ -36,5 +43,6 @@ PAGE = Page(
         Action("GET", "/manual", _contents),
         Action("GET", f"/manual/{ONE_FILE}", _file),
         Action("GET", "/manual/{name}", _part),
+        Action("GET", "/manual/images/{name}", _image),
     ),
 )

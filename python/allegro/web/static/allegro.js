@@ -59,7 +59,12 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
-// A file goes to the API as it is, with its progress: too large for a form.
+// A file goes to the API as it is, with its progress: too large for a form. Meanwhile nothing else may change the
+// page: loading it anew would break the upload off.
+let uploading = false;
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (uploading) event.preventDefault();
+});
 for (const form of document.querySelectorAll("form[data-upload]")) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
@@ -76,8 +81,9 @@ function upload(form, file) {
     note.hidden = false;
     note.className = `message ${kind}`;
     note.textContent = text;
-    button.disabled = kind === "info";
-    bar.hidden = kind !== "info";
+    uploading = kind === "info";
+    button.disabled = uploading;
+    bar.hidden = !uploading;
   };
   const request = new XMLHttpRequest();
   request.upload.addEventListener("progress", (event) => {
