@@ -5,8 +5,6 @@ import ipaddress
 import json
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,14 +26,6 @@ PASSWORD = "correct horse battery"
 DOCUMENTED_TCP = {"80/tcp", "443/tcp"}
 DOCUMENTED_UDP = {68, 546, 5353}
 """DHCP client, DHCPv6 client, mDNS (docs/manual/network.md)."""
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path / "desk")
-    made.address("10.0.2.2/24")
-    yield made
-    made.close()
 
 
 def _has(lab: Lab, address: str) -> bool:

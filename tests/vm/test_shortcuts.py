@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Lab
+from tests.conftest import Lab, StartLab
 from tests.harness import firmware
 from tests.harness.bundles import BundleMaker
+from tests.harness.desk import Desk
 from tests.harness.powercut_scenarios import (
     boot_id,
     plant,
@@ -80,10 +81,16 @@ def test_shift_r_with_newer_firmware_installs_it_and_powers_off(
 
 
 @pytest.mark.spec("N3", "N4")
-def test_shift_s_gives_an_address_and_shows_it(lab: Lab, report: Path) -> None:
+def test_shift_s_gives_an_address_that_nobody_has_and_shows_it(
+    start_lab: StartLab, desk: Desk, report: Path
+) -> None:
+    lab = start_lab(management=desk.port)
     machine = lab.machine
+    desk.wait_reaches("10.0.2.15")
+    desk.address("10.0.2.2/24", "192.168.77.1/24")
     machine.serial_write(b" ")
     machine.send_keys("shift", "s")
-    wait_for(lambda: "192.168.77.1" in serial_screen(lab), "the address on the console", 90)
-    assert "192.168.77.1/24" in machine.run("ip -brief -4 address show dev mgmt0").stdout
+    wait_for(lambda: "192.168.77.2" in serial_screen(lab), "the address on the console", 120)
+    assert "192.168.77.2/24" in machine.run("ip -brief -4 address show dev mgmt0").stdout
+    desk.wait_reaches("192.168.77.2")
     machine.screenshot(report / "temporary-address.png")

@@ -309,8 +309,7 @@ def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path, patience: No
     wait_for(lambda: has_tls(https), "the web page", 120)
     lab.ports[0].send_all(series(200))
     lab.device.wait_recorded(200)
-    with contextlib.closing(BundleMaker()) as maker:
-        bundle = maker.shipped()
+    bundle = BundleMaker().shipped()
 
     with chromium_browser() as browser:
         visitor = Visitor(browser, https)
