@@ -1,7 +1,5 @@
 """What the firmware updates need of this device."""
 
-import logging
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +9,9 @@ from allegro.firmware.authority import read_authority
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import Surroundings, UpdateServer
 from allegro.settings.model import Firmware
+from allegro.system.power import power
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-RESTART_AFTER_S = 1
-"""Time for the answer to whoever asked for the restart."""
-
-log = logging.getLogger(__name__)
 
 
 def surroundings(
@@ -41,12 +36,5 @@ def surroundings(
         installer=Rauc(),
         server=server,
         recording=recording,
-        restart=restart,
+        restart=lambda: power("reboot"),
     )
-
-
-def restart() -> None:
-    """Restarts the device in a moment; systemd stops everything in order."""
-    log.warning("The device restarts")
-    command = ["systemd-run", "--quiet", f"--on-active={RESTART_AFTER_S}", "systemctl", "reboot"]
-    subprocess.run(command, capture_output=True, timeout=20, check=False)

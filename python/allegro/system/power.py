@@ -10,11 +10,13 @@ Action = Literal["reboot", "power-off"]
 
 _VERBS: dict[Action, str] = {"reboot": "reboot", "power-off": "poweroff"}
 _TIMEOUT_S = 30.0
+AFTER_S = 2
+"""Time for the answer to whoever asked: the programs that it passes are told to end first of all."""
 
 
 def power(action: Action, run: Callable[..., object] = subprocess.run) -> None:
     """Asks systemd, and returns before it happens. Raises Unavailable if systemd does not take it."""
-    command = ["systemctl", "--no-block", _VERBS[action]]
+    command = ["systemd-run", "--quiet", f"--on-active={AFTER_S}", "systemctl", "--no-block", _VERBS[action]]
     try:
         run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:

@@ -10,7 +10,9 @@ from allegro.system.power import Action, power
 def test_systemd_is_asked(action: Action, verb: str) -> None:
     asked: list[list[str]] = []
     power(action, lambda command, **_: asked.append(command))
-    assert asked == [["systemctl", "--no-block", verb]]
+    (command,) = asked
+    assert command[:2] == ["systemd-run", "--quiet"]
+    assert command[-3:] == ["systemctl", "--no-block", verb]
 
 
 @pytest.mark.parametrize(
