@@ -61,15 +61,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(line)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Where tests run side by side: those of a file one after the other, as they share what they need.
 
     Only those with a machine of their own each are given away one by one.
     """
-    for item in items:
-        if item.path.parent.name != "vm":
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    if item.path.parent.name != "vm":
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.hookimpl(wrapper=True)
