@@ -9,7 +9,7 @@ export PATIENCE
 export PATH := $(PATH):/usr/sbin:/sbin
 # Tests that run side by side: two virtual machines are what two processors can take.
 JOBS ?= 2
-PARALLEL := --numprocesses $(JOBS) --dist loadgroup
+PARALLEL := --numprocesses $(JOBS) --dist loadscope
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 ROOT := $(SUDO) env PATH="$(PATH)" PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 

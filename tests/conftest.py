@@ -9,6 +9,8 @@ from typing import Protocol
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.harness import booted
 from tests.harness.device import Device
@@ -61,13 +63,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(line)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+class Shares(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
     """Where tests run side by side: those of a file one after the other, as they share what they need.
 
     Only those with a machine of their own each are given away one by one.
     """
-    if item.path.parent.name != "vm":
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith("tests/vm/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
+    """Used by all runs with several workers (pytest-xdist, "Hooks")."""
+    return Shares(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
