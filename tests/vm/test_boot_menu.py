@@ -57,7 +57,7 @@ def power_off(machine: VirtualMachine) -> None:
 
 
 @pytest.mark.spec("U4", "I1")
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.long)])
 def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, firmware: Firmware) -> None:
     machine = make_machine(firmware)
     boot.write_state(machine, BootState(slot_b=PROVEN))
@@ -119,6 +119,7 @@ def test_grub_and_the_system_agree_on_the_order_of_versions(make_machine: MakeMa
         assert boot.read_state(machine).state == state, "what was not started is not counted"
 
 
+@pytest.mark.long
 @pytest.mark.spec("U1")
 def test_a_slot_that_cannot_be_loaded_falls_to_the_next_without_a_key(make_machine: MakeMachine) -> None:
     """One byte is flipped in the kernel of a new version; then tries are counted down with a whole one."""
@@ -148,7 +149,15 @@ def test_a_slot_that_cannot_be_loaded_falls_to_the_next_without_a_key(make_machi
 
 
 @pytest.mark.spec("U3")
-@pytest.mark.parametrize("damage", ["empty", "zero", "random", "missing"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param("empty", marks=pytest.mark.long),
+        "zero",
+        "random",
+        pytest.param("missing", marks=pytest.mark.long),
+    ],
+)
 def test_starts_with_a_damaged_boot_state_and_repairs_it(
     make_machine: MakeMachine, damage: boot.Damage
 ) -> None:

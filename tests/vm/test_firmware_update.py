@@ -47,36 +47,27 @@ def check_kept(device: Device, planted: dict[str, Any], host: str = "files.examp
     assert status["problems"] == [each for each in status["problems"] if each["id"] == "no-link"]
 
 
-def update_and_back(lab: Lab, maker: BundleMaker, folder: Path, rounds: int) -> None:
-    """A → B → A, as often as wanted; both come from an update server, the first one with interruptions."""
-    device = lab.device
-    planted = plant(device)
-    bundles = [maker.shipped(), maker.version(B)]
-    with firmware.update_server(folder, bundles, maker.keys, device) as server:
+def download(device: Device, maker: BundleMaker, folder: Path, bundles: dict[str, Path]) -> None:
+    """Brings versions from an update server; the connection breaks off in the first of them."""
+    with firmware.update_server(folder, list(bundles.values()), maker.keys, device) as server:
         assert device.post("/firmware/check")["newer"] == B
         assert device.status()["newer_firmware"] == B
         server.break_after = 60_000_000
-        firmware.follow(device, "/firmware/download", {"version": B})
+        for version in bundles:
+            firmware.follow(device, "/firmware/download", {"version": version})
+            server.break_after = None
         ranges = [request for request in server.requests if "bytes=" in request]
         assert ranges, "the download was interrupted, and went on where it was"
-        server.break_after = None
-        firmware.follow(device, "/firmware/download", {"version": A})
-    for number in range(rounds):
-        firmware.follow(device, "/firmware/install", {"name": bundles[1].name})
-        assert firmware.activate(device, "slot-b") == B
-        answer = firmware.wait_confirmed(device, B, "slot-b")
-        slots = {each["name"]: each for each in answer["versions"]}
-        assert (slots["slot-a"]["version"], slots["slot-b"]["starts_next"]) == (A, True)
-        assert "made by a test" in slots[bundles[1].name]["notes"]
-        check_kept(device, planted, "files.example" if number == 0 else "other.example")
 
-        device.set({"export": {"host": "other.example"}})
-        firmware.follow(device, "/firmware/install", {"name": bundles[0].name, "older": True})
-        assert firmware.activate(device, "slot-a", older=True) == A
-        firmware.wait_confirmed(device, A, "slot-a")
-        check_kept(device, planted, "other.example")
-    kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
-    assert kinds == ["installed", "activated", "confirmed"] * 2 * rounds
+
+def update(device: Device, bundle: Path) -> None:
+    """From A in slot A to B in slot B."""
+    firmware.follow(device, "/firmware/install", {"name": bundle.name})
+    assert firmware.activate(device, "slot-b") == B
+    answer = firmware.wait_confirmed(device, B, "slot-b")
+    slots = {each["name"]: each for each in answer["versions"]}
+    assert (slots["slot-a"]["version"], slots["slot-b"]["starts_next"]) == (A, True)
+    assert "made by a test" in slots[bundle.name]["notes"]
 
 
 def falls_back(device: Device, maker: BundleMaker, fault: str) -> str:
@@ -99,10 +90,23 @@ def falls_back(device: Device, maker: BundleMaker, fault: str) -> str:
 
 @pytest.mark.spec("U1", "U2", "U7")
 @pytest.mark.timeout(2400)
-def test_update_and_back_keeps_everything(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
-    update_and_back(lab, maker, tmp_path, rounds=1)
+def test_an_update_and_the_way_back_keep_everything(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
+    """Back by starting the version before, which is still in its slot."""
+    device = lab.device
+    planted = plant(device)
+    bundle = maker.version(B)
+    download(device, maker, tmp_path, {B: bundle})
+    update(device, bundle)
+    check_kept(device, planted)
+    device.set({"export": {"host": "other.example"}})
+    assert firmware.activate(device, "slot-a", older=True) == A
+    firmware.wait_confirmed(device, A, "slot-a")
+    check_kept(device, planted, "other.example")
+    kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
+    assert kinds[:4] == ["installed", "activated", "confirmed", "activated"]
 
 
+@pytest.mark.long
 @pytest.mark.spec("U1")
 @pytest.mark.timeout(2400)
 def test_bad_versions_fall_back_by_themselves(lab: Lab, maker: BundleMaker) -> None:
@@ -140,7 +144,21 @@ def test_a_factory_reset_brings_the_shipped_version_back_after_two_updates(
 @pytest.mark.spec("U1", "U2", "U7")
 @pytest.mark.timeout(7200)
 def test_update_and_back_three_times(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
-    update_and_back(lab, maker, tmp_path, rounds=3)
+    """Both versions are installed each time."""
+    device = lab.device
+    planted = plant(device)
+    bundles = {B: maker.version(B), A: maker.shipped()}
+    download(device, maker, tmp_path, bundles)
+    for number in range(3):
+        update(device, bundles[B])
+        check_kept(device, planted, "files.example" if number == 0 else "other.example")
+        device.set({"export": {"host": "other.example"}})
+        firmware.follow(device, "/firmware/install", {"name": bundles[A].name, "older": True})
+        assert firmware.activate(device, "slot-a", older=True) == A
+        firmware.wait_confirmed(device, A, "slot-a")
+        check_kept(device, planted, "other.example")
+    kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
+    assert kinds == ["installed", "activated", "confirmed"] * 6
 
 
 @pytest.fixture

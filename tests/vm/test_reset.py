@@ -49,6 +49,7 @@ def test_configuration_reset_removes_settings_and_keeps_captures(lab: Lab, repor
     assert machine.run("md5sum /data/web/certificate.pem").stdout == users
 
 
+@pytest.mark.long
 @pytest.mark.spec("U6")
 @pytest.mark.timeout(1800)
 def test_factory_reset_removes_everything_and_starts_the_version_as_shipped(lab: Lab, report: Path) -> None:
