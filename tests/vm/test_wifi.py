@@ -116,6 +116,7 @@ def test_access_point(lab: Lab) -> None:
     assert lab.machine.run("cat /sys/class/net/wifi0/operstate").stdout.strip() == "down"
 
 
+@pytest.mark.long
 @pytest.mark.spec("N2")
 def test_client(lab: Lab) -> None:
     radios = Radios(lab.machine)
