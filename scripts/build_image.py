@@ -26,7 +26,7 @@ from board.allegro.image.host_tools import HostTools
 from board.allegro.image.kconfig import dropped, read_config
 from board.allegro.image.keys import Keys, find_keys
 from board.allegro.image.notes import release_notes
-from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove
+from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove
 from scripts import web_assets
 from scripts.build_vm import REPOSITORY, make_web, project_fact, source_epoch
 
@@ -118,25 +118,17 @@ def explain(lines: list[str], log: Path | None) -> str:
     return text
 
 
-def main() -> int:
-    """Do what the command line asks for; returns the exit code."""
+def main() -> None:
+    """Do what the command line asks for. Raises BuildError."""
     parser = argparse.ArgumentParser(prog="build_image", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", nargs="?", default="image", choices=list(ACTIONS))
     what = parser.parse_args().what
-    try:
-        shop = Workshop(FOLDER, REPOSITORY / "build/downloads", REPOSITORY, source_epoch())
-        shop.open()
-        source = find_buildroot(FOLDER / "buildroot")
-        output = Path(os.environ.get("BUILDROOT_OUTPUT") or FOLDER / "out").resolve()
-        options = tuple(shlex.split(os.environ.get("BUILDROOT_OPTIONS", "")))
-        ACTIONS[what](Buildroot(shop, source, output, options))
-    except BuildError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. Start again to go on.", file=sys.stderr)
-        return 130
-    return 0
+    shop = Workshop(FOLDER, REPOSITORY / "build/downloads", REPOSITORY, source_epoch())
+    shop.open()
+    source = find_buildroot(FOLDER / "buildroot")
+    output = Path(os.environ.get("BUILDROOT_OUTPUT") or FOLDER / "out").resolve()
+    options = tuple(shlex.split(os.environ.get("BUILDROOT_OPTIONS", "")))
+    ACTIONS[what](Buildroot(shop, source, output, options))
 
 
 def asked_configuration() -> str:
@@ -359,4 +351,4 @@ ACTIONS: dict[str, Callable[[Buildroot], None]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -18,7 +18,7 @@ from board.allegro.image.keys import VARIABLES, Keys, find_keys
 from board.allegro.image.layout import Layout, parse_size, read_layout
 from board.allegro.image.made import made_files
 from board.allegro.image.notes import release_notes
-from board.allegro.image.workshop import BuildError, Workshop, fingerprint, remove, words
+from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove, words
 from scripts import web_assets
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -41,27 +41,19 @@ INPUTS = (
 FALLBACK_EPOCH = 1_767_225_600  # 2026-01-01, when neither git nor SOURCE_DATE_EPOCH tells
 
 
-def main() -> int:
-    """Run the build; returns the exit code."""
+def main() -> None:
+    """Build as the command line says. Raises BuildError."""
     options = parse_options()
-    try:
-        if os.geteuid() != 0:
-            raise BuildError("Making an image needs root.\nRemedy: sudo make vm")
-        data_size = parse_size(options.data_size) if options.data_size else None
-        layout = read_layout(BOARD / "layout.toml", data_size)
-        build(
-            Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()),
-            layout,
-            find_keys(options.keys.resolve()),
-            with_bundle=options.bundle,
-        )
-    except BuildError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. Start again to go on.", file=sys.stderr)
-        return 130
-    return 0
+    if os.geteuid() != 0:
+        raise BuildError("Making an image needs root.\nRemedy: sudo make vm")
+    data_size = parse_size(options.data_size) if options.data_size else None
+    layout = read_layout(BOARD / "layout.toml", data_size)
+    build(
+        Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()),
+        layout,
+        find_keys(options.keys.resolve()),
+        with_bundle=options.bundle,
+    )
 
 
 def parse_options() -> argparse.Namespace:
@@ -301,4 +293,4 @@ def identity(key: str, image: Path) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

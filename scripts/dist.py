@@ -11,7 +11,7 @@ from pathlib import Path
 from board.allegro.image import disk
 from board.allegro.image.keys import find_keys
 from board.allegro.image.layout import read_layout, stable_id
-from board.allegro.image.workshop import BuildError, Workshop, remove
+from board.allegro.image.workshop import BuildError, Workshop, exit_code, remove
 from board.allegro.release import images, sbom, texts
 from board.allegro.release.components import (
     Component,
@@ -34,27 +34,19 @@ FROM_TOOLS = {"boot loader": ("grub-pc-bin", "grub-efi-amd64-bin"), "initramfs":
 """Packages of the building system of which parts are in the image."""
 
 
-def main() -> int:
-    """Run the build; returns the exit code."""
-    try:
-        if os.geteuid() != 0:
-            raise BuildError("Making images needs root.\nRemedy: sudo make dist")
-        shop = Workshop(
-            REPOSITORY / "build/vm", REPOSITORY / "build/downloads", REPOSITORY, build_vm.source_epoch()
-        )
-        keys = find_keys(REPOSITORY / "build/keys")
-        built = build_vm.build(shop, read_layout(BOARD / "layout.toml"), keys, with_bundle=True)
-        made = shop.step("release", inputs(shop, built), lambda target: make(shop, built, target))
-        publish([*made.iterdir(), *([built.bundle] if built.bundle else [])], OUTPUT)
-        for file in sorted(OUTPUT.iterdir()):
-            shop.say(f"{file.stat().st_size / (1 << 20):8.1f} MiB  {file.relative_to(REPOSITORY)}")
-    except BuildError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nInterrupted. Start again to go on.", file=sys.stderr)
-        return 130
-    return 0
+def make_release() -> None:
+    """Make and publish everything. Raises BuildError."""
+    if os.geteuid() != 0:
+        raise BuildError("Making images needs root.\nRemedy: sudo make dist")
+    shop = Workshop(
+        REPOSITORY / "build/vm", REPOSITORY / "build/downloads", REPOSITORY, build_vm.source_epoch()
+    )
+    keys = find_keys(REPOSITORY / "build/keys")
+    built = build_vm.build(shop, read_layout(BOARD / "layout.toml"), keys, with_bundle=True)
+    made = shop.step("release", inputs(shop, built), lambda target: make(shop, built, target))
+    publish([*made.iterdir(), *([built.bundle] if built.bundle else [])], OUTPUT)
+    for file in sorted(OUTPUT.iterdir()):
+        shop.say(f"{file.stat().st_size / (1 << 20):8.1f} MiB  {file.relative_to(REPOSITORY)}")
 
 
 def inputs(shop: Workshop, built: Built) -> list[str | Path]:
@@ -156,4 +148,4 @@ def publish(files: list[Path], target: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(make_release))

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from allegro import __version__, cli_firmware, cli_install, cli_network, cli_text
+from allegro import cli_firmware, cli_install, cli_network, cli_text
 from allegro.api.client import Client, segment
 from allegro.cli_output import Output
 from allegro.errors import AllegroError, InvalidInput
 from allegro.paths import Paths
 from allegro.system.journal import LEVELS
+from allegro.version import own_version
 
 Arguments = argparse.Namespace
 KEEPS = ("management", "users", "storage", "keys")
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         prog="allegro", description="Shows and controls this Allegro network multimeter."
     )
     top.set_defaults(json=False, socket=Paths().api_socket)
-    top.add_argument("--version", action="version", version=f"Allegro {__version__}")
+    top.add_argument("--version", action="version", version=f"Allegro {own_version()}")
     commands = top.add_subparsers(required=True, metavar="command")
 
     def add(name: str, command: Command, text: str, where: Any = commands) -> argparse.ArgumentParser:

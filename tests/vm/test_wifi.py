@@ -36,9 +36,14 @@ def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
     assert set(forwarding.stdout.split()) == {"0"}
 
 
+def process_of(lab: Lab, unit: str) -> str:
+    """Number of the unit's main process."""
+    return lab.machine.run(f"systemctl show --property MainPID --value {unit}").stdout.strip()
+
+
 def check_rights(lab: Lab, unit: str) -> None:
     """The program runs as its own user, without more capabilities than the network needs."""
-    pid = lab.machine.run(f"systemctl show --property MainPID --value {unit}").stdout.strip()
+    pid = process_of(lab, unit)
     status = lab.machine.run(f"cat /proc/{pid}/status").stdout
     assert lab.machine.run(f"stat -c %U /proc/{pid}").stdout.strip() == "allegro-wifi"
     effective = int(re.findall(r"CapEff:\s*([0-9a-f]+)", status)[0], 16)
@@ -74,11 +79,10 @@ def test_access_point(lab: Lab) -> None:
     check_rights(lab, "allegro-wifi-dhcp")
 
     # The supervisor starts again, and the access point does not notice.
-    before = lab.machine.run("systemctl show --property MainPID --value allegro-wifi-access-point").stdout
+    before = process_of(lab, "allegro-wifi-access-point")
     lab.machine.run("systemctl restart allegro-supervisor", 120)
     wait_state(lab.device.get, "on")
-    after = lab.machine.run("systemctl show --property MainPID --value allegro-wifi-access-point").stdout
-    assert after == before
+    assert process_of(lab, "allegro-wifi-access-point") == before
     assert lab.device.get("/wifi")["ssid"] == wifi["ssid"]
 
     # Changed settings: another name, password, channel and subnet.
@@ -93,10 +97,11 @@ def test_access_point(lab: Lab) -> None:
     lab.device.post("/network/confirm")
 
     # A mistake: nobody can confirm it over this network, and it comes back by itself.
-    lab.device.set({"wifi": {"mode": "off"}, "management": {"confirm_s": 10}})
-    wait_state(lab.device.get, "off")
+    before = process_of(lab, "allegro-wifi-access-point")
+    lab.device.set({"wifi": {"mode": "off"}, "management": {"confirm_s": 20}})
+    wait_for(lambda: "nobody confirmed" in lab.device.get("/network")["taken_back"], "the way back", 120)
     assert wait_state(lab.device.get, "on")["ssid"] == "Mess wagen"
-    assert "nobody confirmed" in lab.device.get("/network")["taken_back"]
+    assert process_of(lab, "allegro-wifi-access-point") != before, "it has not been off in between"
     lab.device.set({"management": {"confirm_s": 3600}})
 
     radios.unplug()

@@ -14,6 +14,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +28,19 @@ HEARTBEAT_S = 10.0
 
 class BuildError(Exception):
     """The image cannot be made. The message is for people: what failed, and what to do."""
+
+
+def exit_code(work: Callable[[], object]) -> int:
+    """Run a program's work; returns its exit code. What fails is told without a traceback."""
+    try:
+        work()
+    except BuildError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. Start again to go on.", file=sys.stderr)
+        return 130
+    return 0
 
 
 def fingerprint(parts: Iterable[str | Path]) -> str:

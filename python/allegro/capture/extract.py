@@ -38,11 +38,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from allegro import __version__, words
+from allegro import words
 from allegro.capture import _packets, coverage, pcapng
 from allegro.capture.store import ORDER_SLACK_NS, RecordDamaged, RecordGone, RecordRef, RingReader
 from allegro.capture.yielding import Courtesy, flush_range, lower_priority
 from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
+from allegro.version import own_version
 
 NS = 1_000_000_000
 MIB = 1 << 20
@@ -246,7 +247,7 @@ class _Cut:
             comment=pcapng.comment_text(fields, notes, COMMENT_LIMIT),
             hardware=system.machine,
             os=f"{system.system} {system.release}"[:200],
-            application=f"Allegro {__version__}",
+            application=f"Allegro {own_version()}",
         )
         header = pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
         self._output.write_header(header)

@@ -10,11 +10,10 @@ import struct
 import time
 from pathlib import Path
 
-from allegro import __version__
 from allegro.capture import status as recorder_status
 from allegro.console.screen import Interface
-from allegro.firmware.releases import own_version
 from allegro.paths import Paths
+from allegro.version import own_version
 
 SYSFS = Path("/sys")
 
@@ -49,7 +48,7 @@ def host_name() -> str:
 
 def firmware() -> str:
     """The version that runs."""
-    return own_version(__version__)
+    return own_version()
 
 
 def system_id(paths: Paths) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allegro.firmware.bundles import LARGEST_NOTES
+from allegro.version import release_fields
 
-RELEASE = Path("etc/allegro-release")
 NOTES = Path("usr/share/allegro/release-notes.md")
 PARTITIONS = Path("/dev/disk/by-partlabel")
 
@@ -29,22 +29,12 @@ class Release:
 
 def read(root: Path) -> Release | None:
     """The release whose root file system is at `root`; None if it does not say."""
-    try:
-        lines = (root / RELEASE).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    fields = release_fields(root)
     try:
         notes = (root / NOTES).read_text(encoding="utf-8")[:LARGEST_NOTES]
     except (OSError, UnicodeDecodeError):
         notes = ""
     return Release(fields["VERSION"], fields.get("DATE", ""), notes) if fields.get("VERSION") else None
-
-
-def own_version(otherwise: str, root: Path = Path("/")) -> str:
-    """The version of the running system; `otherwise` where it is no image of ours."""
-    release = read(root)
-    return release.version if release is not None else otherwise
 
 
 def read_slot(partition: str) -> Release | None:

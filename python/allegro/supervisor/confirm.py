@@ -12,16 +12,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from allegro import __version__
 from allegro.errors import AllegroError
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import SLOTS, Slot, other_slot
 from allegro.firmware.confirm import LIMIT_S, Judge, Look
 from allegro.firmware.events import Events
 from allegro.firmware.rauc import Rauc
-from allegro.firmware.releases import own_version
 from allegro.firmware.trial import Trial, TrialNote, begun
 from allegro.paths import Paths
+from allegro.version import own_version
 
 LOOK_EVERY_S = 2.0
 
@@ -114,7 +113,7 @@ def main() -> int:
         except AllegroError as error:
             return Look((error.message.rstrip("."),), 0)
 
-    if confirm(paths, own_version(__version__), slot, arguments.limit, Rauc(), see):
+    if confirm(paths, own_version(), slot, arguments.limit, Rauc(), see):
         systemctl("reboot")
     return 0
 

@@ -5,14 +5,12 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from allegro import __version__
 from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError, Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
 from allegro.firmware.daily import DailyCheck
 from allegro.firmware.install import Installer
-from allegro.firmware.releases import own_version
 from allegro.firmware.update import FirmwareService
 from allegro.network.link_events import LinkEvents
 from allegro.network.wifi_care import WifiCare
@@ -44,6 +42,7 @@ from allegro.trigger.keys import models
 from allegro.trigger.press import Press
 from allegro.trigger.reader import ConnectedPresenter, PresenterReader
 from allegro.trigger.service import Triggers, ring_estimate
+from allegro.version import own_version
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     settings = SettingsStore(paths.settings)
     if settings.problem:
         log.error("%s", settings.problem)
-    identity = Identity(_system_id(paths, parts), own_version(__version__))
+    identity = Identity(_system_id(paths, parts), own_version())
     jobs = job_store(paths)
     player = Player(lambda: settings.current.trigger.beep)
     export = ExportService(
