@@ -1,6 +1,7 @@
 """WiFi of the image with simulated radios: a phone in the device's network, and the device in another one."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -121,7 +122,17 @@ def test_access_point(lab: Lab) -> None:
     assert lab.machine.run("cat /sys/class/net/wifi0/operstate").stdout.strip() == "down"
 
 
-@pytest.mark.long
+def networks_around(lab: Lab) -> list[dict[str, Any]]:
+    """One look. On a busy host the guest may hear nothing in the 30 ms of a channel, or too late."""
+    try:
+        networks: list[dict[str, Any]] = lab.device.post("/wifi/scan")["scan"]["networks"]
+    except ApiRefusedError as error:
+        if "not within" not in error.message:
+            raise
+        return []
+    return networks
+
+
 @pytest.mark.spec("N2")
 def test_client(lab: Lab) -> None:
     radios = Radios(lab.machine)
@@ -132,9 +143,12 @@ def test_client(lab: Lab) -> None:
     office = Neighbour(lab.machine)
     office.be_access_point(OFFICE, OFFICE_PASSWORD, "10.99.0.1/24", "10.99.0.50,10.99.0.60,1h")
 
-    found = lab.device.post("/wifi/scan")["scan"]["networks"]
+    found = wait_for(lambda: networks_around(lab), "the other network", 240, 1)
     assert [(each["ssid"], each["security"], each["channel"]) for each in found] == [(OFFICE, "wpa2", 11)]
-    assert OFFICE in lab.machine.run("allegro wifi scan").stdout
+    scan = "allegro wifi scan"
+    wait_for(
+        lambda: OFFICE in lab.machine.run(scan, 120, check=False).stdout, f"the network in {scan}", 240, 1
+    )
 
     lab.device.set({"wifi": {"mode": "client", "client": {"ssid": OFFICE, "password": "wrong horse"}}})
     refused = wait_state(lab.device.get, "refused")
@@ -149,7 +163,7 @@ def test_client(lab: Lab) -> None:
     assert -100 < wifi["signal_dbm"] < 0
     check_rights(lab, "allegro-wifi-client")
     lab.machine.run("ping -c 1 -W 5 10.99.0.1")
-    lab.device.post("/wifi/scan")
+    wait_for(lambda: networks_around(lab), "the other network, being in it", 240, 1)
 
     radios.unplug()
     wait_state(lab.device.get, "no-adapter")

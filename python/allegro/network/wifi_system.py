@@ -23,11 +23,13 @@ UNITS = (ACCESS_POINT, DHCP, CLIENT)
 
 NETWORK_PREFIX = "20-allegro-wifi-"
 _TIMEOUT_S = 20.0
-_SCAN_TIMEOUT_S = 60.0
+_SCAN_TIMEOUT_S = 25.0
 """All channels, one after the other; an adapter that is in use goes back to its network in between."""
-_SCAN_TRIES = 5
+_SCAN_LIMIT_S = 60.0
+"""After which no other attempt is made. Now and then a scan never ends, with an access point mostly."""
 _COUNTRY_S = 3.0
 _EBUSY = "(-16)"  # as iw writes it: the adapter is scanning already
+_TIMED_OUT = 124  # as timeout(1) says it
 
 log = logging.getLogger(__name__)
 
@@ -98,14 +100,18 @@ class WifiSystem:
             _run(["ip", "link", "set", "dev", NAME, "up"])
         command = ["iw", "dev", NAME, "scan", "ap-force"]
         try:
-            for attempt in range(_SCAN_TRIES):
-                if attempt:
-                    time.sleep(1.0)
+            limit = time.monotonic() + _SCAN_LIMIT_S
+            while True:
                 done = _done(command, timeout_s=_SCAN_TIMEOUT_S)
                 if done.returncode == 0:
                     return wifi_scan.parse_scan(done.stdout)
-                if _EBUSY not in done.stderr:
+                if done.returncode == _TIMED_OUT:
+                    _run(["iw", "dev", NAME, "scan", "abort"])  # else the adapter stays busy
+                elif _EBUSY not in done.stderr:
                     break
+                if time.monotonic() > limit:
+                    break
+                time.sleep(1.0)
             raise Unavailable(
                 f"The WiFi adapter could not look for networks ({' '.join(done.stderr.split())}).",
                 remedy="Some cannot while they are an access point: switch WiFi off, then try again.",
@@ -204,7 +210,9 @@ def _done(
         return subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=timeout_s, umask=umask
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, _TIMED_OUT, "", f"not within {timeout_s:g} s")
+    except OSError as error:
         return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
