@@ -27,6 +27,7 @@ _SCAN_TIMEOUT_S = 25.0
 """All channels, one after the other; an adapter that is in use goes back to its network in between."""
 _SCAN_LIMIT_S = 60.0
 """After which no other attempt is made. Now and then a scan never ends, with an access point mostly."""
+_PAUSE_S = 1.0
 _COUNTRY_S = 3.0
 _EBUSY = "(-16)"  # as iw writes it: the adapter is scanning already
 _TIMED_OUT = 124  # as timeout(1) says it
@@ -111,7 +112,7 @@ class WifiSystem:
                     break
                 if time.monotonic() > limit:
                     break
-                time.sleep(1.0)
+                time.sleep(_PAUSE_S)
             raise Unavailable(
                 f"The WiFi adapter could not look for networks ({' '.join(done.stderr.split())}).",
                 remedy="Some cannot while they are an access point: switch WiFi off, then try again.",
