@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from allegro.words import duration
+
 Answer = dict[str, Any]
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
@@ -32,17 +34,6 @@ def size(count: float | None) -> str:
 def number(count: int | None) -> str:
     """`1 234 567`; a dash if it is not known."""
     return "-" if count is None else f"{count:,}".replace(",", " ")
-
-
-def duration(seconds: float) -> str:
-    """`5 s`, `12 min`, `3.5 h` or `2.1 days`."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 2 * 86400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
 
 
 def moment(time: str | None) -> str:

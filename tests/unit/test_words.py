@@ -27,3 +27,21 @@ def test_a_time_beyond_the_calendar_is_a_number() -> None:
 )
 def test_sizes(size: int, text: str) -> None:
     assert words.mebibytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (1e-9, "1 ms"),
+        (0.12, "120 ms"),
+        (35, "35 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (3605, "1 h"),
+        (3661, "1 h 1 min"),
+        (90061, "1 d 1 h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert words.duration(seconds) == text

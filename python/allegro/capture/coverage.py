@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from allegro.words import exact_moment
+from allegro.words import duration, exact_moment
 
 NS = 1_000_000_000
 
@@ -130,19 +130,6 @@ def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: 
     return ["No packet is in this file: nothing was received on any measuring port in this window."]
 
 
-def duration(length_ns: int) -> str:
-    """A length of time for people: milliseconds below one second, no more than two units above."""
-    if length_ns < NS:
-        return f"{max(length_ns // 1_000_000, 1)} ms"
-    seconds = round(length_ns / NS)
-    for size, unit, smaller in ((86400, "d", 3600), (3600, "h", 60), (60, "min", 1)):
-        if seconds >= size:
-            rest = seconds % size // smaller
-            names = {3600: "h", 60: "min", 1: "s"}
-            return f"{seconds // size} {unit}" + (f" {rest} {names[smaller]}" if rest else "")
-    return f"{seconds} s"
-
-
 def _reach(window: Window, ring: Ring) -> list[str]:
     if ring.bounds is None:
         return ["The ring holds no packets."]
@@ -151,7 +138,7 @@ def _reach(window: Window, ring: Ring) -> list[str]:
         return []
     if window.end_ns < oldest:
         return [f"The ring reaches back only to {exact_moment(oldest)}: the whole window lies before that."]
-    missing = duration(oldest - window.start_ns)
+    missing = duration((oldest - window.start_ns) / NS)
     reach = f"The ring reaches back only to {exact_moment(oldest)}"
     return [f"{reach}: the first {missing} of the window are missing."]
 
@@ -160,7 +147,7 @@ def _future(window: Window, now_ns: int) -> list[str]:
     if window.start_ns > now_ns:
         return [f"The window begins in the future; this file was made at {exact_moment(now_ns)}."]
     if window.end_ns > now_ns:
-        missing = duration(window.end_ns - now_ns)
+        missing = duration((window.end_ns - now_ns) / NS)
         return [f"This file was made at {exact_moment(now_ns)}, {missing} before the end of the window."]
     return []
 
@@ -187,7 +174,7 @@ def _downtimes(window: Window, up: Sequence[Up], now_ns: int) -> list[str]:
 def _downtime(start_ns: int, end_ns: int) -> list[str]:
     if end_ns <= start_ns:
         return []
-    start, end, length = exact_moment(start_ns), exact_moment(end_ns), duration(end_ns - start_ns)
+    start, end, length = exact_moment(start_ns), exact_moment(end_ns), duration((end_ns - start_ns) / NS)
     return [f"The recorder was not running from {start} to {end} ({length})."]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from allegro.words import duration
+
 Style = Literal["plain", "title", "good", "warning", "bad", "hint"]
 Answer = Mapping[str, Any]
 
@@ -194,17 +196,6 @@ def _wrapped(text: str, columns: int, style: Style, mark: str = "") -> list[Line
     rest = " " * (len(mark) + 1)
     wrapped = textwrap.wrap(text, max(columns - 1, 10), initial_indent=f" {mark}", subsequent_indent=rest)
     return [Line(line, style) for line in wrapped]
-
-
-def duration(seconds: float) -> str:
-    """`5 s`, `12 min`, `3.5 h` or `2.1 days`."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 2 * 86400:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
 
 
 def changes(before: Sequence[Line] | None, now: Sequence[Line]) -> list[tuple[int, Line]]:

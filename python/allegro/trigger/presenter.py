@@ -1,49 +1,57 @@
-"""Input devices of presenters by way of evdev (package python3-evdev of the base system)."""
+"""Presenters by way of udev and evdev: their input devices go to this program only."""
 
 import fcntl
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import evdev
 
-from allegro.trigger.devices import InputDevices
-from allegro.trigger.keys import PresenterModel, RawEvent
+from allegro.trigger.keys import PresenterModel
+from allegro.trigger.linux_inputs import EvdevInput, UdevInputs, usb_id
 from allegro.trigger.press import Press
-from allegro.trigger.reader import PresenterReader
+from allegro.trigger.reader import FoundInput, PresenterReader
 
 # _IOW('E', 0xa0, int) of Linux include/uapi/linux/input.h
 _EVIOCSCLOCKID: Final = 0x400445A0
 
 
-class EvdevSource:
-    """An opened device: its events go to this program only, their times are CLOCK_REALTIME."""
+class PresenterInputs(UdevInputs):
+    """The input devices whose USB device is in the table of presenters, which is asked anew each time.
 
-    def __init__(self, node: str) -> None:
-        """Raises OSError (EBUSY if another program has grabbed it)."""
-        self._device = evdev.InputDevice(node)
-        try:
-            self._device.grab()
-            fcntl.ioctl(self._device.fd, _EVIOCSCLOCKID, struct.pack("i", time.CLOCK_REALTIME))
-        except OSError:
-            self._device.close()
-            raise
+    Vendor and product of the USB device decide: udev does not flag every presenter as a keyboard (the hwdb of
+    systemd changes the keys of the R400), and all input devices of the receiver are wanted, also the ones
+    that are no keyboard.
+    """
 
-    def fileno(self) -> int:
-        """For select."""
-        return int(self._device.fd)
+    def __init__(self, table: Callable[[], Sequence[PresenterModel]]) -> None:
+        # Not udevd's word: that can come seconds later, and until then the keys reach others.
+        super().__init__("kernel")
+        self._table = table
 
-    def read(self) -> list[RawEvent]:
-        """What has come in. Raises OSError: EAGAIN when there is nothing, ENODEV when it was unplugged."""
-        return [
-            RawEvent(event.sec * 1_000_000_000 + event.usec * 1000, event.type, event.code, event.value)
-            for event in self._device.read()
-        ]
+    def find(self) -> Iterator[FoundInput]:
+        """All event devices of known presenters."""
+        table = {(model.vendor, model.product): model for model in self._table()}
+        for device, usb in self.event_devices():
+            model = table.get(usb_id(usb)) if usb is not None else None
+            if usb is not None and model is not None:
+                yield FoundInput(device.sys_path, device.device_node, usb.sys_path, model)
 
-    def close(self) -> None:
-        """Releases the device; the kernel ends the grab with it."""
-        self._device.close()
+
+def grabbed(node: str) -> EvdevInput:
+    """Opens a device for this program alone; its times are CLOCK_REALTIME.
+
+    Raises OSError (EBUSY if another program has grabbed it).
+    """
+    device = evdev.InputDevice(node)
+    try:
+        device.grab()
+        fcntl.ioctl(device.fd, _EVIOCSCLOCKID, struct.pack("i", time.CLOCK_REALTIME))
+    except OSError:
+        device.close()
+        raise
+    return EvdevInput(device)
 
 
 def presenter_reader(
@@ -52,4 +60,4 @@ def presenter_reader(
     on_press: Callable[[Press], None],
 ) -> PresenterReader:
     """A reader for the presenters of `table`; `table` and `debounce_ms` are asked anew each time."""
-    return PresenterReader(InputDevices(table), EvdevSource, debounce_ms, on_press)
+    return PresenterReader(PresenterInputs(table), grabbed, debounce_ms, on_press)

@@ -12,11 +12,12 @@ import queue
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
-from allegro.trigger.keys import Debouncer, Decoder, PresenterModel, RawEvent
+from allegro.trigger.inputs import Input, Inputs
+from allegro.trigger.keys import Debouncer, Decoder, PresenterModel
 from allegro.trigger.press import SOURCE_PRESENTER, Press
 
 _RETRY_S: Final = 1.0
@@ -43,32 +44,6 @@ class FoundInput:
     model: PresenterModel
 
 
-class InputSource(Protocol):
-    """An opened and grabbed input device."""
-
-    def fileno(self) -> int:
-        """For select."""
-
-    def read(self) -> list[RawEvent]:
-        """What has come in since the last time. Raises OSError when the device is gone."""
-
-    def close(self) -> None:
-        """Releases it."""
-
-
-class Changes(Protocol):
-    """Says that input devices came or went, and which ones there are."""
-
-    def fileno(self) -> int:
-        """For select: readable after a change."""
-
-    def clear(self) -> None:
-        """Takes note of all changes so far."""
-
-    def find(self) -> Iterable[FoundInput]:
-        """All input devices that belong to a known presenter, now."""
-
-
 @dataclass(frozen=True)
 class ConnectedPresenter:
     """For the status: a presenter that is plugged in. `problem` is empty when all its keys are read."""
@@ -84,12 +59,12 @@ class PresenterReader:
 
     def __init__(
         self,
-        changes: Changes,
-        open_source: Callable[[str], InputSource],
+        inputs: Inputs[FoundInput],
+        open_source: Callable[[str], Input],
         debounce_ms: Callable[[], int],
         on_press: Callable[[Press], None],
     ) -> None:
-        self._changes = changes
+        self._inputs = inputs
         self._open_source = open_source
         self._debounce_ms = debounce_ms
         self._on_press = on_press
@@ -138,7 +113,7 @@ class PresenterReader:
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_read, selectors.EVENT_READ)
-            selector.register(self._changes.fileno(), selectors.EVENT_READ)
+            selector.register(self._inputs.fileno(), selectors.EVENT_READ)
             look_again = self._look(selector)
             while not self._stopping:
                 self._turned_s = time.monotonic()
@@ -154,7 +129,7 @@ class PresenterReader:
                         os.read(self._wake_read, 4096)
                         changed = True
                     elif key.data is None:
-                        self._changes.clear()
+                        self._inputs.clear()
                         changed = True
                 if changed:
                     look_again = self._look(selector)
@@ -164,7 +139,7 @@ class PresenterReader:
     def _look(self, selector: selectors.BaseSelector) -> bool:
         """Opens what is new and closes what is no longer wanted. True if it should be tried again soon."""
         try:
-            found = {entry.path: entry for entry in self._changes.find()}
+            found = {entry.path: entry for entry in self._inputs.find()}
         except (OSError, LookupError) as error:  # LookupError: unplugged while udev was asked
             log.warning("Presenters cannot be looked for: %s", error)
             return True
@@ -247,5 +222,5 @@ class PresenterReader:
 @dataclass(frozen=True, eq=False)
 class _Opened:
     found: FoundInput
-    source: InputSource
+    source: Input
     decoder: Decoder

@@ -8,12 +8,12 @@ import os
 import selectors
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from allegro.trigger.chords import Chords, Shortcut
-from allegro.trigger.keys import RawEvent
+from allegro.trigger.inputs import Input, Inputs
 
 _RETRY_S: Final = 1.0
 _DUE_S: Final = 0.1
@@ -21,39 +21,17 @@ _DUE_S: Final = 0.1
 log = logging.getLogger(__name__)
 
 
-class Keyboard(Protocol):
-    """An opened input device."""
+class Keyboards(Inputs[tuple[str, str]], Protocol):
+    """Input devices that may be keyboards: path in sysfs and device node of each; presenters left out."""
 
-    def fileno(self) -> int:
-        """For select."""
-
-    def read(self) -> list[RawEvent]:
-        """What has come in. Raises OSError when the device is gone."""
-
-    def close(self) -> None:
-        """Closes it."""
-
-
-class Keyboards(Protocol):
-    """Says that input devices came or went, and which ones are keyboards."""
-
-    def fileno(self) -> int:
-        """For select: readable after a change."""
-
-    def clear(self) -> None:
-        """Takes note of all changes so far."""
-
-    def find(self) -> Iterable[tuple[str, str]]:
-        """Path in sysfs and device node of every keyboard there is now; presenters left out."""
-
-    def open(self, node: str) -> Keyboard | None:
+    def open(self, node: str) -> Input | None:
         """Opens a device; None if it is no keyboard after all. Raises OSError."""
 
 
 @dataclass(eq=False)
 class _Opened:
     path: str
-    keyboard: Keyboard
+    keyboard: Input
     chords: Chords = field(default_factory=Chords)
 
 

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from allegro import words
+
 UNKNOWN = "\u2013"
 
 _BYTES = ("bytes", "kB", "MB", "GB", "TB", "PB")
@@ -26,16 +28,8 @@ def number(count: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """The two largest units: `3 h 12 min`."""
-    rest = round(seconds)
-    parts: list[tuple[int, str]] = []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, length)
-        if count or (parts and len(parts) < 2):
-            parts.append((count, unit))
-        if len(parts) == 2:
-            break
-    return " ".join(f"{count}\u00a0{unit}" for count, unit in parts if count) or "0\u00a0s"
+    """`3 h 12 min`, never broken over two lines."""
+    return words.duration(seconds).replace(" ", "\u00a0")
 
 
 def moment(text: str | None) -> str:

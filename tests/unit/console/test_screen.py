@@ -37,7 +37,7 @@ def test_shows_everything_that_somebody_in_front_of_it_needs() -> None:
     for expected in (
         "allegro-mm-3456   Allegro 1.2.3",
         "2026-11-21 14:30 UTC",
-        "Recording    yes, reaches back 2.0 h",
+        "Recording    yes, reaches back 2 h",
         "Web page     https://192.168.1.20",
         "https://allegro-mm-3456.local",
         "Management   mgmt0  link up  192.168.1.20/24  2001:db8::1/64",
