@@ -85,9 +85,13 @@ def fill_slot(machine: VirtualMachine, name: BootName, content: bytes) -> None:
 
 
 def shipped_slot(machine: VirtualMachine) -> bytes:
-    """Return the squashfs that the image brings in slot A (its length: squashfs superblock, bytes_used)."""
-    used = int.from_bytes(part_bytes(machine, "slot-a", 512)[40:48], "little")
-    return part_bytes(machine, "slot-a", -(-used // 4096) * 4096)
+    """Return the squashfs that the image brings in slot A."""
+    return part_bytes(machine, "slot-a", squashfs_length(part_bytes(machine, "slot-a", 96)))
+
+
+def squashfs_length(superblock: bytes) -> int:
+    """Return how many bytes a squashfs takes: what it says itself (bytes_used), padded to 4 KiB."""
+    return -(-int.from_bytes(superblock[40:48], "little") // 4096) * 4096
 
 
 def console(machine: VirtualMachine) -> str:

@@ -5,6 +5,7 @@ Made with the code and the keys of `make bundle`; kept in build/test-bundles unt
 
 import contextlib
 import datetime
+import hashlib
 import random
 import shutil
 import subprocess
@@ -16,16 +17,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+from allegro.version import release_fields
 from board.allegro.image import bundle, root
 from board.allegro.image.boot import environment_block
 from board.allegro.image.keys import Keys, find_keys, make_certificate, write_key
 from board.allegro.image.workshop import Workshop, remove
 from scripts.build_vm import project_fact, source_epoch
 from scripts.catalogue import signature
+from tests.harness.boot import LAYOUT, squashfs_length
 from tests.harness.errors import BenchError
-from tests.harness.qemu import REPOSITORY
+from tests.harness.qemu import IMAGE, REPOSITORY
 
 WORK = REPOSITORY / "build" / "vm" / "work"
+"""Where `make vm` keeps its tools, which serve for every image."""
+
 SMALL = 1 << 20
 """Bytes of what a small bundle holds."""
 
@@ -91,11 +96,14 @@ class BundleMaker:
     """Makes bundles and keeps them."""
 
     def __init__(self, folder: Path = REPOSITORY / "build" / "test-bundles") -> None:
-        """Raises BenchError if the image was not built here."""
+        """Versions are made from what lies in slot A of the image under test, with the tools of `make vm`.
+
+        Raises BenchError if there are none.
+        """
         self._shop = Workshop(folder, REPOSITORY / "build" / "downloads", REPOSITORY, source_epoch())
         self.keys = find_keys(REPOSITORY / "build" / "keys")
         self._tools = _step("tools")
-        self._slot = _step("root")
+        self._slot = self._shipped_slot()
         self._compatible = project_fact("COMPATIBLE")
 
     @contextlib.contextmanager
@@ -106,6 +114,19 @@ class BundleMaker:
             yield
         finally:
             self._shop.close()
+
+    def _shipped_slot(self) -> Path:
+        with IMAGE.open("rb") as disk:
+            disk.seek(LAYOUT["slot-a"].start)
+            length = squashfs_length(disk.read(96))
+            disk.seek(LAYOUT["slot-a"].start)
+            content = disk.read(length)
+
+        def make(target: Path) -> None:
+            target.write_bytes(content)
+
+        with self._alone():
+            return self._shop.step("slot", [hashlib.sha256(content).hexdigest()], make)
 
     def shipped(self) -> Path:
         """Return the bundle of the image as it is."""
@@ -128,7 +149,8 @@ class BundleMaker:
             slot.hardlink_to(self._slot)
             unpack = ["unsquashfs", "-q", "-n", "-d", self._shop.inside(tree), self._shop.inside(slot)]
             self._shop.run_inside(self._tools, unpack, log="unsquashfs")
-            root.write_release(tree, version, self._shop.epoch, "debian")
+            base = release_fields(tree)["BASE"]
+            root.write_release(tree, version, self._shop.epoch, base)
             (tree / "boot/version.env").write_bytes(environment_block(version=version))
             FAULTS[fault](tree)
             root.squash(self._shop, self._tools, tree, image)
