@@ -175,6 +175,7 @@ class VirtualMachine:
             raise BenchError("the machine runs already")
         if not self.configuration.image.exists():
             raise BenchError(f"there is no image at {self.configuration.image}: make vm builds it")
+        self._disconnect()  # from a guest that has switched itself off
         incoming = self.saved is not None and self.starts == 0
         self._make_disks()
         self._marker = self.serial_log.stat().st_size if self.serial_log.exists() else 0
