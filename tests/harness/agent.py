@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.errors import BenchError, BenchTimeoutError, GuestCommandError
+from tests.harness.waiting import PATIENCE
 
 PORT_NAME = "org.allegro.bench"
 _PIECE = 256 * 1024  # bytes of a file per request
@@ -159,6 +160,7 @@ class GuestAgent:
 
     def start_run(self, command: str | list[str], timeout: float, stdin: bytes = b"") -> "RunningCommand":
         """Start a command (a string goes through the shell) as root in the guest; `finish_run` waits."""
+        timeout *= PATIENCE
         number = self._send(
             "execute", command=command, timeout=timeout, input=base64.b64encode(stdin).decode()
         )
@@ -207,6 +209,7 @@ class GuestAgent:
         self, unix_socket: str, method: str, path: str, body: str | None = None, timeout: float = 60.0
     ) -> tuple[int, str]:
         """Do one HTTP request over a unix socket in the guest; returns status and body."""
+        timeout *= PATIENCE
         answer = self.request(
             "http", timeout + 10, socket=unix_socket, method=method, path=path, body=body, timeout=timeout
         )

@@ -372,7 +372,7 @@ class VirtualMachine:
         self.qmp("system_powerdown")
         assert self._process is not None
         try:
-            self._process.wait(timeout)
+            self._process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired as error:
             raise BenchTimeoutError(f"the guest did not shut down within {timeout:g} s") from error
         self._disconnect()
@@ -522,7 +522,7 @@ class VirtualMachine:
 
     def wait_serial(self, pattern: str, timeout: float = 180.0) -> re.Match[str]:
         """Wait until the serial console shows a text that the regular expression matches."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while True:
             text = self.serial_text()
             if match := re.search(pattern, text):
