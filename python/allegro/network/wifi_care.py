@@ -238,7 +238,6 @@ class WifiCare:
                 self.refresh()
             except Exception:  # the next look may succeed
                 log.exception("WiFi: unforeseen")
-            # What the adapter cannot do it will not be able to later.
             again = isinstance(self._in_force.failure, Unavailable)
             self._events.wait(RETRY_S if again else None)
 
@@ -252,13 +251,15 @@ class WifiCare:
                 log.error("The WiFi adapters cannot be listed: %s", error)
                 return
             adapter = found[0] if found else None
+            before = self._in_force
             try:
                 self._put_into_effect(settings, adapter)
             except AllegroError as error:
                 if str(error) != str(self._in_force.failure):
                     log.warning("WiFi: %s", error)
                 self._system.stop()
-                self._in_force = InForce(settings.mode, adapter, failure=error)
+                tried = "" if self._in_force is before else self._in_force.what
+                self._in_force = InForce(settings.mode, adapter, tried, failure=error)
 
     def _put_into_effect(self, settings: Wifi, adapter: Adapter | None) -> None:
         present = self._in_force
@@ -277,9 +278,12 @@ class WifiCare:
         adapter = replace(adapter, name=NAME)
         own = self._own_address(settings)
         what = self._what(settings, adapter, own)
-        if present.what == what and present.failure is None:
+        # What the adapter cannot do it will not be able to later; what failed may work by now.
+        if present.what == what and not isinstance(present.failure, Unavailable):
             return
-        new = InForce(settings.mode, adapter, what, since_s=time.monotonic())
+        # Until it does, the failure is what there is to tell.
+        failure = present.failure if present.what == what else None
+        new = InForce(settings.mode, adapter, what, since_s=time.monotonic(), failure=failure)
         if present.what == "" and (adopted := self._adopted(new)):
             self._in_force, self._can = adopted, self._system.capabilities(adapter)
             return
@@ -319,7 +323,7 @@ class WifiCare:
     def _started(self, units: tuple[str, ...], force: InForce) -> InForce:
         kept = {name: getattr(force, name) for name in ("what", "ssid", "security", "band", "channel")}
         self._system.leave_note(units, json.dumps(kept))
-        return replace(force, started=True)
+        return replace(force, started=True, failure=None)
 
     def _start_client(self, settings: Wifi, force: InForce) -> InForce:
         assert force.adapter is not None  # noqa: S101 (its caller has one)

@@ -142,8 +142,11 @@ def test_an_access_point_that_does_not_start_is_told_and_tried_again(
     problem = bench.care.problem()
     assert problem is not None
     assert "does not start" in problem.text
+    seen: list[str] = []
+    bench.system.on_country = lambda _: seen.append(bench.care.status().state)
     bench.system.up = True
     assert bench.refreshed() == AP_STARTED
+    assert seen == ["failed"], "the problem stays while it is tried again"
     assert bench.care.problem() is None
 
 
@@ -159,6 +162,8 @@ def test_what_the_adapter_cannot_do_is_a_problem(bench: Bench) -> None:
     problem = bench.care.problem()
     assert problem is not None
     assert "cannot be an access point" in problem.text
+    assert bench.refreshed() == [], "whatever happens on other links, it is not tried again"
+    assert bench.care.problem() == problem
     assert bench.set(OFFICE)[-1] == "start allegro-wifi-client"
     assert bench.care.problem() is None
 
