@@ -463,10 +463,10 @@ class RingWriter:
     # -- both ----------------------------------------------------------------------------------------
 
     def _failed(self, what: str, error: Exception) -> None:
-        """Counts and tells a failure; the thread goes on, as without it the ring would soon stand still."""
-        self.sync_errors += 1
+        """Tells and counts a failure; the thread goes on, as without it the ring would soon stand still."""
         known = isinstance(error, OSError | AllegroError)
         _LOG.warning("%s: %s", what, error if known else f"{type(error).__name__}: {error}")
+        self.sync_errors += 1
 
     def _new_free_path(self) -> Path:
         with self._lock:
