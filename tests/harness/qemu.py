@@ -64,11 +64,11 @@ class Configuration:
     def fingerprint(self) -> str:
         """Same text = a saved state made with the one can be started with the other."""
         status = self.image.stat()
-        parts = [
+        parts: list[object] = [
             {**asdict(replace(self, forwards=())), "image": str(self.image)},
             [status.st_size, status.st_mtime_ns],
             qemu_version(),
-            Path(__file__).read_text(),
+            *(Path(__file__).with_name(name).read_text() for name in ("qemu.py", "accelerator.py")),
         ]
         return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
 
@@ -380,14 +380,14 @@ class VirtualMachine:
     # -- the system disk, while the machine is off
 
     def read_disk(self, at: int, length: int) -> bytes:
-        """Return bytes of the machine's system disk; offset and length in whole sectors of 512 bytes."""
+        """Return bytes of the machine's system disk; the offset in whole sectors of 512 bytes."""
         if self.running:
             raise BenchError("the machine is on: its disk can only be read when it is off")
         self._make_disks()
         path = self.directory / "piece"
         _qemu_img(
             *("dd", "-f", "qcow2", "-O", "raw", "bs=512", f"skip={at // 512}"),
-            *(f"count={(at + length) // 512}", f"if={self.overlay}", f"of={path}"),
+            *(f"count={-(-(at + length) // 512)}", f"if={self.overlay}", f"of={path}"),
         )
         return path.read_bytes()[:length]
 
