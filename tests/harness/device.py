@@ -16,35 +16,6 @@ UPLOAD = "/data/storage/upload"
 PRESENTER_NAME = "R400"
 ENDED = ("complete", "failed", "cancelled", "refused")
 
-# Prints the guest's clock (ns) at the moment when a process has opened the presenter's key device.
-_WAIT_READER = """
-import glob, os, sys, time
-deadline = time.monotonic() + float(sys.argv[1])
-print(flush=True)
-def nodes():
-    for path in glob.glob("/sys/class/input/event*"):
-        try:
-            ids = [open(path + "/device/id/" + n).read().strip() for n in ("vendor", "product")]
-            keys = int((["0"] + open(path + "/device/capabilities/key").read().split())[-2], 16)
-        except OSError:
-            continue
-        if ids == ["046d", "c52d"] and keys >> 45 & 1:  # KEY_PAGEDOWN = 64 + 45
-            yield "/dev/input/" + path.rsplit("/", 1)[1]
-while time.monotonic() < deadline:
-    wanted = set(nodes())
-    for link in glob.glob("/proc/[0-9]*/fd/*") if wanted else ():
-        try:
-            target = os.readlink(link)
-        except OSError:
-            continue
-        program = open("/proc/" + link.split("/")[2] + "/comm").read() if target in wanted else "systemd"
-        if not program.startswith("systemd"):
-            print(time.time_ns())
-            sys.exit()
-    time.sleep(0.02)
-sys.exit("nobody reads the presenter")
-"""
-
 
 class ApiRefusedError(BenchError):
     """The device's API answered with an error."""
@@ -159,18 +130,19 @@ class Device:
     def plug_presenter(self, timeout: float = 20.0) -> float:
         """Plug the presenter in and wait until the device listens to it.
 
-        Returns the seconds by the guest's clock from plugging in to a program having the keys open.
+        Returns the seconds by the guest's clock from plugging in to the device's own message that it listens.
         """
-        agent = self.machine.agent
-        offset = agent.clock_offset_ns()
-        command = ["python3", "-c", _WAIT_READER, str(timeout)]
-        waiter = agent.start_run(command, timeout + 20)
-        time.sleep(1.0)  # the watching program's own start must not count
-        plugged = time.time_ns() + offset
+        plugged = self.guest_ns(time.time_ns())
         self.machine.presenter.plug()
-        result = agent.finish_run(waiter)
         wait_for(lambda: self.status()["presenters"], "the presenter in the device's status", timeout)
-        return (int(result.stdout) - plugged) / 1e9
+        listens = wait_for(lambda: self._listens_since(plugged), "the presenter in the log", timeout)
+        return (listens - plugged) / 1e9
+
+    def _listens_since(self, after_ns: int) -> int | None:
+        """Guest's time (ns) of the log's last word that a presenter is listened to; None if it is older."""
+        command = "journalctl -b -o short-unix --no-pager | grep 'Presenters plugged in: [^n]' | tail -n 1"
+        at_ns = int(float((self.machine.run(command).stdout.split() or ["0"])[0]) * 1e9)
+        return at_ns if at_ns > after_ns else None
 
     def guest_ns(self, host_ns: int) -> int:
         """Convert a time of the host's clock to the guest's clock."""

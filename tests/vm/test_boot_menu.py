@@ -78,7 +78,9 @@ def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, f
         power_off(machine)
         reading = boot.read_state(machine)
         assert reading.damaged == ()
-        assert reading.state == BootState(slot_b=PROVEN, request=request, starts=1), entry
+        # QEMU 7.2 crashes a guest's kernel once in some hundred starts (int3 while it patches itself).
+        starts = 1 + boot.console(machine).count("Oops: int3")
+        assert reading.state == BootState(slot_b=PROVEN, request=request, starts=starts), entry
 
 
 STATES = [
