@@ -99,28 +99,41 @@ def console(machine: VirtualMachine) -> str:
     return _ESCAPES.sub("\n", machine.serial_text())
 
 
-def wait_menu(machine: VirtualMachine, screenshot: Path | None = None) -> str:
-    """Wait until GRUB shows its menu and counts down; returns the console's text."""
-    machine.wait_serial(r"executed automatically", 120)
-    if screenshot is not None:
-        screenshot.parent.mkdir(parents=True, exist_ok=True)
-        machine.screenshot(screenshot)
-    return console(machine)
+def wait_countdown(machine: VirtualMachine) -> None:
+    """Wait until GRUB counts down to the start; the space bar leads to its menu then."""
+    machine.wait_serial(r"press the space bar", 120)
+
+
+def open_menu(machine: VirtualMachine) -> bool:
+    """Open GRUB's menu in a machine that counts down; False if it does not come."""
+    machine.send_keys("spc")
+    try:
+        machine.wait_serial(r"keys to select which entry", 10)
+    except BenchTimeoutError:
+        return False
+    return True
 
 
 def start_entry(machine: VirtualMachine, state: BootState, entry: str, screenshot: Path | None = None) -> str:
-    """Start a machine that is off with this boot state, by an entry of its menu; returns the menu's text.
+    """Start a machine that is off with this boot state, by an entry of its menu; returns the console's text.
 
-    The menu waits three seconds for the first key: on a host that stalled meanwhile it is done anew.
+    The countdown takes three seconds: on a host that stalled meanwhile it is done anew.
     """
     for _ in range(3):
         write_state(machine, state)
         machine.start()
-        text = wait_menu(machine, screenshot)
-        if entry == MENU[0] or _choose(machine, entry):  # the first one starts by itself
-            return text
+        wait_countdown(machine)
+        if open_menu(machine):
+            if screenshot is not None:
+                screenshot.parent.mkdir(parents=True, exist_ok=True)
+                machine.screenshot(screenshot)
+            text = console(machine)
+            if _choose(machine, entry):
+                return text
         machine.quit()
-    raise BenchError(f"the entry {entry} of the menu could not be chosen; console:\n{text[-1500:]}")
+    raise BenchError(
+        f"the entry {entry} of the menu could not be chosen; console:\n{console(machine)[-1500:]}"
+    )
 
 
 def _choose(machine: VirtualMachine, entry: str) -> bool:

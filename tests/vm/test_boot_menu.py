@@ -83,6 +83,17 @@ def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, f
         assert reading.state == BootState(slot_b=PROVEN, request=request, starts=starts), entry
 
 
+@pytest.mark.spec("U4")
+def test_keys_of_a_presenter_do_not_keep_the_device_in_the_menu(make_machine: MakeMachine) -> None:
+    """A presenter is a keyboard, for the firmware of the machine as well."""
+    machine = make_machine()
+    machine.start()
+    boot.wait_countdown(machine)
+    for key in ("pgdn", "pgup", "f5", "dot", "esc"):
+        machine.send_keys(key)
+    assert boot.started_slot(machine) == ("slot-a", "")
+
+
 STATES = [
     BootState(),
     BootState(primary="slot-b", slot_b=TO_BE_TRIED),

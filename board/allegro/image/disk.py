@@ -70,6 +70,7 @@ def grub_configuration(template: Path, command_line: Path, layout: Layout) -> st
         "@FACTORY_NUMBER@": layout["factory"].number,
         "@SLOT_A_NUMBER@": layout["slot-a"].number,
         "@SLOT_B_NUMBER@": layout["slot-b"].number,
+        "@ESCAPE@": "\x1b",
         "@KERNEL_COMMAND_LINE@": " ".join(words(command_line)),
     }.items():
         text = text.replace(word, str(value))
