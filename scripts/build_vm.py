@@ -18,6 +18,7 @@ from board.allegro.image.keys import VARIABLES, Keys, find_keys
 from board.allegro.image.layout import Layout, parse_size, read_layout
 from board.allegro.image.made import made_files
 from board.allegro.image.notes import release_notes
+from board.allegro.image.tree import kernel_version
 from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove, words
 from scripts import web_assets
 
@@ -151,6 +152,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
         [
             base.name,
             STEPS / "system.py",
+            STEPS / "tree.py",
             *(lists / name for name in ("drop.txt", "kernel-modules.txt", "firmware.txt")),
         ],
         lambda target: system.make_system(shop, base, lists, target),
@@ -168,7 +170,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
     wheels = [*libraries.iterdir(), *own.iterdir()]
     initramfs = shop.step(
         "initramfs",
-        [tools.name, tree.name, epoch, STEPS / "boot.py", BOARD / "initramfs"],
+        [tools.name, tree.name, epoch, STEPS / "boot.py", STEPS / "tree.py", BOARD / "initramfs"],
         lambda target: boot.make_initramfs(
             shop, tools, tools / "usr/bin/busybox", tree, BOARD / "initramfs", target
         ),
@@ -193,6 +195,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
             STEPS / "root.py",
             STEPS / "boot.py",
             STEPS / "payload.py",
+            STEPS / "tree.py",
             overlay,
             *made.values(),
         ],
@@ -225,7 +228,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
         ),
         lambda target: disk.make_disk(shop, tools, layout, version, grub, configuration, slot, target),
         lambda: manifest.render(
-            f"allegro {version} development image, Debian 13 base, kernel {system.kernel_version(tree)}",
+            f"allegro {version} development image, Debian 13 base, kernel {kernel_version(tree)}",
             [
                 ("slot (squashfs with kernel, initramfs and root file system)", slot.stat().st_size),
                 ("  of it initramfs", initramfs.stat().st_size),

@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 from board.allegro.image.layout import SECTOR
-from board.allegro.image.system import kernel_version, module_closure, read_dependencies
+from board.allegro.image.tree import kernel_version, module_closure, read_dependencies
 from board.allegro.image.workshop import BuildError, Workshop, words
 
 GRUB_MODULES = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from board.allegro.image import boot, disk, manifest, payload, root, system
+from board.allegro.image import boot, disk, manifest, payload, root, tree
 from board.allegro.image.host_tools import HostTools
 from board.allegro.image.layout import read_layout
 from board.allegro.image.made import made_files
@@ -95,7 +95,7 @@ def write_files(made: Build) -> None:
 
 def drop_unneeded(made: Build) -> None:
     """Remove what packages bring and the device does not need; all gone already when nothing was rebuilt."""
-    system.drop(made.target, words(BOARD / "buildroot/drop.txt"))
+    tree.drop(made.target, words(BOARD / "buildroot/drop.txt"))
 
 
 def empty_folders(made: Build) -> None:
@@ -115,7 +115,7 @@ def place_kernel(made: Build) -> None:
     folder = made.target / "boot"
     remove(folder)
     folder.mkdir()
-    kernel = system.kernel_version(made.target)
+    kernel = tree.kernel_version(made.target)
     shutil.copy(made.images / "bzImage", folder / f"vmlinuz-{kernel}")
     root.place_kernel(made.target, initramfs, made.version)
 
@@ -140,7 +140,7 @@ def write_manifest(made: Build) -> None:
     files = (made.build / "packages-file-list.txt").read_text()
     folders = [path.name for path in made.build.iterdir()]
     text = manifest.render(
-        f"allegro {made.version}, built with Buildroot, kernel {system.kernel_version(made.target)}",
+        f"allegro {made.version}, built with Buildroot, kernel {tree.kernel_version(made.target)}",
         [
             (
                 "slot (squashfs with kernel, initramfs and root file system)",

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from board.allegro.image.system import compile_python
+from board.allegro.image.tree import compile_python
 from board.allegro.image.workshop import BuildError, Workshop, copy_source, remove
 
 SITE = "usr/lib/allegro/site"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from board.allegro.image import payload
 from board.allegro.image.boot import environment_block
-from board.allegro.image.system import kernel_version
+from board.allegro.image.tree import kernel_version
 from board.allegro.image.workshop import Workshop, copy_source, remove
 
 EMPTY_FOLDERS = ("var", "data", "run", "tmp", "root", "home", "mnt", "srv", "opt", "media")

@@ -1,4 +1,4 @@
-"""The system that goes into images: the Debian base without what the device does not need."""
+"""The system of the development image: the Debian base without what the device does not need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from board.allegro.image.workshop import BuildError, Workshop, remove, words
+from board.allegro.image.tree import compile_python, drop, kernel_version, module_closure, read_dependencies
+from board.allegro.image.workshop import Workshop, words
 
 
 def make_system(shop: Workshop, base: Path, lists: Path, target: Path) -> None:
@@ -30,42 +31,6 @@ def make_system(shop: Workshop, base: Path, lists: Path, target: Path) -> None:
     shutil.rmtree(target / "usr/lib/udev/hwdb.d")
     compile_python(shop, target, "/usr/lib")
     shop.run_inside(target, ["ldconfig", "-X"], log="ldconfig")
-
-
-def drop(root: Path, patterns: list[str]) -> list[str]:
-    """Remove what matches the patterns; returns those that match nothing (any more)."""
-    idle = []
-    for pattern in patterns:
-        found = sorted(root.glob(pattern))
-        if not found:
-            idle.append(pattern)
-        for path in found:
-            remove(path)
-    return idle
-
-
-def kernel_version(root: Path) -> str:
-    """Return the version of the only kernel in `root`."""
-    versions = [path.name for path in (root / "usr/lib/modules").iterdir()]
-    if len(versions) != 1:
-        raise BuildError(
-            f"One kernel was expected in the image, but there are: {', '.join(versions) or 'none'}."
-        )
-    return versions[0]
-
-
-def module_closure(wanted: set[str], depends: dict[str, list[str]]) -> set[str]:
-    """Return the wanted modules and all that they depend on."""
-    return wanted.union(*(depends[module] for module in wanted))
-
-
-def read_dependencies(folder: Path) -> dict[str, list[str]]:
-    """Read modules.dep (depmod(8)): a module's path, and those of all modules it needs."""
-    depends = {}
-    for line in (folder / "modules.dep").read_text().splitlines():
-        module, _, rest = line.partition(":")
-        depends[module] = rest.split()
-    return depends
 
 
 def select_modules(modules: list[str], patterns: list[str]) -> tuple[set[str], list[str]]:
@@ -119,15 +84,3 @@ def keep_firmware(root: Path, patterns: list[str]) -> list[str]:
         elif path not in keep:
             path.unlink()
     return [pattern for pattern, matches in found.items() if not matches]
-
-
-def compile_python(shop: Workshop, root: Path, folder: str) -> None:
-    """Compile the Python files below `folder` in `root`.
-
-    The compiled files are never compared with their sources' times ("unchecked-hash", PEP 552): times in an
-    image say nothing, and nothing can change there.
-    """
-    for old in (root / folder.lstrip("/")).rglob("__pycache__"):
-        shutil.rmtree(old)
-    command = ["python3", "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder]
-    shop.run_inside(root, command, log="compileall")
