@@ -86,6 +86,11 @@ def work() -> Iterator[Path]:
         (target / folder).mkdir(parents=True)
     modules.mkdir(parents=True)
     (target / "etc/systemd/system/multi-user.target.wants/foreign.service").touch()
+    zones = target / "usr/share/zoneinfo"
+    for folder in ("posix/Europe", "right/Europe"):
+        (zones / folder).mkdir(parents=True)
+        (zones / folder / "Berlin").write_text(folder)
+    (zones / "Europe").symlink_to("posix/Europe")
     names = (REPOSITORY / "board/allegro/initramfs/modules.txt").read_text().splitlines()
     built_in = [name for name in names if name and not name.startswith("#")]
     (modules / "modules.builtin").write_text("".join(f"kernel/drivers/{name}.ko\n" for name in built_in))
@@ -159,6 +164,9 @@ def test_payload_lies_where_python_finds_it_and_the_rest_is_gone(work: Path) -> 
     assert not (target / "usr/share/locale").exists()
     assert list((target / "etc/systemd/system").iterdir()) == []
     assert list((target / "var").iterdir()) == []
+    zones = target / "usr/share/zoneinfo"
+    assert [path.relative_to(zones) for path in zones.rglob("*")] == [Path("Europe"), Path("Europe/Berlin")]
+    assert (zones / "Europe/Berlin").read_text() == "posix/Europe"
 
 
 @pytest.mark.spec("I1")

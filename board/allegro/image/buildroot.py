@@ -98,6 +98,17 @@ def drop_unneeded(made: Build) -> None:
     tree.drop(made.target, words(BOARD / "buildroot/drop.txt"))
 
 
+def gather_zones(made: Build) -> None:
+    """Put the time zones where their links are: Python lists no zones behind links (zoneinfo, PEP 615)."""
+    zones = made.target / "usr/share/zoneinfo"
+    for link in [path for path in zones.iterdir() if path.is_symlink()]:
+        zone = link.resolve()
+        link.unlink()
+        zone.rename(link)
+    remove(zones / "posix")
+    remove(zones / "right")  # the same with leap seconds
+
+
 def empty_folders(made: Build) -> None:
     """Leave mount points empty, and no unit enabled: Buildroot enables what the preset file names."""
     units = made.target / "etc/systemd/system"
@@ -160,7 +171,7 @@ def write_manifest(made: Build) -> None:
 
 
 STEPS: dict[str, list[Callable[[Build], None]]] = {
-    "post-build": [write_files, drop_unneeded, empty_folders, place_kernel],
+    "post-build": [write_files, drop_unneeded, gather_zones, empty_folders, place_kernel],
     "post-image": [make_disk, write_manifest],
 }
 
