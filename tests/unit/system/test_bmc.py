@@ -64,6 +64,13 @@ def test_the_address_is_read_from_the_channel_that_is_a_lan(tmp_path: Path) -> N
     assert controller.bmc.lan() == BmcLan(3, "dhcp", "", "", "52:54:00:b0:0b:00")
 
 
+def test_what_is_shown_counts_and_not_how_ipmitool_ends(tmp_path: Path) -> None:
+    values = {"source": "DHCP Address", "address": "0.0.0.0", "mask": "0.0.0.0", "gateway": "0.0.0.0"}
+    (tmp_path / "ipmi0").touch()
+    shown = Bmc(lambda _: Said(1, PRINT.format(**values), "no cipher suites"), tmp_path / "ipmi0").lan()
+    assert (shown.channel, shown.source) == (1, "dhcp")
+
+
 def test_the_address_is_set_and_read_back(tmp_path: Path) -> None:
     controller = Controller(tmp_path)
     assert controller.bmc.set_lan("static", "192.0.2.7/25", "192.0.2.1") == BmcLan(
