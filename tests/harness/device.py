@@ -140,7 +140,8 @@ class Device:
 
     def _listens_since(self, after_ns: int) -> int | None:
         """Guest's time (ns) of the log's last word that a presenter is listened to; None if it is older."""
-        command = "journalctl -b -o short-unix --no-pager | grep 'Presenters plugged in: [^n]' | tail -n 1"
+        said = f"grep 'Presenters plugged in: .*{PRESENTER_NAME}'"
+        command = f"journalctl -b -o short-unix --no-pager | {said} | tail -n 1"
         at_ns = int(float((self.machine.run(command).stdout.split() or ["0"])[0]) * 1e9)
         return at_ns if at_ns > after_ns else None
 
