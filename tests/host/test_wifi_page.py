@@ -1,7 +1,7 @@
 """The WiFi part of the page in a real browser, with an adapter that is made up."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from allegro.network.wifi_scan import FoundNetwork, Station
 from allegro.settings.wifi import Client, Wifi
@@ -77,6 +77,19 @@ def test_a_network_is_chosen_and_joined(site: Site, page: Page) -> None:
     site.world.device.wifi.system.refused = True
     site.world.device.wifi.set(wifi)
     expect(page.locator("#live")).to_contain_text("Most likely the password is wrong.")
+
+
+def test_the_old_list_is_not_in_reach_while_the_adapter_listens(page: Page) -> None:
+    scan = page.get_by_role("button", name="Look for networks")
+    scan.click()
+    expect(page.locator("#network-1")).to_be_visible()
+    held: list[Route] = []
+    page.route("**/management/wifi/scan", lambda route: held.append(route))
+    scan.click()
+    expect(page.get_by_text("Listening …")).to_be_visible()
+    expect(page.locator("#networks")).to_be_hidden()
+    held[0].continue_()
+    expect(page.locator("#network-1")).to_be_visible()
 
 
 def test_a_scan_that_fails_is_told_in_place(site: Site, page: Page) -> None:
