@@ -13,6 +13,17 @@ define ALLEGRO_CHECK_BUSYBOX
 endef
 BUSYBOX_POST_CONFIGURE_HOOKS += ALLEGRO_CHECK_BUSYBOX
 
+# The folder of the build stays out of the files: as a search path (RPATH) it would change their size, and with it the image.
+# Nothing here is run from where it was built. Libtool: what Debian and Fedora do for the same purpose. Meson takes words of
+# X away at the installation, as its own.
+define ALLEGRO_NO_BUILD_RPATH
+	find $(@D) -name libtool -type f -exec $(SED) 's/^hardcode_libdir_flag_spec=.*/hardcode_libdir_flag_spec=/' \
+		-e 's/^runpath_var=.*/runpath_var=NO_RUN_PATH/' {} +
+	find $(@D) -name build.ninja -exec $(SED) ':again; s#\(-rpath,[^ ]*\)$(STAGING_DIR)/usr/lib[^:, ]*#\1XXXXXXXXXXXXXXXX#; t again' {} +
+endef
+$(foreach package,$(filter-out host-%,$(PACKAGES)),\
+	$(eval $(call UPPERCASE,$(package))_POST_CONFIGURE_HOOKS += ALLEGRO_NO_BUILD_RPATH))
+
 # GRUB's images for BIOS and UEFI are made by board/allegro/image/boot.py, of these parts.
 define ALLEGRO_GRUB_PARTS
 	$(foreach tuple,$(GRUB2_TUPLES-y), \

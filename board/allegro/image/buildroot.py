@@ -73,15 +73,22 @@ def install_payload(made: Build, wheels: Path) -> None:
     every = [*wheels.glob("*.whl"), *(made.prepared / "wheels").glob("*.whl")]
     (made.target / packages).mkdir(parents=True, exist_ok=True)
     payload.unpack(made.target, packages, every, made.prepared / "web")
-    compiled = compileall.compile_dir(
-        made.target / payload.SITE,
+    compile_python(made, made.target / payload.SITE)
+
+
+def compile_python(made: Build, path: Path) -> None:
+    """Compile a Python file, or all in a folder (as tree.compile_python does); raises BuildError."""
+    compiler = compileall.compile_dir if path.is_dir() else compileall.compile_file
+    compiled = compiler(
+        path,
         quiet=1,
+        force=True,
         stripdir=made.target,
         prependdir="/",
         invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
     )
     if not compiled:
-        raise BuildError("The payload's Python files cannot be compiled: see above.")
+        raise BuildError(f"{path} cannot be compiled: see above.")
 
 
 def write_files(made: Build) -> None:
@@ -107,6 +114,24 @@ def gather_zones(made: Build) -> None:
         zone.rename(link)
     remove(zones / "posix")
     remove(zones / "right")  # the same with leap seconds
+
+
+def forget_build_folder(made: Build) -> None:
+    """Take the folder of the build out of Python's account of it (sysconfig).
+
+    An image that knows its folder is another one when it is built elsewhere. Raises BuildError if it does.
+    """
+    folder = str(made.build.parent)
+    for account in (made.target / "usr/lib").glob("python3*/_sysconfigdata*.py"):
+        account.write_text(account.read_text().replace(folder, "buildroot"))  # as the compiler is told to
+        compile_python(made, account)
+    files = [path for path in sorted(made.target.rglob("*")) if path.is_file() and not path.is_symlink()]
+    if knowing := [path for path in files if folder.encode() in path.read_bytes()]:
+        names = "".join(f"\n    {path.relative_to(made.target)}" for path in knowing)
+        raise BuildError(
+            f"Files of the image name the folder of the build, {folder}; built elsewhere they would differ:"
+            f"{names}\nRemedy: ALLEGRO_NO_BUILD_RPATH in external.mk, or board/allegro/buildroot/drop.txt."
+        )
 
 
 def empty_folders(made: Build) -> None:
@@ -171,7 +196,14 @@ def write_manifest(made: Build) -> None:
 
 
 STEPS: dict[str, list[Callable[[Build], None]]] = {
-    "post-build": [write_files, drop_unneeded, gather_zones, empty_folders, place_kernel],
+    "post-build": [
+        write_files,
+        drop_unneeded,
+        gather_zones,
+        empty_folders,
+        place_kernel,
+        forget_build_folder,
+    ],
     "post-image": [make_disk, write_manifest],
 }
 
