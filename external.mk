@@ -19,7 +19,7 @@ BUSYBOX_POST_CONFIGURE_HOOKS += ALLEGRO_CHECK_BUSYBOX
 define ALLEGRO_NO_BUILD_RPATH
 	find $(@D) -name libtool -type f -exec $(SED) 's/^hardcode_libdir_flag_spec=.*/hardcode_libdir_flag_spec=/' \
 		-e 's/^runpath_var=.*/runpath_var=NO_RUN_PATH/' {} +
-	find $(@D) -name build.ninja -exec $(SED) ':again; s#\(-rpath,[^ ]*\)$(STAGING_DIR)/usr/lib[^:, ]*#\1XXXXXXXXXXXXXXXX#; t again' {} +
+	find $(@D) -name build.ninja -exec $(SED) ':again; s#\(-rpath,[^ ]*\)$(STAGING_DIR)/usr/lib\(64\)\{0,1\}#\1XXXXXXXXXXXXXXXX#; t again' {} +
 endef
 $(foreach package,$(filter-out host-%,$(PACKAGES)),\
 	$(eval $(call UPPERCASE,$(package))_POST_CONFIGURE_HOOKS += ALLEGRO_NO_BUILD_RPATH))

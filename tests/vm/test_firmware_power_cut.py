@@ -21,7 +21,6 @@ CUTS = {
 SEED = 20261122
 
 
-@pytest.mark.long
 @pytest.mark.spec("U3")
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
