@@ -111,6 +111,7 @@ def test_press_pull_plug_in_again_press_is_two_captures(lab: Lab) -> None:
     presenter = lab.machine.presenter
     lab.device.plug_presenter()
     presenter.press("next")
+    wait_for(lab.device.jobs, "the first press", 20)
     presenter.unplug()
     time.sleep(2)
     lab.device.plug_presenter()
@@ -124,7 +125,7 @@ def test_pulled_with_a_key_held_is_one_press(lab: Lab) -> None:
     presenter = lab.machine.presenter
     lab.device.plug_presenter()
     presenter.down("next")
-    time.sleep(0.5)
+    wait_for(lab.device.jobs, "the press", 20)
     presenter.unplug()
     time.sleep(3)
     assert len(lab.device.wait_jobs(1)) == 1
