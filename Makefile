@@ -79,7 +79,7 @@ check: lint ## Lint, types and unit tests: under a minute
 # IMAGE=buildroot: the same tests with the image of `make image`
 ifeq ($(IMAGE),buildroot)
 TESTED := ALLEGRO_IMAGE=$(CURDIR)/build/image/allegro.img
-test: build/image/allegro.img
+test soak powercut: build/image/allegro.img
 else ifneq ($(IMAGE),)
 $(error IMAGE=$(IMAGE) is not known: leave it away for the development image, or IMAGE=buildroot)
 endif
@@ -95,10 +95,10 @@ pictures: vm web-assets ## Take the pictures of README and manual anew, from the
 	cp build/test-report/web-vm/pictures/*.webp docs/images/
 
 powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
-	$(ROOT) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
+	$(ROOT) $(TESTED) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
 soak: vm web-assets ## The tests that take too long for every change: silence, three updates, a hung system, release files
-	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
+	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
 bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench

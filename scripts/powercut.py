@@ -1,10 +1,12 @@
 """Cut the power at random moments, and see what becomes of the device (`make powercut`).
 
-Needs the image (`make vm`) and root. Figures go to build/powercut/report.md; disks of failed cuts stay there.
+Needs the image (`make vm`, or one named by ALLEGRO_IMAGE) and root. Figures go to build/powercut/report.md;
+disks of failed cuts stay there.
 """
 
 import argparse
 import datetime
+import hashlib
 import math
 import shutil
 import sys
@@ -12,7 +14,6 @@ import time
 from collections.abc import Sequence
 
 from scripts.bench import Progress, require_host, run_main
-from scripts.build_vm import project_fact
 from tests.harness import booted, powercut
 from tests.harness.errors import BenchError
 from tests.harness.powercut_scenarios import SCENARIOS
@@ -55,8 +56,10 @@ def main() -> None:
 
 def _report(seed: int, results: Sequence[powercut.Result]) -> str:
     today = datetime.datetime.now(datetime.UTC).date()
-    build = IMAGE.with_name(IMAGE.name + ".stamp").read_text().split()[0]
-    head = f"{today}, Allegro {project_fact('VERSION')}, build {build}, seed {seed}."
+    manifest = IMAGE.with_name("manifest.txt").read_text()
+    with IMAGE.open("rb") as image:
+        checksum = hashlib.file_digest(image, "sha256").hexdigest()
+    head = f"{today}, {manifest.splitlines()[0]}, SHA-256 {checksum}, seed {seed}."
     return f"{head}\n\n{powercut.summary(results)}\n"
 
 
