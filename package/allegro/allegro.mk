@@ -32,3 +32,6 @@ define ALLEGRO_USERS
 endef
 
 $(eval $(python-package))
+
+# legal-info archives the source as well, without asking for these exclusions.
+allegro-legal-info: private RSYNC_VCS_EXCLUSIONS += $(ALLEGRO_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS)
