@@ -21,8 +21,17 @@ define ALLEGRO_NO_BUILD_RPATH
 		-e 's/^runpath_var=.*/runpath_var=NO_RUN_PATH/' {} +
 	find $(@D) -name build.ninja -exec $(SED) ':again; s#\(-rpath,[^ ]*\)$(STAGING_DIR)/usr/lib\(64\)\{0,1\}#\1XXXXXXXXXXXXXXXX#; t again' {} +
 endef
+# What the overlay masked in an output folder that is used again would be written through the link: to /dev/null of the machine
+# that builds, whose mode changes if root does it.
+define ALLEGRO_UNMASK
+	if [ -d $(TARGET_DIR)/usr/lib/systemd/system ]; then \
+		find $(TARGET_DIR)/usr/lib/systemd/system -lname /dev/null -delete; \
+	fi
+endef
+
 $(foreach package,$(filter-out host-%,$(PACKAGES)),\
-	$(eval $(call UPPERCASE,$(package))_POST_CONFIGURE_HOOKS += ALLEGRO_NO_BUILD_RPATH))
+	$(eval $(call UPPERCASE,$(package))_POST_CONFIGURE_HOOKS += ALLEGRO_NO_BUILD_RPATH)\
+	$(eval $(call UPPERCASE,$(package))_PRE_INSTALL_TARGET_HOOKS += ALLEGRO_UNMASK))
 
 # GRUB's images for BIOS and UEFI are made by board/allegro/image/boot.py, of these parts.
 define ALLEGRO_GRUB_PARTS
