@@ -289,14 +289,16 @@ class VirtualMachine:
 
     def _disk_arguments(self) -> list[str]:
         system = ("-drive", f"if=none,id=system,format=qcow2,cache=writeback,file={self.overlay}")
+        disk = "virtio-blk-pci,drive=system,serial=system,bootindex=1,addr=0x05"
         if self._write_log is not None:
             system = ("-blockdev", json.dumps(write_log.blockdev(self.overlay, self._write_log)))
+            disk += f",{write_log.DEVICE_OPTION}"
         arguments = [
             *system,
             "-device",
             "usb-storage,drive=system,serial=stick,removable=on,bootindex=1,bus=usb.0,port=3"
             if self.configuration.stick
-            else "virtio-blk-pci,drive=system,serial=system,bootindex=1,addr=0x05",
+            else disk,
         ]
         for number, (serial, _) in enumerate(self.configuration.extra_disks):
             path = self.directory / f"{serial}.qcow2"

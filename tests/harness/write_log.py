@@ -21,6 +21,9 @@ from typing import Literal
 from tests.harness.errors import BenchError
 
 SECTOR = 512
+DEVICE_OPTION = "request-merging=off"
+"""For the guest's virtio disk: QEMU joins requests up to 1024 pieces of memory, which is all that a write of
+the host takes (IOV_MAX), and blklogwrites adds two; what is joined to 1023 is an I/O error in the guest."""
 FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 
 _MAGIC = 0x6A736677736872
