@@ -1,5 +1,6 @@
 """The client of an update server: fetches index and bundles by HTTPS, and resumes what was interrupted."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -7,7 +8,6 @@ import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import httpx
 
@@ -76,8 +76,20 @@ class Server:
         """Brings the bundle to `target`, going on where an earlier download ended; checks size and hash.
 
         Raises Unavailable if the server does not deliver (what has arrived stays for the next time), Stopped,
-        and InvalidInput if it delivers something else than the index says (then nothing stays).
+        and InvalidInput if it delivers something else than the index says, Unavailable if the disk refuses
+        (then nothing stays).
         """
+        try:
+            self._bring(offer, target, progress, stop)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                target.unlink(missing_ok=True)
+            raise Unavailable(f"{offer.file} cannot be stored: {error.strerror}.") from error
+
+    def _bring(
+        self, offer: Offer, target: Path, progress: Callable[[float], None], stop: threading.Event
+    ) -> None:
+        """All of it, in as many requests as it takes."""
         pauses = iter(_PAUSES_S)
         while (have := _size(target)) < offer.size:
             try:
@@ -115,7 +127,9 @@ class Server:
             if resumed and not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
                 raise httpx.RemoteProtocolError("it sends another part of the file than it was asked for")
             at = have if resumed else 0
-            with _opened(target, at) as file:
+            with target.open("r+b" if at else "wb") as file:
+                file.seek(at)
+                file.truncate()
                 for part in answer.iter_raw():  # as it comes: nothing waits in memory when it breaks off
                     if stop.is_set():
                         raise Stopped("The download was stopped.")
@@ -158,13 +172,6 @@ def _in_words(error: httpx.HTTPError) -> AllegroError:
     elif isinstance(error, httpx.TimeoutException):
         text = "it does not answer in time"
     return Unavailable(f"The update server cannot be used: {text}.", place=PLACE, remedy=remedy)
-
-
-def _opened(target: Path, at: int) -> BinaryIO:
-    file = target.open("r+b" if at else "wb")
-    file.seek(at)
-    file.truncate()
-    return file
 
 
 def _size(path: Path) -> int:

@@ -108,6 +108,13 @@ def test_other_contents_than_promised_are_deleted(near: Server, tmp_path: Path, 
     assert not (tmp_path / "t").exists()
 
 
+def test_a_disk_that_refuses_is_told_in_plain_words(near: Server, tmp_path: Path) -> None:
+    (tmp_path / "t").symlink_to("/dev/full")
+    with pytest.raises(Unavailable, match=rf"^{OFFER.file} cannot be stored: \w"):
+        fetch(near, tmp_path / "t")
+    assert not (tmp_path / "t").is_symlink()
+
+
 def test_a_file_that_has_shrunk_on_the_server(near: Server, far: UpdateServer, tmp_path: Path) -> None:
     (far.folder / OFFER.file).write_bytes(CONTENT[:500])
     (tmp_path / "t").write_bytes(CONTENT[:1000])
