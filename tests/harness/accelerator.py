@@ -16,7 +16,7 @@ from pathlib import Path
 
 QEMU = "qemu-system-x86_64"
 _PROBE_SECONDS = 20.0
-_TCG_PROCESSOR = "max,-avx,-avx2,-xsave,-smap,-smep,-pku,-la57"
+_TCG_PROCESSOR = "max,-avx,-avx2,-xsave,-smap,-smep,-pku,-la57,-erms"
 """Without what the device does not need and QEMU emulates by detours: programs run a quarter faster."""
 _KERNEL_LINE = re.compile(rb"Linux version|Run /init|systemd\[1\]|Welcome to|\[ +\d+\.\d{6}\]")
 
