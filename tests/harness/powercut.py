@@ -1,8 +1,9 @@
 """Power cuts in an action: what the guest writes is logged once, then played back to chosen moments.
 
 The result is the disk that a cut at this moment would have left, with or without what was not flushed; a
-machine starts from it, and must come up in one of the states that the scenario allows. So each cut costs
-one start, whatever the action takes, and finds again what it found once (`seed`).
+machine starts from it, and must come up in one of the states that the scenario allows. So a cut costs one
+start at most, whatever the action takes, and finds again what it found once (`seed`). Cuts that leave the
+same disk, byte for byte, share one start.
 """
 
 import json
@@ -10,6 +11,7 @@ import random
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,12 +19,16 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.harness import write_log
+from tests.harness.agent import injection
 from tests.harness.device import Device
 from tests.harness.errors import BenchError
 from tests.harness.qemu import Configuration, SavedState, VirtualMachine, save_diagnosis
-from tests.harness.write_log import Loss, Replay
+from tests.harness.write_log import Entry, Loss, Remains, Replay
 
 LOSSES: tuple[Loss, ...] = ("some", "all", "nothing", "some")
+
+_PAGE_LAST = injection(drop_ins={"allegro-web.service": "[Unit]\nAfter=allegro-supervisor.service\n"})
+"""The page, the heaviest to start, does not take the time of what most scenarios wait for."""
 
 Say = Callable[[str], None]
 
@@ -51,25 +57,41 @@ class Scenario(Protocol):
 
 @dataclass(frozen=True)
 class Cut:
-    """One cut and what became of it; `cached` requests were not safe when the power went."""
+    """A moment: after so many requests of all, of which `cached` were not safe when the power went."""
 
-    number: int
     at: int
     of: int
     cached: int
     loss: Loss
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"after request {self.at} of {self.of}, {self.cached} in the cache, {self.loss} lost"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start from what `cuts` have left, all the same, and what became of it."""
+
+    cuts: tuple[Cut, ...]
     outcome: str
     seconds: float
 
 
 @dataclass
 class Result:
-    """All cuts of a scenario."""
+    """All cuts of a scenario; a failure for each that left something wrong."""
 
     scenario: str
     seed: int
-    cuts: list[Cut] = field(default_factory=list)
+    disks: int = 0
+    starts: list[Start] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How many cuts ended in what."""
+        return Counter(start.outcome for start in self.starts for _ in start.cuts)
 
 
 def run(
@@ -90,35 +112,32 @@ def run(
     base = directory / "disk.raw"
     first = _record(scenario, directory, saved, log, base, say)
     replay = Replay(base, log, copy_sparse)
-    dice = random.Random(seed)
-    total = len(replay.entries)
-    say(f"{scenario.name}: {total - first} requests to the disk were logged")
-    result = Result(scenario.name, seed)
+    left = _choose(replay.entries, first, count, random.Random(seed))
+    say(f"{scenario.name}: {len(replay.entries) - first} requests to the disk were logged")
+    result = Result(scenario.name, seed, len(left))
     futures: list[Future[None]] = []
 
-    def judge(number: int, at: int, cached: int, loss: Loss, disk: Path) -> None:
-        where = f"cut {number} of {count}, after request {at - first} of {total - first}"
-        where += f", {cached} in the cache, {loss} lost"
+    def judge(number: int, cuts: tuple[Cut, ...], disk: Path) -> None:
+        where = f"disk {number} of {len(left)}, {len(cuts)} x {cuts[0]}"
         begin = time.monotonic()
         try:
             outcome = _start_from(scenario, disk, directory / f"machine-{number}", saved.configuration)
         except (BenchError, AssertionError) as error:
-            result.failures.append(f"{where}: {error}")
+            result.failures.extend(f"{cut}: {error}" for cut in cuts)
             say(f"  {where}: FAILED: {error}")
             return
         seconds = time.monotonic() - begin
-        result.cuts.append(Cut(number, at - first, total - first, cached, loss, outcome, seconds))
+        result.starts.append(Start(cuts, outcome, seconds))
         say(f"  {where}: {outcome} ({seconds:.0f} s)")
         disk.unlink()
 
     places = threading.Semaphore(jobs)  # a disk is made when there is a place to start from it, not before
     with ThreadPoolExecutor(jobs) as pool:
-        for number, at in enumerate(write_log.moments(replay.entries, first, count, dice), 1):
+        for number, (remains, cuts) in enumerate(left.items(), 1):
             places.acquire()
-            loss = LOSSES[number % len(LOSSES)]
-            disk = directory / f"cut-{number}.raw"
-            cached = replay.cut(at, loss, dice, disk)
-            judged = pool.submit(judge, number, at, cached, loss, disk)
+            disk = directory / f"disk-{number}.raw"
+            replay.leave(remains, disk)
+            judged = pool.submit(judge, number, tuple(cuts), disk)
             judged.add_done_callback(lambda _: places.release())
             futures.append(judged)
     for judged in futures:
@@ -126,6 +145,19 @@ def run(
     for path in (log, base):
         path.unlink()
     return result
+
+
+def _choose(
+    entries: Sequence[Entry], first: int, count: int, dice: random.Random
+) -> dict[Remains, list[Cut]]:
+    """The disks that so many cuts leave, in the order in which they can be made."""
+    left: dict[Remains, list[Cut]] = {}
+    for number, at in enumerate(write_log.moments(entries, first, count, dice), 1):
+        loss = LOSSES[number % len(LOSSES)]
+        cached = sum(entry.writes for entry in entries[write_log.safe_until(entries, at) : at])
+        cut = Cut(at - first, len(entries) - first, cached, loss)
+        left.setdefault(write_log.remains(entries, at, loss, dice), []).append(cut)
+    return dict(sorted(left.items(), key=lambda each: each[0].whole))
 
 
 def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, base: Path, say: Say) -> int:
@@ -158,7 +190,9 @@ def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, b
 
 def _start_from(scenario: Scenario, disk: Path, directory: Path, configuration: Configuration) -> str:
     # One processor is emulated with less work than two, and two such machines fill a host of two.
-    machine = VirtualMachine(directory, replace(configuration, image=disk, processors=1))
+    machine = VirtualMachine(
+        directory, replace(configuration, image=disk, processors=1, injection=_PAGE_LAST)
+    )
     try:
         machine.start()
         device = Device(machine)
@@ -221,15 +255,13 @@ def _tool(*command: str) -> None:
 def summary(results: Sequence[Result]) -> str:
     """A table in Markdown."""
     lines = [
-        "| scenario | cuts | outcomes | failures | start after a cut, longest |",
-        "|---|---|---|---|---|",
+        "| scenario | cuts | different disks | outcomes | failures | start after a cut, longest |",
+        "|---|---|---|---|---|---|",
     ]
     for result in results:
-        outcomes = sorted({cut.outcome for cut in result.cuts})
-        counts = ", ".join(
-            f"{sum(cut.outcome == outcome for cut in result.cuts)} {outcome}" for outcome in outcomes
-        )
-        longest = max((cut.seconds for cut in result.cuts), default=0.0)
-        total = len(result.cuts) + len(result.failures)
-        lines.append(f"| {result.scenario} | {total} | {counts} | {len(result.failures)} | {longest:.0f} s |")
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in sorted(result.outcomes.items()))
+        longest = max((start.seconds for start in result.starts), default=0.0)
+        total = result.outcomes.total() + len(result.failures)
+        facts = (total, result.disks, counts, len(result.failures), f"{longest:.0f} s")
+        lines.append(f"| {result.scenario} | " + " | ".join(map(str, facts)) + " |")
     return "\n".join(lines)

@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from tests.harness.errors import BenchError
 
@@ -134,6 +134,34 @@ def moments(entries: Sequence[Entry], first: int, count: int, dice: random.Rando
     return sorted(chosen)
 
 
+@dataclass(frozen=True)
+class Remains:
+    """What a cut leaves on the disk; two that are equal are the same disk, byte for byte."""
+
+    whole: int
+    """So many entries of the log are there, all of them."""
+    pieces: tuple[tuple[int, int, int], ...]
+    """What else is there: number of the entry, offset, length."""
+
+
+def remains(entries: Sequence[Entry], cut: int, loss: Loss, dice: random.Random) -> Remains:
+    """What a cut after `cut` entries leaves: what is safe, and of the others what `loss` and dice leave."""
+    whole = 0
+    left: list[tuple[int, int, int]] = []
+    gap = False
+    safe = safe_until(entries, cut)
+    for number, entry in enumerate(entries[:cut]):
+        if not entry.writes:
+            continue
+        there = [(0, entry.length)] if number < safe else list(pieces(entry.length, loss, dice))
+        gap = gap or there != [(0, entry.length)]
+        if gap:
+            left += [(number, offset, length) for offset, length in there]
+        else:
+            whole = number + 1
+    return Remains(whole, tuple(left))
+
+
 class Replay:
     """A raw disk that follows a log: what is safe is applied in order, and copied for each cut."""
 
@@ -150,28 +178,23 @@ class Replay:
         """The log."""
         return self._entries
 
-    def cut(self, cut: int, loss: Loss, dice: random.Random, target: Path) -> int:
-        """Leaves in `target` the disk as a cut after `cut` entries would; these must not decrease.
-
-        Returns how many requests were in the disk's cache at that moment.
-        """
-        safe = safe_until(self._entries, cut)
-        if safe < self._applied:
+    def leave(self, remains: Remains, target: Path) -> None:
+        """Makes the disk that a cut leaves in `target`; `whole` must not decrease from one to the next."""
+        if remains.whole < self._applied:
             raise BenchError("cuts have to be made in order")
         with self._log.open("rb") as log:
             with self._disk.open("r+b") as disk:
-                for entry in self._entries[self._applied : safe]:
+                for entry in self._entries[self._applied : remains.whole]:
                     if entry.writes:
-                        log.seek(entry.data_at)
-                        disk.seek(entry.offset)
-                        disk.write(log.read(entry.length))
-            self._applied = safe
+                        _copy_piece(log, disk, entry, 0, entry.length)
+            self._applied = remains.whole
             self._copy(self._disk, target)
-            cached = [entry for entry in self._entries[safe:cut] if entry.writes]
             with target.open("r+b") as disk:
-                for entry in cached:
-                    for offset, length in pieces(entry.length, loss, dice):
-                        log.seek(entry.data_at + offset)
-                        disk.seek(entry.offset + offset)
-                        disk.write(log.read(length))
-        return len(cached)
+                for number, offset, length in remains.pieces:
+                    _copy_piece(log, disk, self._entries[number], offset, length)
+
+
+def _copy_piece(log: IO[bytes], disk: IO[bytes], entry: Entry, offset: int, length: int) -> None:
+    log.seek(entry.data_at + offset)
+    disk.seek(entry.offset + offset)
+    disk.write(log.read(length))

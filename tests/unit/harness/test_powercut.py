@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness import powercut
 from tests.harness.errors import BenchError
-from tests.harness.powercut import Cut, Result
+from tests.harness.powercut import Cut, Result, Start
 
 START = 1 << 20
 
@@ -43,10 +43,13 @@ def test_a_partition_that_is_missing_is_told() -> None:
 
 
 def test_the_summary_counts_outcomes_and_failures() -> None:
-    result = Result("settings write", 1)
-    result.cuts = [
-        Cut(number, 1, 2, 0, "all", outcome, 60.0 + number)
-        for number, outcome in enumerate(("old", "new", "new"))
+    cut = Cut(1, 2, 0, "all")
+    result = Result("settings write", 1, disks=4)
+    result.starts = [
+        Start(cuts, outcome, 60.0 + len(cuts))
+        for cuts, outcome in (((cut,), "old"), ((cut, cut), "new"), ((cut,), "new"))
     ]
-    result.failures = ["cut 4: the settings are of no write"]
-    assert powercut.summary([result]).splitlines()[2:] == ["| settings write | 4 | 2 new, 1 old | 1 | 62 s |"]
+    result.failures = [f"{cut}: the settings are of no write"]
+    assert powercut.summary([result]).splitlines()[2:] == [
+        "| settings write | 5 | 4 | 3 new, 1 old | 1 | 62 s |"
+    ]

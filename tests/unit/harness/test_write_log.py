@@ -4,13 +4,14 @@ import itertools
 import random
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.harness import write_log
 from tests.harness.errors import BenchError
-from tests.harness.write_log import SECTOR, Entry, Replay
+from tests.harness.write_log import SECTOR, Entry, Replay, remains
 
 KIB = 1024
 COMMANDS = """\
@@ -75,7 +76,7 @@ def test_an_empty_log_has_no_entries_and_another_file_is_refused(tmp_path: Path)
         write_log.read(tmp_path / "log")
 
 
-def number_of_write(entries: list[Entry] | tuple[Entry, ...], count: int) -> int:
+def number_of_write(entries: Sequence[Entry], count: int) -> int:
     """How many entries there are up to and with the write `count` (from 1)."""
     seen = 0
     for number, entry in enumerate(entries, 1):
@@ -104,24 +105,44 @@ def test_a_cut_leaves_what_was_flushed_and_of_the_rest_what_was_lucky(
     (tmp_path / "base").write_bytes(bytes(1 << 20))
     replay = Replay(tmp_path / "base", logged / "log", copy)
     cut = number_of_write(list(replay.entries), writes)
-    replay.cut(cut, loss, random.Random(1), tmp_path / "cut")
+    replay.leave(remains(replay.entries, cut, loss, random.Random(1)), tmp_path / "cut")
     disk = (tmp_path / "cut").read_bytes()
     assert (disk[0], disk[8 * KIB], disk[128 * KIB]) == (first, second, third)
     assert len(disk) == 1 << 20
 
 
-def test_cuts_one_after_the_other_do_not_disturb_each_other(logged: Path, tmp_path: Path) -> None:
+def test_disks_made_one_after_the_other_do_not_disturb_each_other(logged: Path, tmp_path: Path) -> None:
     (tmp_path / "base").write_bytes(bytes(1 << 20))
     replay = Replay(tmp_path / "base", logged / "log", copy)
-    entries = list(replay.entries)
-    seen = []
-    for writes in (1, 3, 5):
-        replay.cut(number_of_write(entries, writes), "nothing", random.Random(1), tmp_path / "one")
-        replay.cut(number_of_write(entries, writes), "all", random.Random(1), tmp_path / "other")
-        seen.append(((tmp_path / "one").read_bytes()[0], (tmp_path / "other").read_bytes()[0]))
-    assert seen == [(1, 0), (3, 1), (5, 3)]
+    left: dict[tuple[int, write_log.Loss], write_log.Remains] = {
+        (writes, loss): remains(
+            replay.entries, number_of_write(replay.entries, writes), loss, random.Random(1)
+        )
+        for writes in (1, 3, 5)
+        for loss in ("nothing", "all")
+    }
+    first = {}
+    for (writes, loss), each in sorted(left.items(), key=lambda item: item[1].whole):
+        replay.leave(each, tmp_path / "disk")
+        first[writes, loss] = (tmp_path / "disk").read_bytes()[0]
+    assert [first[writes, "nothing"] for writes in (1, 3, 5)] == [1, 3, 5]
+    assert [first[writes, "all"] for writes in (1, 3, 5)] == [0, 1, 3]
     with pytest.raises(BenchError, match="in order"):
-        replay.cut(1, "all", random.Random(1), tmp_path / "cut")
+        replay.leave(left[1, "all"], tmp_path / "disk")
+
+
+def test_cuts_that_leave_the_same_disk_are_told_from_those_that_do_not() -> None:
+    entries = [write(), FLUSH, write(), write(), FLUSH, write()]
+    dice = random.Random(1)
+    at_flush = remains(entries, 2, "nothing", dice)
+    assert at_flush == write_log.Remains(1, ())
+    assert remains(entries, 4, "all", dice) == at_flush
+    assert remains(entries, 4, "nothing", dice) == remains(entries, 5, "all", dice) != at_flush
+    some = {remains(entries, 4, "some", dice) for _ in range(200)}
+    assert at_flush in some
+    assert write_log.Remains(4, ()) in some
+    assert any(each.whole == 1 and [number for number, *_ in each.pieces] == [3] for each in some)
+    assert len({remains(entries, 6, "some", dice) for _ in range(200)} & some) == 1
 
 
 def test_lost_writes_are_kept_torn_or_gone_by_whole_sectors() -> None:
