@@ -19,16 +19,12 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.harness import write_log
-from tests.harness.agent import injection
 from tests.harness.device import Device
 from tests.harness.errors import BenchError
 from tests.harness.qemu import Configuration, SavedState, VirtualMachine, save_diagnosis
 from tests.harness.write_log import Entry, Loss, Remains, Replay
 
 LOSSES: tuple[Loss, ...] = ("some", "all", "nothing", "some")
-
-_PAGE_LAST = injection(drop_ins={"allegro-web.service": "[Unit]\nAfter=allegro-supervisor.service\n"})
-"""The page, the heaviest to start, does not take the time of what most scenarios wait for."""
 
 Say = Callable[[str], None]
 
@@ -190,9 +186,7 @@ def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, b
 
 def _start_from(scenario: Scenario, disk: Path, directory: Path, configuration: Configuration) -> str:
     # One processor is emulated with less work than two, and two such machines fill a host of two.
-    machine = VirtualMachine(
-        directory, replace(configuration, image=disk, processors=1, injection=_PAGE_LAST)
-    )
+    machine = VirtualMachine(directory, replace(configuration, image=disk, processors=1))
     try:
         machine.start()
         device = Device(machine)
