@@ -59,7 +59,7 @@ class Waiting:
 class UploadQueue:
     """The queue of one upload directory. Safe to use from several threads: every call has its own connection.
 
-    All methods raise Unavailable if the database cannot be used; `waiting` then still lists the files.
+    All methods raise Unavailable if the database cannot be used.
     """
 
     def __init__(self, directory: Path, database: Path) -> None:
@@ -68,7 +68,6 @@ class UploadQueue:
 
     def waiting(self) -> list[Waiting]:
         """All files that are to be sent, oldest name first; what is remembered of others is forgotten."""
-        files = self.files.all()
         with self._connection() as database:
             known = {
                 row[0]: Tries(*row[1:])
@@ -76,9 +75,14 @@ class UploadQueue:
                     "SELECT name, released_ns, attempts, last_try_ns, next_try_ns, error, remedy FROM uploads"
                 )
             }
+            # After the record, never before: a file that comes and is released in between would be forgotten.
+            files = self.files.all()
             gone = known.keys() - {file.name for file in files}
-            if gone:
-                database.executemany("DELETE FROM uploads WHERE name = ?", [(name,) for name in gone])
+            # Only the row that was read: a new file of the same name may have been released by now.
+            database.executemany(
+                "DELETE FROM uploads WHERE name = ? AND released_ns = ?",
+                [(name, known[name].released_ns) for name in gone],
+            )
         return [Waiting(file, known.get(file.name, Tries())) for file in files]
 
     def release(self, names: Sequence[str], now_ns: int, *, at_once: bool = False) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
+from allegro.storage.files import FileInfo
 
 MINUTE = 60 * 10**9
 
@@ -57,6 +58,29 @@ def test_a_new_file_of_an_old_name_begins_anew(queue: UploadQueue) -> None:
     add(queue, "a")
     assert queue.waiting()[0].tries.attempts == 0
     assert not queue.waiting()[0].released
+
+
+@pytest.mark.spec("X3")
+def test_a_file_released_while_the_directory_is_looked_at_stays_released(
+    queue: UploadQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(queue, "old")
+    queue.release(["old"], 10)
+    (queue.files.root / "old").unlink()
+    look = queue.files.all
+
+    def look_just_before() -> list[FileInfo]:
+        found = look()
+        add(queue, "new", "old")
+        queue.release(["new"], 20)
+        queue.forget("old")
+        queue.release(["old"], 20)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queue.files, "all", look_just_before)
+        assert queue.waiting() == []
+    assert [(one.file.name, one.tries.released_ns) for one in queue.waiting()] == [("new", 20), ("old", 20)]
 
 
 @pytest.mark.spec("X3")
