@@ -128,7 +128,7 @@ class Cutter:
         self._wake.set()
 
     def cancel(self, job_id: int) -> Job:
-        """Ends a job without a file. Raises NotFound, and Conflict if it has ended already.
+        """Ends a job without a file. Raises NotFound, and Conflict if it has ended or its file is complete.
 
         A job that is being cut ends a moment later.
         """
@@ -137,6 +137,12 @@ class Cutter:
             if job.ended:
                 raise Conflict(f"Capture {job_id} has ended already ({job.state}).", place="id")
             if self._running == job_id:
+                if job.file:
+                    raise Conflict(
+                        f"Capture {job_id} is complete: its file is just getting its name.",
+                        place="id",
+                        remedy="Delete the file.",
+                    )
                 self._cancelled.add(job_id)
                 return job
             self._waiting.forget(job_id)
@@ -257,10 +263,7 @@ class Cutter:
             return _NO_SPACE if files.free() < RESERVE // 2 else ""
 
         request = self._request(job, directory, notes)
-        result = run_extraction(self._around.command, request, on_progress, should_stop)
-        if job.id in self._cancelled:
-            raise ExtractionStopped(_CANCELLED)
-        self._publish(job, result)
+        self._publish(job, run_extraction(self._around.command, request, on_progress, should_stop))
 
     def _estimate(self, job: Job) -> int:
         try:
@@ -288,7 +291,10 @@ class Cutter:
         }
 
     def _publish(self, job: Job, result: Result | None) -> None:
-        """Gives the hidden file its name. `result` is None when the extraction ended before a restart."""
+        """Gives the hidden file its name. `result` is None when the extraction ended before a restart.
+
+        Raises ExtractionStopped if the job was cancelled before it had a name.
+        """
         hidden = hidden_path(self._around.directory(job.directory), job.id)
         known: dict[str, Any] = {"size": hidden.stat().st_size, "progress": 1.0}
         if result is not None:
@@ -302,7 +308,10 @@ class Cutter:
             )
         name = job.file or self._free_name(job)
         while True:
-            named = self._store.change(job.id, file=name, **known)
+            with self._lock:  # from here on `cancel` refuses
+                if job.id in self._cancelled:
+                    raise ExtractionStopped(_CANCELLED)
+                named = self._store.change(job.id, file=name, **known)
             if named is None:
                 discard(hidden.parent, job.id)
                 return

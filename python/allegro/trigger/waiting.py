@@ -47,7 +47,9 @@ class Waiting:
         """
         if through_ns is not None and through_ns >= job.end_ns:
             return True
-        wait = self._waits[job.id]
+        wait = self._waits.get(job.id)
+        if wait is None:  # cancelled since `remaining`
+            return False
         if through_ns is not None and through_ns != wait.through_ns:
             wait.through_ns = through_ns
             wait.moved = monotonic

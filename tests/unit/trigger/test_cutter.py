@@ -12,12 +12,12 @@ import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage import files
-from allegro.trigger import waiting
+from allegro.trigger import cutter, waiting
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
-from allegro.trigger.publish import hidden_path
+from allegro.trigger.publish import hidden_path, rename_without_replacing
 from allegro.trigger.service import Triggers, ring_problem
 from allegro.words import SECOND_NS
 
@@ -360,6 +360,36 @@ class TestCancel:
         bench.start()
         assert bench.cutter.cancel(job.id).state == "cancelled"
         assert bench.calls() == []
+
+    def test_when_the_extraction_has_just_ended(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        find_name = Cutter._free_name
+
+        def cancelled_meanwhile(cutter: Cutter, job: Job) -> str:
+            cutter.cancel(job.id)
+            return find_name(cutter, job)
+
+        monkeypatch.setattr(Cutter, "_free_name", cancelled_meanwhile)
+        bench.start()
+        assert bench.ended(bench.press()).state == "cancelled"
+        assert (bench.visible(), bench.hidden(), bench.completed) == ([], [], [])
+
+    def test_too_late_when_the_file_gets_its_name(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refused: list[str] = []
+
+        def rename(source: Path, target: Path) -> None:
+            with pytest.raises(Conflict, match="is complete") as caught:
+                bench.cutter.cancel(job.id)
+            refused.append(caught.value.remedy)
+            rename_without_replacing(source, target)
+
+        monkeypatch.setattr(cutter, "rename_without_replacing", rename)
+        job = bench.press()
+        bench.start()
+        assert bench.ended(job).state == "complete"
+        assert refused == ["Delete the file."]
+        assert bench.visible() == [f"{STEM}.pcapng"]
 
     def test_what_has_ended_cannot_be_cancelled(self, bench: Bench) -> None:
         bench.start()

@@ -35,6 +35,12 @@ class TestWaiting:
         assert not waiting.on_disk(job(), NOW - 1, monotonic=0.1)
         assert waiting.on_disk(job(), NOW, monotonic=0.2)
 
+    def test_a_job_cancelled_meanwhile_is_not_on_disk(self) -> None:
+        waiting = Waiting()
+        waiting.remaining(job(), now_ns=NOW, monotonic=0.0)
+        waiting.forget(1)
+        assert not waiting.on_disk(job(), NOW - 1, monotonic=1000.0)
+
     @pytest.mark.parametrize(("through", "patience"), [(None, SILENT_S), (NOW - SECOND_NS, STALLED_S)])
     def test_recorder_that_does_not_move_is_not_waited_for(
         self, through: int | None, patience: float
