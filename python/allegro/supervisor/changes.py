@@ -59,6 +59,8 @@ class SettingsChanger:
                 if self._safe and self._safe.waiting is not waiting:
                     self._safe.undo(waiting)
                 raise
+            if self._safe:
+                self._safe.after_saving(new)
             return self._changed(old, new)
 
     def _check(self, old: Settings, new: Settings) -> None:

@@ -76,13 +76,22 @@ class SafeChange:
         }
         if not changed:
             return
-        waiting = self.expect(changed, new.management.confirm_s if locks_out else None)
-        before = waiting.put_into(old)
-        if (
-            not unconfirmed.needs_confirmation(before, new, wifi_in_use=True)
-            and waiting.ports == self._ports()
-        ):
-            self._forget()  # the old state again, by hand
+        self.expect(changed, new.management.confirm_s if locks_out else None)
+
+    def after_saving(self, new: Settings) -> None:
+        """To be called with the lock held: if it is the old state again, by hand, nothing waits any more.
+
+        Not before it is saved: the power may go in between, and then the way back is needed.
+        """
+        waiting = self._waiting
+        if waiting is None or waiting.ports != self._ports():
+            return
+        if unconfirmed.needs_confirmation(waiting.put_into(new), new, wifi_in_use=True):
+            return
+        try:
+            self._forget()
+        except Unavailable as error:  # then the same state is put in force once more, which is no harm
+            log.warning("%s", error)
 
     def expect(self, sections: Mapping[str, Any], seconds: float | None) -> Unconfirmed:
         """From now on a confirmation is waited for, to be called with the lock held, before the change.

@@ -116,6 +116,38 @@ def test_changed_back_by_hand_nothing_waits(device: Device) -> None:
     assert not device.path.exists()
 
 
+def test_changed_back_by_hand_the_way_back_stays_until_it_is_saved(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.change(NEW)
+    saved: list[Settings] = []
+    forget = unconfirmed.forget
+
+    def look_at_the_disk(path: Path) -> None:
+        saved.append(SettingsStore(device.path.with_name("settings.json"), read_only=True).current)
+        forget(path)
+
+    monkeypatch.setattr(unconfirmed, "forget", look_at_the_disk)
+    device.change({"management": {"mode": "dhcp", "address": ""}})
+    assert [each.management for each in saved] == [Management()]
+
+
+def test_a_way_back_that_is_not_needed_and_cannot_be_removed_does_no_harm(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    device.change(NEW)
+    with monkeypatch.context() as patched:
+        patched.setattr(unconfirmed, "forget", refuse)
+        device.change({"management": {"mode": "dhcp", "address": ""}})
+    assert device.store.current.management == Management()
+    assert device.safe.remaining_s() == 120
+    device.change({"trigger": {"before_s": 5}})
+    assert device.safe.remaining_s() is None
+
+
 def test_a_wrong_setting_does_not_start_the_time(device: Device) -> None:
     with pytest.raises(InvalidInput):
         device.change({"management": {"mode": "static"}})
