@@ -136,6 +136,7 @@ class FirmwareService:
         self._busy = threading.Lock()
         self._stop = threading.Event()
         self._check = Check()
+        self._servers = 0  # changes with the server's settings
         self._known: dict[StoredFile, Bundle | AllegroError] = {}
         self._releases: dict[str, Release | None] = {}
 
@@ -254,9 +255,12 @@ class FirmwareService:
     def check(self) -> str:
         """Looks for new firmware on the server; answers with a newer version, or empty.
 
+        If the server's settings change meanwhile, what the old one says does not count.
+
         Raises what `Server.index` raises, and InvalidInput if the index is not to be trusted.
         """
         now_ns = time.time_ns()
+        servers = self._servers
         try:
             authority = self._around.authority()
             with self._server() as server:
@@ -267,10 +271,12 @@ class FirmwareService:
                     f"The update server is for other devices ({found.compatible}).", place="firmware.server"
                 )
         except AllegroError as error:
-            self._check = replace(self._check, time_ns=now_ns, problem=str(error))
+            if servers == self._servers:
+                self._check = replace(self._check, time_ns=now_ns, problem=str(error))
             raise
         before = self.newer()
-        self._check = Check(now_ns, found)
+        if servers == self._servers:
+            self._check = Check(now_ns, found)
         newer = self.newer()
         if newer and newer != before:
             log.info("Firmware: version %s is on the update server; %s runs.", newer, self._around.version)
@@ -278,6 +284,7 @@ class FirmwareService:
 
     def forget_check(self) -> None:
         """The server's settings have changed: what the old one offered does not count any more."""
+        self._servers += 1
         self._check = Check()
 
     def check_download(self, version: str) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import json
 import threading
@@ -199,6 +200,27 @@ def test_download_of_what_the_server_offers(world: World) -> None:
     assert world.server.closed == 3
     service.forget_check()
     assert service.newer() == ""
+
+
+@pytest.mark.spec("U2")
+@pytest.mark.parametrize("compatible", [COMPATIBLE, "toaster"])
+def test_what_a_server_says_that_is_not_asked_any_more_does_not_count(
+    world: World, monkeypatch: pytest.MonkeyPatch, compatible: str
+) -> None:
+    world.server.offer("2.0.0")
+    world.server.compatible = compatible
+    service = world.service()
+    index = world.server.index
+
+    def another_server_is_set_meanwhile() -> bytes:
+        service.forget_check()
+        return index()
+
+    monkeypatch.setattr(world.server, "index", another_server_is_set_meanwhile)
+    with contextlib.suppress(InvalidInput):
+        assert service.check() == ""
+    overview = service.overview()
+    assert (overview.newer, overview.check_problem, overview.checked_ns) == ("", "", None)
 
 
 def test_a_server_that_delivers_another_version_than_it_says(world: World) -> None:
