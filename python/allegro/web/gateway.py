@@ -8,12 +8,13 @@ import binascii
 import re
 from collections.abc import AsyncIterator
 
+from anyio import fail_after
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from allegro.errors import AllegroError
+from allegro.errors import AllegroError, InvalidInput
 from allegro.web.login import Doorkeeper, TooManyAttempts
 from allegro.web.roles import LOOKS, includes, needed_role
 from allegro.web.site import COOKIE, Forbidden, Site, TooLarge, check_origin
@@ -25,6 +26,8 @@ _STREAMED = re.compile(r"firmware/files/[^/]+")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LARGEST_REQUEST = 1 << 20
 _PART = 256 * 1024
+_SILENT_S = 60.0
+"""A client that sends nothing of a request for so long has gone without a word: asleep, or out of reach."""
 
 _TO_SUPERVISOR = ("accept", "content-type", "range", "if-range", "if-none-match", "if-modified-since")
 _TO_CLIENT = (
@@ -99,7 +102,7 @@ class _PassedOn(Response):
                 kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
                 passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
                 await passed(scope, receive, send)
-        except AllegroError as error:  # no connection, so nothing has been sent yet
+        except AllegroError as error:  # no connection, or not all of the request: nothing has been sent yet
             await _refused(request, error)(scope, receive, send)
         except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
             return
@@ -109,17 +112,31 @@ async def _content(request: Request) -> AsyncIterator[bytes] | bytes | None:
     if request.method in LOOKS:
         return None
     if request.method == "PUT" and _STREAMED.fullmatch(request.path_params["path"]):
-        return request.stream()
+        return _arriving(request)
     return await _body(request)
 
 
 async def _body(request: Request) -> bytes:
     content = b""
-    async for part in request.stream():
+    async for part in _arriving(request):
         content += part
         if len(content) > LARGEST_REQUEST:
             raise TooLarge("The request is larger than any that the device understands.")
     return content
+
+
+async def _arriving(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Ends a request whose client is gone: it may hold what others wait for."""
+    parts = request.stream()
+    while True:
+        try:
+            with fail_after(_SILENT_S):
+                part = await anext(parts)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise InvalidInput("The rest of the request did not arrive.", remedy="Send it again.") from None
+        yield part
 
 
 def _of_session(site: Site, request: Request) -> User | None:

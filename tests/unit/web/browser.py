@@ -3,7 +3,7 @@
 import asyncio
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +49,7 @@ class Browser:
         *,
         data: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
     ) -> httpx.Response:
         async def request() -> httpx.Response:
             transport = httpx.ASGITransport(self._app, client=(self._address, 50000))

@@ -1,8 +1,11 @@
+import asyncio
 import base64
+from collections.abc import AsyncIterator
 from typing import get_args
 
 import pytest
 
+from allegro.web import gateway
 from allegro.web.roles import Role, includes, needed_role
 from tests.unit.web.browser import PASSWORD, Browser, World
 
@@ -61,6 +64,26 @@ def test_programs_log_in_with_every_request(world: World) -> None:
     assert refused.status_code == 403
     assert "role admin" in refused.json()["error"]["message"]
     assert not program.cookies
+
+
+@pytest.mark.spec("W6")
+def test_a_request_whose_client_is_gone_does_not_wait_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "_SILENT_S", 0.05)
+    world.user("admin")
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half"
+        await asyncio.sleep(60)
+
+    for path in ("firmware/files/a.raucb", "settings"):
+        refused = Browser(world.app).send(
+            "PUT", f"/api/{path}", headers=basic("the-admin", PASSWORD + "!"), content=half()
+        )
+        assert "did not arrive" in refused.json()["error"]["message"]
+    (action,) = world.device.get("/status")["actions"]
+    assert (action["name"], action["state"]) == ("firmware", "failed")
 
 
 @pytest.mark.parametrize(
