@@ -479,6 +479,32 @@ def test_one_bad_file_does_not_hold_up_the_others(server: SftpServer, device: De
 
 
 @pytest.mark.spec("X2")
+@pytest.mark.parametrize("change", [{"enabled": False}, {"host_key": ""}])
+def test_a_running_upload_ends_when_the_server_is_not_to_get_it_any_more(
+    server: SftpServer, device: Device, upload: Path, change: dict[str, object]
+) -> None:
+    before = device.export.model_dump()
+    _, content = _file(upload, 128 * MIB)
+    device.service.upload_now()
+
+    def sending() -> bool:
+        running = device.service.status().running
+        return running is not None and running.done > 0
+
+    wait_for(sending, "the upload's beginning", 20, interval=0.01)
+    device.change(**change)
+    wait_for(lambda: device.service.status().running is None, "the upload's end", 20)
+    (left,) = device.queue.waiting()
+    (part,) = _names(server.root / "from-device")
+    assert part == sftp.part_name(NAME, DEVICE)
+    assert 0 < (server.root / "from-device" / part).stat().st_size < left.file.size
+    device.change(**before)
+    device.service.upload_now()
+    wait_for(lambda: not device.queue.waiting(), "empty queue", 60)
+    assert (server.root / "from-device" / NAME).read_bytes() == content
+
+
+@pytest.mark.spec("X2")
 def test_a_changed_host_key_is_shown_for_every_file(server: SftpServer, device: Device, upload: Path) -> None:
     _file(upload, 10, "1.pcapng")
     _file(upload, 10, "2.pcapng")

@@ -1,6 +1,7 @@
 """The device's own SSH key: made at first use, never leaves the device. Its public half is shown."""
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from allegro.errors import Unavailable
 
 PRIVATE_NAME = "id_ed25519"
 PUBLIC_NAME = "id_ed25519.pub"
+
+_making = threading.Lock()  # whoever asks first makes it, and all others get that one
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,15 @@ def device_key(directory: Path, host_name: str) -> DeviceKey:
     """
     private = directory / PRIVATE_NAME
     try:
-        if not private.exists():
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_atomically(private, _new_private_key(), mode=0o600)
-        key = paramiko.Ed25519Key.from_private_key_file(str(private))
-        line = f"{key.get_name()} {key.get_base64()} allegro@{host_name}"
-        public = directory / PUBLIC_NAME
-        if not public.exists() or public.read_text(encoding="ascii").strip() != line:
-            write_atomically(public, f"{line}\n".encode(), mode=0o644)
+        with _making:
+            if not private.exists():
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_atomically(private, _new_private_key(), mode=0o600)
+            key = paramiko.Ed25519Key.from_private_key_file(str(private))
+            line = f"{key.get_name()} {key.get_base64()} allegro@{host_name}"
+            public = directory / PUBLIC_NAME
+            if not public.exists() or public.read_text(encoding="ascii").strip() != line:
+                write_atomically(public, f"{line}\n".encode(), mode=0o644)
     except (OSError, paramiko.SSHException, ValueError) as error:
         raise Unavailable(
             f"The device's SSH key cannot be used: {_reason(error)}.",

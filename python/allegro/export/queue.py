@@ -89,13 +89,19 @@ class UploadQueue:
         """These files are to be sent from now on; `at_once` also ends the pause after a failure."""
         with self._connection() as database:
             database.executemany(
-                "INSERT INTO uploads (name, released_ns) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO uploads (name, released_ns) VALUES (?, ?) ON CONFLICT (name)"
+                " DO UPDATE SET released_ns = excluded.released_ns WHERE released_ns = 0",
                 [(name, now_ns) for name in names],
             )
             if at_once:
                 database.executemany(
                     "UPDATE uploads SET next_try_ns = 0 WHERE name = ?", [(name,) for name in names]
                 )
+
+    def withdraw(self) -> None:
+        """No file is to be sent any more until it is released again; what went wrong stays remembered."""
+        with self._connection() as database:
+            database.execute("UPDATE uploads SET released_ns = 0")
 
     def failed(self, names: Sequence[str], now_ns: int, error: AllegroError) -> None:
         """A try of these (released) files failed: remembers why, and pauses them."""

@@ -26,6 +26,9 @@ from allegro.settings.model import Export
 
 log = logging.getLogger(__name__)
 
+TEST_WAITS_S = 30.0
+"""How long a test upload waits for another or a running upload: longer than for a server that is out of reach
+(`session.CONNECT_TIMEOUT_S`), while a whole queue can take hours."""
 LOOK_EVERY_S = 5.0
 """How often the upload directory is looked at, also for files that nobody announced."""
 
@@ -100,8 +103,10 @@ class ExportService:
         self._clock_ns = clock_ns
         self._wake = threading.Event()
         self._stop = threading.Event()
-        # Held while the server is talked to: one upload or test at a time.
+        # Held while the server is talked to: one upload or test at a time, with the settings of then.
         self._busy = threading.Lock()
+        self._withdrawing = threading.Lock()
+        self._asked = 0  # how often somebody wanted everything to be sent at once
         self._shown: tuple[Target, str] | None = None
         self._running: Running | None = None
         self._last_run: Run | None = None
@@ -136,48 +141,60 @@ class ExportService:
                 place="export.host_key",
                 remedy="Run the test upload and accept the key it shows.",
             )
+        if not export.enabled:
+            self._withdraw_once()
+        self._asked += 1  # before the release: a try that fails just now must see it
         names = [waiting.file.name for waiting in self._queue.waiting()]
         self._queue.release(names, self._clock_ns(), at_once=True)
         self._wake.set()
         return len(names)
 
     def test(self) -> TestResult:
-        """Connects, and writes the test file if the host key is pinned. Waits for a running upload.
+        """Connects, and writes the test file if the host key is pinned.
 
         If no key is pinned, or another one, nothing secret is sent: the result then holds the fingerprint to
-        be accepted. Raises AllegroError in plain words.
+        be accepted. Raises AllegroError in plain words; Conflict while an upload is running.
         """
-        export = self._settings()
+        if not self._busy.acquire(timeout=TEST_WAITS_S):
+            raise Conflict(
+                "An upload is running.",
+                remedy="Test when it has ended, or stop it by switching the export off.",
+            )
+        try:
+            return self._test(self._settings())
+        finally:
+            self._busy.release()
+
+    def _test(self, export: Export) -> TestResult:
         target = _checked_target(export)
-        with self._busy:
-            self._shown = None
-            if not export.host_key:
-                shown = server_host_key(target)
-                self._shown = target, shown
-                return TestResult(
-                    shown,
-                    "",
-                    False,
-                    "",
-                    "The server answers. Compare this host key with the server's, accept it, and test again.",
-                )
-            try:
-                with session(target, self._login(export), export.host_key) as client:
-                    sftp.make_directory(client, export.directory)
-                    path = sftp.send_test(client, export.directory, self._test_text())
-            except HostKeyChanged as error:
-                self._shown = target, error.shown
-                return TestResult(
-                    error.shown,
-                    error.pinned,
-                    False,
-                    "",
-                    f"{error.message} Accept the new key only if the server's administrator changed it on "
-                    "purpose; else somebody may be posing as the server.",
-                )
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                raise explain_connection(error, target) from error
-            self._shown = target, export.host_key
+        self._shown = None
+        if not export.host_key:
+            shown = server_host_key(target)
+            self._shown = target, shown
+            return TestResult(
+                shown,
+                "",
+                False,
+                "",
+                "The server answers. Compare this host key with the server's, accept it, and test again.",
+            )
+        try:
+            with session(target, self._login(export), export.host_key) as client:
+                sftp.make_directory(client, export.directory)
+                path = sftp.send_test(client, export.directory, self._test_text())
+        except HostKeyChanged as error:
+            self._shown = target, error.shown
+            return TestResult(
+                error.shown,
+                error.pinned,
+                False,
+                "",
+                f"{error.message} Accept the new key only if the server's administrator changed it on "
+                "purpose; else somebody may be posing as the server.",
+            )
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise explain_connection(error, target) from error
+        self._shown = target, export.host_key
         return TestResult(export.host_key, export.host_key, True, path, f"The test file was written: {path}.")
 
     def shown_host_key(self) -> str:
@@ -240,21 +257,21 @@ class ExportService:
 
     def _step(self) -> None:
         """Releases what is to be sent by now, and sends what is due."""
-        export = self._settings()
+        with self._busy:
+            self._send_due(self._settings())
+
+    def _send_due(self, export: Export) -> None:
         now = self._clock_ns()
-        waiting = self._queue.waiting()
         if export.enabled:
-            self._release(export, waiting, now)
-            waiting = self._queue.waiting()
-        elif self._queue.last_run_ns():
-            self._queue.set_last_run(0)
-        due = [one for one in waiting if one.is_due(now)]
+            self._release(export, self._queue.waiting(), now)
+        else:
+            self._withdraw_once()
+        due = [one for one in self._queue.waiting() if one.is_due(now)]
         # After switching off, only what was asked for by hand is sent: failures are not tried again.
         if not export.enabled:
             due = [one for one in due if one.tries.attempts == 0 or one.tries.next_try_ns == 0]
         if due:
-            with self._busy:
-                self._run(export, due)
+            self._run(export, due)
 
     def _release(self, export: Export, waiting: list[Waiting], now: int) -> None:
         last = self._queue.last_run_ns()
@@ -268,8 +285,16 @@ class ExportService:
         if export.immediately:
             self._queue.release([one.file.name for one in waiting if not one.released], now)
 
+    def _withdraw_once(self) -> None:
+        """After switching off, what was released before is not to be sent any more."""
+        with self._withdrawing:
+            if self._queue.last_run_ns():
+                self._queue.withdraw()
+                self._queue.set_last_run(0)
+
     def _run(self, export: Export, due: list[Waiting]) -> None:
         run = self._last_run = Run(self._clock_ns())
+        asked = self._asked
         pending = [one.file.name for one in due]
         try:
             target = _checked_target(export)
@@ -284,10 +309,12 @@ class ExportService:
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise explain_connection(error, target) from error
         except UploadStopped:
-            log.info("Upload interrupted; it goes on at the next start")
+            log.info("Upload interrupted")
         except AllegroError as error:
-            # Without a connection or a directory all of them have to wait, for the same reason.
-            self._failed(pending, error)
+            # Without a connection or a directory all of them have to wait, for the same reason; but not for
+            # what has been corrected meanwhile.
+            if self._settings() == export:
+                self._failed(pending, error, asked)
             run = replace(run, failed=run.failed + len(pending), error=error.message, remedy=error.remedy)
         finally:
             self._running = None
@@ -296,9 +323,11 @@ class ExportService:
     def _send(self, client: SftpClient, export: Export, name: str, run: Run) -> Run:
         def progress(step: sftp.Step, done: int, size: int) -> None:
             self._running = Running(name, step, done, size)
-            if self._stop.is_set():
+            # With other settings it goes on at once, or not at all: the server may not be trusted any more.
+            if self._stop.is_set() or self._settings() != export:
                 raise UploadStopped
 
+        asked = self._asked
         try:
             path = self._queue.files.path(name)
         except AllegroError:  # deleted by the user in the meantime
@@ -308,7 +337,7 @@ class ExportService:
         except ServerTrouble:
             raise
         except AllegroError as error:
-            self._failed([name], error)
+            self._failed([name], error, asked)
             return replace(run, failed=run.failed + 1, error=error.message, remedy=error.remedy)
         self._queue.forget(name)
         if sent is None:
@@ -316,9 +345,12 @@ class ExportService:
         log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
         return replace(run, sent=run.sent + 1)
 
-    def _failed(self, names: list[str], error: AllegroError) -> None:
+    def _failed(self, names: list[str], error: AllegroError, asked: int) -> None:
+        """A try of these failed; `asked` as it was when the try began."""
         log.warning("Upload of %s: %s", ", ".join(names[:3]) + (" …" if len(names) > 3 else ""), error)
         self._queue.failed(names, self._clock_ns(), error)
+        if asked != self._asked:  # they are to be tried at once, again
+            self._queue.release(names, self._clock_ns(), at_once=True)
 
     def _login(self, export: Export) -> Login:
         if export.authentication == "key":

@@ -1,9 +1,11 @@
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from allegro.errors import Unavailable
+from allegro.export import device_key as device_key_module
 from allegro.export.device_key import device_key
 
 
@@ -16,6 +18,29 @@ def test_the_key_is_made_once_and_only_root_reads_it(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "ssh/id_ed25519").stat().st_mode) == 0o600
     assert (tmp_path / "ssh/id_ed25519.pub").read_text() == first.public_line + "\n"
     assert device_key(tmp_path / "ssh", "allegro-mm-1234").public_line == first.public_line
+
+
+@pytest.mark.spec("X1")
+def test_two_who_ask_first_get_the_same_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = device_key_module._new_private_key
+    lines: list[str] = []
+
+    def ask() -> None:
+        lines.append(device_key(tmp_path / "ssh", "a").public_line)
+
+    second = threading.Thread(target=ask)
+
+    def make_while_somebody_else_asks() -> bytes:
+        if not second.ident:
+            second.start()
+            second.join(0.3)  # it waits for this key, or makes another one
+        return make()
+
+    monkeypatch.setattr(device_key_module, "_new_private_key", make_while_somebody_else_asks)
+    ask()
+    second.join(20)
+    assert len(lines) == 2
+    assert len(set(lines)) == 1
 
 
 def test_another_host_name_changes_only_the_comment(tmp_path: Path) -> None:

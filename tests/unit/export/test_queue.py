@@ -84,6 +84,19 @@ def test_a_file_released_while_the_directory_is_looked_at_stays_released(
 
 
 @pytest.mark.spec("X3")
+def test_what_is_withdrawn_waits_until_it_is_released_again(queue: UploadQueue) -> None:
+    add(queue, "a")
+    queue.release(["a"], 10)
+    queue.failed(["a"], 10, Unavailable("No answer."))
+    queue.withdraw()
+    (one,) = queue.waiting()
+    assert (one.released, one.tries.error) == (False, "No answer.")
+    queue.release(["a"], 11)
+    (one,) = queue.waiting()
+    assert (one.released, one.is_due(11), one.is_due(10 + MINUTE)) == (True, False, True)
+
+
+@pytest.mark.spec("X3")
 def test_everything_is_remembered_over_a_restart(queue: UploadQueue, tmp_path: Path) -> None:
     add(queue, "a")
     queue.release(["a"], 10)

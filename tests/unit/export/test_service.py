@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from allegro.errors import Conflict, InvalidInput, NotFound
+from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound
+from allegro.export import failures, service, session
+from allegro.export.failures import Target
 from allegro.export.queue import UploadQueue
 from allegro.export.service import ExportService
 from allegro.settings.model import Export
@@ -15,6 +17,8 @@ from tests.harness.waiting import wait_for
 HOUR = 3600 * 10**9
 START = int(dt.datetime(2026, 11, 21, 12).timestamp()) * 10**9
 PINNED = "SHA256:" + "A" * 43
+
+StepDuring = Callable[[Callable[[], object]], dict[str, int]]
 
 
 class Bench:
@@ -100,6 +104,73 @@ def test_upload_now_ends_a_pause_and_works_while_switched_off(bench: Bench) -> N
     assert bench.attempts() == {"a": 1}  # switched off: not tried again by itself
     bench.service.upload_now()
     assert bench.attempts() == {"a": 2}
+
+
+@pytest.fixture
+def attempts_during(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> StepDuring:
+    """The attempts after a step in whose failing try something else happens."""
+
+    def step(happens: Callable[[], object]) -> dict[str, int]:
+        def explain(error: Exception, target: Target) -> AllegroError:
+            happens()
+            return failures.explain_connection(error, target)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "explain_connection", explain)
+            return bench.attempts()
+
+    return step
+
+
+@pytest.mark.spec("X1")
+def test_upload_now_while_a_try_is_failing_means_another_try(
+    bench: Bench, attempts_during: StepDuring
+) -> None:
+    bench.add("a")
+    bench.service.upload_now()
+    assert attempts_during(bench.service.upload_now) == {"a": 1}
+    assert bench.attempts() == {"a": 2}
+    assert bench.attempts() == {"a": 2}
+
+
+@pytest.mark.spec("X1")
+def test_a_server_corrected_while_the_old_one_is_tried_is_tried_at_once(
+    bench: Bench, attempts_during: StepDuring
+) -> None:
+    def correct() -> None:
+        bench.export = bench.export.model_copy(update={"port": 2})
+
+    bench.add("a")
+    bench.service.upload_now()
+    assert attempts_during(correct) == {"a": 0}
+    assert bench.attempts() == {"a": 1}
+    assert "port 2" in bench.queue.waiting()[0].tries.error
+
+
+@pytest.mark.spec("X1")
+def test_switching_off_withdraws_what_was_released(bench: Bench) -> None:
+    bench.attempts()
+    bench.add("a")
+    bench.service.upload_now()
+    bench.export = bench.export.model_copy(update={"enabled": False})
+    assert bench.attempts() == {"a": 0}
+    assert not bench.queue.waiting()[0].released
+
+
+@pytest.mark.spec("X1")
+def test_upload_now_right_after_switching_off_counts(bench: Bench) -> None:
+    bench.attempts()
+    bench.add("a")
+    bench.export = bench.export.model_copy(update={"enabled": False})
+    bench.service.upload_now()
+    assert bench.attempts() == {"a": 1}
+
+
+@pytest.mark.spec("X1")
+def test_a_test_does_not_wait_for_a_whole_queue(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "TEST_WAITS_S", 0.01)
+    with bench.service._busy, pytest.raises(Conflict, match="An upload is running"):
+        bench.service.test()
 
 
 @pytest.mark.spec("X2")
