@@ -193,7 +193,7 @@ class GuestAgent:
         """Return the contents of a file in the guest."""
         data = bytearray()
         while True:
-            answer = self.request("read", 60, path=path, offset=len(data), length=_PIECE)
+            answer = self.request("read", 60 * PATIENCE, path=path, offset=len(data), length=_PIECE)
             piece = base64.b64decode(answer["data"])
             data += piece
             if len(piece) < _PIECE:
@@ -203,7 +203,7 @@ class GuestAgent:
         """Write a file in the guest."""
         for offset in range(0, max(len(data), 1), _PIECE):
             piece = base64.b64encode(data[offset : offset + _PIECE]).decode()
-            self.request("write", 60, path=path, offset=offset, data=piece)
+            self.request("write", 60 * PATIENCE, path=path, offset=offset, data=piece)
 
     def http(
         self, unix_socket: str, method: str, path: str, body: str | None = None, timeout: float = 60.0
@@ -220,7 +220,7 @@ class GuestAgent:
         best: tuple[int, int] | None = None
         for _ in range(5):
             before = time.time_ns()
-            guest = int(self.request("clock", 30)["time_ns"])
+            guest = int(self.request("clock", 30 * PATIENCE)["time_ns"])
             after = time.time_ns()
             sample = (after - before, guest - (before + after) // 2)
             best = min(best, sample) if best else sample
@@ -230,7 +230,7 @@ class GuestAgent:
     def set_clock(self) -> None:
         """Set the guest's clock to the host's, to about a millisecond on a quiet machine."""
         for _ in range(2):  # the first time is far off, the second corrects what the first took
-            self.request("clock", 30, add_ns=-self.clock_offset_ns())
+            self.request("clock", 30 * PATIENCE, add_ns=-self.clock_offset_ns())
 
     def close(self) -> None:
         """Close the connection; the guest goes on."""

@@ -99,6 +99,14 @@ def console(machine: VirtualMachine) -> str:
     return _ESCAPES.sub("\n", machine.serial_text())
 
 
+def crashes(machine: VirtualMachine) -> int:
+    """How often the kernel crashed since the last start, after which it starts anew by itself.
+
+    QEMU 7.2 crashes a guest's kernel once in some hundred starts (int3 while it patches itself).
+    """
+    return console(machine).count("Oops: int3")
+
+
 def wait_countdown(machine: VirtualMachine) -> None:
     """Wait until GRUB counts down to the start; the space bar leads to its menu then."""
     machine.wait_serial(r"press the space bar", 120)

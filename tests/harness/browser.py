@@ -6,23 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.harness.errors import BenchError
 from tests.harness.qemu import REPOSITORY
+from tests.harness.waiting import PATIENCE
 
 BUILT = REPOSITORY / "build/web"
 PHONE = {"width": 390, "height": 844}
 SMALL_PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
+WAIT_MS = 20_000 * PATIENCE
+"""How long a page of this machine may take to show something."""
 
 
 @contextmanager
-def chromium_browser() -> Iterator[Browser]:
-    """A browser without a screen. Raises BenchError without chromium."""
+def chromium_browser(wait_ms: float = WAIT_MS) -> Iterator[Browser]:
+    """A browser without a screen, in which `expect` waits so long. Raises BenchError without chromium."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         raise BenchError("chromium is missing: scripts/install-host-packages")
+    expect.set_options(timeout=wait_ms)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.harness.errors import BenchError
 from tests.harness.namespaces import Namespace
 from tests.harness.ports import TapPort
-from tests.harness.waiting import wait_for
+from tests.harness.waiting import PATIENCE, wait_for
 
 INTERFACE = "eth0"
 
@@ -53,7 +53,7 @@ class Desk:
         script.write_text(_DHCP_SCRIPT)
         script.chmod(0o755)
         lease.unlink(missing_ok=True)
-        tries = ["-t", str(int(timeout / 2)), "-T", "2"]
+        tries = ["-t", str(int(timeout * PATIENCE / 2)), "-T", "2"]
         self.namespace.run(
             ["busybox", "udhcpc", "-f", "-q", "-n", *tries, "-i", INTERFACE, "-s", str(script)], timeout + 10
         )
@@ -71,8 +71,9 @@ class Desk:
 
     def curl(self, url: str, *arguments: str, timeout: float = 90.0) -> str:
         """What the device answers to a request, whatever its status. Raises BenchError without an answer."""
-        options = ("--silent", "--show-error", "--insecure", "--noproxy", "*", "--max-time", str(timeout))
-        return self.namespace.run(["curl", *options, *arguments, url], timeout + 10).stdout
+        options = ("--silent", "--show-error", "--insecure", "--noproxy", "*")
+        longest = ("--max-time", str(timeout * PATIENCE))
+        return self.namespace.run(["curl", *options, *longest, *arguments, url], timeout + 10).stdout
 
     def choose_password(self, address: str, password: str) -> None:
         """First login at the page, with the new password that it asks for. Raises BenchError."""
@@ -107,7 +108,7 @@ class Desk:
             made.settimeout(1.0)
             return made
 
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         with self.namespace.call(opened) as asking:
             while time.monotonic() < deadline:
                 asking.sendto(question, ("224.0.0.251", 5353))

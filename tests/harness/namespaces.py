@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.waiting import PATIENCE
 
 T = TypeVar("T")
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
@@ -57,7 +58,10 @@ class Namespace:
         """
         try:
             done = subprocess.run(
-                ["ip", "netns", "exec", self.name, *command], capture_output=True, text=True, timeout=timeout
+                ["ip", "netns", "exec", self.name, *command],
+                capture_output=True,
+                text=True,
+                timeout=timeout * PATIENCE,
             )
         except subprocess.TimeoutExpired as error:
             raise BenchTimeoutError(f"{' '.join(command)}: not done within {timeout:g} s") from error

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from tests.harness.errors import BenchError, BenchTimeoutError
 from tests.harness.namespaces import Namespace
+from tests.harness.waiting import PATIENCE
 
 _TUNSETIFF = 0x400454CA  # linux/if_tun.h
 _IFF_TAP, _IFF_NO_PI = 0x0002, 0x1000
@@ -157,7 +158,7 @@ class FramePort:
     def wait_frames(self, wanted: Iterable[bytes], timeout: float = 10.0) -> list[bytes]:
         """Wait until every one of these frames has come, and return all that came, in order."""
         missing = set(wanted)
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         with self._changed:
             while True:
                 frames = [frame for _, frame in self._received]

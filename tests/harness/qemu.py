@@ -212,14 +212,14 @@ class VirtualMachine:
         self._agent.set_clock()
 
     def _wait_status(self, what: str, wanted: set[str], timeout: float = 60.0) -> None:
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * PATIENCE
         while (status := self.qmp("query-status")["status"]) not in wanted:
             if time.monotonic() > deadline:
                 raise BenchTimeoutError(f"{what}: QEMU is still {status} after {timeout:g} s")
             time.sleep(0.02)
 
     def _connect_qmp(self) -> QmpClient:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * PATIENCE
         while True:
             try:
                 return QmpClient(self._sockets / "qmp")
@@ -455,7 +455,7 @@ class VirtualMachine:
         self.qmp("stop")
         partial = state.memory.with_suffix(".partial")
         self.qmp("migrate", uri=f"exec:cat > '{partial}'")
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 120 * PATIENCE
         while (status := self.qmp("query-migrate").get("status")) != "completed":
             if status == "failed" or time.monotonic() > deadline:
                 raise BenchError(f"saving the machine's state: {self.qmp('query-migrate')}")

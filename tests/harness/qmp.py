@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.waiting import PATIENCE
 
 
 class QmpError(BenchError):
@@ -76,7 +77,10 @@ class QmpClient:
             except (OSError, ValueError) as error:
                 raise QmpError(f"QEMU is gone ({error}), command {command}") from error
             with self._changed:
-                if not self._changed.wait_for(lambda: number in self._answers or self._closed, timeout):
+                answered = self._changed.wait_for(
+                    lambda: number in self._answers or self._closed, timeout * PATIENCE
+                )
+                if not answered:
                     raise BenchTimeoutError(f"QMP {command}: no answer within {timeout:g} s")
                 answer = self._answers.pop(number, None)
         if answer is None:
@@ -92,7 +96,7 @@ class QmpClient:
             return next((event for event in self._events if event["event"] == name), None)
 
         with self._changed:
-            if not self._changed.wait_for(lambda: find() or self._closed, timeout):
+            if not self._changed.wait_for(lambda: find() or self._closed, timeout * PATIENCE):
                 raise BenchTimeoutError(f"QMP event {name}: not within {timeout:g} s")
             event = find()
             if event is None:

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from tests.harness.errors import BenchError
+from tests.harness.waiting import PATIENCE
 
 USER = "upload"
 _UID = 61184  # in the range that systemd keeps for dynamic users: no distribution gives it to a person
@@ -91,7 +92,7 @@ class SftpServer:
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 10 * PATIENCE
         while not _answers(self.address, self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.harness.errors import BenchError
+from tests.harness.waiting import wait_for
 
 _WINDOW_SECONDS = 0.005
 _SILENCE = 0.01  # of full scale
@@ -98,3 +99,16 @@ def tones_in(path: Path) -> list[Tone]:
     """Return the tones in a WAV file."""
     rate, samples = read_samples(path)
     return find_tones(samples, rate)
+
+
+def wait_tones(path: Path, count: int) -> None:
+    """Wait until a running machine has played so many tones into its WAV file.
+
+    Raises BenchTimeoutError.
+    """
+
+    def played() -> bool:
+        # QEMU writes a few KiB at once: until there are as many, the file is empty.
+        return path.exists() and path.stat().st_size > 0 and len(tones_in(path)) >= count
+
+    wait_for(played, f"{count} tones", 30, 0.5)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.waiting import PATIENCE
 
 
 class Packet(enum.IntEnum):
@@ -106,6 +107,7 @@ class UsbRedirector:
         """Plug in. Returns when QEMU has been told; the guest enumerates it within about a second."""
         if self._socket is not None:
             raise BenchError("the USB device is already plugged in")
+        timeout *= PATIENCE
         deadline = time.monotonic() + timeout
         while True:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -164,7 +166,7 @@ class UsbRedirector:
         Linux does so once somebody has opened the input device; the kernel's console opens every keyboard.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: endpoint in self._listening, timeout):
+            if not self._changed.wait_for(lambda: endpoint in self._listening, timeout * PATIENCE):
                 raise BenchTimeoutError(
                     f"the guest did not open endpoint {endpoint:#x} of the USB device within {timeout:g} s"
                 )

@@ -12,8 +12,18 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from allegro.web.app import create_app
-from tests.harness.browser import BUILT, PHONE, chromium_browser
+from tests.harness.browser import BUILT, PHONE, WAIT_MS, chromium_browser
+from tests.harness.waiting import PATIENCE
 from tests.unit.web.browser import PASSWORD, World
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test may take longer by as much as what it waits for."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            own = item.get_closest_marker("timeout")
+            seconds = float(own.args[0] if own else config.getini("timeout"))
+            item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
 
 
 @dataclass
@@ -63,7 +73,7 @@ def chromium() -> Iterator[Browser]:
 def anna(site: Site, chromium: Browser) -> Iterator[Page]:
     """A window on a phone in which anna has logged in."""
     context = chromium.new_context(ignore_https_errors=True, base_url=site.url, viewport=PHONE)  # type: ignore[arg-type]
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     page.goto("/login")
     page.get_by_label("User name").fill("anna")

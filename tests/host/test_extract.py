@@ -24,6 +24,7 @@ import pytest
 
 from allegro.capture import blocks, segments, status
 from allegro.capture.store import RingReader
+from tests.harness.waiting import PATIENCE
 from tests.unit.capture import pcapng_reader
 
 NS = 1_000_000_000
@@ -78,7 +79,7 @@ class Bench:
         self.wait(lambda now: now.state == status.RECORDING and len(now.ports) == 2)
 
     def wait(self, ready: Any) -> status.RecorderStatus:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * PATIENCE
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 now = status.from_json((self.directory / "status.json").read_bytes())

@@ -5,7 +5,6 @@ import hashlib
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from allegro.firmware.update import FirmwareService, Surroundings
 from allegro.system.actions import Actions
 from scripts.build_vm import project_fact
 from tests.harness.bundles import BundleMaker, tools
+from tests.harness.waiting import wait_for
 
 SLOT_SIZE = 8 << 20
 BUS = "unix:abstract=/allegro-test-rauc"
@@ -68,32 +68,39 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def rauc(folder: Path, maker: BundleMaker) -> Iterator[Rauc]:
+def bus() -> Iterator[str]:
+    """The address of a message bus, which it says once it listens: without a bus RAUC ends for good."""
+    command = ["dbus-daemon", "--session", "--nofork", f"--address={BUS}", "--print-address"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as daemon:
+        assert daemon.stdout is not None
+        yield daemon.stdout.readline().strip()
+        daemon.kill()
+
+
+@pytest.fixture
+def rauc(folder: Path, maker: BundleMaker, bus: str) -> Iterator[Rauc]:
     """RAUC with two slots that are files."""
     for slot in ("slot-a", "slot-b"):
         (folder / slot).write_bytes(slot.encode() * (SLOT_SIZE // 6))
     shutil.copy(maker.keys.keyring, folder / "keyring.pem")
     text = CONFIGURATION.format(compatible=project_fact("COMPATIBLE"), folder=folder)
     (folder / "system.conf").write_text(text)
-    inside = ["sh", "-euc", INSIDE, "sh"]
-    with contextlib.ExitStack() as opened:
-        for command in (
-            ["dbus-daemon", "--session", "--nofork", f"--address={BUS}"],
-            ["unshare", "--mount", "--propagation", "private", *inside, str(tools()), str(folder), BUS],
-        ):
-            process = opened.enter_context(
-                subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
-            opened.callback(process.kill)
-        made = Rauc(BUS)
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(AllegroError):
-                made.mark("good", "booted")
-                break
-            assert time.monotonic() < deadline, "RAUC does not start"
-            time.sleep(0.1)
-        yield made
+    inside = ["sh", "-euc", INSIDE, "sh", str(tools()), str(folder), bus]
+    command = ["unshare", "--mount", "--propagation", "private", *inside]
+    made = Rauc(bus)
+
+    def answers() -> bool:
+        with contextlib.suppress(AllegroError):
+            made.mark("good", "booted")
+            return True
+        return False
+
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            wait_for(answers, "RAUC", 30)
+            yield made
+        finally:
+            process.kill()
 
 
 def service(folder: Path, rauc: Rauc) -> FirmwareService:

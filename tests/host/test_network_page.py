@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.harness.browser import DESKTOP, PHONE, SMALL_PHONE, assert_accessible
+from tests.harness.waiting import PATIENCE
 from tests.host.conftest import Site
 from tests.host.test_web_page import photograph
 from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT
@@ -106,4 +107,4 @@ def test_time_zones_can_be_chosen_and_the_clock_goes_on(page: Page) -> None:
     utc = page.locator("#live dd", has_text="UTC").last
     shown = utc.inner_text()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)
-    expect(utc).not_to_have_text(shown, timeout=30_000)
+    expect(utc).not_to_have_text(shown, timeout=30_000 * PATIENCE)

@@ -258,9 +258,11 @@ def readable(ring: Path) -> list[tuple[int, int]]:
 
 
 @pytest.mark.spec("R1", "R7")
+@pytest.mark.timeout(240)
 def test_reading_while_a_small_ring_is_overwritten(namespace: Namespace, recording: Recording) -> None:
     add_port(namespace, 1)
     recording.ring_size = 16 * MIB
+    recording.take_any_load()
     recording.start_with_ports("port1")
     load = Load(namespace, "gen1", size=1514)
     read = gone = 0
@@ -320,6 +322,7 @@ def test_loss_is_counted_to_the_packet(namespace: Namespace, recording: Recordin
 def test_the_ring_is_resized_while_it_records(namespace: Namespace, recording: Recording) -> None:
     add_port(namespace, 1)
     recording.ring_size = 16 * MIB
+    recording.take_any_load()
     recording.start_with_ports("port1")
     load = Load(namespace, "gen1", size=1514)
 
@@ -338,6 +341,7 @@ def test_the_ring_is_resized_while_it_records(namespace: Namespace, recording: R
         wait_for(lambda: "not taken over" in recording.status().message, "the complaint", 10)
     finally:
         sent = load.stop()
+    recording.wait_until_complete()
     recording.stop()
     assert recording.status().drops == 0
     numbers = [seen.number for seen in contents(recording.ring)]
@@ -391,6 +395,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_small_disk_gives_a_smaller_ring(namespace: Namespace, tmp_path: Path, small_disk: Path) -> None:
     add_port(namespace, 1)
     recording = Recording(namespace, small_disk, ring_size=1024 * MIB)
+    recording.take_any_load()
     recording.start_with_ports("port1")
     wait_for(lambda: "instead of 1024 MiB" in recording.status().message, "the message", 20)
     sent = send(namespace, "gen1", (frame(1, number, 1514) for number in range(60_000)))

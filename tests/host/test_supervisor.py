@@ -16,6 +16,7 @@ from allegro.paths import Paths
 from tests.harness.captures import comment_fields, read_capture
 from tests.harness.frames import number_of
 from tests.harness.namespaces import Namespace
+from tests.harness.waiting import PATIENCE
 
 NAME = "api-host"
 MIB = 1 << 20
@@ -79,7 +80,7 @@ class Bench:
         self.namespace.run([sys.executable, "-c", SENDER, str(count), str(series)])
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 40 * PATIENCE
         while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f"not within 40 s; the log says:\n{self.log.read_text()}")

@@ -19,9 +19,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from allegro.paths import Paths
 from allegro.web.pages import PAGES
 from tests.harness import browser
-from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, assert_accessible
+from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, WAIT_MS, assert_accessible
 from tests.harness.namespaces import Namespace
 from tests.harness.sftp_server import SftpServer
+from tests.harness.waiting import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REPORT = REPOSITORY / "build/test-report/web"
@@ -100,7 +101,7 @@ class Device:
         return json.loads(done.stdout) if done.returncode == 0 else {"ports": []}
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * PATIENCE
         while not condition():
             if time.monotonic() > deadline:
                 pytest.fail(f"not within 60 s; the log says:\n{self.log.read_text()}")
@@ -161,7 +162,7 @@ class Watched:
             locale="en-GB",
         )
         self._contexts.append(context)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(WAIT_MS)
         context.on("request", lambda request: self._note(request.url))
         page = context.new_page()
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -460,7 +461,7 @@ def test_an_sftp_server_is_set_tested_and_gets_a_capture(device: Device, page: P
         page.goto("/export")
         expect(page.locator("#live")).to_contain_text("_page_manual")
         page.get_by_role("button", name="Upload now").click()
-        expect(page.locator("#live")).to_contain_text("No file waits to be sent.", timeout=60_000)
+        expect(page.locator("#live")).to_contain_text("No file waits to be sent.", timeout=60_000 * PATIENCE)
         assert [name for name in server.files() if name.endswith(".pcapng")]
     device.allegro("settings", "set", "export.enabled=false")
 
@@ -615,7 +616,7 @@ def test_an_upload_from_the_page_is_not_broken_off_by_the_page(page: Page, tmp_p
     page.get_by_label("Firmware file (.raucb)").set_input_files(path)
     page.get_by_role("button", name="Upload").click()
     told = page.locator("form[data-upload] [role=status]")
-    expect(told).to_contain_text("no slots for firmware", timeout=60_000)
+    expect(told).to_contain_text("no slots for firmware", timeout=60_000 * PATIENCE)
     photograph(page, "firmware-refused-desktop-light.png")
 
 

@@ -78,8 +78,7 @@ def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, f
         power_off(machine)
         reading = boot.read_state(machine)
         assert reading.damaged == ()
-        # QEMU 7.2 crashes a guest's kernel once in some hundred starts (int3 while it patches itself).
-        starts = 1 + boot.console(machine).count("Oops: int3")
+        starts = 1 + boot.crashes(machine)
         assert reading.state == BootState(slot_b=PROVEN, request=request, starts=starts), entry
 
 
@@ -194,12 +193,14 @@ def test_with_no_boot_state_at_all_starts_are_counted_all_the_same(make_machine:
     boot.damage_state(machine, "random")
     for name in ("slot-a", "slot-b"):
         boot.empty_slot(machine, name)
-    slots = []
+    starts = 0
     for _ in range(2):
         machine.start()
         machine.wait_serial("Welcome to")
-        slots.append(re.findall(r"Allegro: ([\w-]+) is empty or damaged", boot.console(machine)))
         power_off(machine)
-    assert slots == [["slot-a", "slot-b"], ["slot-a", "slot-b"]]
+        by_itself = boot.crashes(machine)
+        slots = re.findall(r"Allegro: ([\w-]+) is empty or damaged", boot.console(machine))
+        assert slots == ["slot-a", "slot-b"] * (1 + by_itself)
+        starts += 1 + by_itself
     esp = boot.LAYOUT["esp"]
-    assert b"starts=2\n" in machine.read_disk(esp.start, esp.size)
+    assert f"starts={starts}\n".encode() in machine.read_disk(esp.start, esp.size)

@@ -67,7 +67,7 @@ def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab, tell: 
     """20 times between bridge and sink under traffic; recording goes on for both pairs."""
     lab = start_lab(cables=4)
     one, two, three, four = lab.ports
-    before = {port["name"]: port for port in lab.device.get("/ring")["ports"]}
+    before = _recorded(lab)
     pauses, closings = [], []
     with FrameStream(one, 1, 200.0) as switched, FrameStream(three, 3, 200.0) as untouched:
         for _ in range(10):
@@ -76,10 +76,14 @@ def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab, tell: 
     wait_for(lambda: len(four.frames()) >= untouched.sent, "the last frames of the other pair", 20)
     assert [number_of(frame) for _, frame in four.frames()] == [(3, n) for n in range(untouched.sent)]
     assert one.frames() == three.frames() == []
-    lab.device.wait_recorded(sum(port["packets"] for port in before.values()) + untouched.sent)
-    time.sleep(1)
-    after = {port["name"]: port for port in lab.device.get("/ring")["ports"]}
-    recorded = {name: after[name]["packets"] - before[name]["packets"] for name in after}
+    due = {"port1": before["port1"] + switched.sent, "port3": before["port3"] + untouched.sent}
+
+    def all_recorded() -> bool:
+        now = _recorded(lab)
+        return all(now[port] >= packets for port, packets in due.items())
+
+    wait_for(all_recorded, "the last frames to be recorded", 30, 0.2)
+    recorded = {port: packets - before[port] for port, packets in _recorded(lab).items()}
     tell(
         f"forwarding ends {min(closings):.2f} to {max(closings):.2f} s after the request for a sink, begins"
         f" {min(pauses):.2f} to {max(pauses):.2f} s after the request for a bridge;"
@@ -88,8 +92,13 @@ def test_switching_a_pair_leaves_the_other_one_alone(start_lab: StartLab, tell: 
     )
     assert recorded["port3"] == untouched.sent
     assert recorded["port1"] == switched.sent
-    assert all(port["drops"] == 0 for port in after.values())
+    assert all(port["drops"] == 0 for port in lab.device.get("/ring")["ports"])
     lab.device.set({"links": {"mode": "bridge", "pairs": []}})
+
+
+def _recorded(lab: Lab) -> dict[str, int]:
+    """How many packets of each port the recorder has counted."""
+    return {port["name"]: port["packets"] for port in lab.device.get("/ring")["ports"]}
 
 
 def _closed(lab: Lab, out: FramePort) -> float:

@@ -37,6 +37,11 @@ def _server(address: str, **more: str) -> dict[str, dict[str, str]]:
     return {"management": {"mode": "server", "address": address, **more}}
 
 
+def _whole_time_since(began: float, confirm_within_s: float) -> bool:
+    """Whether a change made since `began` can be confirmed for 120 s, which run while it is being made."""
+    return 120 - (time.monotonic() - began) - 1 < confirm_within_s <= 120
+
+
 @pytest.mark.spec("N1", "N3", "N5", "N6", "T3")
 def test_dhcp_server_and_what_a_power_cut_leaves(start_lab: StartLab, desk: Desk) -> None:
     """One restart for all that has to survive it, or must not. The new machine has a BMC."""
@@ -53,8 +58,9 @@ def test_dhcp_server_and_what_a_power_cut_leaves(start_lab: StartLab, desk: Desk
 
     device.set({"time": {"zone": "America/New_York"}})
     assert device.post("/network/temporary-address")["address"] == "192.168.77.1/24"
+    began = time.monotonic()
     answer = device.set(_server("192.168.6.1/24", lease_first="", lease_last=""))
-    assert 100 < answer["confirm_within_s"] <= 120
+    assert _whole_time_since(began, answer["confirm_within_s"])
 
     lab.machine.cut_power()
     controller = Bmc()
@@ -131,7 +137,7 @@ def test_a_wrong_address_is_taken_back_and_a_confirmed_one_stays(start_lab: Star
     device.set({"management": {"confirm_s": 120}})
     began = time.monotonic()
     answer = device.set({"management": {"address": "203.0.113.9/24"}})
-    assert 110 < answer["confirm_within_s"] <= 120
+    assert _whole_time_since(began, answer["confirm_within_s"])
     wait_for(lambda: _has(lab, "203.0.113.9"), "the wrong address", 60, 1)
     assert not desk.reaches("192.168.5.1")
     while time.monotonic() < began + 110:

@@ -1,6 +1,7 @@
 """The presenter: plugged in at any time, recognised, grabbed; one press is one capture."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -76,15 +77,24 @@ def test_every_key_triggers_and_names_the_file(lab: Lab) -> None:
 def test_three_presses_in_a_second_without_debouncing_are_three_files(lab: Lab) -> None:
     lab.device.set({"trigger": {"debounce_ms": 0, "before_s": 5}})
     lab.device.plug_presenter()
+    for _ in range(5):  # on a busy host they may come to the device further apart
+        jobs = _three_presses(lab)
+        assert [job["state"] for job in jobs] == ["complete"] * 3
+        listed = lab.machine.run("ls /data/storage").stdout.split()
+        assert {job["file"] for job in jobs} <= set(listed)
+        assert len({job["file"] for job in jobs}) == 3
+        if jobs[-1]["press_ns"] - jobs[0]["press_ns"] < 10**9:
+            return
+    pytest.fail("three presses never came within a second")
+
+
+def _three_presses(lab: Lab) -> list[dict[str, Any]]:
+    """Presses three times within a second by the host's clock; the captures."""
+    before = lab.device.last_job()
     for _ in range(3):
         lab.machine.presenter.press("next", hold=0.05)
         time.sleep(0.2)
-    jobs = lab.device.wait_jobs(3)
-    assert [job["state"] for job in jobs] == ["complete"] * 3
-    assert jobs[-1]["press_ns"] - jobs[0]["press_ns"] < 10**9
-    listed = lab.machine.run("ls /data/storage").stdout.split()
-    assert {job["file"] for job in jobs} <= set(listed)
-    assert len({job["file"] for job in jobs}) == 3
+    return lab.device.wait_jobs(3, after=before)
 
 
 @pytest.mark.spec("T2")

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.conftest import StartLab
-from tests.harness.sound import tones_in
+from tests.harness.sound import tones_in, wait_tones
 from tests.harness.waiting import wait_for
 
 
@@ -17,9 +17,10 @@ def test_one_short_tone_then_two(start_lab: StartLab) -> None:
     lab.device.plug_presenter()
     lab.machine.presenter.press("next")
     lab.device.wait_jobs(1)
-    time.sleep(3)
-    lab.machine.quit()
     assert lab.machine.sound_file is not None
+    wait_tones(lab.machine.sound_file, 3)
+    time.sleep(3)  # and no more
+    lab.machine.quit()
     tones = tones_in(lab.machine.sound_file)
     assert len(tones) == 3, tones
     for tone in tones:

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import StartLab
 from tests.harness.device import ApiRefusedError
 from tests.harness.frames import series
-from tests.harness.sound import tones_in
+from tests.harness.sound import tones_in, wait_tones
 from tests.harness.waiting import wait_for
 
 # Leaves this much of the data partition; root may use what ext4 keeps in reserve, too.
@@ -46,9 +46,10 @@ def test_full_storage_refuses_in_plain_words_and_recording_goes_on(start_lab: St
     # With space again it works again.
     lab.machine.run("rm /data/fill /data/fill2")
     assert device.wait_job(device.trigger(before_s=60)["id"])["state"] == "complete"
-    time.sleep(3)
-    lab.machine.quit()
     assert lab.machine.sound_file is not None
+    wait_tones(lab.machine.sound_file, 6)
+    time.sleep(3)  # and no more
+    lab.machine.quit()
     tones = tones_in(lab.machine.sound_file)
     low = [tone for tone in tones if tone.frequency < 500 and tone.duration > 0.5]
     # Refused three times; at the end one was accepted and became complete.

@@ -46,6 +46,7 @@ PICTURES = SHOWN / "pictures"
 BIND_ONLY = 1 << 10
 """CAP_NET_BIND_SERVICE (capabilities(7)) and nothing else."""
 WAIT_MS = 60_000 * PATIENCE
+"""The emulated device answers slowly."""
 INSTALL_MS = 300_000 * PATIENCE
 
 
@@ -108,14 +109,6 @@ class Visitor:
     def _note(self, url: str) -> None:
         if not url.startswith((f"{self._origin}/", f"blob:{self._origin}/")):
             self.foreign.append(url)
-
-
-@pytest.fixture
-def patience() -> Iterator[None]:
-    """The emulated device answers slowly."""
-    expect.set_options(timeout=WAIT_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 def has_tls(port: int) -> bool:
@@ -306,7 +299,7 @@ def is_new(page: Page) -> None:
 
 @pytest.mark.spec("W1", "W2", "W3", "W6", "W7", "W8", "W9", "L2", "L3", "N3", "N7", "U2", "U5")
 @pytest.mark.timeout(2400 * PATIENCE)
-def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path, patience: None) -> None:
+def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path) -> None:
     shutil.rmtree(SHOWN, ignore_errors=True)
     lab = start_lab()
     defaults = lab.device.get("/settings")
@@ -316,7 +309,7 @@ def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path, patience: No
     lab.device.wait_recorded(200)
     bundle = BundleMaker().shipped()
 
-    with chromium_browser() as browser:
+    with chromium_browser(WAIT_MS) as browser:
         visitor = Visitor(browser, https)
         with visitor.window(PHONE) as page:
             file = first_visit(page, tmp_path)
