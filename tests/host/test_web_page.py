@@ -1,15 +1,19 @@
 """The web page as a user has it: the real programs, a real browser, packets from a cable in a namespace."""
 
+import base64
 import json
 import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -602,6 +606,25 @@ def test_firmware_files_are_taken_as_a_stream_and_leave_nothing_when_refused(
         put("large.raucb", *admin, "--limit-rate", "4M", "--max-time", "2")
     device.until(lambda: "did not arrive completely" in json.dumps(device.allegro("status")["actions"]))
     assert [each.name for each in folder.iterdir() if "events" not in each.name] == []
+
+
+@pytest.mark.spec("U2")
+def test_an_upload_whose_sender_fell_silent_ends(device: Device) -> None:
+    """As when a laptop falls asleep: the connection stays, and nothing comes any more."""
+    host = device.url.removeprefix("https://")
+    login = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    unchecked = ssl._create_unverified_context()
+    with closing(HTTPSConnection(host, timeout=120 * PATIENCE, context=unchecked)) as sender:
+        sender.putrequest("PUT", "/api/firmware/files/asleep.raucb")
+        sender.putheader("Authorization", f"Basic {login}")
+        sender.putheader("Content-Length", str(MIB))
+        sender.endheaders(b"half")
+        answer = sender.getresponse()
+        error = json.load(answer)["error"]
+    assert (answer.status, error["remedy"]) == (422, "Send it again.")
+    device.until(
+        lambda: "asleep.raucb did not arrive completely" in json.dumps(device.allegro("status")["actions"])
+    )
 
 
 @pytest.mark.spec("U2")
