@@ -89,8 +89,7 @@ class UploadQueue:
         """These files are to be sent from now on; `at_once` also ends the pause after a failure."""
         with self._connection() as database:
             database.executemany(
-                "INSERT INTO uploads (name, released_ns) VALUES (?, ?) ON CONFLICT (name)"
-                " DO UPDATE SET released_ns = excluded.released_ns WHERE released_ns = 0",
+                "INSERT INTO uploads (name, released_ns) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
                 [(name, now_ns) for name in names],
             )
             if at_once:
@@ -99,9 +98,9 @@ class UploadQueue:
                 )
 
     def withdraw(self) -> None:
-        """No file is to be sent any more until it is released again; what went wrong stays remembered."""
+        """No file is to be sent any more until it is released again; each then begins anew."""
         with self._connection() as database:
-            database.execute("UPDATE uploads SET released_ns = 0")
+            database.execute("DELETE FROM uploads")
 
     def failed(self, names: Sequence[str], now_ns: int, error: AllegroError) -> None:
         """A try of these (released) files failed: remembers why, and pauses them."""

@@ -153,12 +153,12 @@ class ExportService:
         """Connects, and writes the test file if the host key is pinned.
 
         If no key is pinned, or another one, nothing secret is sent: the result then holds the fingerprint to
-        be accepted. Raises AllegroError in plain words; Conflict while an upload is running.
+        be accepted. Raises AllegroError in plain words; Conflict during an upload or another test.
         """
         if not self._busy.acquire(timeout=TEST_WAITS_S):
             raise Conflict(
-                "An upload is running.",
-                remedy="Test when it has ended, or stop it by switching the export off.",
+                "The server is in use by an upload or another test.",
+                remedy="Wait for its end. To stop an upload, switch the export off, or forget the host key.",
             )
         try:
             return self._test(self._settings())
@@ -311,10 +311,8 @@ class ExportService:
         except UploadStopped:
             log.info("Upload interrupted")
         except AllegroError as error:
-            # Without a connection or a directory all of them have to wait, for the same reason; but not for
-            # what has been corrected meanwhile.
-            if self._settings() == export:
-                self._failed(pending, error, asked)
+            # Without a connection or a directory all of them have to wait, for the same reason.
+            self._failed(pending, error, export, asked)
             run = replace(run, failed=run.failed + len(pending), error=error.message, remedy=error.remedy)
         finally:
             self._running = None
@@ -337,7 +335,7 @@ class ExportService:
         except ServerTrouble:
             raise
         except AllegroError as error:
-            self._failed([name], error, asked)
+            self._failed([name], error, export, asked)
             return replace(run, failed=run.failed + 1, error=error.message, remedy=error.remedy)
         self._queue.forget(name)
         if sent is None:
@@ -345,9 +343,11 @@ class ExportService:
         log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
         return replace(run, sent=run.sent + 1)
 
-    def _failed(self, names: list[str], error: AllegroError, asked: int) -> None:
-        """A try of these failed; `asked` as it was when the try began."""
+    def _failed(self, names: list[str], error: AllegroError, export: Export, asked: int) -> None:
+        """A try of these failed; `export` and `asked` as they were when the try began."""
         log.warning("Upload of %s: %s", ", ".join(names[:3]) + (" …" if len(names) > 3 else ""), error)
+        if self._settings() != export:  # what was wrong may be corrected: nothing pauses for that
+            return
         self._queue.failed(names, self._clock_ns(), error)
         if asked != self._asked:  # they are to be tried at once, again
             self._queue.release(names, self._clock_ns(), at_once=True)

@@ -255,8 +255,6 @@ class FirmwareService:
     def check(self) -> str:
         """Looks for new firmware on the server; answers with a newer version, or empty.
 
-        If the server's settings change meanwhile, what the old one says does not count.
-
         Raises what `Server.index` raises, and InvalidInput if the index is not to be trusted.
         """
         now_ns = time.time_ns()
@@ -274,9 +272,10 @@ class FirmwareService:
             if servers == self._servers:
                 self._check = replace(self._check, time_ns=now_ns, problem=str(error))
             raise
+        if servers != self._servers:
+            raise Conflict("The settings of the update server changed meanwhile.", remedy="Look again.")
         before = self.newer()
-        if servers == self._servers:
-            self._check = Check(now_ns, found)
+        self._check = Check(now_ns, found)
         newer = self.newer()
         if newer and newer != before:
             log.info("Firmware: version %s is on the update server; %s runs.", newer, self._around.version)

@@ -169,7 +169,7 @@ def test_upload_now_right_after_switching_off_counts(bench: Bench) -> None:
 @pytest.mark.spec("X1")
 def test_a_test_does_not_wait_for_a_whole_queue(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TEST_WAITS_S", 0.01)
-    with bench.service._busy, pytest.raises(Conflict, match="An upload is running"):
+    with bench.service._busy, pytest.raises(Conflict, match="in use by an upload"):
         bench.service.test()
 
 
