@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.harness import booted
+from tests import timetable
+from tests.harness import booted, starts
 from tests.harness.device import Device
 from tests.harness.ports import FramePort, Port
 from tests.harness.qemu import (
@@ -33,7 +35,9 @@ hypothesis.settings.load_profile("allegro")
 
 REPORT = REPOSITORY / "build" / "test-report"
 _failed = pytest.StashKey[bool]()
+_BEGAN = time.monotonic()
 _TOLD = "told"
+_STARTED = "machines started"
 
 
 class Tell(Protocol):
@@ -48,19 +52,49 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
     return lambda text: record_property(_TOLD, text)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Shows what the tests tell."""
-    reports = [each for outcome in ("passed", "failed") for each in terminalreporter.getreports(outcome)]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make test` adds."""
+    parser.addoption("--timetable", action="store_true", help="show where the time of the run went")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Shows what the tests tell, and where the time went."""
+    reports = [
+        report
+        for each in terminalreporter.stats.values()
+        for report in each
+        if isinstance(report, pytest.TestReport)
+    ]
     told = [
         f"{report.nodeid.rpartition('::')[2]}: {text}"
         for report in reports
         for name, text in report.user_properties
-        if name == _TOLD
+        if name == _TOLD and report.when == "call"
     ]
     if told:
         terminalreporter.section("measured on this machine")
         for line in told:
             terminalreporter.line(line)
+    if config.getoption("--timetable"):
+        parts = [
+            timetable.Part(report.nodeid, report.duration, getattr(report, "worker_id", ""))
+            for report in reports
+        ]
+        machines = [
+            timetable.MachineStart(kind, seconds, tuple(anew))
+            for report in reports
+            for name, value in report.user_properties
+            if name == _STARTED
+            for kind, seconds, anew in value  # type: ignore[attr-defined]  # what _started made
+        ]
+        terminalreporter.section("where the time went")
+        for line in timetable.table(parts, machines, time.monotonic() - _BEGAN):
+            terminalreporter.line(line)
+
+
+def _started() -> list[tuple[str, float | None, list[str]]]:
+    """The machines started since it was asked last; plain values, as they go from worker to controller."""
+    return [(start.kind, start.seconds, start.anew) for start in starts.take()]
 
 
 class Shares(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
@@ -81,10 +115,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:  # the fixtures below ask whether their test failed
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The fixtures below ask whether their test failed; the table wants to know what was started."""
     report = yield
     if call.when in ("setup", "call") and call.excinfo is not None:
         item.stash[_failed] = True
+    if call.when == "teardown" and (started := _started()):
+        report.user_properties.append((_STARTED, started))
     return report
 
 

@@ -96,6 +96,7 @@ class Device:
                 ring = status["ring"]
                 links = [port for port in ring["ports"] if port["link_up"]]
                 if ring["state"] == "recording" and len(links) >= wanted:
+                    self.machine.ready()
                     return status
                 missing = (
                     f"ring {ring['state']} {ring['message']!r}, {len(links)} of {wanted} ports have a link"

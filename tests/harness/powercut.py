@@ -186,7 +186,9 @@ def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, b
 
 def _start_from(scenario: Scenario, disk: Path, directory: Path, configuration: Configuration) -> str:
     # One processor is emulated with less work than two, and two such machines fill a host of two.
-    machine = VirtualMachine(directory, replace(configuration, image=disk, processors=1))
+    machine = VirtualMachine(
+        directory, replace(configuration, image=disk, processors=1), origin="disk of a power cut"
+    )
     try:
         machine.start()
         device = Device(machine)

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from tests.harness import write_log
+from tests.harness import starts, write_log
 from tests.harness.accelerator import QEMU, Accelerator, choose, qemu_version
 from tests.harness.agent import PORT_NAME, GuestAgent, Injection, Result, injection
 from tests.harness.errors import BenchError, BenchTimeoutError
@@ -109,6 +109,7 @@ class VirtualMachine:
         console: IO[bytes] | None = None,
         accelerator: Accelerator | None = None,
         write_log: Path | None = None,
+        origin: str = "power-on",
     ) -> None:
         """Prepare a machine in `directory` (made if missing); nothing runs yet.
 
@@ -118,6 +119,7 @@ class VirtualMachine:
         device, kept as WAV.
         `console`: this process's terminal, if it is to be the serial console; its keys go to the guest.
         `write_log`: a file that gets every write to the system disk (see tests.harness.write_log).
+        `origin`: what its first start is counted as, when it boots (see tests.harness.starts).
         """
         if saved is not None and configuration is not None:
             raise BenchError("a saved state brings its own configuration")
@@ -132,6 +134,8 @@ class VirtualMachine:
         self.sound_file = directory / "sound.wav" if sound else None
         self._console = console
         self._write_log = write_log
+        self._origin = origin
+        self._start: starts.Start | None = None
         self._accelerator = accelerator
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: QmpClient | None = None
@@ -177,6 +181,9 @@ class VirtualMachine:
             raise BenchError(f"there is no image at {self.configuration.image}: make vm builds it")
         self._disconnect()  # from a guest that has switched itself off
         incoming = self.saved is not None and self.starts == 0
+        self._start = starts.begin(
+            "saved state" if incoming else "power-on again" if self.starts else self._origin
+        )
         self._make_disks()
         self._marker = self.serial_log.stat().st_size if self.serial_log.exists() else 0
         for name in ("qmp", "agent", "serial"):
@@ -495,6 +502,13 @@ class VirtualMachine:
         except BenchError as error:
             tail = self.serial_text()[-1500:]
             raise BenchError(f"{error}; the serial console's last words:\n{tail}") from error
+        if self._start is not None:
+            self._start.answers()
+
+    def ready(self) -> None:
+        """The device is ready: so long its start took."""
+        if self._start is not None:
+            self._start.ready()
 
     def run(
         self, command: str | list[str], timeout: float = 60.0, *, check: bool = True, stdin: bytes = b""
