@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from allegro.export.service import ExportService, Run
 from allegro.export.session import Login, SftpClient, server_host_key, session
 from allegro.settings.model import Export
 from tests.harness.sftp_server import SftpServer
+from tests.harness.sftp_stub import StubServer
 from tests.harness.waiting import wait_for
 
 MIB = 1024 * 1024
@@ -42,7 +43,7 @@ def upload(tmp_path: Path) -> Path:
     return directory
 
 
-def _target(server: SftpServer) -> Target:
+def _target(server: SftpServer | StubServer) -> Target:
     return Target(server.address, server.port, server.user)
 
 
@@ -51,7 +52,7 @@ def _quiet(step: sftp.Step, done: int, size: int) -> None:
 
 
 def _send(
-    server: SftpServer, file: Path, directory: str = ".", progress: sftp.Progress = _quiet
+    server: SftpServer | StubServer, file: Path, directory: str = ".", progress: sftp.Progress = _quiet
 ) -> sftp.Sent | None:
     with session(_target(server), Login(server.user, server.password), server.fingerprint) as client:
         sftp.make_directory(client, directory)
@@ -319,6 +320,89 @@ def test_a_file_deleted_here_in_the_meantime_leaves_nothing_on_the_server(
 
     assert _send(server, file, progress=delete) is None
     assert server.files() == []
+
+
+@pytest.fixture
+def stub(tmp_path: Path) -> Iterator[StubServer]:
+    with StubServer(tmp_path / "stub") as running:
+        yield running
+
+
+def _refuse(path: Path) -> None:
+    raise OSError("disk quota exceeded")
+
+
+def _keep_a_part_and_refuse(path: Path) -> None:
+    os.truncate(path, 100_000)
+    _refuse(path)
+
+
+@pytest.mark.spec("X5")
+@pytest.mark.parametrize("size", [0, MIB])
+@pytest.mark.parametrize("at_close", [_refuse, _keep_a_part_and_refuse])
+def test_a_close_that_is_refused_costs_no_file(
+    stub: StubServer, upload: Path, at_close: Callable[[Path], None], size: int
+) -> None:
+    file, content = _file(upload, size)
+    stub.at_close = at_close
+    for _ in range(2):
+        with pytest.raises(FileTrouble, match="refused to write the file"):
+            _send(stub, file)
+        assert file.read_bytes() == content
+        assert stub.files() == [], "any stretch of what was refused may be missing"
+    stub.at_close = lambda path: None
+    assert _send(stub, file) == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
+    assert (stub.root / NAME).read_bytes() == content
+    assert not file.exists()
+
+
+@pytest.mark.spec("X5")
+def test_a_file_that_is_short_once_it_is_closed_stays_here(stub: StubServer, upload: Path) -> None:
+    file, content = _file(upload, MIB)
+    stub.at_close = lambda path: os.truncate(path, 100_000)
+    with pytest.raises(FileTrouble, match="not the whole file"):
+        _send(stub, file)
+    assert file.read_bytes() == content
+    assert NAME not in stub.files()
+    stub.at_close = lambda path: None
+    sent = _send(stub, file)
+    assert sent is not None
+    assert sent.resumed_at == 100_000
+    assert (stub.root / NAME).read_bytes() == content
+    assert not file.exists()
+
+
+@pytest.mark.spec("X5")
+def test_a_file_that_is_short_once_it_is_renamed_stays_here(stub: StubServer, upload: Path) -> None:
+    file, content = _file(upload, MIB)
+    stub.after_rename = lambda path: os.truncate(path, 100_000)
+    with pytest.raises(FileTrouble, match="not the whole file"):
+        _send(stub, file)
+    assert file.read_bytes() == content
+    stub.after_rename = lambda path: None
+    sent = _send(stub, file)
+    assert sent is not None
+    assert (stub.root / sent.name).read_bytes() == content
+    assert not file.exists()
+
+
+@pytest.mark.spec("X5")
+def test_a_file_that_is_gone_once_it_is_renamed_stays_here(stub: StubServer, upload: Path) -> None:
+    file, content = _file(upload, MIB)
+    stub.after_rename = Path.unlink
+    with pytest.raises(FileTrouble, match="show the file that was sent: it is not there any more"):
+        _send(stub, file)
+    assert file.read_bytes() == content
+
+
+@pytest.mark.spec("X1", "X5")
+def test_the_test_upload_tells_of_a_close_that_is_refused(stub: StubServer) -> None:
+    stub.at_close = _refuse
+    with (
+        session(_target(stub), Login(stub.user, stub.password), stub.fingerprint) as client,
+        pytest.raises(FileTrouble, match="refused to write the file"),
+    ):
+        sftp.send_test(client, ".", "test")
 
 
 KILLED = textwrap.dedent(

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import paramiko
-from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY
+from paramiko.file import BufferedFile
+from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED, CMD_EXTENDED_REPLY
 
 from allegro.export.failures import HostKeyChanged, HostKeyUnknown, ServerTrouble, Target, explain_connection
 
@@ -48,7 +49,7 @@ class SftpStatusError(OSError):
 
 
 class SftpClient(paramiko.SFTPClient):
-    """paramiko's client with the status codes kept, and two extensions of OpenSSH.
+    """paramiko's client with the status codes kept, also that of CLOSE, and two extensions of OpenSSH.
 
     Codes: draft-ietf-secsh-filexfer-13, section 9.1 (1 to 8 are those of version 3, which everybody speaks).
     Extensions: file PROTOCOL of OpenSSH, sections 4.4 and 4.6.
@@ -74,6 +75,15 @@ class SftpClient(paramiko.SFTPClient):
         except SftpStatusError as error:
             if error.code != SftpStatusError.UNSUPPORTED:
                 raise
+
+    def finish(self, file: paramiko.SFTPFile) -> None:
+        """Closes a file so that the server's answer counts, which paramiko's own close swallows.
+
+        A server may tell only here that what was written is not kept (close(2): a quota, a network file
+        system behind it).
+        """
+        BufferedFile.close(file)  # from here on paramiko's own close does nothing
+        self._request(CMD_CLOSE, file.handle)  # type: ignore[attr-defined]
 
     def free_bytes(self, path: str) -> int | None:
         """statvfs@openssh.com: bytes that can still be written at `path`; None if the server does not say."""

@@ -1,9 +1,9 @@
 """Sends one file so that it is on the server exactly once and whole, whatever breaks in between.
 
 The steps: (1) look whether the server has the file already, (2) write it under a hidden temporary name, (3)
-sync and check the size, (4) rename to the final name without overwriting anything, (5) only then remove it
-here. A crash before (4) leaves a part, which is resumed; a crash between (4) and (5) leaves the whole file on
-the server, which (1) recognises by its content.
+sync, close and look at the size, (4) rename to the final name without overwriting anything, and look again,
+(5) only then remove it here. A crash before (4) leaves a part, which is resumed; a crash between (4) and (5)
+leaves the whole file on the server, which (1) recognises by its content.
 
 Resuming: SFTP servers write in order, so an interrupted part is a beginning of the file. To be safe against a
 server that lost power, or a part of something else, the first 64 KiB and the last 1 MiB of the part are read
@@ -112,6 +112,7 @@ def _send(
             return None
         progress("renaming", size, size)
         final = _rename(client, source, size, part, file.name, directory)
+        _look(client, directory, final, size)
     progress("removing", size, size)
     try:
         file.unlink(missing_ok=True)
@@ -128,6 +129,7 @@ def send_test(client: SftpClient, directory: str, content: str) -> str:
     try:
         with client.open(path, "wb") as file:
             file.write(data)
+            client.finish(file)
         with client.open(path, "rb") as file:
             if file.read() != data:
                 raise _short(client, directory, TEST_FILE, len(data))
@@ -188,14 +190,37 @@ def _write_part(
             there.set_pipelined(True)
             _copy(source, there, start, size, progress)
             progress("checking", size, size)
-            client.sync(there)
-            if there.stat().st_size != size:
-                raise _short(client, directory, name, size)
+            _finish(client, there, part)
     except OSError as error:
         if _is_broken_connection(error):
             raise
         raise _explained(client, error, directory, name, size) from error
+    _look(client, directory, name, size)
     return start
+
+
+def _finish(client: SftpClient, there: paramiko.SFTPFile, part: str) -> None:
+    """Has everything written out. If the server says no, any stretch may be missing: nothing to resume."""
+    try:
+        client.sync(there)
+        client.finish(there)
+    except OSError as error:
+        if not _is_broken_connection(error):
+            with contextlib.suppress(OSError):
+                client.remove(part)
+        raise
+
+
+def _look(client: SftpClient, directory: str, name: str, size: int) -> None:
+    """Makes sure that others, too, find a file of this size there now. Raises FileTrouble."""
+    try:
+        found = client.stat(posixpath.join(directory, name)).st_size
+    except OSError as error:
+        if _is_broken_connection(error):
+            raise
+        raise explain_file(error, name, "show the file that was sent") from error
+    if found != size:
+        raise _short(client, directory, name, size)
 
 
 def _resumable(client: SftpClient, source: BinaryIO, size: int, part: str, progress: Progress) -> int:

@@ -1,0 +1,143 @@
+"""An SFTP server in this process that fails where a test says so, as no OpenSSH server can be made to."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import paramiko
+from paramiko import SFTPAttributes, SFTPHandle, SFTPServer, SFTPServerInterface
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+from paramiko.sftp import SFTP_OK
+
+from allegro.export.session import fingerprint
+
+_MODES = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "r+b"}
+
+
+def _nothing(path: Path) -> None:
+    """What a sound server does beyond what it was asked for."""
+
+
+class StubServer:
+    """Serves `root` on a port of 127.0.0.1 to whoever knows the password, until `close`.
+
+    `at_close` is called with the path when a file that may have been written is closed, `after_rename` with
+    the new path. If `at_close` raises an exception, the answer to CLOSE is SSH_FX_FAILURE.
+    """
+
+    user = "upload"
+    password = "stub"
+    address = "127.0.0.1"
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir()
+        self.root = root
+        self.at_close: Callable[[Path], None] = _nothing
+        self.after_rename: Callable[[Path], None] = _nothing
+        self._key = paramiko.ECDSAKey.generate()
+        self._transports: list[paramiko.Transport] = []
+        self._listener = socket.create_server((self.address, 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, name="sftp-stub", daemon=True).start()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA256:… of the host key."""
+        return fingerprint(self._key)
+
+    def files(self) -> list[str]:
+        """Names of the files in the upload directory, sorted."""
+        return sorted(path.name for path in self.root.iterdir())
+
+    def close(self) -> None:
+        """Ends all sessions and takes no more."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for transport in self._transports:
+            transport.close()
+
+    def __enter__(self) -> "StubServer":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(self._key)
+            transport.set_subsystem_handler("sftp", SFTPServer, _Files, self)
+            transport.start_server(event=threading.Event(), server=_Door(self.password))
+            self._transports.append(transport)
+
+
+class _Door(paramiko.ServerInterface):
+    def __init__(self, password: str) -> None:
+        self._password = password
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        return AUTH_SUCCESSFUL if password == self._password else AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return OPEN_SUCCEEDED
+
+
+class _Files(SFTPServerInterface):
+    def __init__(self, door: paramiko.ServerInterface, stub: StubServer) -> None:
+        super().__init__(door)
+        self._stub = stub
+
+    def _path(self, path: str) -> Path:
+        return self._stub.root / self.canonicalize(path).lstrip("/")
+
+    def stat(self, path: str) -> SFTPAttributes | int:
+        try:
+            return SFTPAttributes.from_stat(self._path(path).stat())
+        except OSError as error:
+            return SFTPServer.convert_errno(error.errno or 0)
+
+    lstat = stat
+
+    def open(self, path: str, flags: int, attr: SFTPAttributes) -> SFTPHandle | int:
+        try:
+            descriptor = os.open(self._path(path), flags, 0o644)
+        except OSError as error:
+            return SFTPServer.convert_errno(error.errno or 0)
+        return _Handle(descriptor, flags, self._path(path), self._stub)
+
+    def remove(self, path: str) -> int:
+        try:
+            self._path(path).unlink()
+        except OSError as error:
+            return SFTPServer.convert_errno(error.errno or 0)
+        return SFTP_OK
+
+    def rename(self, oldpath: str, newpath: str) -> int:
+        try:
+            self._path(oldpath).rename(self._path(newpath))
+        except OSError as error:
+            return SFTPServer.convert_errno(error.errno or 0)
+        self._stub.after_rename(self._path(newpath))
+        return SFTP_OK
+
+
+class _Handle(SFTPHandle):
+    def __init__(self, descriptor: int, flags: int, path: Path, stub: StubServer) -> None:
+        super().__init__(flags)
+        access = flags & os.O_ACCMODE
+        self.readfile = self.writefile = os.fdopen(descriptor, _MODES[access], buffering=0)
+        self._path, self._stub = path, stub
+        self._written = access != os.O_RDONLY
+
+    def close(self) -> None:
+        if self.readfile.closed:
+            return
+        super().close()
+        if self._written:
+            self._stub.at_close(self._path)
