@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks import bridge, report
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 
 SIZES = (64, 512, 1514)
 OUTPUT = Path("build/bench")

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from tests.harness.bench_errors import BenchError
 from tests.harness.device import Device
-from tests.harness.errors import BenchError
 from tests.harness.qemu import Configuration, SavedState, VirtualMachine, keep_diagnosis
 from tests.harness.sftp_server import SftpServer
 from tests.harness.topology import Topology

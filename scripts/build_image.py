@@ -24,8 +24,8 @@ from board.allegro.image import bundle, payload
 from board.allegro.image.buildroot_source import RELEASE, find_buildroot
 from board.allegro.image.host_tools import HostTools
 from board.allegro.image.kconfig import dropped, read_config
-from board.allegro.image.keys import Keys, find_keys
 from board.allegro.image.notes import release_notes
+from board.allegro.image.signing_keys import Keys, find_keys
 from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove
 from scripts import web_assets
 from scripts.build_vm import REPOSITORY, make_web, project_fact, source_epoch

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from board.allegro.image import boot, bootstrap, bundle, disk, manifest, payload, root, system
-from board.allegro.image.keys import VARIABLES, Keys, find_keys
+from board.allegro.image import boot, bootstrap, bundle, debian_system, disk, manifest, payload, root
 from board.allegro.image.layout import Layout, parse_size, read_layout
 from board.allegro.image.made import made_files
 from board.allegro.image.notes import release_notes
+from board.allegro.image.signing_keys import VARIABLES, Keys, find_keys
 from board.allegro.image.tree import kernel_version
 from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove, words
 from scripts import web_assets
@@ -151,11 +151,11 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
         "system",
         [
             base.name,
-            STEPS / "system.py",
+            STEPS / "debian_system.py",
             STEPS / "tree.py",
             *(lists / name for name in ("drop.txt", "kernel-modules.txt", "firmware.txt")),
         ],
-        lambda target: system.make_system(shop, base, lists, target),
+        lambda target: debian_system.make_system(shop, base, lists, target),
     )
     libraries = shop.step(
         "libraries",

@@ -23,7 +23,7 @@ from allegro.firmware import index
 from allegro.firmware.bundles import META, SUFFIX
 from allegro.firmware.index import Offer
 from allegro.firmware.versions import Version
-from board.allegro.image.keys import Keys, find_keys
+from board.allegro.image.signing_keys import Keys, find_keys
 from board.allegro.image.workshop import BuildError
 
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scripts.bench import Bench, Progress, require_host, run_main, set_up
 from tests.harness import booted
+from tests.harness.bench_errors import BenchError
 from tests.harness.captures import check, comment_fields, protocol_table
-from tests.harness.errors import BenchError
 from tests.harness.qemu import REPOSITORY, Configuration
 from tests.harness.waiting import wait_for
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from board.allegro.image import disk
-from board.allegro.image.keys import find_keys
 from board.allegro.image.layout import read_layout, stable_id
+from board.allegro.image.signing_keys import find_keys
 from board.allegro.image.workshop import BuildError, Workshop, exit_code, remove
 from board.allegro.release import images, sbom, texts
 from board.allegro.release.components import (

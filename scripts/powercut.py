@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from scripts.bench import Progress, require_host, run_main
 from tests.harness import booted, powercut
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.powercut_scenarios import SCENARIOS
 from tests.harness.qemu import IMAGE, REPOSITORY, Configuration
 

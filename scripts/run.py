@@ -16,7 +16,7 @@ from typing import Literal
 
 from scripts.bench import HOST_FROM_GUEST, Bench, Progress, require_host, run_main, set_up
 from tests.harness.agent import injection
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.presenter import KEY_USAGES
 from tests.harness.qemu import RUN_DIRECTORY, Configuration
 from tests.harness.topology import SERVER_ADDRESS

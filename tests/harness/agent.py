@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.harness.errors import BenchError, BenchTimeoutError, GuestCommandError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError, GuestCommandError
 from tests.harness.waiting import PATIENCE
 
 PORT_NAME = "org.allegro.bench"

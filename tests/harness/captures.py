@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 
 _SECTION, _INTERFACE, _STATISTICS, _PACKET = 0x0A0D0D0A, 1, 5, 6
 _COMMENT, _IF_NAME, _IF_RESOLUTION = 1, 2, 9

@@ -8,7 +8,7 @@ import struct
 import time
 from pathlib import Path
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.namespaces import Namespace
 from tests.harness.ports import TapPort
 from tests.harness.waiting import PATIENCE, wait_for

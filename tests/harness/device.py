@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.captures import Capture, check
-from tests.harness.errors import BenchError, BenchTimeoutError
 from tests.harness.qemu import VirtualMachine
 from tests.harness.waiting import PATIENCE, wait_for
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.waiting import PATIENCE
 
 T = TypeVar("T")

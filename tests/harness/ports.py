@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import PATIENCE
 

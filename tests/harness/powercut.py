@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.harness import write_log
+from tests.harness.bench_errors import BenchError
 from tests.harness.device import Device
-from tests.harness.errors import BenchError
 from tests.harness.qemu import Configuration, SavedState, VirtualMachine, save_diagnosis
 from tests.harness.write_log import Entry, Loss, Remains, Replay
 

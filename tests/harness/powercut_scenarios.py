@@ -3,10 +3,10 @@
 import json
 
 from scripts.build_vm import project_fact
-from tests.harness import firmware
-from tests.harness.bundles import BundleMaker
+from tests.harness import updating
+from tests.harness.bench_errors import BenchError
+from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
-from tests.harness.errors import BenchError
 from tests.harness.powercut import Scenario
 from tests.harness.qemu import VirtualMachine
 from tests.harness.waiting import wait_for
@@ -187,7 +187,7 @@ class Installation:
 
     def act(self, machine: VirtualMachine, device: Device) -> None:
         """By API, until it says that it is done."""
-        firmware.follow(device, "/firmware/install", {"name": self._bundle}, 900)
+        updating.follow(device, "/firmware/install", {"name": self._bundle}, 900)
         machine.run("sync")
 
     def outcome(self, machine: VirtualMachine, device: Device) -> str:
@@ -216,12 +216,12 @@ class Activation:
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
         """The new version is installed."""
         plant(machine, device)
-        firmware.follow(device, "/firmware/install", {"name": _download(device)}, 900)
+        updating.follow(device, "/firmware/install", {"name": _download(device)}, 900)
 
     def act(self, machine: VirtualMachine, device: Device) -> None:
         """From the order to the new version's confirmation."""
-        firmware.activate(device, "slot-b")
-        firmware.wait_confirmed(device, _NEXT, "slot-b")
+        updating.activate(device, "slot-b")
+        updating.wait_confirmed(device, _NEXT, "slot-b")
         machine.run("sync")
 
     def outcome(self, machine: VirtualMachine, device: Device) -> str:
@@ -229,7 +229,7 @@ class Activation:
         told = device.get("/firmware")
         if (told["version"], told["slot"]) not in ((_VERSION, "slot-a"), (_NEXT, "slot-b")):
             raise BenchError(f"{told['version']} runs in {told['slot']}")
-        firmware.wait_confirmed(device, told["version"], told["slot"])
+        updating.wait_confirmed(device, told["version"], told["slot"])
         if planted_settings(machine, device) != "old" or not planted_capture(machine):
             raise BenchError("settings or capture are gone")
         return "old" if told["version"] == _VERSION else "new"
@@ -239,7 +239,7 @@ def _download(device: Device) -> str:
     """Brings the new version to the device; returns the name of its file."""
     maker = BundleMaker()
     bundle = maker.version(_NEXT)
-    firmware.bring(device, bundle, _NEXT, maker.keys)
+    updating.bring(device, bundle, _NEXT, maker.keys)
     return bundle.name
 
 

@@ -9,7 +9,7 @@ import struct
 import time
 from pathlib import Path
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.usbredir import Interface, UsbRedirector
 
 KEYBOARD_ENDPOINT = 0x81

@@ -25,7 +25,7 @@ from typing import IO, Any, Literal
 from tests.harness import starts, write_log
 from tests.harness.accelerator import QEMU, Accelerator, choose, qemu_version
 from tests.harness.agent import PORT_NAME, GuestAgent, Injection, Result, injection
-from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.ports import IdlePort, Port
 from tests.harness.presenter import Presenter
 from tests.harness.qmp import QmpClient, QmpError

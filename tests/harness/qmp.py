@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.waiting import PATIENCE
 
 

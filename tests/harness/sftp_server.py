@@ -17,7 +17,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.waiting import PATIENCE
 
 USER = "upload"

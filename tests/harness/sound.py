@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.waiting import wait_for
 
 _WINDOW_SECONDS = 0.005

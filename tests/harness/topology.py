@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.namespaces import Namespace
 from tests.harness.ports import TapPort
 from tests.harness.waiting import wait_for

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.waiting import PATIENCE
 
 

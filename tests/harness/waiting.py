@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tests.harness.errors import BenchTimeoutError
+from tests.harness.bench_errors import BenchTimeoutError
 
 T = TypeVar("T")
 

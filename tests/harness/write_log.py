@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 
 SECTOR = 512
 DEVICE_OPTION = "request-merging=off"

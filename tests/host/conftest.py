@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from allegro.web.app import create_app
 from tests.harness.browser import BUILT, PHONE, WAIT_MS, chromium_browser
 from tests.harness.waiting import PATIENCE
-from tests.unit.web.browser import PASSWORD, World
+from tests.unit.web.world import PASSWORD, World
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from cyclonedx.validation.json import JsonStrictValidator
 
-from board.allegro.image.keys import find_keys
 from board.allegro.image.layout import Layout, read_layout
+from board.allegro.image.signing_keys import find_keys
 from board.allegro.image.workshop import Workshop, remove
 from board.allegro.release import images
 from board.allegro.release.ova import OVF

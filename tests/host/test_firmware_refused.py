@@ -19,7 +19,7 @@ from allegro.firmware.releases import Release
 from allegro.firmware.update import FirmwareService, Surroundings
 from allegro.system.actions import Actions
 from scripts.build_vm import project_fact
-from tests.harness.bundles import BundleMaker, tools
+from tests.harness.bundle_maker import BundleMaker, tools
 from tests.harness.waiting import wait_for
 
 SLOT_SIZE = 8 << 20

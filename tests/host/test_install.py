@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from allegro.errors import Unavailable
+from allegro.firmware.disk_install import install
 from allegro.firmware.disk_table import SECTOR, SYSTEMS
-from allegro.firmware.install import install
 from allegro.firmware.raw_disk import RawDisk
 from allegro.storage.disks import Disk
 

@@ -9,7 +9,7 @@ from tests.harness.browser import DESKTOP, PHONE, SMALL_PHONE, assert_accessible
 from tests.harness.waiting import PATIENCE
 from tests.host.conftest import Site
 from tests.host.test_web_page import photograph
-from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT
+from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
 from tests.unit.web.playing_bmc import PlayingBmc
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.spec("W6", "W8")]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from allegro.network import files, links, management
-from allegro.settings.store import validated
+from allegro.network import links, management, networkd_files
+from allegro.settings.settings_file import validated
 from tests.conftest import Tell
 
 PORTS = ["port1", "port2", "port3", "port4"]
@@ -33,7 +33,9 @@ def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Pat
     for name, raw in STATES.items():
         settings = validated(raw)
         written = links.network_files(links.plan(settings.links, PORTS), dict.fromkeys(PORTS, 65535))
-        files.write(written | management.network_files(settings, ["mgmt0"]), tmp_path / "states" / name)
+        networkd_files.write(
+            written | management.network_files(settings, ["mgmt0"]), tmp_path / "states" / name
+        )
     inside = Path(__file__).with_name("networkd_inside.py")
     answer = tmp_path / "answer.json"
     done = subprocess.run(

@@ -16,8 +16,8 @@ from allegro.export import sftp
 from allegro.export.device_key import device_key
 from allegro.export.failures import FileTrouble, HostKeyChanged, HostKeyUnknown, ServerTrouble, Target
 from allegro.export.queue import UploadQueue
-from allegro.export.service import ExportService, Run
 from allegro.export.session import Login, SftpClient, server_host_key, session
+from allegro.export.uploads import ExportService, Run
 from allegro.settings.model import Export
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer

@@ -11,7 +11,7 @@ import pytest
 
 from allegro import cli, cli_text
 from allegro.errors import InvalidInput
-from allegro.system.reset import KEEPS
+from allegro.system.configuration_reset import KEEPS
 
 JOB: dict[str, Any] = {
     "id": 7,

@@ -15,7 +15,7 @@ import pytest
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BAD, PROVEN, TO_BE_TRIED, BootState, SlotState
 from tests.conftest import REPORT
-from tests.harness import boot
+from tests.harness import before_start
 from tests.harness.agent import injection
 from tests.harness.qemu import Configuration, VirtualMachine, save_diagnosis
 from tests.harness.waiting import wait_for
@@ -60,7 +60,7 @@ def power_off(machine: VirtualMachine) -> None:
 @pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.long)])
 def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, firmware: Firmware) -> None:
     machine = make_machine(firmware)
-    boot.fill_slot(machine, "slot-b", boot.shipped_slot(machine))
+    before_start.fill_slot(machine, "slot-b", before_start.shipped_slot(machine))
     expected: dict[str, tuple[str, boot_state.Request]] = {
         "start": ("slot-a", ""),
         "previous": ("slot-b", ""),
@@ -69,16 +69,16 @@ def test_every_entry_of_the_menu_starts_its_version(make_machine: MakeMachine, f
     }
     for entry, (slot, request) in expected.items():
         screenshot = REPORT / f"boot-menu-{firmware}.png" if entry == "start" else None
-        text = boot.start_entry(machine, BootState(slot_b=PROVEN), entry, screenshot)
+        text = before_start.start_entry(machine, BootState(slot_b=PROVEN), entry, screenshot)
         version = r"\d+\.\d+\.\d+"
         assert re.search(rf"Start Allegro {version}", text)
         assert re.search(rf"Start previous version {version}", text)
         assert re.search(rf"Factory reset .*{version}", text)
-        assert boot.started_slot(machine) == (slot, request), entry
+        assert before_start.started_slot(machine) == (slot, request), entry
         power_off(machine)
-        reading = boot.read_state(machine)
+        reading = before_start.read_state(machine)
         assert reading.damaged == ()
-        starts = 1 + boot.crashes(machine)
+        starts = 1 + before_start.crashes(machine)
         assert reading.state == BootState(slot_b=PROVEN, request=request, starts=starts), entry
 
 
@@ -87,10 +87,10 @@ def test_keys_of_a_presenter_do_not_keep_the_device_in_the_menu(make_machine: Ma
     """A presenter is a keyboard, for the firmware of the machine as well."""
     machine = make_machine()
     machine.start()
-    boot.wait_countdown(machine)
+    before_start.wait_countdown(machine)
     for key in ("pgdn", "pgup", "f5", "dot", "esc"):
         machine.send_keys(key)
-    assert boot.started_slot(machine) == ("slot-a", "")
+    assert before_start.started_slot(machine) == ("slot-a", "")
 
 
 STATES = [
@@ -116,15 +116,15 @@ def test_grub_and_the_system_agree_on_the_order_of_versions(make_machine: MakeMa
     """Nobody presses a key, and no slot can be started: GRUB tries all of them in order and starts over."""
     machine = make_machine()
     for name in ("slot-a", "slot-b", "factory"):
-        boot.empty_slot(machine, name)
+        before_start.empty_slot(machine, name)
     for state in STATES:
-        boot.write_state(machine, state)
+        before_start.write_state(machine, state)
         machine.start()
         machine.wait_serial("no version on this disk can be started", 120)
-        order = re.findall(r"Allegro: ([\w-]+) is empty or damaged", boot.console(machine))
+        order = re.findall(r"Allegro: ([\w-]+) is empty or damaged", before_start.console(machine))
         power_off(machine)
         assert tuple(order) == boot_state.boot_order(state), state
-        assert boot.read_state(machine).state == state, "what was not started is not counted"
+        assert before_start.read_state(machine).state == state, "what was not started is not counted"
 
 
 @pytest.mark.long
@@ -132,28 +132,28 @@ def test_grub_and_the_system_agree_on_the_order_of_versions(make_machine: MakeMa
 def test_a_slot_that_cannot_be_loaded_falls_to_the_next_without_a_key(make_machine: MakeMachine) -> None:
     """One byte is flipped in the kernel of a new version; then tries are counted down with a whole one."""
     machine = make_machine()
-    content = bytearray(boot.shipped_slot(machine))
+    content = bytearray(before_start.shipped_slot(machine))
     kernel = content.index(b"HdrS") - 0x202  # Linux boot protocol: the header of bzImage
     content[kernel + (4 << 20)] ^= 1
-    boot.fill_slot(machine, "slot-b", bytes(content))
+    before_start.fill_slot(machine, "slot-b", bytes(content))
     state = BootState(primary="slot-b", slot_b=TO_BE_TRIED)
-    boot.write_state(machine, state)
+    before_start.write_state(machine, state)
     machine.start()
-    assert boot.started_slot(machine) == ("slot-a", "")
-    assert "Allegro: slot-b is empty or damaged" in boot.console(machine)
+    assert before_start.started_slot(machine) == ("slot-a", "")
+    assert "Allegro: slot-b is empty or damaged" in before_start.console(machine)
     power_off(machine)
-    assert boot.read_state(machine).state == replace(state, starts=1)
+    assert before_start.read_state(machine).state == replace(state, starts=1)
 
     content[kernel + (4 << 20)] ^= 1
-    boot.fill_slot(machine, "slot-b", bytes(content))
+    before_start.fill_slot(machine, "slot-b", bytes(content))
     for tries_left in (2, 1, 0):
         machine.start()
         machine.wait_serial("Welcome to")
         power_off(machine)
         slot_b = SlotState(good=False, tries_left=tries_left)
-        assert boot.read_state(machine).state == replace(state, slot_b=slot_b, starts=4 - tries_left)
+        assert before_start.read_state(machine).state == replace(state, slot_b=slot_b, starts=4 - tries_left)
     machine.start()
-    assert boot.started_slot(machine) == ("slot-a", "")
+    assert before_start.started_slot(machine) == ("slot-a", "")
 
 
 @pytest.mark.spec("U3")
@@ -167,12 +167,12 @@ def test_a_slot_that_cannot_be_loaded_falls_to_the_next_without_a_key(make_machi
     ],
 )
 def test_starts_with_a_damaged_boot_state_and_repairs_it(
-    make_machine: MakeMachine, damage: boot.Damage
+    make_machine: MakeMachine, damage: before_start.Damage
 ) -> None:
     machine = make_machine("uefi" if damage == "zero" else "bios")
-    boot.damage_state(machine, damage)
+    before_start.damage_state(machine, damage)
     machine.start()
-    assert boot.started_slot(machine) == ("slot-a", "")
+    assert before_start.started_slot(machine) == ("slot-a", "")
     if damage == "missing":  # nothing to repair, and no reason not to start
         assert machine.run("test -e /dev/disk/by-partlabel/boot-state", check=False).returncode != 0
     if damage != "random":  # one repair shows them all
@@ -181,7 +181,7 @@ def test_starts_with_a_damaged_boot_state_and_repairs_it(
     wait_for(lambda: machine.run(done).stdout.strip(), "the repair of the boot state", 300, 2)
     machine.run("sync")
     power_off(machine)
-    reading = boot.read_state(machine)
+    reading = before_start.read_state(machine)
     assert reading.damaged == ()
     assert reading.state == BootState()
 
@@ -190,17 +190,17 @@ def test_starts_with_a_damaged_boot_state_and_repairs_it(
 def test_with_no_boot_state_at_all_starts_are_counted_all_the_same(make_machine: MakeMachine) -> None:
     """On the ESP, so that the rule against endless trying holds; and the factory version starts at last."""
     machine = make_machine()
-    boot.damage_state(machine, "random")
+    before_start.damage_state(machine, "random")
     for name in ("slot-a", "slot-b"):
-        boot.empty_slot(machine, name)
+        before_start.empty_slot(machine, name)
     starts = 0
     for _ in range(2):
         machine.start()
         machine.wait_serial("Welcome to")
         power_off(machine)
-        by_itself = boot.crashes(machine)
-        slots = re.findall(r"Allegro: ([\w-]+) is empty or damaged", boot.console(machine))
+        by_itself = before_start.crashes(machine)
+        slots = re.findall(r"Allegro: ([\w-]+) is empty or damaged", before_start.console(machine))
         assert slots == ["slot-a", "slot-b"] * (1 + by_itself)
         starts += 1 + by_itself
-    esp = boot.LAYOUT["esp"]
+    esp = before_start.LAYOUT["esp"]
     assert f"starts={starts}\n".encode() in machine.read_disk(esp.start, esp.size)

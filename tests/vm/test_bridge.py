@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Lab, StartLab, Tell
+from tests.harness.bench_errors import BenchTimeoutError
 from tests.harness.captures import protocol_table
-from tests.harness.errors import BenchTimeoutError
 from tests.harness.frame_kinds import KINDS
 from tests.harness.frame_kinds import frames as frames_of_all_kinds
 from tests.harness.frames import number_of, series, udp_frame

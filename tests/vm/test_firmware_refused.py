@@ -6,7 +6,7 @@ import pytest
 
 from board.allegro.image.layout import read_layout
 from tests.conftest import Lab
-from tests.harness.bundles import BundleMaker
+from tests.harness.bundle_maker import BundleMaker
 from tests.harness.qemu import REPOSITORY
 from tests.harness.waiting import wait_for
 

@@ -7,8 +7,8 @@ import pytest
 
 from scripts.build_vm import project_fact
 from tests.conftest import Lab, StartLab
-from tests.harness import firmware
-from tests.harness.bundles import BundleMaker
+from tests.harness import updating
+from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
 from tests.harness.powercut_scenarios import FactoryReset
 from tests.harness.powercut_scenarios import plant as plant_what_resets_remove
@@ -49,12 +49,12 @@ def check_kept(device: Device, planted: dict[str, Any], host: str = "files.examp
 
 def download(device: Device, maker: BundleMaker, folder: Path, bundles: dict[str, Path]) -> None:
     """Brings versions from an update server; the connection breaks off in the first of them."""
-    with firmware.update_server(folder, list(bundles.values()), maker.keys, device) as server:
+    with updating.update_server(folder, list(bundles.values()), maker.keys, device) as server:
         assert device.post("/firmware/check")["newer"] == B
         assert device.status()["newer_firmware"] == B
         server.break_after = 60_000_000
         for version in bundles:
-            firmware.follow(device, "/firmware/download", {"version": version})
+            updating.follow(device, "/firmware/download", {"version": version})
             server.break_after = None
         ranges = [request for request in server.requests if "bytes=" in request]
         assert ranges, "the download was interrupted, and went on where it was"
@@ -62,9 +62,9 @@ def download(device: Device, maker: BundleMaker, folder: Path, bundles: dict[str
 
 def update(device: Device, bundle: Path) -> None:
     """From A in slot A to B in slot B."""
-    firmware.follow(device, "/firmware/install", {"name": bundle.name})
-    assert firmware.activate(device, "slot-b") == B
-    answer = firmware.wait_confirmed(device, B, "slot-b")
+    updating.follow(device, "/firmware/install", {"name": bundle.name})
+    assert updating.activate(device, "slot-b") == B
+    answer = updating.wait_confirmed(device, B, "slot-b")
     slots = {each["name"]: each for each in answer["versions"]}
     assert (slots["slot-a"]["version"], slots["slot-b"]["starts_next"]) == (A, True)
     assert "made by a test" in slots[bundle.name]["notes"]
@@ -74,10 +74,10 @@ def falls_back(device: Device, maker: BundleMaker, fault: str) -> str:
     """Installs and activates a version with a fault; the words about the fall-back."""
     version = {"panic": "99.2.0", "damaged": "99.3.0", "unhealthy": "99.4.0", "hang": "99.5.0"}[fault]
     bundle = maker.version(version, fault)
-    firmware.bring(device, bundle, version, maker.keys)
-    firmware.follow(device, "/firmware/install", {"name": bundle.name})
-    assert firmware.activate(device, "slot-b") == version
-    words = firmware.wait_fallen_back(device, version)
+    updating.bring(device, bundle, version, maker.keys)
+    updating.follow(device, "/firmware/install", {"name": bundle.name})
+    assert updating.activate(device, "slot-b") == version
+    words = updating.wait_fallen_back(device, version)
     assert f"Fell back from {version} to {A}" in words
     overview = device.get("/firmware")
     assert (overview["version"], overview["slot"], overview["confirmed"]) == (A, "slot-a", True)
@@ -99,8 +99,8 @@ def test_an_update_and_the_way_back_keep_everything(lab: Lab, maker: BundleMaker
     update(device, bundle)
     check_kept(device, planted)
     device.set({"export": {"host": "other.example"}})
-    assert firmware.activate(device, "slot-a", older=True) == A
-    firmware.wait_confirmed(device, A, "slot-a")
+    assert updating.activate(device, "slot-a", older=True) == A
+    updating.wait_confirmed(device, A, "slot-a")
     check_kept(device, planted, "other.example")
     kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
     assert kinds[:4] == ["installed", "activated", "confirmed", "activated"]
@@ -128,10 +128,10 @@ def test_a_factory_reset_brings_the_shipped_version_back_after_two_updates(
     plant_what_resets_remove(machine, device)
     for version, slot in ((B, "slot-b"), ("99.6.0", "slot-a")):
         bundle = maker.version(version)
-        firmware.bring(device, bundle, version, maker.keys)
-        firmware.follow(device, "/firmware/install", {"name": bundle.name})
-        firmware.activate(device, slot)
-        firmware.wait_confirmed(device, version, slot)
+        updating.bring(device, bundle, version, maker.keys)
+        updating.follow(device, "/firmware/install", {"name": bundle.name})
+        updating.activate(device, slot)
+        updating.wait_confirmed(device, version, slot)
     reset = FactoryReset()
     reset.act(machine, device)
     assert reset.outcome(machine, device) == "new"
@@ -154,9 +154,9 @@ def test_update_and_back_three_times(lab: Lab, maker: BundleMaker, tmp_path: Pat
         update(device, bundles[B])
         check_kept(device, planted, "files.example" if number == 0 else "other.example")
         device.set({"export": {"host": "other.example"}})
-        firmware.follow(device, "/firmware/install", {"name": bundles[A].name, "older": True})
-        assert firmware.activate(device, "slot-a", older=True) == A
-        firmware.wait_confirmed(device, A, "slot-a")
+        updating.follow(device, "/firmware/install", {"name": bundles[A].name, "older": True})
+        assert updating.activate(device, "slot-a", older=True) == A
+        updating.wait_confirmed(device, A, "slot-a")
         check_kept(device, planted, "other.example")
     kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
     assert kinds == ["installed", "activated", "confirmed"] * 6

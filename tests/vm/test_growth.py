@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import boot
+from tests.harness import before_start
 from tests.harness.qemu import Configuration, VirtualMachine
 from tests.harness.waiting import wait_for
 
 MIB = 1 << 20
-DISK_MIB = (boot.LAYOUT.size >> 20) + 3072
+DISK_MIB = (before_start.LAYOUT.size >> 20) + 3072
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def machine(configuration: Configuration, tmp_path: Path) -> Iterator[VirtualMac
 
 def assert_grown(machine: VirtualMachine) -> None:
     """The file system comes to fill what the larger disk has (its own tables take a few per cent)."""
-    available = DISK_MIB * MIB - boot.LAYOUT["data"].start
+    available = DISK_MIB * MIB - before_start.LAYOUT["data"].start
     machine.wait_agent(400)
 
     def full_size() -> bool:
@@ -55,7 +55,9 @@ def test_grows_at_the_first_start_whatever_is_cut(machine: VirtualMachine) -> No
         machine.cut_power()
     machine.start()
     assert_grown(machine)
-    assert boot.console(machine).count("Booting `Start") == 1 + boot.crashes(machine), "it took a restart"
+    assert before_start.console(machine).count("Booting `Start") == 1 + before_start.crashes(machine), (
+        "it took a restart"
+    )
 
 
 @pytest.mark.spec("U3")
@@ -68,7 +70,7 @@ def test_starts_when_the_first_partition_table_is_half_written(machine: VirtualM
     last_usable = last - count * size // 512 - 1
     # As systemd-repart does it: partitions begin and end at multiples of 4096 bytes.
     end = (last_usable + 1) // 8 * 8 - 1
-    struct.pack_into("<Q", entries, (boot.LAYOUT["data"].number - 1) * size + 40, end)
+    struct.pack_into("<Q", entries, (before_start.LAYOUT["data"].number - 1) * size + 40, end)
     struct.pack_into("<QQ", header, 24, last, 1)
     struct.pack_into("<Q", header, 48, last_usable)
     struct.pack_into("<Q", header, 72, last_usable + 1)

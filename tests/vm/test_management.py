@@ -9,10 +9,10 @@ import time
 import pytest
 
 from tests.conftest import Lab, StartLab
-from tests.harness import bmc
-from tests.harness.bmc import Bmc
+from tests.harness import ipmi_bmc
 from tests.harness.desk import Desk
 from tests.harness.device import ApiRefusedError
+from tests.harness.ipmi_bmc import Bmc
 from tests.harness.namespaces import Namespace
 from tests.harness.ports import TapPort
 from tests.harness.qemu import mac_address
@@ -104,8 +104,8 @@ def _check_bmc(lab: Lab, controller: Bmc) -> None:
     }
     wanted = {"source": "static", "address": "192.0.2.9/24", "gateway": "192.0.2.1"}
     assert lab.device.api("PUT", "/bmc", wanted) == {"present": True, "mac": "52:54:00:b0:0b:00", **wanted}
-    assert controller.lan[bmc.SOURCE] == bytes([bmc.STATIC])
-    assert [controller.address(which) for which in (bmc.ADDRESS, bmc.MASK, bmc.GATEWAY)] == [
+    assert controller.lan[ipmi_bmc.SOURCE] == bytes([ipmi_bmc.STATIC])
+    assert [controller.address(which) for which in (ipmi_bmc.ADDRESS, ipmi_bmc.MASK, ipmi_bmc.GATEWAY)] == [
         "192.0.2.9",
         "255.255.255.0",
         "192.0.2.1",

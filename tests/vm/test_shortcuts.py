@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Lab, StartLab
-from tests.harness import firmware
-from tests.harness.bundles import BundleMaker
+from tests.harness import updating
+from tests.harness.bundle_maker import BundleMaker
 from tests.harness.desk import Desk
 from tests.harness.powercut_scenarios import (
     boot_id,
@@ -70,11 +70,11 @@ def test_shift_r_with_newer_firmware_installs_it_and_powers_off(
     machine, device = lab.machine, lab.device
     plant(machine, device)
     maker = BundleMaker()
-    with firmware.update_server(tmp_path, [maker.version(NEXT)], maker.keys, device):
+    with updating.update_server(tmp_path, [maker.version(NEXT)], maker.keys, device):
         machine.send_keys("shift", "r")
         wait_for(lambda: not machine.running, "the power to go off", 1200, 2)
     machine.start()
-    firmware.wait_confirmed(device, NEXT, "slot-b")
+    updating.wait_confirmed(device, NEXT, "slot-b")
     assert planted_settings(machine, device) == "new"
     assert planted_capture(machine)
     machine.screenshot(report / "updated.png")

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from allegro.web.pages import PAGES
 from scripts.build_vm import project_fact
 from tests.conftest import REPORT, Lab, StartLab
-from tests.harness import firmware
+from tests.harness import updating
 from tests.harness.browser import (
     DESKTOP,
     PHONE,
@@ -31,7 +31,7 @@ from tests.harness.browser import (
     photograph,
     picture,
 )
-from tests.harness.bundles import BundleMaker
+from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
 from tests.harness.frames import series
 from tests.harness.powercut_scenarios import boot_id, wait_other_boot
@@ -332,7 +332,7 @@ def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path) -> None:
             log_in(page, PASSWORD)
             expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
             install(page, bundle, lab.machine)
-        firmware.wait_confirmed(lab.device, project_fact("VERSION"), "slot-b")
+        updating.wait_confirmed(lab.device, project_fact("VERSION"), "slot-b")
         captures = lab.device.get("/files")
         with visitor.window(DESKTOP) as page:
             reset(page, lab.machine)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import Lab
 from tests.harness.device import ApiRefusedError
+from tests.harness.radios import Neighbour, Radios, wait_state
 from tests.harness.waiting import wait_for
-from tests.harness.wifi import Neighbour, Radios, wait_state
 
 PASSWORD = "Allegro-MM"
 OFFICE = "Büro"

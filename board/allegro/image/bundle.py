@@ -10,7 +10,7 @@ from board.allegro.image.layout import Layout
 from board.allegro.image.workshop import Workshop, remove
 
 if TYPE_CHECKING:  # Buildroot's Python, which needs only the configuration, has no cryptography
-    from board.allegro.image.keys import Keys
+    from board.allegro.image.signing_keys import Keys
 
 CONFIGURATION = """\
 # Made with the image from board/allegro/layout.toml.

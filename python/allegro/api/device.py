@@ -7,12 +7,12 @@ from allegro.api.log import ReadLog
 from allegro.api.network import NetworkParts
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
-from allegro.export.service import ExportService
-from allegro.firmware.install import Installer
+from allegro.export.uploads import ExportService
+from allegro.firmware.disk_install import Installer
 from allegro.firmware.update import FirmwareService
 from allegro.network.wifi_care import WifiCare
 from allegro.settings.model import Settings
-from allegro.storage.files import FileStore
+from allegro.storage.capture_files import FileStore
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.clock import ClockState

@@ -10,7 +10,7 @@ from allegro.api.errors import ERRORS
 from allegro.api.settings import Change
 from allegro.errors import AllegroError
 from allegro.export.queue import Waiting
-from allegro.export.service import ExportService, ExportStatus, Run, Running
+from allegro.export.uploads import ExportService, ExportStatus, Run, Running
 from allegro.settings.model import Settings
 from allegro.words import utc, utc_or_none
 

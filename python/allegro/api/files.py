@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
 from allegro.errors import NotFound
-from allegro.storage.files import FileStore
+from allegro.storage.capture_files import FileStore
 from allegro.words import utc
 
 MEDIA_TYPE = "application/vnd.tcpdump.pcap"

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
-from allegro.firmware.install import Installer
+from allegro.firmware.disk_install import Installer
 from allegro.storage.disks import Disk
 
 

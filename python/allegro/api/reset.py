@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
-from allegro.system.reset import Keep
+from allegro.system.configuration_reset import Keep
 
 
 class ResetRequest(BaseModel):

@@ -10,7 +10,7 @@ from allegro.api.device import Device
 from allegro.api.errors import ERRORS
 from allegro.api.jobs import JobAnswer
 from allegro.api.ring import RingAnswer
-from allegro.storage.files import FileStore
+from allegro.storage.capture_files import FileStore
 from allegro.system.actions import Action
 from allegro.system.health import Problem
 from allegro.words import utc

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from allegro.console import facts
+from allegro.console import local_facts
 from allegro.console.screen import Answer, Facts, screen
 from allegro.console.terminals import Terminal
 from allegro.paths import Paths
@@ -98,20 +98,20 @@ class Console:
             terminal.draw(screen(known, *terminal.size()))
 
     def _facts(self) -> Facts:
-        self._system_id = self._system_id or facts.system_id(self._paths)
+        self._system_id = self._system_id or local_facts.system_id(self._paths)
         try:
-            interfaces = facts.interfaces()
+            interfaces = local_facts.interfaces()
         except OSError as error:
             log.warning("The network devices cannot be seen: %s", error)
             interfaces = ()
         return Facts(
-            name=facts.host_name(),
-            firmware=facts.firmware(),
-            clock=facts.clock(),
+            name=local_facts.host_name(),
+            firmware=local_facts.firmware(),
+            clock=local_facts.clock(),
             interfaces=interfaces,
             system_id=self._system_id,
             status=self._status,
-            recorder=facts.recorder_state(self._paths),
+            recorder=local_facts.recorder_state(self._paths),
             leaving=self._leaving,
             starting=not self._answered and time.clock_gettime(time.CLOCK_BOOTTIME) < STARTING_S,
         )

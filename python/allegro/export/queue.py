@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allegro.errors import AllegroError, Unavailable
 from allegro.export.schedule import NS, is_due, pause_after
-from allegro.storage.files import FileInfo, FileStore
+from allegro.storage.capture_files import FileInfo, FileStore
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS uploads (

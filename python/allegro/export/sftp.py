@@ -23,7 +23,7 @@ import paramiko
 
 from allegro.export.failures import FileTrouble, disk_full, explain_file
 from allegro.export.session import SftpClient, SftpStatusError
-from allegro.storage.files import numbered
+from allegro.storage.capture_files import numbered
 
 Step = Literal["looking", "resuming", "sending", "checking", "renaming", "removing", "done"]
 Progress = Callable[[Step, int, int], None]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
-from allegro.firmware import boot_state, bundles, files, index, releases
+from allegro.firmware import boot_state, bundle_files, bundles, index, releases
 from allegro.firmware.authority import Authority
 from allegro.firmware.boot_state import FACTORY, SLOTS, BootName, BootState, Slot, other_slot
+from allegro.firmware.bundle_files import FirmwareFiles, StoredFile
 from allegro.firmware.bundles import Bundle
 from allegro.firmware.events import Event, Events
-from allegro.firmware.files import FirmwareFiles, StoredFile
 from allegro.firmware.index import Index, Offer
 from allegro.firmware.releases import Release
 from allegro.firmware.trial import Trial, TrialNote, fell_back
@@ -50,7 +50,7 @@ class Installer(Protocol):
 
 
 class UpdateServer(Protocol):
-    """What is needed of an update server (`allegro.firmware.server.Server`)."""
+    """What is needed of an update server (`allegro.firmware.update_client.Server`)."""
 
     def index(self) -> bytes:  # noqa: D102
         ...
@@ -324,7 +324,7 @@ class FirmwareService:
         `size` in bytes, if it is known. Raises InvalidInput for a bad name or a bundle that is refused,
         Conflict; then nothing stays.
         """
-        files.checked_name(name)
+        bundle_files.checked_name(name)
         with self._alone(f"Receiving {name}", f"{name} is here.") as running:
             self._files.check_space(size or 0)
             path = self._files.upload_path(name)
@@ -334,7 +334,7 @@ class FirmwareService:
 
                     def write(part: bytes) -> None:
                         nonlocal done
-                        files.write_part(file, part)
+                        bundle_files.write_part(file, part)
                         before, done = done, done + len(part)
                         if done >> 24 != before >> 24:  # each 16 MiB
                             self._files.check_space(max(0, (size or 0) - done))
@@ -377,7 +377,7 @@ class FirmwareService:
             raise
         except AllegroError as error:
             log.info("RAUC refuses %s: %s", path.name, error.message)
-            raise bundles.in_words(error.message, files.head(path)) from error
+            raise bundles.in_words(error.message, bundle_files.head(path)) from error
         bundle = bundles.from_manifest(manifest)
         bundles.check_fits(bundle, authority.compatible, min(map(self._around.slot_size, SLOTS)))
         return bundle

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
-from allegro.network import files, kernel, links, management, ports
+from allegro.network import kernel, links, management, networkd_files, ports
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
@@ -100,12 +100,12 @@ def restore_names(kept_in: Path, names: Mapping[str, str], *, sysfs: Path = kern
 def write_files(
     settings: Settings,
     interfaces: Interfaces,
-    directory: Path = files.DIRECTORY,
+    directory: Path = networkd_files.DIRECTORY,
     temporary: Claim | None = None,
 ) -> bool:
     """Writes the files for systemd-networkd; says whether any changed. Raises OSError."""
     wanted = links.plan(settings.links, interfaces.measuring)
-    return files.write(
+    return networkd_files.write(
         links.network_files(wanted, kernel.largest_mtu(interfaces.measuring))
         | management.network_files(settings, list(interfaces.management), temporary),
         directory,
@@ -117,22 +117,22 @@ def refresh(
     kept_in: Path,
     temporary: Claim | None = None,
     *,
-    directory: Path = files.DIRECTORY,
+    directory: Path = networkd_files.DIRECTORY,
 ) -> Interfaces:
     """Brings a running device up to date: after settings changed, or a port was plugged in or out.
 
     Raises OSError in the system's words.
     """
     interfaces = name_ports(kept_in, running=True)
-    before = files.bridges(directory)
+    before = networkd_files.bridges(directory)
     if write_files(settings, interfaces, directory, temporary):
         # In this order: a port whose bridge is gone would be put into it again, in vain.
         _reload_networkd()
-        gone = before - files.bridges(directory)
+        gone = before - networkd_files.bridges(directory)
         complaint = kernel.delete_links(sorted(gone))
         if complaint:
             log.warning("Bridges: %s", complaint)
-    kernel.switch_off_ipv6([*interfaces.measuring, *files.bridges(directory)])
+    kernel.switch_off_ipv6([*interfaces.measuring, *networkd_files.bridges(directory)])
     changed = kernel.pass_group_frames(interfaces.measuring)
     if changed:
         log.info("%s: frames to all group addresses are passed on", ", ".join(changed))

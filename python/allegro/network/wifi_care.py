@@ -15,7 +15,7 @@ from ipaddress import IPv4Interface
 from typing import Literal, Protocol
 
 from allegro.errors import AllegroError, Conflict, Unavailable
-from allegro.network import wifi, wifi_files, wifi_system
+from allegro.network import wifi_files, wifi_plan, wifi_system
 from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
 from allegro.network.wifi_scan import Connection, FoundNetwork, Station, by_name
 from allegro.settings.model import Settings
@@ -299,7 +299,7 @@ class WifiCare:
             return None
         others = self._system.addresses()
         taken = [each.network for name, own in others.items() if name != NAME for each in own]
-        return wifi.own_address(settings.access_point, taken)
+        return wifi_plan.own_address(settings.access_point, taken)
 
     def _what(self, settings: Wifi, adapter: Adapter, own: IPv4Interface | None) -> str:
         """Everything that decides what is started; equal = nothing to do."""
@@ -341,7 +341,7 @@ class WifiCare:
         assert force.adapter is not None  # noqa: S101 (its caller has one)
         self._system.set_country(settings.country)
         self._can = can = self._system.capabilities(force.adapter)
-        plan = wifi.access_point(
+        plan = wifi_plan.access_point(
             settings, self._host_name, own, can, self._neighbours, str(self._system.lease_file)
         )
         units = (wifi_system.ACCESS_POINT, wifi_system.DHCP)

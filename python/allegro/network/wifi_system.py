@@ -11,7 +11,7 @@ from pathlib import Path
 
 from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
-from allegro.network import files, kernel, wifi_adapters, wifi_scan
+from allegro.network import kernel, networkd_files, wifi_adapters, wifi_scan
 from allegro.network.ports import SYSFS
 from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
 from allegro.network.wifi_scan import Connection, FoundNetwork, Station
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class WifiSystem:
     """`run`: the folder of run-time files; in it `wifi` for orders, and the folders of the units."""
 
-    def __init__(self, run: Path, networkd: Path = files.DIRECTORY, sysfs: Path = SYSFS) -> None:
+    def __init__(self, run: Path, networkd: Path = networkd_files.DIRECTORY, sysfs: Path = SYSFS) -> None:
         self._orders = run / "wifi"
         self._control = run / "wifi-client"
         self.lease_file = run / "wifi-dhcp" / "leases"
@@ -165,7 +165,7 @@ class WifiSystem:
             self._orders.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name, content in orders.items():
                 write_atomically(self._orders / name, content.encode(), sync=False)
-            changed = files.write({f"{NAME}.network": network}, self._networkd, NETWORK_PREFIX)
+            changed = networkd_files.write({f"{NAME}.network": network}, self._networkd, NETWORK_PREFIX)
         except OSError as error:
             raise Unavailable(f"The WiFi files could not be written ({error.strerror}).") from error
         if changed:
@@ -189,7 +189,7 @@ class WifiSystem:
         with contextlib.suppress(OSError):
             for path in self._orders.glob("*"):
                 path.unlink()
-            if files.write({}, self._networkd, NETWORK_PREFIX):
+            if networkd_files.write({}, self._networkd, NETWORK_PREFIX):
                 _run(["networkctl", "reload"])
         if (self._sysfs / "class/net" / NAME).exists():
             _run(["ip", "address", "flush", "dev", NAME])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allegro.errors import AllegroError
 from allegro.paths import Paths
-from allegro.supervisor.service import run
+from allegro.supervisor.assembly import run
 
 log = logging.getLogger("allegro.supervisor")
 

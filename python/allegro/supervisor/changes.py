@@ -9,7 +9,7 @@ from typing import Any
 from allegro.errors import AllegroError
 from allegro.settings.masks import without_masks
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore
+from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.safe_change import SafeChange
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from allegro.errors import AllegroError
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import SLOTS, Slot, other_slot
-from allegro.firmware.confirm import LIMIT_S, Judge, Look
+from allegro.firmware.confirmation import LIMIT_S, Judge, Look
 from allegro.firmware.events import Events
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.trial import Trial, TrialNote, begun

@@ -13,9 +13,9 @@ from allegro.network.overview import Port
 from allegro.network.ports import FIRST_MANAGEMENT
 from allegro.network.temporary_address import Claim, Probe, TemporaryAddress, arp_announce, arp_probe
 from allegro.paths import Paths
-from allegro.settings.store import SettingsStore
+from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.changes import Applier
-from allegro.supervisor.network import NetworkCare
+from allegro.supervisor.network_care import NetworkCare
 from allegro.supervisor.safe_change import SafeChange
 from allegro.system import clock
 from allegro.system.actions import Actions

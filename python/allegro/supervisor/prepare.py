@@ -16,12 +16,12 @@ from typing import TypeVar
 from allegro.capture import config
 from allegro.network import configure, unconfirmed
 from allegro.network.configure import Interfaces
-from allegro.network.files import DIRECTORY as NETWORKD_DIRECTORY
+from allegro.network.networkd_files import DIRECTORY as NETWORKD_DIRECTORY
 from allegro.network.unconfirmed import Unconfirmed
 from allegro.paths import Paths
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore
-from allegro.supervisor.recorder import wanted_config
+from allegro.settings.settings_file import SettingsStore
+from allegro.supervisor.recorder_process import wanted_config
 from allegro.system import clock
 from allegro.system.identity import host_name, set_host_name, system_id
 

@@ -8,10 +8,10 @@ import time
 
 from allegro.api.client import Client
 from allegro.errors import AllegroError, Unavailable
-from allegro.firmware.confirm import Look
+from allegro.firmware.confirmation import Look
 from allegro.paths import Paths
 from allegro.supervisor.data import data_problem
-from allegro.supervisor.recorder import age_s, last_status
+from allegro.supervisor.recorder_process import age_s, last_status
 from allegro.system.health import RECORDER_SILENT_S
 
 UNITS = {

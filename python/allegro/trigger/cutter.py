@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from allegro.errors import AllegroError, Conflict
-from allegro.storage.files import RESERVE, FileStore
+from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import (
     EXTRACT_COMMAND,

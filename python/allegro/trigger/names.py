@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from allegro.storage.files import numbered
+from allegro.storage.capture_files import numbered
 
 SUFFIX = ".pcapng"
 

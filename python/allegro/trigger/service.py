@@ -7,7 +7,7 @@ from typing import Protocol
 
 from allegro.capture.store import RingReader
 from allegro.errors import AllegroError
-from allegro.storage.files import FileStore
+from allegro.storage.capture_files import FileStore
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter, Recorder, Surroundings
 from allegro.trigger.jobs import Job, JobStore

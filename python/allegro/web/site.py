@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput
-from allegro.web import words
+from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Backend, UserApi
 from allegro.web.certificate import CertificateInfo
@@ -66,7 +66,7 @@ class Site:
 
 
 def templates() -> jinja2.Environment:
-    """The page templates, with the words of `allegro.web.words` as filters."""
+    """The page templates, with the filters of `allegro.web.filters`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -74,7 +74,7 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (words.size, words.bit_rate, words.number, words.duration, words.moment):
+    for filter_ in (filters.size, filters.bit_rate, filters.number, filters.duration, filters.moment):
         environment.filters[filter_.__name__] = filter_
     environment.filters["segment"] = lambda name: quote(str(name), safe="")
     environment.globals["is_heading"] = lambda item: isinstance(item, Heading)

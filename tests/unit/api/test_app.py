@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from allegro.system.health import Problem
-from tests.unit.api.device import Bench, make_bench
+from tests.unit.api.bench import Bench, make_bench
 
 
 @pytest.fixture

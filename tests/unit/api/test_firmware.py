@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.device import Bench, make_bench
+from tests.unit.api.bench import Bench, make_bench
 from tests.unit.firmware.bundle_making import FakeRauc, make_bundle, two_slots
 
 

@@ -3,16 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from allegro.firmware import install
+from allegro.firmware import disk_install
 from allegro.firmware.disk_table import parse_table
-from tests.unit.api.device import Bench, make_bench
+from tests.unit.api.bench import Bench, make_bench
 from tests.unit.firmware.test_disk_table import answer
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(install, "read_table", lambda _disk: parse_table(answer()))
-    monkeypatch.setattr(install, "is_claimed", lambda _paths: False)
+    monkeypatch.setattr(disk_install, "read_table", lambda _disk: parse_table(answer()))
+    monkeypatch.setattr(disk_install, "is_claimed", lambda _paths: False)
     made = make_bench(tmp_path)
     yield made
     made.jobs.close()
@@ -39,7 +39,7 @@ def test_without_confirmation_nothing_is_done(bench: Bench) -> None:
 
 @pytest.mark.spec("I2")
 def test_an_installation_is_an_action(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install, "install", lambda _source, _target, tell: tell("Copying slot-a.", 0.5))
+    monkeypatch.setattr(disk_install, "install", lambda _source, _target, tell: tell("Copying slot-a.", 0.5))
     answered = bench.call("POST", "/install", {"disk": "nvme0n1", "confirm": "nvme0n1"})
     assert answered.status_code == 202
     assert answered.json()["disk"]["path"] == "/dev/nvme0n1"

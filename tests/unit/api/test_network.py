@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT, Bench, make_bench
+from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT, Bench, make_bench
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from allegro import cli_text
 from allegro.network.wifi_scan import Station
 from allegro.settings.wifi import Client, Wifi
-from tests.unit.api.device import Bench, make_bench
+from tests.unit.api.bench import Bench, make_bench
 
 pytestmark = pytest.mark.spec("N2", "W6")
 PHONE = Station("02:00:00:00:01:00", -40.0, 130, 1000, 2000, "phone", "192.168.78.104")

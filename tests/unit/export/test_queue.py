@@ -6,7 +6,7 @@ import pytest
 
 from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
-from allegro.storage.files import FileInfo
+from allegro.storage.capture_files import FileInfo
 
 MINUTE = 60 * 10**9
 

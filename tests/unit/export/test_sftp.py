@@ -1,7 +1,7 @@
 import pytest
 
 from allegro.export.sftp import part_name
-from allegro.storage.files import numbered
+from allegro.storage.capture_files import numbered
 
 
 @pytest.mark.spec("X3")

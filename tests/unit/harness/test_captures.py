@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.bench_errors import BenchError
 from tests.harness.captures import Packet, comment_fields, read_capture
-from tests.harness.errors import BenchError
 
 
 def block(kind: int, body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import powercut
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.powercut import Cut, Result, Start
 
 START = 1 << 20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.sound import find_tones, tones_in
 
 RATE = 44100

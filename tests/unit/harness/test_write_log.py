@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import write_log
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.write_log import SECTOR, Entry, Replay, remains
 
 KIB = 1024

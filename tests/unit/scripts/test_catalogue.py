@@ -6,7 +6,7 @@ import pytest
 from allegro.errors import InvalidInput
 from allegro.firmware import index
 from board.allegro.image.bundle import key_file_value
-from board.allegro.image.keys import Keys
+from board.allegro.image.signing_keys import Keys
 from board.allegro.image.workshop import BuildError
 from scripts.catalogue import unescaped, write_index
 from tests.harness.certificates import TestAuthority, cms

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from board.allegro.image.system import keep_firmware
+from board.allegro.image.debian_system import keep_firmware
 
 
 def test_only_the_listed_files_stay(tmp_path: Path) -> None:

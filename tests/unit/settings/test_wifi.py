@@ -7,7 +7,7 @@ import pytest
 from allegro.errors import InvalidInput
 from allegro.settings.masks import MASK, masked
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore, validated
+from allegro.settings.settings_file import SettingsStore, validated
 from allegro.settings.wifi import Wifi
 from allegro.web.forms import Field, form, patch
 

@@ -5,7 +5,7 @@ import pytest
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.masks import MASK
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore
+from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 
 

@@ -8,7 +8,7 @@ from allegro.capture.status import RecorderStatus, write
 from allegro.errors import Unavailable
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BAD, PROVEN, TO_BE_TRIED, BootState, Slot
-from allegro.firmware.confirm import Look
+from allegro.firmware.confirmation import Look
 from allegro.firmware.events import Events
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.trial import Trial, TrialNote

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from allegro.paths import Paths
+from allegro.supervisor.assembly import job_store
 from allegro.supervisor.data import data_problem
-from allegro.supervisor.service import job_store
 
 
 def read_only(monkeypatch: pytest.MonkeyPatch, *, mounted: bool) -> None:

@@ -9,7 +9,7 @@ from allegro.errors import Conflict, InvalidInput, Unavailable
 from allegro.network import unconfirmed
 from allegro.settings.model import Settings
 from allegro.settings.network import Management
-from allegro.settings.store import SettingsStore
+from allegro.settings.settings_file import SettingsStore
 from allegro.settings.wifi import Wifi
 from allegro.supervisor import safe_change
 from allegro.supervisor.changes import Applier, SettingsChanger
@@ -173,7 +173,7 @@ def test_a_change_that_cannot_be_saved_waits_for_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("allegro.settings.store.write_atomically", refuse)
+    monkeypatch.setattr("allegro.settings.settings_file.write_atomically", refuse)
     with pytest.raises(Unavailable):
         device.change(NEWER)
     assert unconfirmed.load(device.path) == before

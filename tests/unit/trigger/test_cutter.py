@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.storage import files
+from allegro.storage import capture_files
 from allegro.trigger import cutter, waiting
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter, Surroundings
@@ -101,7 +101,7 @@ class Bench:
         return self.store.get(job.id)
 
     def visible(self, directory: Path | None = None) -> list[str]:
-        return [info.name for info in files.FileStore(directory or self.storage).all()]
+        return [info.name for info in capture_files.FileStore(directory or self.storage).all()]
 
     def hidden(self) -> list[str]:
         return sorted(
@@ -264,7 +264,7 @@ class TestRefusal:
         bench.upload.mkdir()
 
     def test_no_space(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(files.FileStore, "free", lambda self: files.RESERVE - 1)
+        monkeypatch.setattr(capture_files.FileStore, "free", lambda self: capture_files.RESERVE - 1)
         assert "not enough free space" in self.refused(bench)
 
     def test_job_that_cannot_be_stored(self, bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -321,7 +321,7 @@ class TestFailure:
         bench.start()
         job = bench.press()
         wait_for(lambda: bool(bench.calls()))
-        monkeypatch.setattr(files.FileStore, "free", lambda self: 1000)
+        monkeypatch.setattr(capture_files.FileStore, "free", lambda self: 1000)
         ended = bench.ended(job)
         assert ended.state == "failed"
         assert "not enough free space" in ended.message

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from allegro.web import passwords
-from tests.unit.web.browser import World
+from tests.unit.web.world import World
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.harness.waiting import wait_for
 from tests.unit.firmware.bundle_making import FakeRauc, make_bundle, two_slots
-from tests.unit.web.browser import Browser, World
+from tests.unit.web.world import Browser, World
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from allegro.web import gateway
 from allegro.web.roles import Role, includes, needed_role
-from tests.unit.web.browser import PASSWORD, Browser, World
+from tests.unit.web.world import PASSWORD, Browser, World
 
 
 def basic(name: str, password: str) -> dict[str, str]:

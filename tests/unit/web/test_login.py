@@ -4,7 +4,7 @@ import pytest
 
 from allegro.web.sessions import IDLE_S
 from allegro.web.users import UserStore
-from tests.unit.web.browser import PASSWORD, Browser, World
+from tests.unit.web.world import PASSWORD, Browser, World
 
 
 @pytest.mark.spec("W1")

@@ -10,9 +10,9 @@ from allegro.errors import Unavailable
 from allegro.system.bmc import Said
 from allegro.web.pages.links import assignment, partners
 from allegro.web.pages.time import local
-from tests.unit.api.device import LINKED_PORTS, MANAGEMENT_PORT
-from tests.unit.web.browser import World
+from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
 from tests.unit.web.playing_bmc import PlayingBmc
+from tests.unit.web.world import World
 
 
 @pytest.mark.spec("L2")

@@ -5,7 +5,7 @@ import pytest
 from allegro.system.health import Problem
 from allegro.web.menu import Heading, Page, menu
 from allegro.web.pages import PAGES
-from tests.unit.web.browser import Browser, World
+from tests.unit.web.world import Browser, World
 
 W2_NAMES = {
     "Dashboard",

@@ -18,8 +18,8 @@ from allegro.api.network import NetworkParts
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
-from allegro.export.service import ExportService
-from allegro.firmware.install import Installer
+from allegro.export.uploads import ExportService
+from allegro.firmware.disk_install import Installer
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import FirmwareService
 from allegro.firmware.update import Surroundings as FirmwareSurroundings
@@ -29,9 +29,9 @@ from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.paths import Paths
 from allegro.settings.network import Time
-from allegro.settings.store import SettingsStore
+from allegro.settings.settings_file import SettingsStore
+from allegro.storage.capture_files import FileStore
 from allegro.storage.disks import Disk
-from allegro.storage.files import FileStore
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc, Run, Said

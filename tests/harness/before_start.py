@@ -10,7 +10,7 @@ from typing import Literal
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BootName, BootState, Reading
 from board.allegro.image.layout import Layout, Partition, read_layout
-from tests.harness.errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError
 from tests.harness.qemu import REPOSITORY, VirtualMachine
 
 LAYOUT: Layout = read_layout(REPOSITORY / "board/allegro/layout.toml")

@@ -1,4 +1,4 @@
-from allegro.firmware.confirm import Judge, Look
+from allegro.firmware.confirmation import Judge, Look
 
 WELL = Look((), 0)
 ILL = Look(("the supervisor does not answer",), 0)

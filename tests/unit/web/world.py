@@ -19,7 +19,7 @@ from allegro.web.backend import Backend
 from allegro.web.roles import Role
 from allegro.web.site import Site
 from allegro.web.users import UserStore
-from tests.unit.api.device import Bench, make_bench
+from tests.unit.api.bench import Bench, make_bench
 
 PASSWORD = "correct horse battery"
 

@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from allegro.version import release_fields
 from board.allegro.image import bundle, root
 from board.allegro.image.boot import environment_block
-from board.allegro.image.keys import Keys, find_keys, make_certificate, write_key
+from board.allegro.image.signing_keys import Keys, find_keys, make_certificate, write_key
 from board.allegro.image.workshop import Workshop, remove
 from scripts.build_vm import project_fact, source_epoch
 from scripts.catalogue import signature
-from tests.harness.boot import LAYOUT, squashfs_length
-from tests.harness.errors import BenchError
+from tests.harness.before_start import LAYOUT, squashfs_length
+from tests.harness.bench_errors import BenchError
 from tests.harness.qemu import IMAGE, REPOSITORY
 
 WORK = REPOSITORY / "build" / "vm" / "work"

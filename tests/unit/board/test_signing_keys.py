@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from board.allegro.image.keys import find_keys
+from board.allegro.image.signing_keys import find_keys
 from board.allegro.image.workshop import BuildError
 
 

@@ -8,8 +8,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from allegro.supervisor import server as module
-from allegro.supervisor.server import _Server
+from allegro.supervisor import api_server as module
+from allegro.supervisor.api_server import _Server
 
 EVERY_S = 0.01
 

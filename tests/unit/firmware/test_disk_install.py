@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound
-from allegro.firmware import install as module
+from allegro.firmware import disk_install as module
+from allegro.firmware.disk_install import Candidate, Installer, Overview, running_disk
 from allegro.firmware.disk_table import parse_table
-from allegro.firmware.install import Candidate, Installer, Overview, running_disk
 from allegro.storage.disks import Disk
 from allegro.system.actions import Actions
 from tests.unit.firmware.test_disk_table import answer

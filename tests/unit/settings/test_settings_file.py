@@ -6,7 +6,7 @@ import pytest
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore, known_part, merged
+from allegro.settings.settings_file import SettingsStore, known_part, merged
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_read_only_disk_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -
     def refused(path: Path, content: bytes) -> None:
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr("allegro.settings.store.write_atomically", refused)
+    monkeypatch.setattr("allegro.settings.settings_file.write_atomically", refused)
     with pytest.raises(Unavailable, match="Read-only file system") as caught:
         store.change({"trigger": {"before_s": 91}})
     assert "replace the disk" in caught.value.remedy

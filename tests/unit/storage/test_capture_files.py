@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound
-from allegro.storage.files import RESERVE, FileInfo, FileStore, checked_name
+from allegro.storage.capture_files import RESERVE, FileInfo, FileStore, checked_name
 
 
 @pytest.fixture

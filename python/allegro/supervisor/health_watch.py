@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 
 from allegro.errors import AllegroError
-from allegro.export.service import ExportService
+from allegro.export.uploads import ExportService
 from allegro.paths import Paths
-from allegro.settings.store import SettingsStore
-from allegro.storage.files import FileStore
+from allegro.settings.settings_file import SettingsStore
+from allegro.storage.capture_files import FileStore
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.parts import Parts
-from allegro.supervisor.recorder import age_s, last_status
+from allegro.supervisor.recorder_process import age_s, last_status
 from allegro.system.health import DROPS_WINDOW_S, Facts, Problem, RecentIncrease, problems
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.reader import ConnectedPresenter

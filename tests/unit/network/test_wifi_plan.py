@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 import pytest
 
 from allegro.errors import Conflict
-from allegro.network import wifi
+from allegro.network import wifi_plan
 from allegro.network.wifi_adapters import Capabilities
 from allegro.network.wifi_scan import FoundNetwork
 from allegro.settings.wifi import AccessPoint, Wifi
@@ -13,13 +13,13 @@ pytestmark = pytest.mark.spec("N2")
 OWN = IPv4Interface("192.168.78.1/24")
 
 
-def plan(settings: Wifi, can: Capabilities = CAN) -> wifi.AccessPointPlan:
-    return wifi.access_point(settings, "allegro-mm-3456", OWN, can, lambda: [NEIGHBOUR], "/leases")
+def plan(settings: Wifi, can: Capabilities = CAN) -> wifi_plan.AccessPointPlan:
+    return wifi_plan.access_point(settings, "allegro-mm-3456", OWN, can, lambda: [NEIGHBOUR], "/leases")
 
 
 def test_the_address_of_the_specification_unless_its_subnet_is_taken() -> None:
     def own(*taken: str) -> str:
-        return str(wifi.own_address(AccessPoint(), map(IPv4Network, taken)))
+        return str(wifi_plan.own_address(AccessPoint(), map(IPv4Network, taken)))
 
     assert own() == own("192.168.77.0/24", "10.0.0.0/8") == "192.168.78.1/24"
     assert own("192.168.78.0/24") == "192.168.79.1/24"
@@ -28,14 +28,14 @@ def test_the_address_of_the_specification_unless_its_subnet_is_taken() -> None:
 
 def test_no_free_subnet() -> None:
     with pytest.raises(Conflict, match="No free subnet"):
-        wifi.own_address(AccessPoint(), [IPv4Network("192.168.0.0/16")])
+        wifi_plan.own_address(AccessPoint(), [IPv4Network("192.168.0.0/16")])
 
 
 def test_an_address_that_is_set_is_not_replaced() -> None:
     settings = AccessPoint(address="10.1.0.1/16")
-    assert str(wifi.own_address(settings, [IPv4Network("10.2.0.0/16")])) == "10.1.0.1/16"
+    assert str(wifi_plan.own_address(settings, [IPv4Network("10.2.0.0/16")])) == "10.1.0.1/16"
     with pytest.raises(Conflict, match=r"10\.1\.0\.0/16\) overlaps with 10\.1\.7\.0/24") as refused:
-        wifi.own_address(settings, [IPv4Network("10.1.7.0/24")])
+        wifi_plan.own_address(settings, [IPv4Network("10.1.7.0/24")])
     assert refused.value.place == "wifi.access_point.address"
 
 
@@ -54,7 +54,7 @@ def test_an_address_that_is_set_is_not_replaced() -> None:
 )
 def test_leases(settings: AccessPoint, first: str, last: str) -> None:
     own = IPv4Interface(settings.address)
-    assert wifi.leases(settings, own) == (IPv4Address(first), IPv4Address(last))
+    assert wifi_plan.leases(settings, own) == (IPv4Address(first), IPv4Address(last))
 
 
 def test_the_default_access_point() -> None:
@@ -78,7 +78,7 @@ def test_a_channel_that_is_set_is_used_without_listening() -> None:
         raise AssertionError("nobody has to listen")
 
     settings = Wifi(access_point=AccessPoint(channel=11))
-    made = wifi.access_point(settings, "name", OWN, CAN, listen, "/leases")
+    made = wifi_plan.access_point(settings, "name", OWN, CAN, listen, "/leases")
     assert made.radio.channel == 11
 
 

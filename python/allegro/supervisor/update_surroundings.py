@@ -20,7 +20,9 @@ def surroundings(
     """The device itself."""
 
     def server() -> UpdateServer:
-        from allegro.firmware.server import Server  # its HTTP client takes long to load, and is rarely needed
+        from allegro.firmware.update_client import (
+            Server,  # its HTTP client takes long to load, and is rarely needed
+        )
 
         return Server(settings().server, settings().certificate)
 

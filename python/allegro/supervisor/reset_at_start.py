@@ -18,7 +18,7 @@ from allegro.errors import AllegroError, Unavailable
 from allegro.firmware import boot_state
 from allegro.firmware.factory import Disk, factory_reset, make_data_file_system
 from allegro.paths import Paths
-from allegro.system import reset
+from allegro.system import configuration_reset
 from allegro.system.consoles import announce
 
 MOUNT_POINT = Path("/run/allegro/reset")
@@ -61,17 +61,17 @@ def mounted(partition: Path) -> Iterator[Path]:
         _run("umount", str(MOUNT_POINT))
 
 
-def configuration_reset(disk: Disk, mount: Mounted) -> None:
+def reset_configuration(disk: Disk, mount: Mounted) -> None:
     """Removes what the user has set, then the request. Raises AllegroError or OSError."""
     tell("Configuration reset: removing all settings; captures and recorded packets stay")
     with mount(disk.data) as data:
         paths = Paths(data)
-        order = reset.read_order(paths)
-        outcome = reset.remove_settings(paths, order)
-        reset.write_outcome(paths, outcome, order)
+        order = configuration_reset.read_order(paths)
+        outcome = configuration_reset.remove_settings(paths, order)
+        configuration_reset.write_outcome(paths, outcome, order)
         clear_request(disk.boot_state)
         # Not earlier: a start between the two would keep nothing.
-        reset.withdraw_order(paths)
+        configuration_reset.withdraw_order(paths)
     for name, reason in outcome.failed:
         log.error("%s could not be removed: %s", name, reason)
     log.info("removed: %s", ", ".join(outcome.removed) or "nothing")
@@ -90,7 +90,7 @@ def run(disk: Disk, paths: Paths, mount: Mounted = mounted) -> bool:
     request = boot_state.requested(disk.boot_state)
     try:
         if request == "configuration-reset":
-            configuration_reset(disk, mount)
+            reset_configuration(disk, mount)
         elif request == "factory-reset":
             if boot_state.running() != boot_state.FACTORY:
                 raise Unavailable("The factory version cannot be started.", remedy="Write the image anew.")

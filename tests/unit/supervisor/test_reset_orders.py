@@ -10,12 +10,12 @@ from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BootState
 from allegro.paths import Paths
-from allegro.supervisor import resetting
-from allegro.supervisor.reset import failure_path
-from allegro.supervisor.resetting import RESET, UPDATE, Resets
-from allegro.system import reset
+from allegro.supervisor import reset_orders
+from allegro.supervisor.reset_at_start import failure_path
+from allegro.supervisor.reset_orders import RESET, UPDATE, Resets
+from allegro.system import configuration_reset
 from allegro.system.actions import Action, Actions
-from allegro.system.reset import Order, Outcome
+from allegro.system.configuration_reset import Order, Outcome
 
 
 @dataclass
@@ -70,7 +70,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_reset_is_noted_with_what_to_keep_and_the_device_starts_again(bench: Bench) -> None:
     bench.resets().configuration(["users", "keys"])
     assert boot_state.read(bench.device) == BootState(starts=1, request="configuration-reset")
-    assert reset.read_order(bench.paths) == Order(frozenset({"users", "keys"}))
+    assert configuration_reset.read_order(bench.paths) == Order(frozenset({"users", "keys"}))
     assert bench.power == ["reboot"]
     assert "keys, users" in bench.action(RESET).text
 
@@ -78,7 +78,7 @@ def test_a_reset_is_noted_with_what_to_keep_and_the_device_starts_again(bench: B
 @pytest.mark.spec("U5")
 def test_the_shortcut_resets_everything_and_has_an_update_follow(bench: Bench) -> None:
     bench.resets().by_shortcut()
-    assert reset.read_order(bench.paths) == Order(then_update=True)
+    assert configuration_reset.read_order(bench.paths) == Order(then_update=True)
     assert bench.power == ["reboot"]
 
 
@@ -97,7 +97,7 @@ def test_two_resets_at_once_are_one(bench: Bench) -> None:
     resets.configuration([])
     with pytest.raises(Conflict):
         resets.configuration(["users"])
-    assert reset.read_order(bench.paths) == Order()
+    assert configuration_reset.read_order(bench.paths) == Order()
     assert bench.power == ["reboot"]
 
 
@@ -113,19 +113,19 @@ def test_a_boot_state_that_cannot_be_written_leaves_no_order_behind(bench: Bench
     bench.device.mkdir()
     with pytest.raises(Unavailable):
         bench.resets().configuration(["users"])
-    assert not reset.order_path(bench.paths).exists()
+    assert not configuration_reset.order_path(bench.paths).exists()
     assert bench.power == []
 
 
 def test_a_start_without_a_reset_tells_nothing_and_forgets_a_stale_order(bench: Bench) -> None:
-    reset.write_order(bench.paths, Order(frozenset({"users"})))
+    configuration_reset.write_order(bench.paths, Order(frozenset({"users"})))
     bench.resets().after_start()
     assert bench.actions.all() == ()
-    assert not reset.order_path(bench.paths).exists()
+    assert not configuration_reset.order_path(bench.paths).exists()
 
 
 def test_what_a_reset_has_done_is_told(bench: Bench) -> None:
-    reset.write_outcome(bench.paths, Outcome(["settings.json"]), Order())
+    configuration_reset.write_outcome(bench.paths, Outcome(["settings.json"]), Order())
     bench.resets().after_start()
     assert bench.action(RESET).state == "done"
     assert bench.power == []
@@ -135,7 +135,7 @@ def test_what_a_reset_has_done_is_told(bench: Bench) -> None:
 
 
 def test_what_could_not_be_removed_is_told(bench: Bench) -> None:
-    reset.write_outcome(bench.paths, Outcome([], [("web", "Input/output error")]), Order())
+    configuration_reset.write_outcome(bench.paths, Outcome([], [("web", "Input/output error")]), Order())
     bench.resets().after_start()
     assert bench.action(RESET).state == "failed"
     assert "web" in bench.action(RESET).text
@@ -149,7 +149,7 @@ def test_a_reset_that_was_given_up_is_told(bench: Bench) -> None:
 
 
 def after_shift_r(bench: Bench) -> Action:
-    reset.write_outcome(bench.paths, Outcome(), Order(then_update=True))
+    configuration_reset.write_outcome(bench.paths, Outcome(), Order(then_update=True))
     bench.resets().after_start()
     return bench.ended(UPDATE)
 
@@ -175,7 +175,7 @@ def test_without_newer_firmware_the_device_goes_off_too(bench: Bench) -> None:
 def test_a_server_that_cannot_be_reached_yet_is_asked_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resetting, "ASK_AGAIN_S", 0.01)
+    monkeypatch.setattr(reset_orders, "ASK_AGAIN_S", 0.01)
     bench.errors = [Unavailable("The update server does not answer.")] * 3
     bench.patience_s = 20
     assert after_shift_r(bench).state == "done"

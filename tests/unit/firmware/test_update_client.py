@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.firmware import server as module
+from allegro.firmware import update_client as module
 from allegro.firmware.index import NAME, Offer
-from allegro.firmware.server import Server, Stopped
+from allegro.firmware.update_client import Server, Stopped
 from tests.harness.certificates import TestAuthority
 from tests.harness.update_server import UpdateServer
 

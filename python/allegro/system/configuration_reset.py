@@ -1,8 +1,9 @@
 """Configuration reset: what a user has set is removed, captures and ring stay.
 
 It is ordered while the device runs (`write_order`), and done at the next start before anything uses the data
-partition (`remove_settings`, called by allegro.supervisor.reset). The request itself lies in the boot state;
-what to keep lies beside the settings, because only a start that was requested here may keep anything.
+partition (`remove_settings`, called by allegro.supervisor.reset_at_start). The request itself lies in the
+boot state; what to keep lies beside the settings, because only a start that was requested here may keep
+anything.
 
 Everything on the data partition that is not named here goes: a new part of the device that keeps something of
 the user's is covered without a further thought.

@@ -8,11 +8,11 @@ import pytest
 from allegro.capture.status import PortStatus, RecorderStatus, write
 from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
-from allegro.export.service import ExportService
+from allegro.export.uploads import ExportService
 from allegro.paths import Paths
-from allegro.settings.store import SettingsStore
-from allegro.supervisor import facts
-from allegro.supervisor.facts import Watch
+from allegro.settings.settings_file import SettingsStore
+from allegro.supervisor import health_watch
+from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.parts import Parts
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.reader import ConnectedPresenter
@@ -103,7 +103,7 @@ def test_a_problem_is_logged_once_and_so_is_its_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    monkeypatch.setattr(facts, "LOOK_EVERY_S", 0.005)
+    monkeypatch.setattr(health_watch, "LOOK_EVERY_S", 0.005)
     bench.parts.fail("sound", "no thread.")
     bench.watch.start()
     _until(lambda: "no thread." in caplog.text)

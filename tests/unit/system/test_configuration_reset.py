@@ -6,9 +6,9 @@ import pytest
 from allegro.network.configure import memory
 from allegro.paths import Paths
 from allegro.settings.model import Settings
-from allegro.settings.store import SettingsStore
-from allegro.system import reset
-from allegro.system.reset import KEEPS, KEPT_SECTIONS, Keep, Order
+from allegro.settings.settings_file import SettingsStore
+from allegro.system import configuration_reset
+from allegro.system.configuration_reset import KEEPS, KEPT_SECTIONS, Keep, Order
 
 CAPTURE = "storage/20261121T143005Z_presenter_next.pcapng"
 WAITING = "storage/upload/20261121T143005Z_presenter_prev.pcapng"
@@ -46,7 +46,7 @@ def files(paths: Paths) -> set[str]:
 
 @pytest.mark.spec("U5")
 def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: Paths) -> None:
-    outcome = reset.remove_settings(paths, Order())
+    outcome = configuration_reset.remove_settings(paths, Order())
     assert files(paths) == SURVIVING
     assert outcome.failed == []
     assert {"settings.json", "web", "later"} - set(outcome.removed) == {"settings.json"}
@@ -66,7 +66,7 @@ def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: 
 def test_keeps_what_it_is_told_to_keep_and_nothing_more(
     paths: Paths, keep: Keep, kept_files: set[str], kept_sections: set[str]
 ) -> None:
-    reset.remove_settings(paths, Order(frozenset({keep})))
+    configuration_reset.remove_settings(paths, Order(frozenset({keep})))
     assert files(paths) == SURVIVING | kept_files
     if kept_sections:
         kept = json.loads(paths.settings.read_text())
@@ -74,7 +74,7 @@ def test_keeps_what_it_is_told_to_keep_and_nothing_more(
 
 
 def test_keeping_everything_that_can_be_kept_still_removes_the_rest(paths: Paths) -> None:
-    reset.remove_settings(paths, Order(frozenset(KEEPS)))
+    configuration_reset.remove_settings(paths, Order(frozenset(KEEPS)))
     assert json.loads(paths.settings.read_text()).keys() == {"schema_version", "management", "recording"}
     assert "later/file" not in files(paths)
 
@@ -82,9 +82,9 @@ def test_keeping_everything_that_can_be_kept_still_removes_the_rest(paths: Paths
 @pytest.mark.spec("U3")
 @pytest.mark.parametrize("keep", [[], ["management", "users"]])
 def test_a_reset_done_twice_is_the_same_as_once(paths: Paths, keep: list[Keep]) -> None:
-    reset.remove_settings(paths, Order(frozenset(keep)))
+    configuration_reset.remove_settings(paths, Order(frozenset(keep)))
     once = files(paths)
-    outcome = reset.remove_settings(paths, Order(frozenset(keep)))
+    outcome = configuration_reset.remove_settings(paths, Order(frozenset(keep)))
     assert files(paths) == once
     assert not outcome.removed
     assert not outcome.failed
@@ -93,7 +93,7 @@ def test_a_reset_done_twice_is_the_same_as_once(paths: Paths, keep: list[Keep]) 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1]", b'{"management": '])
 def test_settings_that_make_no_sense_go_even_if_some_were_to_be_kept(paths: Paths, content: bytes) -> None:
     paths.settings.write_bytes(content)
-    reset.remove_settings(paths, Order(frozenset({"management"})))
+    configuration_reset.remove_settings(paths, Order(frozenset({"management"})))
     assert not paths.settings.exists()
 
 
@@ -103,7 +103,7 @@ def test_links_are_removed_but_not_followed(paths: Paths, tmp_path_factory: pyte
     (paths.data / "link").symlink_to(outside)
     (paths.data / "web").rename(paths.data / "old-web")
     (paths.data / "web").symlink_to(outside)
-    reset.remove_settings(paths, Order(frozenset({"users"})))
+    configuration_reset.remove_settings(paths, Order(frozenset({"users"})))
     assert (outside / "file").exists()
     assert files(paths) == SURVIVING
 
@@ -115,7 +115,7 @@ def test_what_cannot_be_removed_is_told_and_the_rest_goes(
         raise PermissionError(1, "Operation not permitted", str(path))
 
     monkeypatch.setattr("shutil.rmtree", refuse)
-    outcome = reset.remove_settings(paths, Order())
+    outcome = configuration_reset.remove_settings(paths, Order())
     assert ("later", "Operation not permitted") in outcome.failed
     assert not paths.settings.exists()
 
@@ -124,7 +124,7 @@ def test_what_is_left_of_the_settings_is_understood(paths: Paths) -> None:
     paths.settings.unlink()
     store = SettingsStore(paths.settings)
     store.change({"management": SETTINGS["management"], "trigger": {"before_s": 90}})
-    reset.remove_settings(paths, Order(frozenset({"management"})))
+    configuration_reset.remove_settings(paths, Order(frozenset({"management"})))
     kept = SettingsStore(paths.settings)
     assert kept.problem == ""
     assert kept.current.management.address == "192.168.1.20/24"
@@ -134,52 +134,58 @@ def test_what_is_left_of_the_settings_is_understood(paths: Paths) -> None:
 @pytest.mark.spec("U5")
 def test_the_update_server_is_kept_if_newer_firmware_is_to_be_looked_for(paths: Paths) -> None:
     paths.settings.write_text(json.dumps(SETTINGS | {"firmware": {"server": "https://updates.example/"}}))
-    reset.remove_settings(paths, Order(then_update=True))
+    configuration_reset.remove_settings(paths, Order(then_update=True))
     assert json.loads(paths.settings.read_text()) == {
         "schema_version": 1,
         "firmware": {"server": "https://updates.example/"},
     }
-    reset.remove_settings(paths, Order())
+    configuration_reset.remove_settings(paths, Order())
     assert not paths.settings.exists()
 
 
 def test_names_agree_with_those_of_other_parts() -> None:
     paths = Paths(Path("/data"))
-    always = {paths.data / name for name in reset.ALWAYS_KEPT}
-    assert {paths.ring, paths.storage, paths.database, paths.system_id, reset.order_path(paths)} <= always
-    kept = {paths.data / name for names in reset.KEPT_FILES.values() for name in names}
+    always = {paths.data / name for name in configuration_reset.ALWAYS_KEPT}
+    assert {
+        paths.ring,
+        paths.storage,
+        paths.database,
+        paths.system_id,
+        configuration_reset.order_path(paths),
+    } <= always
+    kept = {paths.data / name for names in configuration_reset.KEPT_FILES.values() for name in names}
     assert {paths.ssh, memory(paths.state), paths.unconfirmed_change} <= kept
     known = set(Settings.model_fields)
     assert {"management", "recording"} <= {name for names in KEPT_SECTIONS.values() for name in names} & known
 
 
 def test_an_order_is_read_as_it_was_written_and_can_be_withdrawn(paths: Paths) -> None:
-    assert reset.read_order(paths) == Order()
+    assert configuration_reset.read_order(paths) == Order()
     order = Order(frozenset({"users", "keys"}), then_update=True)
-    reset.write_order(paths, order)
-    assert reset.read_order(paths) == order
-    reset.withdraw_order(paths)
-    assert reset.read_order(paths) == Order()
-    reset.withdraw_order(paths)
+    configuration_reset.write_order(paths, order)
+    assert configuration_reset.read_order(paths) == order
+    configuration_reset.withdraw_order(paths)
+    assert configuration_reset.read_order(paths) == Order()
+    configuration_reset.withdraw_order(paths)
 
 
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"keep": "users"}', '{"keep": [["users"], "everything"], "then_update": 1}']
 )
 def test_an_order_that_makes_no_sense_keeps_nothing(paths: Paths, content: str) -> None:
-    reset.order_path(paths).write_text(content)
-    assert reset.read_order(paths) == Order()
+    configuration_reset.order_path(paths).write_text(content)
+    assert configuration_reset.read_order(paths) == Order()
 
 
 def test_the_order_survives_the_reset_because_it_may_have_to_be_done_again(paths: Paths) -> None:
-    reset.write_order(paths, Order(frozenset({"users"})))
-    reset.remove_settings(paths, Order(frozenset({"users"})))
-    assert reset.read_order(paths) == Order(frozenset({"users"}))
+    configuration_reset.write_order(paths, Order(frozenset({"users"})))
+    configuration_reset.remove_settings(paths, Order(frozenset({"users"})))
+    assert configuration_reset.read_order(paths) == Order(frozenset({"users"}))
 
 
 def test_the_outcome_is_told_once(paths: Paths) -> None:
-    assert reset.take_outcome(paths) is None
-    outcome = reset.Outcome(["a"], [("later", "Operation not permitted")])
-    reset.write_outcome(paths, outcome, Order(then_update=True))
-    assert reset.take_outcome(paths) == reset.Told(("later",), True)
-    assert reset.take_outcome(paths) is None
+    assert configuration_reset.take_outcome(paths) is None
+    outcome = configuration_reset.Outcome(["a"], [("later", "Operation not permitted")])
+    configuration_reset.write_outcome(paths, outcome, Order(then_update=True))
+    assert configuration_reset.take_outcome(paths) == configuration_reset.Told(("later",), True)
+    assert configuration_reset.take_outcome(paths) is None

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from allegro.network.files import bridges, write
+from allegro.network.networkd_files import bridges, write
 
 
 def names(directory: Path) -> list[str]:

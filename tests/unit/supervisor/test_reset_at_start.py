@@ -11,8 +11,8 @@ from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BootName, BootState, Request
 from allegro.firmware.factory import Disk
 from allegro.paths import Paths
-from allegro.supervisor import reset as program
-from allegro.system import reset
+from allegro.supervisor import reset_at_start as program
+from allegro.system import configuration_reset
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_configuration_reset_removes_settings_then_the_request(disk: Disk, tmp_p
     assert not (disk.data / "web").exists()
     assert (disk.data / "storage/a.pcapng").read_text() == "packets"
     assert boot_state.read(disk.boot_state) == BootState(starts=2)
-    assert reset.take_outcome(Paths(disk.data)) == reset.Told((), False)
+    assert configuration_reset.take_outcome(Paths(disk.data)) == configuration_reset.Told((), False)
 
 
 @pytest.mark.spec("W9")
@@ -61,13 +61,13 @@ def test_an_order_says_what_to_keep_and_what_is_to_follow_and_is_gone_then(
     disk: Disk, tmp_path: Path
 ) -> None:
     paths = Paths(disk.data, tmp_path / "run")
-    reset.write_order(paths, reset.Order(frozenset({"users"}), then_update=True))
+    configuration_reset.write_order(paths, configuration_reset.Order(frozenset({"users"}), then_update=True))
     ask(disk, "configuration-reset")
     program.run(disk, paths, mounted)
     assert (disk.data / "web/users.json").exists()
     assert not (disk.data / "settings.json").exists()
-    assert not reset.order_path(paths).exists()
-    assert reset.take_outcome(paths) == reset.Told((), True)
+    assert not configuration_reset.order_path(paths).exists()
+    assert configuration_reset.take_outcome(paths) == configuration_reset.Told((), True)
 
 
 @pytest.mark.spec("U3")
@@ -75,7 +75,7 @@ def test_cut_before_the_request_is_cleared_it_is_done_again_with_the_same_order(
     disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(disk.data, tmp_path / "run")
-    reset.write_order(paths, reset.Order(frozenset({"users"})))
+    configuration_reset.write_order(paths, configuration_reset.Order(frozenset({"users"})))
     ask(disk, "configuration-reset")
 
     def cut(_device: Path) -> None:

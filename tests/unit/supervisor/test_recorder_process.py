@@ -11,7 +11,7 @@ from allegro.capture.status import RecorderStatus, write
 from allegro.errors import InvalidInput, Unavailable
 from allegro.paths import Paths
 from allegro.settings.model import Recording, Settings
-from allegro.supervisor import recorder
+from allegro.supervisor import recorder_process
 
 
 @pytest.fixture
@@ -22,28 +22,28 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def test_a_recorder_that_never_spoke_or_speaks_nonsense_is_silent(paths: Paths) -> None:
-    assert recorder.live_status(paths.recorder_status) is None
+    assert recorder_process.live_status(paths.recorder_status) is None
     paths.recorder_status.write_bytes(b"{")
-    assert recorder.live_status(paths.recorder_status) is None
+    assert recorder_process.live_status(paths.recorder_status) is None
 
 
 @pytest.mark.parametrize(("seconds_ago", "alive"), [(0, True), (4, True), (6, False), (-3600, False)])
 def test_an_old_status_is_silence(paths: Paths, seconds_ago: int, alive: bool) -> None:
     write(RecorderStatus(time_ns=time.time_ns() - seconds_ago * 1_000_000_000), paths.recorder_status)
-    assert (recorder.live_status(paths.recorder_status) is not None) is alive
-    assert recorder.last_status(paths.recorder_status) is not None
+    assert (recorder_process.live_status(paths.recorder_status) is not None) is alive
+    assert recorder_process.last_status(paths.recorder_status) is not None
 
 
 def test_the_ring_size_is_changed_and_the_rest_of_the_file_kept(paths: Paths) -> None:
     settings = Settings(recording=Recording(ring_size_mib=64))
-    assert recorder.wanted_config(settings, paths) == RecorderConfig(
+    assert recorder_process.wanted_config(settings, paths) == RecorderConfig(
         paths.ring, 64 << 20, paths.recorder_status
     )
     present = RecorderConfig(
         paths.ring, 1 << 30, paths.recorder_status, port_pattern="eth[0-9]", retire_ms=50
     )
     config.dump(present, paths.recorder_config)
-    wanted = recorder.wanted_config(settings, paths)
+    wanted = recorder_process.wanted_config(settings, paths)
     assert (wanted.ring_size, wanted.port_pattern, wanted.retire_ms) == (64 << 20, "eth[0-9]", 50)
 
 
@@ -55,7 +55,7 @@ def test_the_recorder_is_told_by_systemd(paths: Paths, monkeypatch: pytest.Monke
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(subprocess, "run", run)
-    recorder.apply_settings(Settings(recording=Recording(ring_size_mib=64)), paths)
+    recorder_process.apply_settings(Settings(recording=Recording(ring_size_mib=64)), paths)
     assert json.loads(paths.recorder_config.read_bytes())["ring_size"] == 64 << 20
     assert called[0][0] == "systemctl"
     assert called[0][-1] == "allegro-recorder.service"
@@ -69,7 +69,7 @@ def test_a_recorder_that_cannot_be_told_is_told_to_the_user(
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(Unavailable, match="could not be told"):
-        recorder.apply_settings(Settings(), paths)
+        recorder_process.apply_settings(Settings(), paths)
 
 
 @pytest.mark.spec("R6")
@@ -78,15 +78,15 @@ def test_a_ring_that_the_disk_could_never_hold_is_refused(
 ) -> None:
     monkeypatch.setattr(space, "largest_ring", lambda _: 2000 << 20)
     old, fits, too_large = (Settings(recording=Recording(ring_size_mib=size)) for size in (64, 2000, 2001))
-    recorder.check_ring_size(old, fits, paths.ring)
+    recorder_process.check_ring_size(old, fits, paths.ring)
     with pytest.raises(InvalidInput, match="larger than its storage device") as caught:
-        recorder.check_ring_size(old, too_large, paths.ring)
+        recorder_process.check_ring_size(old, too_large, paths.ring)
     assert caught.value.place == "recording.ring_size_mib"
     assert caught.value.remedy == "At most 2000 MiB fit there."
-    recorder.check_ring_size(too_large, too_large, paths.ring)
+    recorder_process.check_ring_size(too_large, too_large, paths.ring)
 
 
 @pytest.mark.spec("R6")
 def test_without_the_disk_no_ring_size_is_refused(paths: Paths) -> None:
     old, new = (Settings(recording=Recording(ring_size_mib=size)) for size in (64, 65))
-    recorder.check_ring_size(old, new, paths.data / "not there")
+    recorder_process.check_ring_size(old, new, paths.data / "not there")

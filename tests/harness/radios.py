@@ -9,7 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from tests.harness.errors import BenchError
+from tests.harness.bench_errors import BenchError
 from tests.harness.qemu import VirtualMachine
 from tests.harness.waiting import wait_for
 

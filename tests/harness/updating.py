@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from board.allegro.image.keys import Keys
+from board.allegro.image.signing_keys import Keys
 from scripts.catalogue import write_index
+from tests.harness.bench_errors import BenchError
 from tests.harness.certificates import TestAuthority
 from tests.harness.device import Device
-from tests.harness.errors import BenchError
 from tests.harness.update_server import UpdateServer
 from tests.harness.waiting import wait_for
 

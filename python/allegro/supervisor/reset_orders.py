@@ -11,11 +11,11 @@ from pathlib import Path
 from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
 from allegro.firmware import boot_state
 from allegro.paths import Paths
-from allegro.supervisor.reset import failure_path
-from allegro.system import reset
+from allegro.supervisor.reset_at_start import failure_path
+from allegro.system import configuration_reset
 from allegro.system.actions import Actions
+from allegro.system.configuration_reset import KEEPS, Keep, Order
 from allegro.system.power import Action as PowerAction
-from allegro.system.reset import KEEPS, Keep, Order
 
 RESET = "reset"
 """Name of the action, as the status shows it."""
@@ -63,7 +63,7 @@ class Resets:
         with self._lock:
             if self._ordered:
                 raise Conflict("A reset is on its way: the device starts again.")
-            reset.write_order(self._paths, order)
+            configuration_reset.write_order(self._paths, order)
             try:
                 state = boot_state.read(self._device)
                 boot_state.write(self._device, replace(state, request="configuration-reset"))
@@ -95,7 +95,7 @@ class Resets:
         if failed:
             self._actions.start(RESET, failed)
             self._actions.failed(RESET, failed)
-        told = reset.take_outcome(self._paths)
+        told = configuration_reset.take_outcome(self._paths)
         if told is None:
             return
         self._actions.start(RESET, "Configuration reset")
@@ -139,7 +139,7 @@ class Resets:
 
     def _withdraw(self) -> None:
         with contextlib.suppress(OSError):
-            reset.withdraw_order(self._paths)
+            configuration_reset.withdraw_order(self._paths)
 
 
 def _checked(keep: Iterable[str]) -> frozenset[Keep]:

@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError, Unavailable
 from allegro.export.queue import UploadQueue
-from allegro.export.service import ExportService
+from allegro.export.uploads import ExportService
 from allegro.firmware.daily import DailyCheck
-from allegro.firmware.install import Installer
+from allegro.firmware.disk_install import Installer
 from allegro.firmware.update import FirmwareService
 from allegro.network.link_events import LinkEvents
 from allegro.network.wifi_care import WifiCare
 from allegro.network.wifi_system import WifiSystem
 from allegro.paths import Paths
-from allegro.settings.store import SettingsStore
-from allegro.storage.files import FileStore
+from allegro.settings.settings_file import SettingsStore
+from allegro.storage.capture_files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
-from allegro.supervisor.facts import Watch
-from allegro.supervisor.firmware import surroundings
+from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
-from allegro.supervisor.recorder import apply_settings, check_ring_size, last_status, live_status
-from allegro.supervisor.resetting import Resets
-from allegro.supervisor.shortcuts import Shortcuts
+from allegro.supervisor.recorder_process import apply_settings, check_ring_size, last_status, live_status
+from allegro.supervisor.reset_orders import Resets
+from allegro.supervisor.shortcut_actions import Shortcuts
+from allegro.supervisor.update_surroundings import surroundings
 from allegro.system import clock, journal
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
@@ -204,7 +204,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     try:
         from allegro.api.app import create_app
         from allegro.api.device import Device
-        from allegro.supervisor.server import serve
+        from allegro.supervisor.api_server import serve
 
         device = Device(
             name=lambda: identity.name,

@@ -10,8 +10,8 @@ from allegro.network.configure import Interfaces
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
 from allegro.settings.network import Management
-from allegro.supervisor import network
-from allegro.supervisor.network import NetworkCare
+from allegro.supervisor import network_care
+from allegro.supervisor.network_care import NetworkCare
 
 FOUND = Interfaces(("mgmt0",), ("port1",), "02:00:00:00:ab:cd")
 
@@ -51,7 +51,7 @@ def _care(kernel: Kernel, refresh: Callable[[Settings, Path, Claim | None], Inte
 def test_it_goes_through_everything_at_start_and_when_something_has_changed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(network, "SETTLING_S", (0.0,))
+    monkeypatch.setattr(network_care, "SETTLING_S", (0.0,))
     looked_at: list[int] = []
 
     def refresh(*_: object) -> Interfaces:
@@ -67,7 +67,7 @@ def test_it_goes_through_everything_at_start_and_when_something_has_changed(
 
 
 def test_it_looks_again_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "RETRY_S", 0.0)
+    monkeypatch.setattr(network_care, "RETRY_S", 0.0)
     looks: list[Path] = []
     enough = threading.Event()
 
@@ -102,7 +102,7 @@ def test_a_management_port_that_comes_late_gives_the_device_its_name(names: list
 
 @pytest.mark.spec("N3")
 def test_a_cable_that_is_plugged_in_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "SETTLING_S", (0.0,))
+    monkeypatch.setattr(network_care, "SETTLING_S", (0.0,))
     links = [True, False, True, True]
     told: list[int] = []
     kernel = Kernel(True, True, True)

@@ -1,6 +1,6 @@
 import pytest
 
-from allegro.web import words
+from allegro.web import filters
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from allegro.web import words
     ],
 )
 def test_sizes(count: float | None, text: str) -> None:
-    assert words.size(count).replace("\u00a0", " ") == text
+    assert filters.size(count).replace("\u00a0", " ") == text
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ def test_sizes(count: float | None, text: str) -> None:
     [(0, "0 bit/s"), (125_000, "1.0 Mbit/s"), (117_500_000, "940 Mbit/s"), (5e9, "40.0 Gbit/s")],
 )
 def test_rates(rate: float, text: str) -> None:
-    assert words.bit_rate(rate).replace("\u00a0", " ") == text
+    assert filters.bit_rate(rate).replace("\u00a0", " ") == text
 
 
 def test_a_duration_stays_on_its_line() -> None:
-    assert words.duration(3660) == "1\u00a0h\u00a01\u00a0min"
+    assert filters.duration(3660) == "1\u00a0h\u00a01\u00a0min"
 
 
 def test_times() -> None:
-    assert words.moment("2026-11-21T14:30:05.123456789Z") == "2026-11-21 14:30:05 UTC"
-    assert words.moment(None) == "\u2013"
+    assert filters.moment("2026-11-21T14:30:05.123456789Z") == "2026-11-21 14:30:05 UTC"
+    assert filters.moment(None) == "\u2013"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound
-from allegro.export import failures, service, session
+from allegro.export import failures, session, uploads
 from allegro.export.failures import Target
 from allegro.export.queue import UploadQueue
-from allegro.export.service import ExportService
+from allegro.export.uploads import ExportService
 from allegro.settings.model import Export
 from tests.harness.waiting import wait_for
 
@@ -168,7 +168,7 @@ def test_upload_now_right_after_switching_off_counts(bench: Bench) -> None:
 
 @pytest.mark.spec("X1")
 def test_a_test_does_not_wait_for_a_whole_queue(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "TEST_WAITS_S", 0.01)
+    monkeypatch.setattr(uploads, "TEST_WAITS_S", 0.01)
     with bench.service._busy, pytest.raises(Conflict, match="in use by an upload"):
         bench.service.test()
 

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from allegro.errors import Conflict
-from allegro.supervisor.shortcuts import Shortcuts
+from allegro.supervisor.shortcut_actions import Shortcuts
 from allegro.trigger.chords import Shortcut
 
 
