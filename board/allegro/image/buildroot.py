@@ -91,6 +91,12 @@ def compile_python(made: Build, path: Path) -> None:
         raise BuildError(f"{path} cannot be compiled: see above.")
 
 
+def compile_libraries(made: Build) -> None:
+    """Compile Python's own library as the payload: Buildroot's way, every import would look at its source."""
+    for folder in sorted((made.target / "usr/lib").glob("python3*")):
+        compile_python(made, folder)
+
+
 def write_files(made: Build) -> None:
     """Write what is made with the image (board/allegro/image/made.py), and what it is."""
     layout = read_layout(BOARD / "layout.toml")
@@ -132,6 +138,11 @@ def forget_build_folder(made: Build) -> None:
             f"Files of the image name the folder of the build, {folder}; built elsewhere they would differ:"
             f"{names}\nRemedy: ALLEGRO_NO_BUILD_RPATH in external.mk, or board/allegro/buildroot/drop.txt."
         )
+
+
+def check_compiled(made: Build) -> None:
+    """See that no program compiles anything at its start."""
+    tree.check_compiled(made.target)
 
 
 def empty_folders(made: Build) -> None:
@@ -200,9 +211,11 @@ STEPS: dict[str, list[Callable[[Build], None]]] = {
         write_files,
         drop_unneeded,
         gather_zones,
+        compile_libraries,
         empty_folders,
         place_kernel,
         forget_build_folder,
+        check_compiled,
     ],
     "post-image": [make_disk, write_manifest],
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from board.allegro.image import payload
 from board.allegro.image.boot import environment_block
-from board.allegro.image.tree import kernel_version
+from board.allegro.image.tree import check_compiled, kernel_version
 from board.allegro.image.workshop import Workshop, copy_source, remove
 
 EMPTY_FOLDERS = ("var", "data", "run", "tmp", "root", "home", "mnt", "srv", "opt", "media")
@@ -41,6 +41,7 @@ def make_root(
     write_made(tree, made)
     set_up(shop, tree)
     place_kernel(tree, initramfs, version)
+    check_compiled(tree)
     shop.say("    squashfs")
     squash(shop, tools, tree, target)
     remove(tree)

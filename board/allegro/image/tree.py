@@ -7,6 +7,9 @@ from pathlib import Path
 
 from board.allegro.image.workshop import BuildError, Workshop, remove
 
+_UNCHECKED = b"\1\0\0\0"
+"""Second word of a compiled file that counts as it is, whatever its source (PEP 552)."""
+
 
 def drop(root: Path, patterns: list[str]) -> list[str]:
     """Remove what matches the patterns; returns those that match nothing (any more)."""
@@ -52,5 +55,22 @@ def compile_python(shop: Workshop, root: Path, folder: str) -> None:
     """
     for old in (root / folder.lstrip("/")).rglob("__pycache__"):
         shutil.rmtree(old)
-    command = ["python3", "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder]
+    # -B: what the compiler itself imports it would leave behind with times, and then take for compiled.
+    command = ["python3", "-I", "-B", "-m", "compileall", "-q"]
+    command += ["--invalidation-mode", "unchecked-hash", folder]
     shop.run_inside(root, command, log="compileall")
+
+
+def check_compiled(root: Path) -> None:
+    """Raise BuildError if Python would compare a compiled file in `root` with its source.
+
+    Every program would then compile that source at each start, as the times in an image are set anew.
+    """
+    compared = []
+    for path in sorted(root.rglob("__pycache__/*.pyc")):
+        with path.open("rb") as file:
+            if file.read(8)[4:] != _UNCHECKED:
+                compared.append(path)
+    if compared:
+        names = "".join(f"\n    {path.relative_to(root)}" for path in compared)
+        raise BuildError(f"Python would compile these anew at each start of a program:{names}")
