@@ -1,10 +1,15 @@
 """Files that are replaced as a whole: a reader, a crash or a power cut meets the old or the new content."""
 
+import ctypes
 import os
 from pathlib import Path
 
 SUFFIX = ".partial"
 """A file is written as `.<name>.partial` first; a crash may leave that behind."""
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+"""renameat2(2); vfat, exfat and ntfs3 have it as well."""
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600, sync: bool = True) -> None:
@@ -28,6 +33,17 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600, sync: boo
         raise
     if sync:
         sync_directory(path.parent)
+
+
+def rename_without_replacing(source: Path, target: Path) -> None:
+    """Renames atomically and durably. Raises FileExistsError if `target` exists, and OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    old, new = os.fsencode(source), os.fsencode(target)
+    if libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, ctypes.c_uint(_RENAME_NOREPLACE)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+    for directory in {source.parent, target.parent}:
+        sync_directory(directory)
 
 
 def sync_directory(directory: Path) -> None:

@@ -108,7 +108,7 @@ class Bench:
             "status_file": str(self.directory / "status.json"),
         }
         done = subprocess.run(
-            [sys.executable, "-m", "allegro.capture.extract"],
+            [sys.executable, "-m", "allegro.capture.extraction"],
             input=json.dumps(request),
             capture_output=True,
             text=True,

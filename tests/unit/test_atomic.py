@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro.atomic import write_atomically
+from allegro.atomic import rename_without_replacing, write_atomically
 
 
 @pytest.fixture
@@ -82,3 +82,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 def test_the_recorder_stays_light() -> None:
     code = "import sys, allegro.capture.recorder; sys.exit('pydantic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+@pytest.mark.spec("T5")
+def test_a_rename_never_replaces(tmp_path: Path) -> None:
+    source, target = tmp_path / "new", tmp_path / "name"
+    source.write_text("new")
+    target.write_text("old")
+    with pytest.raises(FileExistsError):
+        rename_without_replacing(source, target)
+    assert (source.read_text(), target.read_text()) == ("new", "old")
+    target.unlink()
+    rename_without_replacing(source, target)
+    assert [path.name for path in tmp_path.iterdir()] == ["name"]

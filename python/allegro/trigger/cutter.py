@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
+from allegro.atomic import rename_without_replacing
+from allegro.capture.extraction.contract import Progress, Request, Result
 from allegro.errors import AllegroError, Conflict
 from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.trigger.beep import Signal
@@ -15,8 +17,6 @@ from allegro.trigger.extraction import (
     EXTRACT_COMMAND,
     ExtractionFailed,
     ExtractionStopped,
-    Progress,
-    Result,
     run_extraction,
 )
 from allegro.trigger.jobs import Job, JobStore
@@ -26,7 +26,6 @@ from allegro.trigger.publish import (
     hidden_path,
     is_no_space,
     remove_leftovers,
-    rename_without_replacing,
 )
 from allegro.trigger.waiting import Waiting
 from allegro.words import SECOND_NS
@@ -271,24 +270,24 @@ class Cutter:
         except AllegroError:  # no ring, or a damaged one: the extraction will say so, in the file
             return 0
 
-    def _request(self, job: Job, directory: Path, notes: Sequence[str]) -> dict[str, Any]:
+    def _request(self, job: Job, directory: Path, notes: Sequence[str]) -> Request:
         device = f" ({job.device})" if job.device else ""
-        return {
-            "ring_directory": str(self._around.ring),
-            "start_ns": max(0, job.start_ns),
-            "end_ns": job.end_ns,
-            "output": str(hidden_path(directory, job.id)),
-            "comment": {
+        return Request(
+            ring_directory=self._around.ring,
+            start_ns=max(0, job.start_ns),
+            end_ns=job.end_ns,
+            output=hidden_path(directory, job.id),
+            comment={
                 **self._around.facts(),
                 "trigger": f"{job.source} {job.key}{device}",
                 "press_ns": str(job.press_ns),
                 "before_s": f"{job.before_ns / SECOND_NS:g}",
                 "after_s": f"{job.after_ns / SECOND_NS:g}",
             },
-            "ports": list(self._around.ports()),
-            "notes": list(notes),
-            "status_file": str(self._around.recorder_status),
-        }
+            ports=tuple(self._around.ports()),
+            notes=tuple(notes),
+            status_file=self._around.recorder_status,
+        )
 
     def _publish(self, job: Job, result: Result | None) -> None:
         """Gives the hidden file its name. `result` is None when the extraction ended before a restart.

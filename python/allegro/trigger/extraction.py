@@ -1,23 +1,16 @@
-"""Runs the extraction (`allegro.capture.extract`) as a process of its own and follows what it says.
-
-Request: one JSON object on its standard input. Answer: JSON lines on standard output, {"progress": …} any
-number of times, then {"result": …} with exit code 0 or {"error": …} with another one.
-"""
+"""Runs the extraction (`allegro.capture.extraction`) as a process of its own and follows what it says."""
 
 import contextlib
-import json
 import os
 import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
+from allegro.capture.extraction.contract import Failure, Progress, Request, Result, parse_message
 from allegro.errors import AllegroError
-
-JsonObject = Mapping[str, Any]
 
 # setpriv (util-linux): the kernel kills the extraction when the supervisor dies, so that none is left over
 # that would write beside the one that is started after the restart. It parses what strangers have sent, so it
@@ -33,7 +26,7 @@ CONFINED: Final = (
     "--",
 )
 # -B: -I would else ignore a PYTHONDONTWRITEBYTECODE.
-EXTRACT_COMMAND: Final = (*CONFINED, sys.executable, "-I", "-B", "-m", "allegro.capture.extract")
+EXTRACT_COMMAND: Final = (*CONFINED, sys.executable, "-I", "-B", "-m", "allegro.capture.extraction")
 
 _TICK_S: Final = 0.25
 # It says something several times a second; only a disk that hangs makes it silent for so long.
@@ -55,29 +48,9 @@ class ExtractionStopped(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far it is: `fraction` 0..1, packets and bytes of packet data so far."""
-
-    fraction: float
-    packets: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was written. Sizes in bytes; `notes` are sentences for the user."""
-
-    packets: int
-    bytes: int
-    file_size: int
-    drops: int
-    notes: tuple[str, ...]
-
-
 def run_extraction(
     command: Sequence[str],
-    request: JsonObject,
+    request: Request,
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], str],
     *,
@@ -102,7 +75,7 @@ def run_extraction(
 
 def _follow(
     process: "subprocess.Popen[bytes]",
-    request: JsonObject,
+    request: Request,
     on_progress: Callable[[Progress], None],
     should_stop: Callable[[], str],
     silence_s: float,
@@ -110,7 +83,7 @@ def _follow(
     assert process.stdin is not None  # noqa: S101 (both are pipes)
     assert process.stdout is not None  # noqa: S101
     with contextlib.suppress(BrokenPipeError):  # its exit code will say why it ended
-        process.stdin.write(json.dumps(request).encode())
+        process.stdin.write(request.to_json())
         process.stdin.close()
     result: Result | None = None
     failure: ExtractionFailed | None = None
@@ -133,13 +106,13 @@ def _follow(
                 break
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                message = _parsed(line)
-                if "progress" in message:
-                    on_progress(_progress(message))
-                elif "result" in message:
-                    result = _result(message["result"])
-                elif "error" in message:
-                    failure = _failure(message["error"])
+                match parse_message(line):
+                    case Progress() as progress:
+                        on_progress(progress)
+                    case Result() as told:
+                        result = told
+                    case Failure() as told:
+                        failure = ExtractionFailed(told.message, remedy=told.remedy)
     code = process.wait()
     if failure is not None:
         raise failure
@@ -158,28 +131,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             process.wait(_TERMINATE_S)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
-
-
-def _progress(message: JsonObject) -> Progress:
-    fraction = min(1.0, max(0.0, float(message["progress"])))
-    return Progress(fraction, int(message.get("packets", 0)), int(message.get("bytes", 0)))
-
-
-def _result(values: JsonObject) -> Result:
-    packets, octets, size, drops = (
-        int(values.get(name, 0)) for name in ("packets", "bytes", "file_size", "drops")
-    )
-    return Result(packets, octets, size, drops, tuple(str(note) for note in values.get("notes", ())))
-
-
-def _failure(values: JsonObject) -> ExtractionFailed:
-    message = str(values.get("message", "")) or "The extraction failed."
-    return ExtractionFailed(message, remedy=str(values.get("remedy", "")))

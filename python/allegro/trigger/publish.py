@@ -20,9 +20,7 @@ or deleted.
 """
 
 import contextlib
-import ctypes
 import errno
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,9 +28,6 @@ from pathlib import Path
 from allegro.trigger.names import SUFFIX
 
 _HIDDEN = re.compile(rf"\.job-(\d+){re.escape(SUFFIX)}")
-
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1  # renameat2(2)
 
 
 def hidden_path(directory: Path, job_id: int) -> Path:
@@ -45,17 +40,6 @@ def discard(directory: Path, job_id: int) -> None:
     hidden = hidden_path(directory, job_id)
     hidden.unlink(missing_ok=True)
     hidden.with_name(f".{hidden.name}.partial").unlink(missing_ok=True)
-
-
-def rename_without_replacing(source: Path, target: Path) -> None:
-    """Renames atomically and durably. Raises FileExistsError if `target` exists, and OSError."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    old, new = os.fsencode(source), os.fsencode(target)
-    if libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, ctypes.c_uint(_RENAME_NOREPLACE)) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(source), None, str(target))
-    for directory in {source.parent, target.parent}:
-        _fsync(directory)
 
 
 def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> list[str]:
@@ -76,11 +60,3 @@ def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> 
 def is_no_space(error: OSError) -> bool:
     """Whether the disk, or the user's part of it, is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def _fsync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture import pcapng
+import allegro.capture
 
-SOURCE = Path(pcapng.__file__).with_name("_packets.c")
+SOURCE = Path(allegro.capture.__file__).with_name("_packets.c")
 TESTS = Path(__file__).with_name("test_packets.py")
 RUN = """
 import importlib.util, sys

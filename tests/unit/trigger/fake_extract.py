@@ -1,5 +1,5 @@
-"""Stands in for allegro.capture.extract in the tests of the cutter: same contract, behaviour told by a file
-beside the ring.
+"""Stands in for allegro.capture.extraction in the tests of the cutter: same contract, behaviour told by
+a file beside the ring.
 
 `behaviour` in the ring directory: empty = writes a file; `error`, `die`, `full`, `hang`, `silent`,
 `linked-then-die`.
@@ -23,7 +23,7 @@ def main() -> int:
     output = Path(request["output"])
     partial = output.with_name(f".{output.name}.partial")
     partial.write_bytes(b"half")
-    say(progress=0.5, packets=3, bytes=300)
+    say(progress={"fraction": 0.5, "packets": 3, "bytes": 300})
     if behaviour == "error":
         say(error={"message": "The ring is damaged.", "remedy": "Make a new one."})
         return 1
@@ -34,7 +34,7 @@ def main() -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if behaviour == "hang":
         while True:
-            say(progress=0.5, packets=3, bytes=300)
+            say(progress={"fraction": 0.5, "packets": 3, "bytes": 300})
             time.sleep(0.05)
     if behaviour == "silent":
         time.sleep(60)

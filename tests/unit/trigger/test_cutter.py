@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage import capture_files
 from allegro.trigger import cutter, waiting
@@ -17,7 +18,7 @@ from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter, Surroundings
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
-from allegro.trigger.publish import hidden_path, rename_without_replacing
+from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem
 from allegro.words import SECOND_NS
 
@@ -534,8 +535,6 @@ def cut_at(patch: pytest.MonkeyPatch, step: int) -> None:
 
 
 def _rename() -> Callable[..., object]:
-    from allegro.trigger.publish import rename_without_replacing
-
     return rename_without_replacing
 
 

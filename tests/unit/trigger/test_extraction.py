@@ -3,26 +3,30 @@ from pathlib import Path
 
 import pytest
 
-from allegro.trigger.extraction import ExtractionFailed, ExtractionStopped, Progress, Result, run_extraction
+from allegro.capture.extraction.contract import Progress, Request, Result, message_line, parse_request
+from allegro.trigger.extraction import ExtractionFailed, ExtractionStopped, run_extraction
 
 
 def run(script: str, *, stop: str = "", silence_s: float = 60.0) -> tuple[Result, list[Progress]]:
     heard: list[Progress] = []
     command = [sys.executable, "-c", script]
-    result = run_extraction(command, {"a": 1}, heard.append, lambda: stop, silence_s=silence_s)
+    result = run_extraction(command, REQUEST, heard.append, lambda: stop, silence_s=silence_s)
     return result, heard
 
 
+REQUEST = Request(Path("/ring"), 1, 2, Path("/out.pcapng"))
+ANSWER = Result(1, 2, 3, None, None, 4, ["a", "b"], [])
 READ = "import sys, json; request = json.load(sys.stdin); "
-RESULT = (
-    '{"result": {"packets": 1, "bytes": 2, "file_size": 3, "drops": 4, "notes": ["a", "b"], "later": {}}}'
-)
+RESULT = message_line(ANSWER).strip()
 
 
-def test_result_and_progress() -> None:
-    progress = '{"progress": 2, "packets": 1, "bytes": 9}'
-    script = READ + f"assert request == {{'a': 1}}; print('{progress}'); print('{RESULT}')"
-    assert run(script) == (Result(1, 2, 3, 4, ("a", "b")), [Progress(1.0, 1, 9)])
+def test_result_and_progress(tmp_path: Path) -> None:
+    seen = tmp_path / "request"
+    progress = message_line(Progress(0.5, 1, 9)).strip()
+    keep = f"import sys; open({str(seen)!r}, 'w').write(sys.stdin.read()); "
+    script = keep + f"print('{progress}'); print('{RESULT}')"
+    assert run(script) == (ANSWER, [Progress(0.5, 1, 9)])
+    assert parse_request(seen.read_text()) == REQUEST
 
 
 def test_lines_that_are_no_messages_are_left_out() -> None:
@@ -39,7 +43,6 @@ def test_a_line_in_two_pieces() -> None:
     ("script", "words"),
     [
         (READ + 'print(\'{"error": {"message": "No ring.", "remedy": "Wait."}}\'); sys.exit(1)', "No ring."),
-        (READ + "print('{\"error\": {}}'); sys.exit(1)", "failed"),
         (READ, "with code 0"),
         ("raise SystemExit(3)", "with code 3"),
         (READ + f"print('{RESULT}'); sys.exit(2)", "with code 2"),
@@ -61,7 +64,7 @@ def test_stopped(tmp_path: Path) -> None:
     calls = iter(["", "", "", "", "", "", "", ""])
     with pytest.raises(ExtractionStopped) as caught:
         run_extraction(
-            [sys.executable, "-c", script], {}, lambda progress: None, lambda: next(calls, "enough")
+            [sys.executable, "-c", script], REQUEST, lambda progress: None, lambda: next(calls, "enough")
         )
     assert caught.value.reason == "enough"
     assert mark.exists()

@@ -1,13 +1,5 @@
 from __future__ import annotations
 
-import fcntl
-import io
-import json
-import os
-import signal
-import stat
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +8,10 @@ from typing import Any
 import pytest
 
 from allegro import words
-from allegro.capture import extract
+from allegro.capture.extraction.contract import Request, Result
+from allegro.capture.extraction.cut import extract
+from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.store import RecordRef, RingReader
-from allegro.capture.yielding import Courtesy
-from allegro.errors import Conflict, InvalidInput, Unavailable
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RUN, Ring
@@ -45,11 +37,11 @@ def ring(tmp_path: Path) -> Ring:
 
 
 @pytest.fixture
-def cut(ring: Ring, tmp_path: Path) -> Callable[..., tuple[extract.Result, pcapng_reader.File]]:
-    def cut(start_ns: int, end_ns: int, **more: Any) -> tuple[extract.Result, pcapng_reader.File]:
+def cut(ring: Ring, tmp_path: Path) -> Callable[..., tuple[Result, pcapng_reader.File]]:
+    def cut(start_ns: int, end_ns: int, **more: Any) -> tuple[Result, pcapng_reader.File]:
         output = tmp_path / "out.pcapng"
-        request = extract.Request(ring.directory, start_ns, end_ns, output, **more)
-        result = extract.extract(request, lambda *_: None, Courtesy(None))
+        request = Request(ring.directory, start_ns, end_ns, output, **more)
+        result = extract(request, lambda *_: None, Courtesy(None))
         image = output.read_bytes()
         output.unlink()
         assert result.file_size == len(image)
@@ -60,13 +52,13 @@ def cut(ring: Ring, tmp_path: Path) -> Callable[..., tuple[extract.Result, pcapn
         assert [port.name for port in result.ports] == file.names
         assert [
             note.removeprefix("note: ") for note in file.comment.split("\n") if note.startswith("note: ")
-        ] == (result.notes)
+        ] == list(result.notes)
         return result, file
 
     return cut
 
 
-Cut = Callable[..., tuple[extract.Result, pcapng_reader.File]]
+Cut = Callable[..., tuple[Result, pcapng_reader.File]]
 
 
 @pytest.mark.spec("T3", "T6")
@@ -139,8 +131,8 @@ def test_an_empty_result_is_a_file_that_says_why(ring: Ring, cut: Cut) -> None:
 
 @pytest.mark.spec("T6")
 def test_a_missing_ring_is_a_file_that_says_so(tmp_path: Path) -> None:
-    request = extract.Request(tmp_path / "none", T, T + NS, tmp_path / "out.pcapng")
-    assert extract.extract(request, lambda *_: None, Courtesy(None)).notes == [
+    request = Request(tmp_path / "none", T, T + NS, tmp_path / "out.pcapng")
+    assert extract(request, lambda *_: None, Courtesy(None)).notes == [
         "No packet is in this file.",
         "The ring holds no packets.",
     ]
@@ -262,9 +254,9 @@ def test_stripped_tags_and_cut_packets(ring: Ring, cut: Cut) -> None:
 def test_memory_does_not_grow_with_the_window(ring: Ring, tmp_path: Path) -> None:
     for at in range(60):
         ring.add(1, [frame(T + at * 100 * MS + one, one, 1500) for one in range(600)])
-    request = extract.Request(ring.directory, T, T + 100 * NS, tmp_path / "out.pcapng")
+    request = Request(ring.directory, T, T + 100 * NS, tmp_path / "out.pcapng")
     tracemalloc.start()
-    result = extract.extract(request, lambda *_: None, Courtesy(None))
+    result = extract(request, lambda *_: None, Courtesy(None))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert result.packets == 36_000
@@ -277,170 +269,9 @@ def test_progress_rises(ring: Ring, tmp_path: Path) -> None:
     for at in range(20):
         ring.add(1, [frame(T + at * NS)])
     told: list[tuple[float, int, int]] = []
-    request = extract.Request(ring.directory, T - 100 * NS, T + 100 * NS, tmp_path / "out.pcapng")
-    extract.extract(request, lambda *one: told.append(one), Courtesy(None))
+    request = Request(ring.directory, T - 100 * NS, T + 100 * NS, tmp_path / "out.pcapng")
+    extract(request, lambda *one: told.append(one), Courtesy(None))
     assert told == sorted(told)
     assert told[0][0] == 0
     assert told[-1][0] == 1
     assert 0.4 < told[len(told) // 2][0] < 0.6
-
-
-def write(path: Path) -> None:
-    path.write_text("mine")
-
-
-@pytest.mark.spec("T5")
-def test_a_file_is_never_replaced(ring: Ring, tmp_path: Path) -> None:
-    output = tmp_path / "out.pcapng"
-    request = extract.Request(ring.directory, T, T, output)
-    output.write_text("mine")
-    with pytest.raises(Conflict):
-        extract.extract(request, lambda *_: None, Courtesy(None))
-    output.unlink()
-    with pytest.raises(Conflict, match="exists already"):
-        extract.extract(request, lambda *_: write(output), Courtesy(None))
-    assert output.read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.pcapng", "ring"]
-
-
-@pytest.mark.spec("T5")
-def test_a_file_is_closed_to_others(ring: Ring, tmp_path: Path) -> None:
-    output = tmp_path / "out.pcapng"
-    extract.extract(extract.Request(ring.directory, T, T, output), lambda *_: None, Courtesy(None))
-    assert stat.S_IMODE(output.stat().st_mode) == 0o640
-
-
-def test_leftovers_are_used_again_but_not_those_of_a_living_process(ring: Ring, tmp_path: Path) -> None:
-    request = extract.Request(ring.directory, T, T, tmp_path / "out.pcapng")
-    partial = tmp_path / ".out.pcapng.partial"
-    partial.write_bytes(bytes(1 << 20))
-    with partial.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(Conflict, match="already being written"):
-            extract.extract(request, lambda *_: None, Courtesy(None))
-    result = extract.extract(request, lambda *_: None, Courtesy(None))
-    assert request.output.stat().st_size == result.file_size < 1 << 20
-
-
-def test_an_ended_extraction_leaves_nothing_behind(ring: Ring, tmp_path: Path) -> None:
-    def end(*_: object) -> None:
-        sys.exit(1)
-
-    request = extract.Request(ring.directory, T, T, tmp_path / "out.pcapng")
-    with pytest.raises(SystemExit):
-        extract.extract(request, end, Courtesy(None))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ring"]
-
-
-def test_a_full_disk_and_a_missing_directory_are_told_in_words(
-    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request = extract.Request(ring.directory, T, T, tmp_path / "none" / "out.pcapng")
-    with pytest.raises(Unavailable, match="cannot be written"):
-        extract.extract(request, lambda *_: None, Courtesy(None))
-
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "pwrite", full)
-    request = extract.Request(ring.directory, T, T, tmp_path / "out.pcapng")
-    with pytest.raises(Unavailable, match="no space left"):
-        extract.extract(request, lambda *_: None, Courtesy(None))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ring"]
-
-
-GOOD: dict[str, Any] = {"ring_directory": "/r", "start_ns": 1, "end_ns": 2, "output": "/o/x.pcapng"}
-
-
-def test_a_request() -> None:
-    assert extract.parse_request(json.dumps(GOOD)) == extract.Request(Path("/r"), 1, 2, Path("/o/x.pcapng"))
-    more = {"comment": {"a": 1}, "ports": ["port1"], "notes": ["n"], "status_file": "/s"}
-    assert extract.parse_request(json.dumps(GOOD | more)) == extract.Request(
-        Path("/r"), 1, 2, Path("/o/x.pcapng"), {"a": "1"}, ("port1",), ("n",), Path("/s")
-    )
-
-
-@pytest.mark.parametrize(
-    ("change", "place"),
-    [
-        ({"start_ns": 3}, "end_ns"),
-        ({"start_ns": -1}, "start_ns"),
-        ({"start_ns": True}, "start_ns"),
-        ({"start_ns": 1.5}, "start_ns"),
-        ({"end_ns": 2**63}, "end_ns"),
-        ({"end_ns": None}, "end_ns"),
-        ({"ring_directory": ""}, "ring_directory"),
-        ({"output": 5}, "output"),
-        ({"output": "a\0b"}, "output"),
-        ({"comment": []}, "comment"),
-        ({"ports": "port1"}, "ports"),
-        ({"ports": [1]}, "ports"),
-        ({"notes": "n"}, "notes"),
-        ({"status_file": 0}, "status_file"),
-    ],
-)
-def test_a_wrong_request_is_told_with_its_place(change: dict[str, Any], place: str) -> None:
-    with pytest.raises(InvalidInput) as caught:
-        extract.parse_request(json.dumps(GOOD | change))
-    assert caught.value.place == place
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "5"])
-def test_what_is_no_request_at_all(text: str) -> None:
-    with pytest.raises(InvalidInput):
-        extract.parse_request(text)
-
-
-def start(request: dict[str, Any] | str) -> subprocess.CompletedProcess[str]:
-    text = request if isinstance(request, str) else json.dumps(request)
-    return subprocess.run(
-        [sys.executable, "-m", "allegro.capture.extract"],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_process(ring: Ring, tmp_path: Path) -> None:
-    ring.add(1, [frame(T)])
-    request = {
-        "ring_directory": str(ring.directory),
-        "start_ns": T,
-        "end_ns": T,
-        "output": str(tmp_path / "x"),
-    }
-    done = start(request)
-    assert (done.returncode, done.stderr) == (0, "")
-    *progress, last = [json.loads(line) for line in done.stdout.splitlines()]
-    assert progress[0] == {"progress": 0.0, "packets": 0, "bytes": 0}
-    result = last["result"]
-    assert result["packets"] == 1
-    assert result["file_size"] == (tmp_path / "x").stat().st_size
-    assert result["ports"][0] == {"name": "port1", "packets": 1, "drops": 0, "nic_missed": 0}
-    again = start(request)
-    assert again.returncode == 1
-    assert "exists already" in json.loads(again.stdout.splitlines()[-1])["error"]["message"]
-    wrong = start("nonsense")
-    assert wrong.returncode == 1
-    assert set(json.loads(wrong.stdout)["error"]) == {"message", "remedy"}
-    assert wrong.stderr == ""
-
-
-def test_an_unexpected_failure_is_told_without_a_traceback_on_the_output(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("oops")
-
-    class Input:
-        buffer = io.BytesIO(json.dumps(GOOD).encode())
-
-    monkeypatch.setattr(extract, "extract", fail)
-    monkeypatch.setattr(extract, "lower_priority", lambda: None)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    monkeypatch.setattr(sys, "stdin", Input)
-    assert extract.main() == 1
-    told = capsys.readouterr()
-    assert "unexpectedly (ZeroDivisionError: oops)" in json.loads(told.out)["error"]["message"]
-    assert "Traceback" in told.err

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allegro.capture import pcapng
+from allegro.capture.extraction import pcapng
 from tests.unit.capture import pcapng_reader
 
 FIELDS = [("device", "allegro-mm-1234"), ("trigger", "presenter next")]

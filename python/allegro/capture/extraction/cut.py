@@ -1,18 +1,5 @@
-"""Cuts a window out of the packet ring into a pcapng file; runs as a process of its own beside the recorder.
+"""Cuts a window out of the packet ring: the records of the window, merged by time.
 
-    python3 -m allegro.capture.extract < request.json
-
-Request, one JSON object on standard input: "ring_directory"; "start_ns" and "end_ns" of the window, both
-included (ns since 1970); "output", path of the file; "comment", an object of texts for the section comment;
-optional "ports", the names of all measuring ports, so that silent ones are described in the file too;
-optional "notes", sentences for people that the caller knows and the file is to say;
-optional "status_file" of the recorder, to pause when that has trouble.
-
-Answer, JSON lines on standard output: {"progress": 0..1, "packets", "bytes"} at most five per second, then
-{"result": {...}} with exit code 0 (the fields are those of `Result`), or {"error": {"message", "remedy"}}
-with code 1.
-
-The file appears under its name only when it is complete and safe on disk, and never replaces another one.
 What of the window is overwritten, damaged or was never recorded becomes a note in the file; the rest is
 still exported. Memory does not grow with the window: records are listed one segment at a time, read when
 their packets are next, and written through one buffer.
@@ -20,42 +7,27 @@ their packets are next, and written through one buffer.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import errno
-import fcntl
 import heapq
-import json
-import os
 import platform
-import signal
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from allegro import words
-from allegro.capture import _packets, coverage, pcapng
+from allegro.capture import _packets
+from allegro.capture.extraction import coverage, pcapng
+from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
+from allegro.capture.extraction.output import Output
+from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.store import ORDER_SLACK_NS, RecordDamaged, RecordGone, RecordRef, RingReader
-from allegro.capture.yielding import Courtesy, flush_range, lower_priority
-from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
+from allegro.errors import Unavailable
 from allegro.version import own_version
 
 NS = 1_000_000_000
-MIB = 1 << 20
 
 HEADER_SIZE = 16384
 """Bytes of every file's section header, reserved at the beginning and written at the end."""
 
 COMMENT_LIMIT = HEADER_SIZE - 1024
-
-OUT_SIZE = 4 * MIB
-FLUSH_SIZE = 4 * MIB
-"""Short pieces: the recorder's writes have to wait behind what the disk has already been given."""
 
 DISORDER_NS = 5 * NS
 """How far the order of the records on disk may differ from the order of their times: each port's blocks wait
@@ -68,80 +40,8 @@ while the disk was behind: those of records this close to the window are looked 
 SAMPLE_NS = NS // 4
 """The recorder asks for losses this often, and tells them with the next record."""
 
-LATEST_NS = (1 << 63) - 1
-PROGRESS_S = 0.2
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to extract; see the description of this module."""
-
-    ring_directory: Path
-    start_ns: int
-    end_ns: int
-    output: Path
-    comment: dict[str, str] = field(default_factory=dict)
-    ports: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    status_file: Path | None = None
-
-
-@dataclass(frozen=True)
-class PortResult:
-    """Counts of one port: `packets` in the file, `drops` and `nic_missed` lost in the window."""
-
-    name: str
-    packets: int
-    drops: int
-    nic_missed: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the file holds. `bytes` counts the packets' full length on the wire; times are those of the first
-    and last packet (None: there is none), `drops` all packets that were lost in the window, `notes` sentences
-    for people."""
-
-    packets: int
-    bytes: int
-    file_size: int
-    first_ns: int | None
-    last_ns: int | None
-    drops: int
-    notes: list[str]
-    ports: list[PortResult]
-
-
 Report = Callable[[float, int, int], None]
 """Called with progress (0..1), packets and bytes so far."""
-
-
-def parse_request(text: str | bytes) -> Request:
-    """Reads and checks a request; raises InvalidInput."""
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(f"The request is not JSON: {error}.") from None
-    if not isinstance(value, dict):
-        raise InvalidInput("The request is not a JSON object.")
-    start_ns, end_ns = (_time(value, key) for key in ("start_ns", "end_ns"))
-    if end_ns < start_ns:
-        raise InvalidInput("The window ends before it begins.", place="end_ns")
-    comment = value.get("comment", {})
-    if not isinstance(comment, dict):
-        raise InvalidInput("Not an object of texts.", place="comment")
-    ports, notes = (_strings(value, key) for key in ("ports", "notes"))
-    status_file = value.get("status_file")
-    return Request(
-        ring_directory=Path(_string(value, "ring_directory")),
-        start_ns=start_ns,
-        end_ns=end_ns,
-        output=Path(_string(value, "output")),
-        comment={str(key): str(text) for key, text in comment.items()},
-        ports=ports,
-        notes=notes,
-        status_file=Path(_string(value, "status_file")) if status_file is not None else None,
-    )
 
 
 def extract(request: Request, report: Report, courtesy: Courtesy) -> Result:
@@ -363,118 +263,6 @@ def in_order_of_time(records: Iterable[RecordRef], disorder_ns: int) -> Iterator
         yield heapq.heappop(waiting)[2]
 
 
-class Output:
-    """A file that appears under its name only when it is complete.
-
-    Until then it is `.<name>.partial` beside it, locked by this process; leaving without `publish` removes
-    it. Raises Conflict if the name is taken, Unavailable if the place cannot be written or is full.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._partial = path.with_name(f".{path.name}.partial")
-        self.buffer = bytearray(OUT_SIZE)
-        self.used = 0
-        self._written = 0
-        self._flushed = 0
-        if path.exists():
-            raise _name_taken(path)
-        with _storage_errors(path):
-            self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.ftruncate(self._file, 0)
-            except BlockingIOError:
-                os.close(self._file)
-                raise Conflict("This file is already being written.", place=str(path)) from None
-
-    def __enter__(self) -> Output:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._partial.unlink(missing_ok=True)
-        os.close(self._file)
-
-    @property
-    def size(self) -> int:
-        """Bytes so far."""
-        return self._written + self.used
-
-    def write(self, data: bytes) -> None:
-        """Appends a small piece."""
-        if len(data) > len(self.buffer) - self.used:
-            self._drain()
-        self.buffer[self.used : self.used + len(data)] = data
-        self.used += len(data)
-
-    def filled(self, used: int, *, full: bool) -> None:
-        """The buffer has been filled up to `used` from outside; `full`: nothing more fits."""
-        self.used = used
-        if full:
-            self._drain()
-
-    def write_header(self, header: bytes) -> None:
-        """Replaces the beginning of the file."""
-        self._drain()
-        self._write_at(memoryview(header), 0)
-
-    def publish(self) -> None:
-        """Makes the file safe on disk and gives it its name."""
-        self._drain()
-        with _storage_errors(self._path):
-            os.fsync(self._file)
-            try:
-                os.link(self._partial, self._path)
-            except FileExistsError:
-                raise _name_taken(self._path) from None
-            self._partial.unlink()
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-
-    def _drain(self) -> None:
-        with memoryview(self.buffer) as view:
-            self._write_at(view[: self.used], self._written)
-        self._written += self.used
-        self.used = 0
-        if self._written - self._flushed >= FLUSH_SIZE:
-            flush_range(self._file, self._flushed, self._written - self._flushed)
-            self._flushed = self._written
-
-    def _write_at(self, data: memoryview, offset: int) -> None:
-        with _storage_errors(self._path):
-            while data:
-                count = os.pwrite(self._file, data, offset)
-                data, offset = data[count:], offset + count
-
-
-@contextlib.contextmanager
-def _storage_errors(path: Path) -> Iterator[None]:
-    """Puts the system's errors of writing into words."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable(
-                "There is no space left for the capture.",
-                place=str(path.parent),
-                remedy="Delete files that are no longer needed.",
-            ) from error
-        raise Unavailable(
-            f"The capture cannot be written: {error.strerror}.",
-            place=str(path.parent),
-            remedy="Check the storage device.",
-        ) from error
-
-
-def _name_taken(path: Path) -> Conflict:
-    return Conflict("A file of this name exists already; it was not replaced.", place=str(path))
-
-
 def _readable(comment: dict[str, str]) -> Iterator[tuple[str, str]]:
     """The texts of the request; a time in nanoseconds ("press_ns") is written as people write it."""
     for key, text in comment.items():
@@ -488,73 +276,3 @@ def _natural(name: str) -> tuple[str, int, str]:
     """port2 before port10."""
     stem = name.rstrip("0123456789")
     return stem, int(name[len(stem) :] or 0), name
-
-
-def _string(value: dict[str, Any], key: str) -> str:
-    text = value.get(key)
-    if not isinstance(text, str) or not text or "\0" in text:
-        raise InvalidInput("A path is expected here.", place=key)
-    return text
-
-
-def _strings(value: dict[str, Any], key: str) -> tuple[str, ...]:
-    texts = value.get(key, [])
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise InvalidInput("Not a list of texts.", place=key)
-    return tuple(texts)
-
-
-def _time(value: dict[str, Any], key: str) -> int:
-    number = value.get(key)
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LATEST_NS:
-        raise InvalidInput("A time in nanoseconds since 1970 is expected here.", place=key)
-    return number
-
-
-def _say(**message: object) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
-
-
-def _reporter() -> Report:
-    told = -PROGRESS_S
-
-    def report(progress: float, packets: int, count: int) -> None:
-        nonlocal told
-        now = time.monotonic()
-        if now - told >= PROGRESS_S:
-            told = now
-            _say(progress=round(progress, 4), packets=packets, bytes=count)
-
-    return report
-
-
-def main() -> int:
-    """The process; returns its exit code."""
-    # An unwinding end, so that the unfinished file is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    try:
-        request = parse_request(sys.stdin.buffer.read())
-        lower_priority()
-        result = extract(request, _reporter(), Courtesy(request.status_file))
-    except AllegroError as error:
-        place = f"{error.place}: " if error.place else ""
-        _say(error={"message": f"{place}{error.message}", "remedy": error.remedy})
-        return 1
-    except BrokenPipeError:
-        return 1
-    except Exception as error:
-        traceback.print_exc()
-        _say(
-            error={
-                "message": f"The extraction failed unexpectedly ({type(error).__name__}: {error}).",
-                "remedy": "Look into the log, and report this.",
-            }
-        )
-        return 1
-    _say(result=dataclasses.asdict(result))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from allegro.capture.coverage import (
+from allegro.capture.extraction.coverage import (
     DAMAGED,
     OVERWRITTEN,
     Findings,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from allegro.capture import status
-from allegro.capture.yielding import (
+from allegro.capture.extraction.yielding import (
     BEHIND_NS,
     BUSY_BYTES_PER_S,
     CHECK_S,
@@ -116,7 +116,8 @@ def test_without_a_status_file_it_never_pauses() -> None:
 @pytest.mark.spec("R7")
 def test_the_priority_is_the_lowest() -> None:
     code = (
-        "import os, subprocess; from allegro.capture.yielding import lower_priority; lower_priority();"
+        "import os, subprocess; from allegro.capture.extraction.yielding import lower_priority;"
+        "lower_priority();"
         "print(os.nice(0), flush=True); subprocess.run(['ionice', '-p', str(os.getpid())], check=True)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

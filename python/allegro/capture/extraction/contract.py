@@ -1,0 +1,161 @@
+"""What the supervisor and the extraction say to each other; both sides speak through this module. No I/O.
+
+    python3 -m allegro.capture.extraction < request.json
+
+One `Request` as a JSON object on standard input, which then ends. Answer: JSON lines on standard output,
+{"progress": {…}} at most five per second (`Progress`), then {"result": {…}} (`Result`) with exit code 0, or
+{"error": {…}} (`Failure`) with code 1. Lines that are none of these are of no meaning.
+
+Times are nanoseconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from allegro.errors import InvalidInput
+
+LATEST_NS = (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to extract.
+
+    `start_ns` and `end_ns` of the window are both included. `output` is the path of the file; `comment` the
+    texts for the section comment; `ports` the names of all measuring ports, so that silent ones are described
+    in the file too; `notes` are sentences for people that the caller knows and the file is to say. With the
+    recorder's `status_file` the extraction keeps out of its way.
+    """
+
+    ring_directory: Path
+    start_ns: int
+    end_ns: int
+    output: Path
+    comment: dict[str, str] = field(default_factory=dict)
+    ports: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    status_file: Path | None = None
+
+    def to_json(self) -> bytes:
+        """As `parse_request` reads it."""
+        return json.dumps(asdict(self), default=str).encode()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is: `fraction` 0..1, packets and bytes on the wire so far."""
+
+    fraction: float
+    packets: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class PortResult:
+    """Counts of one port: `packets` in the file, `drops` and `nic_missed` lost in the window."""
+
+    name: str
+    packets: int
+    drops: int
+    nic_missed: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the file holds. `bytes` counts the packets' full length on the wire; times are those of the first
+    and last packet (None: there is none), `drops` all packets that were lost in the window, `notes` sentences
+    for people."""
+
+    packets: int
+    bytes: int
+    file_size: int
+    first_ns: int | None
+    last_ns: int | None
+    drops: int
+    notes: list[str]
+    ports: list[PortResult]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """There is no file; why, and what to do about it."""
+
+    message: str
+    remedy: str = ""
+
+
+Message = Progress | Result | Failure
+
+_KINDS = {Progress: "progress", Result: "result", Failure: "error"}
+
+
+def message_line(message: Message) -> str:
+    """One line, with its end."""
+    return json.dumps({_KINDS[type(message)]: asdict(message)}) + "\n"
+
+
+def parse_message(line: str | bytes) -> Message | None:
+    """The message of a line; None if it holds none."""
+    try:
+        value = json.loads(line)
+        if "progress" in value:
+            return Progress(**value["progress"])
+        if "error" in value:
+            return Failure(**value["error"])
+        result = dict(value["result"])
+        return Result(ports=[PortResult(**port) for port in result.pop("ports")], **result)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def parse_request(text: str | bytes) -> Request:
+    """Reads and checks a request; raises InvalidInput."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(f"The request is not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The request is not a JSON object.")
+    start_ns, end_ns = (_time(value, key) for key in ("start_ns", "end_ns"))
+    if end_ns < start_ns:
+        raise InvalidInput("The window ends before it begins.", place="end_ns")
+    comment = value.get("comment", {})
+    if not isinstance(comment, dict):
+        raise InvalidInput("Not an object of texts.", place="comment")
+    ports, notes = (_strings(value, key) for key in ("ports", "notes"))
+    status_file = value.get("status_file")
+    return Request(
+        ring_directory=Path(_string(value, "ring_directory")),
+        start_ns=start_ns,
+        end_ns=end_ns,
+        output=Path(_string(value, "output")),
+        comment={str(key): str(text) for key, text in comment.items()},
+        ports=ports,
+        notes=notes,
+        status_file=Path(_string(value, "status_file")) if status_file is not None else None,
+    )
+
+
+def _string(value: dict[str, Any], key: str) -> str:
+    text = value.get(key)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInput("A path is expected here.", place=key)
+    return text
+
+
+def _strings(value: dict[str, Any], key: str) -> tuple[str, ...]:
+    texts = value.get(key, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise InvalidInput("Not a list of texts.", place=key)
+    return tuple(texts)
+
+
+def _time(value: dict[str, Any], key: str) -> int:
+    number = value.get(key)
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= LATEST_NS:
+        raise InvalidInput("A time in nanoseconds since 1970 is expected here.", place=key)
+    return number
