@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore, State
 from allegro.trigger.press import Press
@@ -103,10 +104,11 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
         cut from or nowhere to put it.
         """
         asked = request or TriggerRequest()
-        press_ns = time.time_ns() if asked.time is None else parsed_time(asked.time)
-        return JobAnswer.of(
-            triggers.accept(Press(press_ns, asked.source, asked.key), asked.before_s, asked.after_s)
-        )
+        if asked.time is None:
+            press = Press(time.time_ns(), asked.source, asked.key, boot_ns=boottime.now_ns())
+        else:
+            press = Press(parsed_time(asked.time), asked.source, asked.key)
+        return JobAnswer.of(triggers.accept(press, asked.before_s, asked.after_s))
 
     @routes.get("/jobs")
     def jobs(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[JobAnswer]:

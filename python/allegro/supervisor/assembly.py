@@ -28,7 +28,7 @@ from allegro.supervisor.recorder_process import apply_settings, check_ring_size,
 from allegro.supervisor.reset_orders import Resets
 from allegro.supervisor.shortcut_actions import Shortcuts
 from allegro.supervisor.update_surroundings import surroundings
-from allegro.system import clock, journal
+from allegro.system import boottime, clock, journal
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.identity import system_id
@@ -36,12 +36,14 @@ from allegro.system.notify import notify
 from allegro.system.power import Action as PowerAction
 from allegro.system.power import power
 from allegro.trigger.beep import Player
-from allegro.trigger.cutter import Cutter, Surroundings
+from allegro.trigger.cutter import Cutter
+from allegro.trigger.estimate import ring_estimate
 from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.keys import models
+from allegro.trigger.making import Surroundings
 from allegro.trigger.press import Press
 from allegro.trigger.reader import ConnectedPresenter, PresenterReader
-from allegro.trigger.service import Triggers, ring_estimate
+from allegro.trigger.service import Triggers
 from allegro.version import own_version
 
 log = logging.getLogger(__name__)
@@ -67,9 +69,9 @@ class Identity:
 class Presenters:
     """The presenter reader, if it could be started: it needs packages and devices that may be missing."""
 
-    def __init__(self, settings: SettingsStore, on_press: Callable[[Press], None]) -> None:
+    def __init__(self, settings: SettingsStore, on_presses: Callable[[Sequence[Press]], None]) -> None:
         self._settings = settings
-        self._on_press = on_press
+        self._on_presses = on_presses
         self._reader: PresenterReader | None = None
 
     def start(self) -> Callable[[], None]:
@@ -81,7 +83,7 @@ class Presenters:
         reader = presenter_reader(
             lambda: models(self._settings.current.trigger.presenters),
             lambda: self._settings.current.trigger.debounce_ms,
-            self._on_press,
+            self._on_presses,
         )
         reader.start()
         self._reader = reader
@@ -139,10 +141,11 @@ def run(paths: Paths, *, with_network: bool) -> None:
         ports=lambda: _port_names(paths),
         play=player.play,
         on_complete=lambda _job: export.notify(),
+        boot_id=boottime.boot_id(),
     )
     cutter = Cutter(jobs, around)
     triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
-    presenters = Presenters(settings, triggers.on_key)
+    presenters = Presenters(settings, triggers.on_keys)
     updates = FirmwareService(
         paths.firmware, surroundings(identity.firmware, lambda: settings.current.firmware, recorder), actions
     )

@@ -5,6 +5,13 @@ complete or failed or cancelled; refused at the press. The order of the ids is t
 
 WAL with synchronous=FULL: a commit that returned survives a power cut
 (https://sqlite.org/pragma.html#pragma_synchronous).
+
+The table outlives the firmware in both directions. `PRAGMA user_version` says which version of it is there: 0
+is that of release 0.1.0, VERSION what this module makes of it. Rules, so that an older release goes on
+working on a newer table: columns are only ever added, each with a default that means what the older release
+does; no column changes its meaning; what an older release writes is read as such. A row in a state that this
+release does not know is of a newer one: it is neither shown, nor worked on, nor forgotten, and its file name
+stays taken.
 """
 
 import contextlib
@@ -12,7 +19,7 @@ import dataclasses
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -40,7 +47,8 @@ class Job:
 
     `directory` is storage or upload. `file` is set when the file is about to appear under this name, which is
     after it was written completely. `packets`, `bytes` (of packet data) and `drops` are None as long as they
-    are not known.
+    are not known. `tries` counts how often work on it was begun; `press_boot_ns` is the press by the clock
+    that nobody sets, of the start of the kernel `boot_id` (None and empty if not known).
     """
 
     id: int
@@ -61,6 +69,9 @@ class Job:
     progress: float = 0.0
     message: str = ""
     finished_ns: int | None = None
+    tries: int = 0
+    press_boot_ns: int | None = None
+    boot_id: str = ""
 
     @property
     def start_ns(self) -> int:
@@ -101,19 +112,30 @@ CREATE TABLE IF NOT EXISTS jobs (
 )
 """
 
+VERSION: Final = 1
+
+_ADDED: Final = (  # by version 1
+    ("tries", "INTEGER NOT NULL DEFAULT 0"),
+    ("press_boot_ns", "INTEGER"),
+    ("boot_id", "TEXT NOT NULL DEFAULT ''"),
+)
+
+_ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
+_KNOWN = "state IN ('" + "', '".join(sorted(END_STATES | TRANSITIONS.keys())) + "')"
 _SELECT = (
-    'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'
-    " size, packets, bytes, drops, progress, message, finished_ns FROM jobs"
+    'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'  # noqa: S608 (constants only)
+    " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id FROM jobs"
+    f" WHERE {_KNOWN}"
 )
 _INSERT = (
     'INSERT INTO jobs (created_ns, press_ns, source, "key", device, before_ns, after_ns, state, message,'
-    " finished_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " finished_ns, press_boot_ns, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
-    " progress = ?, message = ?, finished_ns = ? WHERE id = ?"
+    " progress = ?, message = ?, finished_ns = ?, tries = ? WHERE id = ?"
 )
-_ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
+_USES_NAME = "SELECT 1 FROM jobs WHERE file = ? LIMIT 1"
 _PRUNE = (
     f"DELETE FROM jobs WHERE {_ENDED} AND id NOT IN"  # noqa: S608 (constants only)
     f" (SELECT id FROM jobs WHERE {_ENDED} ORDER BY id DESC LIMIT ?)"
@@ -151,17 +173,20 @@ class JobStore:
             )
             self._connection = _opened(path)
 
-    def accept(self, press: Press, span: Span, *, now_ns: int) -> Job:
-        """A new job in state accepted."""
-        return self._insert(press, span, now_ns, "accepted", "", None)
+    def accept(self, presses: Sequence[Press], span: Span, *, now_ns: int, boot_id: str = "") -> list[Job]:
+        """New jobs in state accepted, all of them or none: one commit, however many were pressed.
 
-    def refuse(self, press: Press, span: Span, reason: str, *, now_ns: int) -> Job:
-        """A new job that ended at once, with `reason` in plain words."""
-        return self._insert(press, span, now_ns, "refused", reason, now_ns)
+        `boot_id` is the start of the kernel that the presses' `boot_ns` are of.
+        """
+        return self._insert(presses, span, now_ns, boot_id, "accepted", "", None)
+
+    def refuse(self, presses: Sequence[Press], span: Span, reason: str, *, now_ns: int) -> list[Job]:
+        """New jobs that ended at once, with `reason` in plain words."""
+        return self._insert(presses, span, now_ns, "", "refused", reason, now_ns)
 
     def get(self, job_id: int) -> Job:
         """Raises NotFound."""
-        rows = self._query(f"{_SELECT} WHERE id = ?", job_id) if 0 < job_id <= MAX_ID else []
+        rows = self._query(f"{_SELECT} AND id = ?", job_id) if 0 < job_id <= MAX_ID else []
         if not rows:
             raise NotFound(f"There is no capture number {job_id}.", place="id")
         return rows[0]
@@ -172,11 +197,12 @@ class JobStore:
 
     def unfinished(self) -> list[Job]:
         """All jobs that are not in an end state, oldest first."""
-        return self._query(f"{_SELECT} WHERE NOT ({_ENDED}) ORDER BY id")
+        return self._query(f"{_SELECT} AND NOT {_ENDED} ORDER BY id")
 
     def uses_name(self, file: str) -> bool:
         """Whether a job has that file name. An uploaded file is gone, but its name is not free."""
-        return bool(self._query(f"{_SELECT} WHERE file = ? LIMIT 1", file))
+        with self._lock, _plain_errors():
+            return bool(self._connection.execute(_USES_NAME, (file,)).fetchall())
 
     def change(self, job_id: int, **changes: Any) -> Job | None:
         """The job with `changes` of its fields; None (and no change) if it has ended already.
@@ -201,7 +227,7 @@ class JobStore:
                 new.progress,
             )
             with _plain_errors():
-                self._connection.execute(_UPDATE, (*values, new.message, new.finished_ns, new.id))
+                self._connection.execute(_UPDATE, (*values, new.message, new.finished_ns, new.tries, new.id))
             return new
 
     def prune(self, keep: int) -> int:
@@ -215,26 +241,39 @@ class JobStore:
             self._connection.close()
 
     def _insert(
-        self, press: Press, span: Span, now_ns: int, state: State, message: str, finished_ns: int | None
-    ) -> Job:
-        values = (now_ns, press.time_ns, press.source, press.key, press.device, span.before_ns, span.after_ns)
-        with self._lock, _plain_errors():
-            cursor = self._connection.execute(_INSERT, (*values, state, message, finished_ns))
-        job_id = cursor.lastrowid
-        assert job_id is not None  # noqa: S101 (always set after an INSERT)
-        return Job(
-            job_id,
-            now_ns,
-            press.time_ns,
-            press.source,
-            press.key,
-            press.device,
-            span.before_ns,
-            span.after_ns,
-            state,
-            message=message,
-            finished_ns=finished_ns,
-        )
+        self,
+        presses: Sequence[Press],
+        span: Span,
+        now_ns: int,
+        boot_id: str,
+        state: State,
+        message: str,
+        finished_ns: int | None,
+    ) -> list[Job]:
+        jobs = []
+        with self._lock, _plain_errors(), _transaction(self._connection):
+            for press in presses:
+                boot = (press.boot_ns, boot_id) if press.boot_ns is not None and boot_id else (None, "")
+                pressed = (press.time_ns, press.source, press.key, press.device)
+                values = (now_ns, *pressed, span.before_ns, span.after_ns, state, message, finished_ns, *boot)
+                cursor = self._connection.execute(_INSERT, values)
+                job_id = cursor.lastrowid
+                assert job_id is not None  # noqa: S101 (always set after an INSERT)
+                jobs.append(
+                    Job(
+                        job_id,
+                        now_ns,
+                        *pressed,
+                        span.before_ns,
+                        span.after_ns,
+                        state,
+                        message=message,
+                        finished_ns=finished_ns,
+                        press_boot_ns=boot[0],
+                        boot_id=boot[1],
+                    )
+                )
+        return jobs
 
     def _query(self, sql: str, *parameters: object) -> list[Job]:
         with self._lock, _plain_errors():
@@ -261,11 +300,36 @@ def _opened(path: Path | str) -> sqlite3.Connection:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
-        connection.execute(_SCHEMA)
+        _make_table(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _make_table(connection: sqlite3.Connection) -> None:
+    """Brings the table to VERSION, at once or not at all. That of a newer release stays as it is."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
+        return
+    with _transaction(connection):
+        connection.execute(_SCHEMA)
+        present = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
+        for name, kind in _ADDED:
+            if name not in present:
+                connection.execute(f"ALTER TABLE jobs ADD COLUMN {name} {kind}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 @contextlib.contextmanager

@@ -40,14 +40,14 @@ class PresenterInputs(UdevInputs):
 
 
 def grabbed(node: str) -> EvdevInput:
-    """Opens a device for this program alone; its times are CLOCK_REALTIME.
+    """Opens a device for this program alone; its times are CLOCK_BOOTTIME.
 
     Raises OSError (EBUSY if another program has grabbed it).
     """
     device = evdev.InputDevice(node)
     try:
         device.grab()
-        fcntl.ioctl(device.fd, _EVIOCSCLOCKID, struct.pack("i", time.CLOCK_REALTIME))
+        fcntl.ioctl(device.fd, _EVIOCSCLOCKID, struct.pack("i", time.CLOCK_BOOTTIME))
     except OSError:
         device.close()
         raise
@@ -57,7 +57,7 @@ def grabbed(node: str) -> EvdevInput:
 def presenter_reader(
     table: Callable[[], Sequence[PresenterModel]],
     debounce_ms: Callable[[], int],
-    on_press: Callable[[Press], None],
+    on_presses: Callable[[Sequence[Press]], None],
 ) -> PresenterReader:
     """A reader for the presenters of `table`; `table` and `debounce_ms` are asked anew each time."""
-    return PresenterReader(PresenterInputs(table), grabbed, debounce_ms, on_press)
+    return PresenterReader(PresenterInputs(table), grabbed, debounce_ms, on_presses)

@@ -5,6 +5,7 @@ doubled notice does no harm. The thread that reads never waits for a disk: the k
 device is small.
 """
 
+import contextlib
 import errno
 import logging
 import os
@@ -12,10 +13,11 @@ import queue
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from allegro.system import boottime
 from allegro.trigger.inputs import Input, Inputs
 from allegro.trigger.keys import Debouncer, Decoder, PresenterModel
 from allegro.trigger.press import SOURCE_PRESENTER, Press
@@ -23,6 +25,7 @@ from allegro.trigger.press import SOURCE_PRESENTER, Press
 _RETRY_S: Final = 1.0
 _TURN_S: Final = 5.0
 _HUNG_AFTER_S: Final = 30.0
+_MOST_AT_ONCE: Final = 1000
 MILLISECOND_NS: Final = 1_000_000
 
 _GONE: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
@@ -55,19 +58,23 @@ class ConnectedPresenter:
 
 
 class PresenterReader:
-    """Calls `on_press` for each press that counts, in the order of the presses, in a thread of its own."""
+    """Calls `on_presses` with the presses that count, in their order, in a thread of its own: with one, or
+    with all that have come in while it was busy. Times of inputs are of `allegro.system.boottime`, and
+    `wall_ns` says what the clock shows at one."""
 
     def __init__(
         self,
         inputs: Inputs[FoundInput],
         open_source: Callable[[str], Input],
         debounce_ms: Callable[[], int],
-        on_press: Callable[[Press], None],
+        on_presses: Callable[[Sequence[Press]], None],
+        wall_ns: Callable[[int], int] = boottime.wall_ns,
     ) -> None:
         self._inputs = inputs
         self._open_source = open_source
         self._debounce_ms = debounce_ms
-        self._on_press = on_press
+        self._on_presses = on_presses
+        self._wall_ns = wall_ns
         self._opened: dict[str, _Opened] = {}
         self._failed: dict[str, tuple[FoundInput, str]] = {}
         self._debouncers: dict[str, Debouncer] = {}
@@ -192,7 +199,8 @@ class PresenterReader:
             key = opened.decoder.feed(event)
             if key is not None and debouncer.accept(key, self._debounce_ms() * MILLISECOND_NS):
                 model = opened.found.model
-                self._presses.put(Press(key.time_ns, SOURCE_PRESENTER, key.key, model.name))
+                pressed_ns = self._wall_ns(key.time_ns)
+                self._presses.put(Press(pressed_ns, SOURCE_PRESENTER, key.key, model.name, key.time_ns))
         return True
 
     def _take_stock(self) -> None:
@@ -212,11 +220,20 @@ class PresenterReader:
         self._connected = connected
 
     def _hand_on(self) -> None:
-        while (press := self._presses.get()) is not None:
+        ending = False
+        while not ending:
+            presses = [self._presses.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(presses) < _MOST_AT_ONCE:
+                    presses.append(self._presses.get_nowait())
+            ending = None in presses  # always the last one
+            pressed = [press for press in presses if press is not None]
             try:
-                self._on_press(press)
+                if pressed:
+                    self._on_presses(pressed)
             except Exception:  # the next press must still be handed on
-                log.exception("The press of %s on %s was lost", press.key, press.device)
+                for press in pressed:
+                    log.exception("The press of %s on %s was lost", press.key, press.device)
 
 
 @dataclass(frozen=True, eq=False)

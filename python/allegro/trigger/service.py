@@ -1,23 +1,18 @@
 """A press comes in, from wherever: checked, made durable, confirmed by a tone, handed to the cutter."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from allegro.capture.store import RingReader
 from allegro.errors import AllegroError
 from allegro.storage.capture_files import FileStore
 from allegro.trigger.beep import Signal
-from allegro.trigger.cutter import Cutter, Recorder, Surroundings
+from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.making import Recorder, Surroundings
 from allegro.trigger.press import SOURCE_PRESENTER, Press
-from allegro.trigger.windows import checked_span, checked_time
-
-# A block has at least this much more for a packet than a pcapng file: there, tpacket3_hdr, sockaddr_ll and
-# alignment are 82 bytes before the frame (packet_mmap.rst); here, an enhanced packet block takes 32, up to 3
-# of padding and up to 4 for a VLAN tag that is put back.
-_SPARED_PER_PACKET = 40
+from allegro.trigger.windows import Span, checked_span, checked_time
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +43,6 @@ def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     return "There is no packet ring buffer yet: the recorder has not started."
 
 
-def ring_estimate(ring: Path) -> Callable[[int, int], int]:
-    """A function that says how many bytes a file with the window [start_ns, end_ns] has at most."""
-
-    def estimate(start_ns: int, end_ns: int) -> int:
-        with RingReader(ring) as reader:
-            records = reader.records(start_ns, end_ns)
-        return sum(max(0, record.used - record.packets * _SPARED_PER_PACKET) for record in records)
-
-    return estimate
-
-
 class Triggers:
     """Where presses go. May be called from any thread."""
 
@@ -81,35 +65,45 @@ class Triggers:
             defaults.before_s if before_s is None else before_s,
             defaults.after_s if after_s is None else after_s,
         )
-        now_ns = self._around.now_ns()
         if (
             press.source != SOURCE_PRESENTER
         ):  # the kernel's time of a key holds, also when the clock was just set
-            checked_time(press.time_ns, span, now_ns)
+            checked_time(press.time_ns, span, self._around.now_ns())
+        return self._take([press], span)[0]
+
+    def on_keys(self, presses: Sequence[Press]) -> None:
+        """`accept` for the presenter, where nobody is there to be told but by the tone and the log.
+
+        Presses that have queued up become durable together: a slow disk is waited for once.
+        """
+        try:
+            defaults = self._defaults()
+            self._take(presses, checked_span(defaults.before_s, defaults.after_s))
+        except AllegroError as error:
+            for press in presses:
+                log.error("The press of %s on %s could not be stored: %s", press.key, press.device, error)
+
+    def _take(self, presses: Sequence[Press], span: Span) -> list[Job]:
+        now_ns = self._around.now_ns()
         storage_problem = FileStore(self._around.storage).problem()
         reason = (
             self._store.refuses or storage_problem or ring_problem(self._around.recorder(), self._around.ring)
         )
         try:
             if reason:
-                job = self._store.refuse(press, span, reason, now_ns=now_ns)
+                jobs = self._store.refuse(presses, span, reason, now_ns=now_ns)
             else:
-                job = self._store.accept(press, span, now_ns=now_ns)
+                jobs = self._store.accept(presses, span, now_ns=now_ns, boot_id=self._around.boot_id)
         except AllegroError:
-            self._around.play(Signal.REFUSED)
+            for _ in presses:
+                self._around.play(Signal.REFUSED)
             raise
-        if reason:
-            log.warning("Capture %d refused: %s", job.id, reason)
-            self._around.play(Signal.REFUSED)
-        else:
-            log.info("Capture %d accepted: %s %s", job.id, press.source, press.key)
-            self._around.play(Signal.ACCEPTED)
-            self._cutter.wake()
-        return job
-
-    def on_key(self, press: Press) -> None:
-        """`accept` for the presenter, where nobody is there to be told but by the tone and the log."""
-        try:
-            self.accept(press)
-        except AllegroError as error:
-            log.error("The press of %s on %s could not be stored: %s", press.key, press.device, error)
+        for job in jobs:
+            if reason:
+                log.warning("Capture %d refused: %s", job.id, reason)
+                self._around.play(Signal.REFUSED)
+            else:
+                log.info("Capture %d accepted: %s %s", job.id, job.source, job.key)
+                self._around.play(Signal.ACCEPTED)
+        self._cutter.wake()
+        return jobs

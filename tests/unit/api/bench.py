@@ -38,8 +38,9 @@ from allegro.system.bmc import Bmc, Run, Said
 from allegro.system.clock import read_state
 from allegro.system.health import Problem
 from allegro.system.journal import LEVELS, Entry
-from allegro.trigger.cutter import Cutter, Surroundings
+from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
+from allegro.trigger.making import Surroundings
 from allegro.trigger.service import Triggers
 from tests.unit.network import wifi_bench
 

@@ -60,6 +60,18 @@ class Ring:
         self.path.write_bytes(bytes(SEGMENT))
         self.used = 0
 
+    def finish(self) -> None:
+        """Writes the index of every segment, as the recorder does when it is full."""
+        for path in segments.list_segments(self.directory):
+            descriptor = os.open(path, os.O_RDONLY)
+            entries = list(segments.walk(descriptor, SEGMENT, RING_ID, 1))
+            os.close(descriptor)
+            summary = segments.Summary()
+            for entry in entries:
+                summary = summary.plus(entry)
+            packed = b"".join(map(segments.pack_entry, entries)) + segments.pack_summary(summary)
+            segments.index_path(path).write_bytes(packed)
+
     def damage(self, record: int, offset: int, data: bytes) -> None:
         """Overwrites bytes of the record number `record` (counted from 0)."""
         path, start = self.places[record]

@@ -13,10 +13,11 @@ import pytest
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage import capture_files
-from allegro.trigger import cutter, waiting
+from allegro.trigger import making, waiting
 from allegro.trigger.beep import Signal
-from allegro.trigger.cutter import Cutter, Surroundings
+from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
+from allegro.trigger.making import Maker, Surroundings
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem
@@ -98,8 +99,11 @@ class Bench:
 
     def ended(self, job: Job) -> Job:
         """The job after its end, when all who are told of it were told."""
-        wait_for(lambda: self.store.get(job.id).ended and self.cutter._running is None)
+        wait_for(lambda: self.store.get(job.id).ended and not self.cutter._running)
         return self.store.get(job.id)
+
+    def tries(self, job: Job) -> int:
+        return self.store.get(job.id).tries
 
     def visible(self, directory: Path | None = None) -> list[str]:
         return [info.name for info in capture_files.FileStore(directory or self.storage).all()]
@@ -272,7 +276,7 @@ class TestRefusal:
         bench.store.close()
         with pytest.raises(Unavailable):
             bench.press()
-        bench.triggers.on_key(Press(PRESS_NS, "presenter", "next", "Logitech R400"))
+        bench.triggers.on_keys([Press(PRESS_NS, "presenter", "next", "Logitech R400")])
         assert bench.signals == [Signal.REFUSED, Signal.REFUSED]
         assert "could not be stored" in caplog.text
 
@@ -363,13 +367,13 @@ class TestCancel:
         assert bench.calls() == []
 
     def test_when_the_extraction_has_just_ended(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        find_name = Cutter._free_name
+        find_name = Maker._free_name
 
-        def cancelled_meanwhile(cutter: Cutter, job: Job) -> str:
-            cutter.cancel(job.id)
-            return find_name(cutter, job)
+        def cancelled_meanwhile(maker: Maker, job: Job) -> str:
+            bench.cutter.cancel(job.id)
+            return find_name(maker, job)
 
-        monkeypatch.setattr(Cutter, "_free_name", cancelled_meanwhile)
+        monkeypatch.setattr(Maker, "_free_name", cancelled_meanwhile)
         bench.start()
         assert bench.ended(bench.press()).state == "cancelled"
         assert (bench.visible(), bench.hidden(), bench.completed) == ([], [], [])
@@ -385,7 +389,7 @@ class TestCancel:
             refused.append(caught.value.remedy)
             rename_without_replacing(source, target)
 
-        monkeypatch.setattr(cutter, "rename_without_replacing", rename)
+        monkeypatch.setattr(making, "rename_without_replacing", rename)
         job = bench.press()
         bench.start()
         assert bench.ended(job).state == "complete"
@@ -529,9 +533,9 @@ def cut_at(patch: pytest.MonkeyPatch, step: int) -> None:
     patch.setattr(JobStore, "change", cutting(JobStore.change))
     patch.setattr(JobStore, "prune", cutting(JobStore.prune))
     patch.setattr(Path, "unlink", cutting(Path.unlink))
-    patch.setattr("allegro.trigger.cutter.rename_without_replacing", cutting(_rename()))
+    patch.setattr("allegro.trigger.making.rename_without_replacing", cutting(_rename()))
     patch.setattr(os, "fsync", cutting(os.fsync))
-    patch.setattr("allegro.trigger.cutter.run_extraction", cutting(_extraction()))
+    patch.setattr("allegro.trigger.making.run_extraction", cutting(_extraction()))
 
 
 def _rename() -> Callable[..., object]:
@@ -542,6 +546,89 @@ def _extraction() -> Callable[..., object]:
     from allegro.trigger.extraction import run_extraction
 
     return run_extraction
+
+
+@pytest.mark.spec("T10")
+class TestSideBySide:
+    def test_a_short_capture_does_not_wait_for_a_long_one(self, bench: Bench) -> None:
+        bench.behave("hang")
+        bench.start()
+        long = bench.press(before_s=3600)
+        wait_for(lambda: len(bench.calls()) == 1)
+        bench.behave("")
+        short = bench.press()
+        wait_for(lambda: bench.store.get(short.id).state == "complete")
+        assert bench.store.get(long.id).state == "cutting"
+        bench.cutter.cancel(long.id)
+        assert bench.ended(long).state == "cancelled"
+
+    def test_a_second_long_one_waits(self, bench: Bench) -> None:
+        bench.size = 4 << 30
+        bench.behave("hang")
+        bench.start()
+        first, second = bench.press(), bench.press()
+        wait_for(lambda: len(bench.calls()) == 1)
+        bench.behave("")
+        with bench.cutter._choosing:
+            bench.size = 1 << 30
+            bench.cutter.cancel(second.id)
+        short = bench.press()
+        wait_for(lambda: bench.store.get(short.id).state == "complete")
+        assert len(bench.calls()) == 2
+        assert bench.store.get(first.id).state == "cutting"
+        bench.cutter.cancel(first.id)
+        assert bench.ended(first).state == "cancelled"
+
+    def test_what_the_ring_overwrites_first_is_cut_first(self, bench: Bench) -> None:
+        jobs = [bench.press(before_s=before) for before in (60, 3600, 600)]
+        while bench.store.unfinished():
+            bench.cutter._step()
+        starts = [call["start_ns"] for call in bench.calls()]
+        assert starts == [jobs[index].start_ns for index in (1, 2, 0)]
+
+
+@pytest.mark.spec("T10")
+class TestUnforeseen:
+    def test_three_tries_then_a_reason_and_the_others_go_on(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("allegro.trigger.cutter._RETRY_S", 0.01)
+
+        def estimate(start_ns: int, end_ns: int) -> int:
+            if end_ns - start_ns > 3600 * SECOND_NS:
+                raise MemoryError
+            return 0
+
+        around = dataclasses.replace(bench.around, estimate=estimate)
+        bench.cutter = Cutter(bench.store, around)
+        bench.triggers = Triggers(bench.store, bench.cutter, around, Defaults)
+        bench.start()
+        impossible = bench.press(before_s=86400)
+        others = [bench.press() for _ in range(3)]
+        assert [bench.ended(job).state for job in others] == ["complete"] * 3
+        failed = bench.ended(impossible)
+        assert (failed.state, failed.tries) == ("failed", 3)
+        assert "tried 3 times: something unforeseen happened (MemoryError)" in failed.message
+
+    def test_a_job_that_ends_the_program_is_not_begun_for_ever(self, bench: Bench) -> None:
+        job = bench.press()
+        for _ in range(3):  # as if the power went each time just after it was begun
+            bench.store.change(job.id, state="cutting", directory="storage", tries=bench.tries(job) + 1)
+            bench.restart()
+        other = bench.press()
+        bench.start()
+        assert bench.ended(other).state == "complete"
+        failed = bench.ended(job)
+        assert failed.state == "failed"
+        assert "was tried 3 times: each time the device" in failed.message
+
+    def test_an_orderly_end_of_the_program_is_no_try(self, bench: Bench) -> None:
+        bench.behave("hang")
+        bench.start()
+        job = bench.press()
+        wait_for(lambda: len(bench.calls()) == 1)
+        bench.stop()
+        assert (bench.store.get(job.id).state, bench.tries(job)) == ("cutting", 0)
 
 
 def test_worker_outlives_a_failing_database(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
+import contextlib
+import dataclasses
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -34,19 +37,19 @@ def store(path: Path) -> JobStore:
 @pytest.mark.spec("T2", "T3")
 class TestStore:
     def test_a_job_is_there_after_a_restart(self, store: JobStore, path: Path) -> None:
-        job = store.accept(press(100), SPAN, now_ns=7)
+        job = store.accept([press(100)], SPAN, now_ns=7)[0]
         assert (job.state, job.start_ns, job.end_ns) == ("accepted", 40 * SECOND_NS, 105 * SECOND_NS)
         assert JobStore(path).get(job.id) == job
         assert JobStore(path).unfinished() == [job]
 
     def test_refused_has_ended_and_says_why(self, store: JobStore) -> None:
-        job = store.refuse(press(), SPAN, "No ring.", now_ns=7)
+        job = store.refuse([press()], SPAN, "No ring.", now_ns=7)[0]
         assert (job.state, job.message, job.finished_ns, job.ended) == ("refused", "No ring.", 7, True)
         assert store.get(job.id) == job
         assert store.unfinished() == []
 
     def test_orders(self, store: JobStore) -> None:
-        jobs = [store.accept(press(number), SPAN, now_ns=0) for number in (5, 3, 9)]
+        jobs = [store.accept([press(number)], SPAN, now_ns=0)[0] for number in (5, 3, 9)]
         assert store.unfinished() == jobs
         assert store.recent() == jobs[::-1]
         assert store.recent(limit=1) == [jobs[2]]
@@ -60,7 +63,7 @@ class TestStore:
             store.change(job_id, state="waiting")
 
     def test_every_field_is_kept(self, store: JobStore, path: Path) -> None:
-        job = store.accept(press(), SPAN, now_ns=1)
+        job = store.accept([press()], SPAN, now_ns=1)[0]
         store.change(job.id, state="cutting", directory="upload", progress=0.25)
         changed = store.change(
             job.id,
@@ -78,32 +81,32 @@ class TestStore:
         assert (changed.file, changed.directory, changed.size, changed.drops) == ("a", "upload", 1, 4)
 
     def test_names_in_use(self, store: JobStore) -> None:
-        job = store.accept(press(), SPAN, now_ns=1)
+        job = store.accept([press()], SPAN, now_ns=1)[0]
         store.change(job.id, state="cutting", file="a.pcapng")
         assert store.uses_name("a.pcapng")
         assert not store.uses_name("b.pcapng")
 
     def test_prune_forgets_the_oldest_ended_only(self, store: JobStore) -> None:
-        jobs = [store.accept(press(number), SPAN, now_ns=0) for number in range(6)]
+        jobs = [store.accept([press(number)], SPAN, now_ns=0)[0] for number in range(6)]
         for job in jobs[1:5]:
             store.change(job.id, state="failed")
         assert store.prune(2) == 2
         assert [job.id for job in store.recent()] == [jobs[i].id for i in (5, 4, 3, 0)]
         store.prune(0)
-        assert store.accept(press(), SPAN, now_ns=0).id == jobs[5].id + 1
+        assert store.accept([press()], SPAN, now_ns=0)[0].id == jobs[5].id + 1
 
     def test_numbers_are_not_used_twice(self, store: JobStore, path: Path) -> None:
-        first = store.refuse(press(), SPAN, "no", now_ns=0)
+        first = store.refuse([press()], SPAN, "no", now_ns=0)[0]
         store.prune(0)
         store.close()
-        assert JobStore(path).accept(press(), SPAN, now_ns=0).id > first.id
+        assert JobStore(path).accept([press()], SPAN, now_ns=0)[0].id > first.id
 
 
 class TestTransitions:
     def test_all_that_exist(self, store: JobStore) -> None:
         for state, targets in TRANSITIONS.items():
             for target in targets:
-                job = store.accept(press(), SPAN, now_ns=0)
+                job = store.accept([press()], SPAN, now_ns=0)[0]
                 if state != "accepted":
                     store.change(job.id, state=state)
                 changed = store.change(job.id, state=target)
@@ -111,14 +114,14 @@ class TestTransitions:
                 assert changed.state == target
 
     def test_none_that_does_not(self, store: JobStore) -> None:
-        job = store.accept(press(), SPAN, now_ns=0)
+        job = store.accept([press()], SPAN, now_ns=0)[0]
         with pytest.raises(ValueError, match="accepted cannot become complete"):
             store.change(job.id, state="complete")
         assert store.get(job.id) == job
 
     @pytest.mark.parametrize("end", sorted(END_STATES - {"refused"}))
     def test_what_has_ended_stays(self, store: JobStore, end: str) -> None:
-        job = store.accept(press(), SPAN, now_ns=0)
+        job = store.accept([press()], SPAN, now_ns=0)[0]
         store.change(job.id, state="cutting")
         ended = store.change(job.id, state=end)
         assert store.change(job.id, state="cutting", message="again") is None
@@ -130,7 +133,7 @@ def test_many_threads(store: JobStore) -> None:
 
     def work(number: int) -> None:
         for index in range(25):
-            job = store.accept(press(number * 100 + index), SPAN, now_ns=0)
+            job = store.accept([press(number * 100 + index)], SPAN, now_ns=0)[0]
             accepted.append(job)
             store.change(job.id, state="waiting")
             store.recent(5)
@@ -147,6 +150,96 @@ def test_many_threads(store: JobStore) -> None:
     assert {job.state for job in rows.values()} == {"waiting"}
 
 
+@pytest.mark.spec("T2", "T3")
+def test_presses_that_queued_up_are_one_commit_in_their_order(store: JobStore, path: Path) -> None:
+    commits: list[str] = []
+    store._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    jobs = store.accept([press(number) for number in range(50, 0, -1)], SPAN, now_ns=7)
+    assert commits == ["COMMIT"]
+    assert [job.press_ns for job in JobStore(path).unfinished()] == [job.press_ns for job in jobs]
+    assert [job.press_ns // SECOND_NS for job in jobs] == list(range(50, 0, -1))
+
+
+@pytest.mark.spec("R9")
+def test_a_press_is_kept_by_the_clock_that_nobody_sets_too(store: JobStore, path: Path) -> None:
+    pressed = dataclasses.replace(press(), boot_ns=5)
+    (job,) = store.accept([pressed], SPAN, now_ns=0, boot_id="ab" * 16)
+    assert (job.press_boot_ns, job.boot_id) == (5, "ab" * 16)
+    (by_date,) = store.accept([press()], SPAN, now_ns=0, boot_id="ab" * 16)
+    assert (by_date.press_boot_ns, by_date.boot_id) == (None, "")
+    assert JobStore(path).unfinished() == [job, by_date]
+
+
+@pytest.mark.spec("U7")
+class TestOtherReleases:
+    """The statements are those of release 0.1.0."""
+
+    SCHEMA = """
+        CREATE TABLE IF NOT EXISTS jobs (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, created_ns INTEGER NOT NULL, press_ns INTEGER NOT NULL,
+            source TEXT NOT NULL, "key" TEXT NOT NULL, device TEXT NOT NULL, before_ns INTEGER NOT NULL,
+            after_ns INTEGER NOT NULL, state TEXT NOT NULL, file TEXT NOT NULL DEFAULT '',
+            directory TEXT NOT NULL DEFAULT '', size INTEGER, packets INTEGER, bytes INTEGER, drops INTEGER,
+            progress REAL NOT NULL DEFAULT 0, message TEXT NOT NULL DEFAULT '', finished_ns INTEGER
+        )"""
+    SELECT = (
+        'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'
+        " size, packets, bytes, drops, progress, message, finished_ns FROM jobs"
+    )
+    INSERT = (
+        'INSERT INTO jobs (created_ns, press_ns, source, "key", device, before_ns, after_ns, state, message,'
+        " finished_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    )
+    UPDATE = (
+        "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
+        " progress = ?, message = ?, finished_ns = ? WHERE id = ?"
+    )
+
+    def accept_as_before(self, path: Path) -> None:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            old.execute("PRAGMA journal_mode=WAL")
+            old.execute(self.SCHEMA)
+            values = (7, 100, "presenter", "next", "Logitech R400", 60, 5, "accepted", "", None)
+            old.execute(self.INSERT, values)
+
+    def test_what_0_1_0_wrote_is_read(self, path: Path) -> None:
+        self.accept_as_before(path)
+        (job,) = JobStore(path).unfinished()
+        assert job == Job(1, 7, 100, "presenter", "next", "Logitech R400", 60, 5, "accepted")
+
+    def test_0_1_0_goes_on_with_what_is_written_now(self, store: JobStore, path: Path) -> None:
+        (job,) = store.accept([dataclasses.replace(press(), boot_ns=5)], SPAN, now_ns=7, boot_id="ab" * 16)
+        store.change(job.id, state="cutting", tries=2)
+        store.close()
+        self.accept_as_before(path)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            first, second = old.execute(f"{self.SELECT} ORDER BY id").fetchall()
+            old.execute(self.UPDATE, ("complete", "a.pcapng", "storage", 1, 2, 3, 4, 1.0, "", 9, job.id))
+        assert first[8] == "cutting"
+        assert (second[0], second[8]) == (job.id + 1, "accepted")
+        again = JobStore(path)
+        assert (again.get(job.id).state, again.get(job.id).file) == ("complete", "a.pcapng")
+        assert (again.get(job.id + 1).tries, again.get(job.id + 1).boot_id) == (0, "")
+
+    def test_rows_of_a_newer_release_are_left_alone(self, store: JobStore, path: Path) -> None:
+        (job,) = store.accept([press()], SPAN, now_ns=7)
+        store.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as newer:
+            newer.execute("ALTER TABLE jobs ADD COLUMN more TEXT NOT NULL DEFAULT 'x'")
+            newer.execute("PRAGMA user_version = 99")
+            newer.execute(self.INSERT, (7, 100, "p", "k", "d", 60, 5, "a state to come", "", None))
+            newer.execute("UPDATE jobs SET file = 'taken.pcapng' WHERE id = 2")
+        again = JobStore(path)
+        assert again.problem == ""
+        assert again.unfinished() == again.recent() == [job]
+        assert again.uses_name("taken.pcapng")
+        with pytest.raises(NotFound):
+            again.get(job.id + 1)
+        again.prune(0)
+        assert again.uses_name("taken.pcapng")
+        assert again._connection.execute("PRAGMA user_version").fetchone() == (99,)
+
+
 WRITER = """
 import sys
 from pathlib import Path
@@ -156,7 +249,7 @@ from allegro.trigger.windows import Span
 store = JobStore(Path(sys.argv[1]))
 number = int(sys.argv[2])
 while True:
-    job = store.accept(Press(number, "presenter", "next", ""), Span(0, 0), now_ns=0)
+    (job,) = store.accept([Press(number, "presenter", "next", "")], Span(0, 0), now_ns=0)
     print(job.id, number, flush=True)
     number += 1
     if number % 3 == 0:
@@ -195,7 +288,7 @@ class TestDamage:
     def test_damaged_database_is_put_aside(self, path: Path, damage: str) -> None:
         store = JobStore(path)
         for number in range(200):
-            store.accept(press(number), SPAN, now_ns=0)
+            store.accept([press(number)], SPAN, now_ns=0)
         store.close()
         content = path.read_bytes()
         path.write_bytes(
@@ -204,7 +297,7 @@ class TestDamage:
         fresh = JobStore(path)
         assert "damaged" in fresh.problem
         assert fresh.recent() == []
-        assert fresh.accept(press(), SPAN, now_ns=0).state == "accepted"
+        assert fresh.accept([press()], SPAN, now_ns=0)[0].state == "accepted"
         assert len(list(path.parent.glob("allegro.sqlite.damaged-*"))) == 1
 
     def test_healthy_database_is_no_problem(self, store: JobStore) -> None:
@@ -218,19 +311,19 @@ class TestDamage:
         store = RefusingJobStore("There is no data partition.")
         assert store.refuses == "There is no data partition."
         assert store.unfinished() == []
-        job = store.refuse(press(), SPAN, store.refuses, now_ns=5)
+        job = store.refuse([press()], SPAN, store.refuses, now_ns=5)[0]
         assert store.recent() == [job]
         assert job.state == "refused"
         store.close()
 
     def test_no_space_is_told_plainly(self, store: JobStore, path: Path) -> None:
-        store.accept(press(), SPAN, now_ns=0)
+        store.accept([press()], SPAN, now_ns=0)
         # SQLite then answers as on a full disk
         store._connection.execute("PRAGMA max_page_count=1")
 
         def fill() -> None:
             for number in range(1000):
-                store.accept(press(number), SPAN, now_ns=0)
+                store.accept([press(number)], SPAN, now_ns=0)
 
         with pytest.raises(Unavailable) as caught:
             fill()

@@ -14,8 +14,10 @@ from allegro.trigger.jobs import JobStore
 DEVICE = """
 import sys, time
 from pathlib import Path
-from allegro.trigger.cutter import Cutter, Surroundings
+from allegro.trigger import order
+from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
+from allegro.trigger.making import Surroundings
 from allegro.trigger.press import Press
 from allegro.trigger.service import Triggers
 
@@ -25,6 +27,7 @@ class Recorder:
 class Defaults:
     before_s, after_s = 0, 0
 
+order.MOST_TRIES = 100  # it is killed more often than a capture is tried
 root, fake, presses = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 store = JobStore(root / "allegro.sqlite")
 around = Surroundings(

@@ -4,7 +4,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -14,6 +14,8 @@ from allegro.trigger.reader import ConnectedPresenter, FoundInput, PresenterRead
 
 R400 = PresenterModel("046d", "c52d", "Logitech R400")
 MS = 1_000_000
+SINCE = 1_795_000_000_000 * MS
+"""When the kernel started."""
 NEXT, PREV = 0x7004E, 0x7004B
 
 
@@ -62,7 +64,9 @@ class Bench:
         self.errors: dict[str, list[OSError]] = {}
         self.presses: list[Press] = []
         self.debounce_ms = 1000
-        self.reader = PresenterReader(self, self.open, lambda: self.debounce_ms, self.presses.append)
+        self.reader = PresenterReader(
+            self, self.open, lambda: self.debounce_ms, self.presses.extend, lambda boot_ns: boot_ns + SINCE
+        )
 
     def fileno(self) -> int:
         return self.readable
@@ -145,7 +149,7 @@ class TestReader:
         self.plug(bench, entry(1))
         bench.sources["/dev/input/event5"].send(*stroke(NEXT, 5000))
         wait_for(lambda: bench.presses)
-        assert bench.presses == [Press(5000 * MS, "presenter", "next", "Logitech R400")]
+        assert bench.presses == [Press(SINCE + 5000 * MS, "presenter", "next", "Logitech R400", 5000 * MS)]
 
     def test_all_inputs_of_the_receiver_are_taken(self, bench: Bench) -> None:
         self.plug(bench, entry(1), entry(2, "/dev/input/event6"), entry(3, "/dev/input/event7"))
@@ -157,11 +161,14 @@ class TestReader:
         hold = threading.Event()
         taken: list[Press] = []
 
-        def slow(press: Press) -> None:
-            hold.wait(20)
-            taken.append(press)
+        calls: list[int] = []
 
-        bench.reader._on_press = slow
+        def slow(presses: Sequence[Press]) -> None:
+            hold.wait(20)
+            taken.extend(presses)
+            calls.append(len(presses))
+
+        bench.reader._on_presses = slow
         self.plug(bench, entry(1))
         source = bench.sources["/dev/input/event5"]
         for number in range(300):
@@ -169,7 +176,8 @@ class TestReader:
         wait_for(lambda: not source.events)  # read, although nothing was handed on
         hold.set()
         wait_for(lambda: len(taken) == 300)
-        assert [press.time_ns for press in taken] == [number * MS for number in range(300)]
+        assert [press.boot_ns for press in taken] == [number * MS for number in range(300)]
+        assert len(calls) == 2  # the first, and all that queued up behind it
 
     def test_debounce_may_change_at_any_time(self, bench: Bench) -> None:
         self.plug(bench, entry(1))
@@ -179,7 +187,7 @@ class TestReader:
         bench.debounce_ms = 0
         source.send(*stroke(NEXT, 200))
         wait_for(lambda: len(bench.presses) == 2)
-        assert [press.time_ns // MS for press in bench.presses] == [0, 200]
+        assert [press.boot_ns for press in bench.presses] == [0, 200 * MS]
 
     def test_pulled_with_a_key_held_and_plugged_in_again(self, bench: Bench) -> None:
         for number in range(1, 6):
@@ -229,13 +237,15 @@ class TestReader:
     ) -> None:
         taken: list[Press] = []
 
-        def fails_once(press: Press) -> None:
-            taken.append(press)
+        def fails_once(presses: Sequence[Press]) -> None:
+            taken.extend(presses)
             if len(taken) == 1:
                 raise RuntimeError("broken")
 
-        bench.reader._on_press = fails_once
+        bench.reader._on_presses = fails_once
         self.plug(bench, entry(1))
-        bench.sources["/dev/input/event5"].send(*stroke(NEXT, 1), *stroke(PREV, 2))
+        bench.sources["/dev/input/event5"].send(*stroke(NEXT, 1))
+        wait_for(lambda: len(taken) == 1)
+        bench.sources["/dev/input/event5"].send(*stroke(PREV, 2))
         wait_for(lambda: len(taken) == 2)
         assert "press of next" in caplog.text
