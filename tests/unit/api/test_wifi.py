@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro import cli_text
+from allegro.cli import wifi
 from allegro.network.wifi_scan import Station
 from allegro.settings.wifi import Client, Wifi
 from tests.unit.api.bench import Bench, make_bench
@@ -29,7 +29,7 @@ def test_without_an_adapter(bench: Bench) -> None:
         None,
         None,
     )
-    assert cli_text.wifi(answer).splitlines() == [
+    assert wifi.text(answer).splitlines() == [
         "WiFi  access-point: no adapter",
         "      No WiFi adapter is plugged in.",
     ]
@@ -59,7 +59,7 @@ def test_access_point_with_a_phone(bench: Bench) -> None:
             "sent": 2000,
         }
     ]
-    text = cli_text.wifi(answer)
+    text = wifi.text(answer)
     assert "Channel  6 (2.4 GHz), WPA2-WPA3" in text
     assert "02:00:00:00:01:00 phone  192.168.78.104  -40 dBm  2 min" in text
     assert "Allegro-MM" not in bench.call("GET", "/wifi").text
@@ -67,7 +67,7 @@ def test_access_point_with_a_phone(bench: Bench) -> None:
 
 def test_nobody_in_the_network(bench: Bench) -> None:
     bench.wifi.refreshed()
-    assert cli_text.wifi(bench.get("/wifi")).endswith("Nobody is in this network.")
+    assert wifi.text(bench.get("/wifi")).endswith("Nobody is in this network.")
 
 
 def test_scan(bench: Bench) -> None:
@@ -80,8 +80,8 @@ def test_scan(bench: Bench) -> None:
         ("Café", 1, "wpa2")
     ]
     assert bench.get("/wifi")["scan"] == found
-    assert cli_text.wifi_networks(found["networks"]).splitlines()[1] == "-40 dBm  1        WPA2        Café"
-    assert cli_text.wifi_networks([]) == "No network was found."
+    assert wifi.networks_text(found["networks"]).splitlines()[1] == "-40 dBm  1        WPA2        Café"
+    assert wifi.networks_text([]) == "No network was found."
 
 
 def test_refused_by_another_network(bench: Bench) -> None:
@@ -90,9 +90,7 @@ def test_refused_by_another_network(bench: Bench) -> None:
     bench.wifi.set(Wifi(mode="client", client=Client(ssid="Office", password="wrong horse")))
     answer = bench.get("/wifi")
     assert (answer["mode"], answer["state"], answer["ssid"]) == ("client", "refused", "Office")
-    assert "The network Office refuses this device. Most likely the password is wrong." in cli_text.wifi(
-        answer
-    )
+    assert "The network Office refuses this device. Most likely the password is wrong." in wifi.text(answer)
 
 
 def test_settings_are_checked_and_secret(bench: Bench) -> None:

@@ -2,13 +2,12 @@
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from argparse import Namespace
 from typing import Any
 
-from allegro import cli_text
 from allegro.api.client import Client
-from allegro.cli_output import Output
+from allegro.cli.grammar import Grammar, Output
+from allegro.cli.text import table
 from allegro.errors import AllegroError, InvalidInput
 from allegro.storage.disks import size_text
 
@@ -17,9 +16,9 @@ _POLL_S = 0.5
 _WIDTH = 30
 
 
-def register(add: Callable[..., ArgumentParser]) -> None:
-    """Adds the command; `add` makes a command."""
-    install = add("install", run, "Install this device, started from a stick, on an internal disk")
+def register(grammar: Grammar) -> None:
+    """Adds the commands."""
+    install = grammar.add("install", run, "Install this device, started from a stick, on an internal disk")
     install.add_argument("disk", nargs="?", default="list", metavar="list|DISK", help="for example sda")
     install.add_argument("--yes", action="store_true", help="do not ask; everything on the disk is lost")
 
@@ -42,7 +41,7 @@ def disks_text(answer: Any) -> str:
         )
         for disk in answer["disks"]
     ]
-    lines.append(cli_text.table(rows) if answer["disks"] else "There are no other disks.")
+    lines.append(table(rows) if answer["disks"] else "There are no other disks.")
     if answer["offered"]:
         lines.append("`allegro install DISK` installs this device on the disk.")
     return "\n\n".join(lines)

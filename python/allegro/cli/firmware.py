@@ -1,65 +1,65 @@
 """The command `allegro firmware`: versions, update server, files, slots."""
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from allegro import cli_text
 from allegro.api.client import Client, segment
-from allegro.cli_output import Output
+from allegro.cli.grammar import Answer, Grammar, Output
+from allegro.cli.text import actions as actions_text
+from allegro.cli.text import moment, size, table
 from allegro.errors import AllegroError, Unavailable
 
-Arguments = argparse.Namespace
-Answer = dict[str, Any]
 POLL_S = 0.5
 
 _PLACES = {"file": "file", "server": "update server"}
 
 
-def register(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the command; `add` makes a command, and with `where` one below another."""
-    firmware = add("firmware", _list, "Firmware: versions, update server, installation")
+def register(grammar: Grammar) -> None:
+    """Adds the commands."""
+    firmware = grammar.add("firmware", _list, "Firmware: versions, update server, installation")
     actions = firmware.add_subparsers(metavar="action")
-    add("list", _list, "The versions at hand", actions)
-    add("check", _check, "Ask the update server what there is", actions)
-    download = add("download", _download, "Bring a version from the update server", actions)
+    grammar.add("list", _list, "The versions at hand", actions)
+    grammar.add("check", _check, "Ask the update server what there is", actions)
+    download = grammar.add("download", _download, "Bring a version from the update server", actions)
     download.add_argument("version", metavar="VERSION")
-    upload = add("upload", _upload, "Take a firmware file", actions)
+    upload = grammar.add("upload", _upload, "Take a firmware file", actions)
     upload.add_argument("file", type=Path, metavar="FILE")
-    install = add("install", _install, "Write a firmware file to the slot that is not running", actions)
+    install = grammar.add(
+        "install", _install, "Write a firmware file to the slot that is not running", actions
+    )
     install.add_argument("name", metavar="NAME")
     install.add_argument("--older", action="store_true", help="also if it is older than the running version")
-    activate = add("activate", _activate, "Start the version in the other slot", actions)
+    activate = grammar.add("activate", _activate, "Start the version in the other slot", actions)
     activate.add_argument(
         "slot", nargs="?", choices=("slot-a", "slot-b"), help="a slot instead of the other one"
     )
     activate.add_argument("--older", action="store_true", help="also if it is older than the running version")
     activate.add_argument("--no-restart", action="store_true", help="not now, but at the next restart")
-    delete = add("delete", _delete, "Delete a firmware file", actions)
+    delete = grammar.add("delete", _delete, "Delete a firmware file", actions)
     delete.add_argument("name", metavar="NAME")
-    add("events", _events, "What happened to the firmware, newest first", actions)
+    grammar.add("events", _events, "What happened to the firmware, newest first", actions)
 
 
-def _list(client: Client, _: Arguments) -> Output:
+def _list(client: Client, _: Namespace) -> Output:
     answer = client.get("/firmware")
     return Output(answer, overview(answer))
 
 
-def _check(client: Client, _: Arguments) -> Output:
+def _check(client: Client, _: Namespace) -> Output:
     answer = client.post("/firmware/check")
     newer = answer["newer"]
     told = f"Version {newer} is on the update server." if newer else "There is nothing newer."
     return Output(answer, f"{told}\n\n{overview(answer)}")
 
 
-def _download(client: Client, arguments: Arguments) -> Output:
+def _download(client: Client, arguments: Namespace) -> Output:
     return _long(client, arguments, "/firmware/download", {"version": arguments.version})
 
 
-def _upload(client: Client, arguments: Arguments) -> Output:
+def _upload(client: Client, arguments: Namespace) -> Output:
     path: Path = arguments.file
     try:
         with path.open("rb") as file:
@@ -71,11 +71,11 @@ def _upload(client: Client, arguments: Arguments) -> Output:
     )
 
 
-def _install(client: Client, arguments: Arguments) -> Output:
+def _install(client: Client, arguments: Namespace) -> Output:
     return _long(client, arguments, "/firmware/install", {"name": arguments.name, "older": arguments.older})
 
 
-def _activate(client: Client, arguments: Arguments) -> Output:
+def _activate(client: Client, arguments: Namespace) -> Output:
     slot = arguments.slot
     if slot is None:
         running = client.get("/firmware")["slot"]
@@ -88,18 +88,18 @@ def _activate(client: Client, arguments: Arguments) -> Output:
     return Output(answer, f"{when} with version {answer['version']}.")
 
 
-def _delete(client: Client, arguments: Arguments) -> Output:
+def _delete(client: Client, arguments: Namespace) -> Output:
     client.delete(f"/firmware/files/{segment(arguments.name)}")
     return Output({"deleted": arguments.name}, f"Deleted {arguments.name}.")
 
 
-def _events(client: Client, _: Arguments) -> Output:
+def _events(client: Client, _: Namespace) -> Output:
     answer = client.get("/firmware/events")
-    rows = [(cli_text.moment(event["time"]), event["text"]) for event in answer]
-    return Output(answer, cli_text.table(rows) or "Nothing has happened to the firmware yet.")
+    rows = [(moment(event["time"]), event["text"]) for event in answer]
+    return Output(answer, table(rows) or "Nothing has happened to the firmware yet.")
 
 
-def _long(client: Client, arguments: Arguments, path: str, body: Answer) -> Output:
+def _long(client: Client, arguments: Namespace, path: str, body: Answer) -> Output:
     """Starts long work and follows it to its end."""
     name = client.post(path, body)["action"]
     shown = ""
@@ -114,7 +114,7 @@ def _long(client: Client, arguments: Arguments, path: str, body: Answer) -> Outp
             raise AllegroError(action["text"])
         if action["state"] == "done":
             return Output(action, action["text"])
-        text = cli_text.actions(found)
+        text = actions_text(found)
         if text != shown and not arguments.json:
             print(text, file=sys.stderr)
             shown = text
@@ -136,12 +136,12 @@ def overview(answer: Answer) -> str:
             _PLACES.get(each["place"], "slot"),
             each["name"],
             each["date"][:10] or "-",
-            cli_text.size(each["size"]),
+            size(each["size"]),
             _remarks(each),
         )
         for each in answer["versions"]
     )
-    return "\n".join(lines) + f"\n\n{cli_text.table(rows)}"
+    return "\n".join(lines) + f"\n\n{table(rows)}"
 
 
 def _remarks(each: Answer) -> str:

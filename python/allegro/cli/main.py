@@ -1,0 +1,75 @@
+"""The program `allegro`."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from allegro.api.client import Client
+from allegro.cli import (
+    bmc,
+    clock,
+    export,
+    files,
+    firmware,
+    install,
+    jobs,
+    log,
+    network,
+    power,
+    reset,
+    ring,
+    settings,
+    status,
+    wifi,
+)
+from allegro.cli.grammar import Grammar, Output
+from allegro.errors import AllegroError
+
+# in the order of the help
+NOUNS = (
+    status,
+    jobs,
+    ring,
+    log,
+    settings,
+    export,
+    wifi,
+    power,
+    reset,
+    files,
+    firmware,
+    install,
+    network,
+    bmc,
+    clock,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code: 0 done, 1 not done, 2 (by argparse) wrong usage."""
+    options = parser().parse_args(arguments)
+    try:
+        output: Output = options.command(Client(options.socket), options)
+        print(json.dumps(output.data, indent=2, ensure_ascii=False) if options.json else output.text)
+    except AllegroError as error:
+        if options.json:
+            detail = {"message": error.message, "place": error.place, "remedy": error.remedy}
+            print(json.dumps({"error": detail}, indent=2, ensure_ascii=False))
+        else:
+            print(f"allegro: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `allegro jobs | head`
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return output.exit_code
+
+
+def parser() -> ArgumentParser:
+    """The whole grammar."""
+    grammar = Grammar()
+    for noun in NOUNS:
+        noun.register(grammar)
+    return grammar.parser

@@ -1,0 +1,48 @@
+"""Words and columns that the texts of all commands are made of."""
+
+from collections.abc import Iterable, Sequence
+
+from allegro.cli.grammar import Answer
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
+    """Columns aligned by blanks; the last one is as long as it is."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    if not cells:
+        return ""
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(indent + line.rstrip() for line in lines)
+
+
+def size(count: float | None) -> str:
+    """`12.3 MiB`; a dash if it is not known."""
+    if count is None:
+        return "-"
+    value, unit = float(count), 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 100 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def number(count: int | None) -> str:
+    """`1 234 567`; a dash if it is not known."""
+    return "-" if count is None else f"{count:,}".replace(",", " ")
+
+
+def moment(time: str | None) -> str:
+    """`2026-11-21 14:30:05` of an ISO 8601 time in UTC; a dash if there is none."""
+    return "-" if time is None else time[:19].replace("T", " ")
+
+
+def actions(answer: Sequence[Answer]) -> str:
+    """Long actions: how far they are, how they ended."""
+    rows = []
+    for action in answer:
+        known = action["state"] == "running" and action["progress"] is not None
+        rows.append(
+            (action["name"], f"{action['progress']:.0%}" if known else action["state"], action["text"])
+        )
+    return "Actions\n" + table(rows, indent="  ")

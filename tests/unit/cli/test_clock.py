@@ -1,0 +1,24 @@
+import pytest
+
+from tests.unit.cli.playing_api import Api, run
+
+
+def test_time(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer(
+        "GET /time",
+        {
+            "time": "2026-11-21T14:30:05.000000000Z",
+            "zone": "Europe/Berlin",
+            "utc_offset": "+01:00",
+            "synchronised": False,
+            "server": "",
+            "address": "",
+            "servers": [],
+            "servers_from_network": [],
+            "fallback_servers": ["pool.example"],
+        },
+    )
+    assert run(api, "time") == 0
+    text = capsys.readouterr().out
+    assert "Europe/Berlin (UTC+01:00)" in text
+    assert "pool.example" in text

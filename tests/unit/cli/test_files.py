@@ -1,0 +1,18 @@
+import pytest
+
+from tests.unit.cli.playing_api import Api, run
+
+
+def test_files_are_listed_and_deleted_by_any_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    file = {
+        "name": "a.pcapng",
+        "directory": "upload",
+        "size": 5,
+        "modified_time": "2026-11-21T14:30:05.000000000Z",
+    }
+    api.answer("GET /files", [file])
+    api.answer("DELETE /files/a%2Fb%20c", None, status=204)
+    assert run(api, "files") == 0
+    assert "a.pcapng  5 bytes  2026-11-21 14:30:05  upload" in capsys.readouterr().out
+    assert run(api, "files", "delete", "a/b c") == 0
+    assert capsys.readouterr().out == "Deleted a/b c.\n"

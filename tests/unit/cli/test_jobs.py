@@ -1,0 +1,36 @@
+import pytest
+
+from tests.unit.cli.answers import COMPLETE, JOB
+from tests.unit.cli.playing_api import Api, run
+
+
+@pytest.mark.spec("T8")
+def test_trigger_sends_what_was_given_and_waits(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("POST /trigger", JOB, status=202)
+    api.answer("GET /jobs/7", {**JOB, "state": "cutting", "progress": 0.5}, COMPLETE)
+    assert run(api, "trigger", "--before", "90", "--key", "next", "--wait") == 0
+    assert api.asked[0] == ("POST /trigger", {"source": "cli", "before_s": 90.0, "key": "next"})
+    assert "4 321, 0 lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("state", "code"), [("accepted", 0), ("refused", 1)])
+def test_a_trigger_that_is_refused_is_a_failure(
+    api: Api, capsys: pytest.CaptureFixture[str], state: str, code: int
+) -> None:
+    api.answer("POST /trigger", {**JOB, "state": state, "message": "No ring."}, status=202)
+    assert run(api, "trigger") == code
+    assert "No ring." in capsys.readouterr().out
+
+
+def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("GET /jobs?limit=20", [COMPLETE])
+    api.answer("GET /jobs/7", COMPLETE)
+    api.answer("POST /jobs/7/cancel", {**JOB, "state": "cancelled"})
+    assert run(api, "jobs") == 0
+    assert "complete  4 321    1.2 MiB  20261121T143005Z_cli_manual.pcapng" in capsys.readouterr().out
+    assert run(api, "jobs", "7") == 0
+    assert "20261121T143005Z_cli_manual.pcapng, 1.2 MiB, in storage" in capsys.readouterr().out
+    assert run(api, "jobs", "7", "--cancel") == 0
+    assert "cancelled" in capsys.readouterr().out
+    assert run(api, "jobs", "--cancel") == 1
+    assert "number of the capture is missing" in capsys.readouterr().err
