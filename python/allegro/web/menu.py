@@ -1,58 +1,34 @@
-"""The menu: built from the pages there are. A page names its place, nothing else has to be changed."""
+"""The menu: pages under headings. Of a page it knows only what it is called and where it stands."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-from starlette.responses import Response
-
-from allegro.web.roles import Role
-
-if TYPE_CHECKING:
-    from allegro.web.site import Visit
-
-Handler = Callable[["Visit"], Awaitable[Response]]
+from typing import Generic, Protocol, TypeVar
 
 
-@dataclass(frozen=True)
-class Action:
-    """What answers one address. `role`: the least that may use it; `poll`: the page asks, not the user."""
+class Titled(Protocol):
+    """What the menu needs of a page. `group`: the headings that it stands under, the outermost first."""
 
-    method: Literal["GET", "POST"]
-    path: str
-    handler: Handler
-    role: Role = "viewer"
-    poll: bool = False
-    before_new_password: bool = False  # can be used although a new password is due
+    @property
+    def title(self) -> str: ...  # noqa: D102
+
+    @property
+    def group(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page in the menu.
-
-    `group`: the headings that it stands under; `manual`: its page there, or a section of one
-    (`network#links`).
-    """
-
-    title: str
-    path: str
-    manual: str
-    actions: tuple[Action, ...]
-    group: tuple[str, ...] = ()
-    role: Role = "viewer"
+P = TypeVar("P", bound=Titled)
 
 
 @dataclass
-class Heading:
+class Heading(Generic[P]):
     """A heading of the menu with what stands under it, in order."""
 
     title: str
-    items: "list[Page | Heading]" = field(default_factory=list)
+    items: "list[P | Heading[P]]" = field(default_factory=list)
 
 
-def menu(pages: Sequence[Page]) -> list[Page | Heading]:
+def menu(pages: Sequence[P]) -> list[P | Heading[P]]:
     """The pages under their headings; a heading stands where its first page is."""
-    root = Heading("")
+    root: Heading[P] = Heading("")
     for page in pages:
         here = root
         for title in page.group:

@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
 import jinja2
@@ -21,7 +21,7 @@ from allegro.web.backend import Backend, UserApi
 from allegro.web.certificate import CertificateInfo
 from allegro.web.history import History
 from allegro.web.manual import Manual
-from allegro.web.menu import Action, Heading, Page
+from allegro.web.menu import Heading
 from allegro.web.roles import LOOKS, Role, includes
 from allegro.web.sessions import Session, Sessions
 from allegro.web.users import User, UserStore
@@ -46,6 +46,37 @@ class Forbidden(AllegroError):
     status = 403
 
 
+Handler = Callable[["Visit"], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Action:
+    """What answers one address. `role`: the least that may use it; `poll`: the page asks, not the user."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    role: Role = "viewer"
+    poll: bool = False
+    before_new_password: bool = False  # can be used although a new password is due
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page. It names its place in the menu; nothing else has to be changed for it.
+
+    `group`: the headings that it stands under; `manual`: its page there, or a section of one
+    (`network#links`).
+    """
+
+    title: str
+    path: str
+    manual: str
+    actions: tuple[Action, ...]
+    group: tuple[str, ...] = ()
+    role: Role = "viewer"
+
+
 @dataclass(frozen=True)
 class Site:
     """The parts of the web page. `menu` is made of `pages`; `now_s` is a monotonic clock."""
@@ -57,7 +88,7 @@ class Site:
     certificate_pem: bytes
     host_name: str
     pages: Sequence[Page]
-    menu: Sequence[Page | Heading]
+    menu: Sequence[Page | Heading[Page]]
     templates: jinja2.Environment
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)

@@ -4,20 +4,20 @@ from board.allegro.image.workshop import mounts_below, remove
 
 MOUNTINFO = """\
 22 1 8:1 / / rw shared:1 - ext4 /dev/root rw
-40 22 0:5 / /work/build/partial/dev rw - devtmpfs dev rw
-41 40 0:6 / /work/build/partial/dev/pts rw - devpts pts rw
-42 22 0:7 / /work/build/partial-2/dev rw - devtmpfs dev rw
-43 22 0:8 / /work/build/partial/with\\040blank rw - tmpfs none rw
+40 22 0:5 / /srv/build/partial/dev rw - devtmpfs dev rw
+41 40 0:6 / /srv/build/partial/dev/pts rw - devpts pts rw
+42 22 0:7 / /srv/build/partial-2/dev rw - devtmpfs dev rw
+43 22 0:8 / /srv/build/partial/with\\040blank rw - tmpfs none rw
 """
 
 
 def test_what_an_interrupted_build_left_mounted_is_found_innermost_first() -> None:
-    assert mounts_below(Path("/work/build/partial"), MOUNTINFO) == [
-        "/work/build/partial/with blank",
-        "/work/build/partial/dev/pts",
-        "/work/build/partial/dev",
+    assert mounts_below(Path("/srv/build/partial"), MOUNTINFO) == [
+        "/srv/build/partial/with blank",
+        "/srv/build/partial/dev/pts",
+        "/srv/build/partial/dev",
     ]
-    assert mounts_below(Path("/work/other"), MOUNTINFO) == []
+    assert mounts_below(Path("/srv/other"), MOUNTINFO) == []
 
 
 def test_files_folders_and_nothing_are_removed(tmp_path: Path) -> None:

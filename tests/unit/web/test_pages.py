@@ -3,8 +3,9 @@ import re
 import pytest
 
 from allegro.system.health import Problem
-from allegro.web.menu import Heading, Page, menu
+from allegro.web.menu import Heading, menu
 from allegro.web.pages import PAGES
+from allegro.web.site import Page
 from tests.unit.web.world import Browser, World
 
 W2_NAMES = {
@@ -16,7 +17,7 @@ W2_NAMES = {
 }
 
 
-def names(items: list[Page | Heading]) -> list[str]:
+def names(items: list[Page | Heading[Page]]) -> list[str]:
     return [
         name
         for item in items

@@ -1,6 +1,5 @@
 """All pages, in the order of the menu. A new page is a module here and one entry in this list."""
 
-from allegro.web.menu import Page
 from allegro.web.pages import (
     administration,
     dashboard,
@@ -17,6 +16,7 @@ from allegro.web.pages import (
     trigger,
     users,
 )
+from allegro.web.site import Page
 
 PAGES: tuple[Page, ...] = (
     dashboard.PAGE,

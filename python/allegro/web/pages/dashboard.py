@@ -4,8 +4,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from allegro.web.menu import Action, Page
-from allegro.web.site import Visit, see
+from allegro.web.site import Action, Page, Visit, see
 
 CAPTURES = 8
 RECORDING = {

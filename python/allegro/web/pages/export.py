@@ -7,9 +7,8 @@ from starlette.responses import Response
 from allegro.api.client import segment
 from allegro.settings.model import Export
 from allegro.web.forms import Form
-from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
-from allegro.web.site import Visit, see
+from allegro.web.site import Action, Page, Visit, see
 
 PATH = "/export"
 SECTION = Section("export", Export, leave_out=("host_key",))

@@ -7,9 +7,8 @@ from starlette.responses import Response
 from allegro.api.client import segment
 from allegro.settings.model import Firmware
 from allegro.web.forms import Form
-from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 PATH = "/firmware"
 ACTION = "firmware"

@@ -9,9 +9,8 @@ from allegro.api.client import ApiError
 from allegro.errors import AllegroError
 from allegro.settings.network import Links
 from allegro.web.forms import Field, Form, with_error
-from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 PATH = "/links"
 SECTION = Section("links", Links)

@@ -5,8 +5,7 @@ from urllib.parse import urlencode
 from starlette.responses import PlainTextResponse, Response
 
 from allegro.system.journal import LEVELS, MOST, Level
-from allegro.web.menu import Action, Page
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 SHOWN = 300
 WORDS: dict[Level, str] = {

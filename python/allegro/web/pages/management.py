@@ -11,9 +11,8 @@ from allegro.settings.wifi import Wifi
 from allegro.system.bmc import Wanted
 from allegro.web import forms
 from allegro.web.forms import Form
-from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 PATH = "/management"
 LAN = Section("management", Management)

@@ -4,8 +4,7 @@ from starlette.responses import FileResponse, Response
 
 from allegro.errors import NotFound
 from allegro.web.manual import ONE_FILE
-from allegro.web.menu import Action, Page
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 
 async def _contents(visit: Visit) -> Response:

@@ -10,8 +10,7 @@ from starlette.responses import Response
 from allegro.api.client import ApiError
 from allegro.web import forms
 from allegro.web.forms import Form
-from allegro.web.menu import Action, Handler
-from allegro.web.site import Visit
+from allegro.web.site import Action, Handler, Visit
 
 Show = Callable[[Visit, Form, int], Awaitable[Response]]
 

@@ -3,8 +3,7 @@
 from starlette.responses import Response
 
 from allegro.api.client import segment
-from allegro.web.menu import Action, Page
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 
 async def _look(visit: Visit) -> Response:

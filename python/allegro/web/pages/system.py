@@ -2,8 +2,7 @@
 
 from starlette.responses import Response
 
-from allegro.web.menu import Action, Page
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 
 async def _look(visit: Visit) -> Response:

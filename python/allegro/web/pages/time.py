@@ -9,9 +9,8 @@ from starlette.responses import Response
 
 from allegro.settings.network import Time
 from allegro.web.forms import Form, with_suggestions
-from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 PATH = "/time"
 

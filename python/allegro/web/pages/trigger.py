@@ -4,9 +4,8 @@ from starlette.responses import Response
 
 from allegro.settings.model import Trigger
 from allegro.web.forms import Form
-from allegro.web.menu import Action, Page
 from allegro.web.pages.section import Section
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 SECTION = Section("trigger", Trigger)
 

@@ -4,9 +4,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from allegro.errors import AllegroError, Conflict
-from allegro.web.menu import Action, Page
 from allegro.web.roles import ROLES
-from allegro.web.site import Visit
+from allegro.web.site import Action, Page, Visit
 
 PATH = "/users"
 WHAT_ROLES_MAY = {
