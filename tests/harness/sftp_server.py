@@ -1,7 +1,9 @@
 """A real OpenSSH server for uploads, that leaves nothing behind on the host.
 
-sshd checks passwords against /etc/shadow, so it runs in its own mount namespace: there, copies of passwd,
-shadow and group with one more user are laid over the real ones, and /run is a fresh tmpfs. The upload
+sshd checks passwords against /etc/shadow, so it runs in its own mount namespace: there, /etc holds only what
+sshd asks for, with one more user, and /run is a fresh tmpfs. No single file is mounted over one of the host:
+when the host replaces such a file (passwd, by useradd or a package), the kernel takes the mount away in all
+namespaces (Linux 3.18 and later: "vfs: Lazily remove mounts on unlinked files and directories"). The upload
 directory is bound into a chroot in it (sshd wants that to be writable by root only), so it may lie anywhere
 on the host.
 """
@@ -167,31 +169,33 @@ LogLevel VERBOSE
         passwd = Path("/etc/passwd").read_text() + _FORMAT.format(name=self.user, home=self.start_directory)
         (etc / "passwd").write_text(passwd)
         (etc / "group").write_text(Path("/etc/group").read_text() + f"{self.user}:x:{_UID}:\n")
+        (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\nhosts: files\n")
         shadow = etc / "shadow"
         shadow.touch(0o600)
         shadow.write_text(f"root:*:19000::::::\nsshd:*:19000::::::\n{self.user}:{hashed}:19000::::::\n")
-        q = {name: shlex.quote(str(etc / name)) for name in ("passwd", "group", "shadow", "authorized_keys")}
-        q |= {"config": shlex.quote(str(etc / "sshd_config")), "root": shlex.quote(str(self.root))}
+        q = {name: shlex.quote(str(etc / name)) for name in ("authorized_keys", "sshd_config")}
+        q["root"] = shlex.quote(str(self.root))
         key = shlex.quote(str(self._host_key))
         # All that is needed is brought together before /run is hidden: the checkout may lie there.
         return f"""\
 mount --make-rprivate /
 stage=$(mktemp -d)
 mount -t tmpfs -o mode=755 tmpfs "$stage"
-mkdir -p "$stage/sshd" "$stage/bench/chroot/upload"
-cp {q["authorized_keys"]} {q["config"]} "$stage/bench/"
+mkdir -p "$stage/sshd" "$stage/bench/chroot/upload" "$stage/bench/etc"
+cp {q["authorized_keys"]} {q["sshd_config"]} "$stage/bench/"
 chmod 644 "$stage/bench/authorized_keys"
 cp {key} "$stage/bench/host_key"
 chmod 600 "$stage/bench/host_key"
 sed -i 's|^HostKey .*|HostKey /run/bench/host_key|' "$stage/bench/sshd_config"
 mount --bind {q["root"]} "$stage/bench/chroot/upload"
-for name in passwd group shadow; do cp {shlex.quote(str(etc))}/$name "$stage/bench/$name"; done
-chmod 644 "$stage/bench/passwd" "$stage/bench/group"
-chmod 600 "$stage/bench/shadow"
+for name in passwd group shadow nsswitch.conf; do cp {shlex.quote(str(etc))}/$name "$stage/bench/etc/"; done
+chmod 644 "$stage/bench/etc/"*
+chmod 600 "$stage/bench/etc/shadow"
+if [ -e /etc/ld.so.cache ]; then cp /etc/ld.so.cache "$stage/bench/etc/"; fi
 mount --rbind "$stage" /run
 umount -l "$stage"
 rmdir "$stage"
-for name in passwd group shadow; do mount --bind "/run/bench/$name" "/etc/$name"; done
+mount --bind /run/bench/etc /etc
 exec {shutil.which("sshd", path="/usr/sbin:/sbin:/usr/local/sbin")} -D -e -f /run/bench/sshd_config
 """
 
