@@ -23,6 +23,20 @@ class ApiError(AllegroError):
         self.status = status
 
 
+def shape(error: AllegroError) -> dict[str, Any]:
+    """A failure as the API tells it (`allegro.api.errors`, which has the same for its description)."""
+    return {"error": {"message": error.message, "place": error.place, "remedy": error.remedy}}
+
+
+def refusal(status: int, answer: Any, unknown: str) -> ApiError:
+    """What an answer of 400 and above says; `unknown` if it has not the shape of `shape`."""
+    try:
+        error = answer["error"]
+        return ApiError(status, error["message"], place=error["place"], remedy=error["remedy"])
+    except (TypeError, KeyError):
+        return ApiError(status, unknown)
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
@@ -120,8 +134,4 @@ def _decoded(status: int, answer: bytes) -> Any:
         raise ApiError(status, "The supervisor's answer cannot be understood.") from None
     if status < 400:
         return value
-    try:
-        error = value["error"]
-        raise ApiError(status, error["message"], place=error["place"], remedy=error["remedy"])
-    except (TypeError, KeyError):
-        raise ApiError(status, f"The supervisor refused this (HTTP {status}).") from None
+    raise refusal(status, value, f"The supervisor refused this (HTTP {status}).")

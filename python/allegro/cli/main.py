@@ -5,7 +5,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from allegro.api.client import Client
+from allegro.api.client import Client, shape
 from allegro.cli import (
     bmc,
     clock,
@@ -54,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(output.data, indent=2, ensure_ascii=False) if options.json else output.text)
     except AllegroError as error:
         if options.json:
-            detail = {"message": error.message, "place": error.place, "remedy": error.remedy}
-            print(json.dumps({"error": detail}, indent=2, ensure_ascii=False))
+            print(json.dumps(shape(error), indent=2, ensure_ascii=False))
         else:
             print(f"allegro: {error}", file=sys.stderr)
         return 1

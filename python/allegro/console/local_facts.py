@@ -13,12 +13,10 @@ from pathlib import Path
 from allegro.capture import status as recorder_status
 from allegro.console.screen import Interface
 from allegro.paths import Paths
+from allegro.system.health import RECORDER_SILENT_S
 from allegro.version import own_version
 
 SYSFS = Path("/sys")
-
-RECORDER_SILENT_S = 5.0
-"""The recorder writes its status four times a second."""
 
 # linux/netlink.h, linux/rtnetlink.h, linux/if_addr.h
 _RTM_NEWADDR, _RTM_GETADDR = 20, 22

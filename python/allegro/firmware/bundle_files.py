@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import BinaryIO
 
 from allegro.atomic import sync_directory
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.firmware.bundles import SUFFIX
+from allegro.firmware.bundles import FILE_NAME, SUFFIX
 from allegro.firmware.index import Offer
 
 RESERVE = 64 << 20
 """Always left free on the data partition: settings, jobs and captures lie there as well."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}" + re.escape(SUFFIX))
 _UPLOAD = ".upload-"
 _DOWNLOAD = ".download-"
 
@@ -39,7 +37,7 @@ class FirmwareFiles:
     def all(self) -> list[StoredFile]:
         """All files, by name."""
         with contextlib.suppress(FileNotFoundError):
-            found = [entry for entry in os.scandir(self.folder) if _NAME.fullmatch(entry.name)]
+            found = [entry for entry in os.scandir(self.folder) if FILE_NAME.fullmatch(entry.name)]
             stored = [(entry.name, entry.stat()) for entry in found if entry.is_file(follow_symlinks=False)]
             return sorted(
                 (StoredFile(name, status.st_size, status.st_mtime_ns) for name, status in stored),
@@ -111,7 +109,7 @@ class FirmwareFiles:
 
 def checked_name(name: str) -> str:
     """`name`, if a firmware file may have it. Raises InvalidInput."""
-    if not _NAME.fullmatch(name):
+    if not FILE_NAME.fullmatch(name):
         raise InvalidInput(
             f"{name[:160]!r} is no name of a firmware file.",
             place="name",

@@ -1,5 +1,6 @@
 """Firmware bundles: what a manifest says, and which ones this device takes. Rules only, no I/O."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,9 @@ from allegro.firmware.verity import Tree
 from allegro.firmware.versions import Version, compared
 
 SUFFIX = ".raucb"
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}" + re.escape(SUFFIX))
+"""Names that a bundle may have, on the data partition and on an update server: no path, not hidden."""
+
 META = "allegro"
 """Section [meta.allegro] of the manifest: date (ISO 8601) and notes of the release."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from allegro.errors import InvalidInput, Unavailable
-from allegro.firmware.bundles import LARGEST_NOTES, SUFFIX
+from allegro.firmware.bundles import FILE_NAME, LARGEST_NOTES
 from allegro.firmware.versions import Version
 
 NAME = "index.cms"
@@ -22,7 +22,6 @@ LARGEST = 4 << 20  # bytes
 MOST_VERSIONS = 500
 _VERIFY_S = 30.0
 
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}" + re.escape(SUFFIX))
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -116,5 +115,5 @@ def _offer(raw: Any) -> Offer | None:
         Version.parse(offer.version)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidInput):
         return None
-    usable = _FILE.fullmatch(offer.file) and _SHA256.fullmatch(offer.sha256) and offer.size > 0
+    usable = FILE_NAME.fullmatch(offer.file) and _SHA256.fullmatch(offer.sha256) and offer.size > 0
     return offer if usable else None

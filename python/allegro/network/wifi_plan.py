@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 
 from allegro.errors import AllegroError, Conflict
 from allegro.network import wifi_files
@@ -56,19 +56,6 @@ def own_address(settings: AccessPoint, taken: Iterable[IPv4Network]) -> IPv4Inte
     )
 
 
-def leases(settings: AccessPoint, own: IPv4Interface) -> tuple[IPv4Address, IPv4Address]:
-    """First and last leased address: as set, else .100 to .199, or in a small subnet all of it.
-
-    The device's own address may lie between; dnsmasq leaves it out.
-    """
-    if settings.lease_first:
-        return IPv4Address(settings.lease_first), IPv4Address(settings.lease_last)
-    network = own.network
-    if network.prefixlen <= 24:
-        return network.network_address + 100, network.network_address + 199
-    return network.network_address + 1, network.broadcast_address - 1
-
-
 def access_point(
     settings: Wifi,
     host_name: str,
@@ -107,7 +94,7 @@ def access_point(
         security,
         own,
         hostapd=wifi_files.hostapd(radio, wanted.password),
-        dnsmasq=wifi_files.dnsmasq(own, leases(wanted, own), host_name, lease_file),
+        dnsmasq=wifi_files.dnsmasq(own, wanted.leases(own), host_name, lease_file),
         network=wifi_files.access_point_network(own),
     )
 

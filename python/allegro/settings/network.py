@@ -9,6 +9,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from allegro.settings.base import Section, mistake, of_one_device, own_address, parsed
+from allegro.settings.leases import check_leases, lease_range, one_address
 
 LinkMode = Literal["bridge", "sink"]
 
@@ -108,11 +109,7 @@ class Addressing(Section):
     @field_validator("gateway", "lease_first", "lease_last")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        if value:
-            address = parsed(ipaddress.IPv4Address, value, "an IPv4 address")
-            of_one_device(address)
-            return str(address)
-        return value
+        return one_address(value)
 
     @field_validator("dns")
     @classmethod
@@ -145,39 +142,11 @@ class Addressing(Section):
         if network.prefixlen > 29:
             words = f"the subnet {network} is too small for a DHCP server; /29 is the smallest"
             raise mistake(words, self.address, "address")
-        for name in ("lease_first", "lease_last"):
-            text: str = getattr(self, name)
-            if not text:
-                continue
-            lease = ipaddress.IPv4Address(text)
-            if lease not in network:
-                raise mistake(f"{text} is not in the subnet {network}", text, name)
-            if lease in (network.network_address, network.broadcast_address):
-                raise mistake(f"{text} is the network or broadcast address of {network}", text, name)
-        if bool(self.lease_first) != bool(self.lease_last):
-            name = "lease_last" if self.lease_first else "lease_first"
-            raise mistake("the first and the last leased address belong together", "", name)
-        if self.lease_first:
-            first, last = ipaddress.IPv4Address(self.lease_first), ipaddress.IPv4Address(self.lease_last)
-            if first > last:
-                words = f"the last leased address is below the first one ({first})"
-                raise mistake(words, self.lease_last, "lease_last")
-            if first == last == ipaddress.IPv4Interface(self.address).ip:
-                words = "the only leased address is the one of this device"
-                raise mistake(words, self.lease_first, "lease_first")
+        check_leases(self.lease_first, self.lease_last, self.address)
 
     def leases(self) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
-        """First and last leased address, of mode "server" with its address set.
-
-        By itself .100 to .199, in a subnet smaller than /24 all of it. The device's own address may lie
-        between: the DHCP server leaves it out.
-        """
-        if self.lease_first:
-            return ipaddress.IPv4Address(self.lease_first), ipaddress.IPv4Address(self.lease_last)
-        network = ipaddress.IPv4Interface(self.address).network
-        if network.prefixlen <= 24:
-            return network.network_address + 100, network.network_address + 199
-        return network.network_address + 1, network.broadcast_address - 1
+        """First and last leased address, of mode "server" with its address set."""
+        return lease_range(self.lease_first, self.lease_last, ipaddress.IPv4Interface(self.address))
 
 
 class Management(Addressing):

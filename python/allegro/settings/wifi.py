@@ -6,8 +6,9 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from allegro.settings.base import Section, Text, mistake, of_one_device, own_address, parsed
+from allegro.settings.base import Section, Text, mistake, own_address
 from allegro.settings.countries import COUNTRIES
+from allegro.settings.leases import check_leases, lease_range, one_address
 
 Mode = Literal["access-point", "client", "off"]
 Band = Literal["2.4", "5"]
@@ -108,11 +109,7 @@ class AccessPoint(Section):
     @field_validator("lease_first", "lease_last")
     @classmethod
     def _is_an_address(cls, value: str) -> str:
-        if value:
-            address = parsed(ipaddress.IPv4Address, value, "an IPv4 address")
-            of_one_device(address)
-            return str(address)
-        return value
+        return one_address(value)
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
@@ -120,32 +117,12 @@ class AccessPoint(Section):
             usual = ", ".join(map(str, CHANNELS[self.band]))
             words = f"is no channel of the band {self.band} GHz: 0 (by itself) or one of {usual}"
             raise mistake(words, self.channel, "channel")
-        if bool(self.lease_first) != bool(self.lease_last):
-            name = "lease_last" if self.lease_first else "lease_first"
-            raise mistake("the first and the last leased address belong together", "", name)
-        if self.lease_first:
-            self._leases_fit()
+        check_leases(self.lease_first, self.lease_last, self.address)
         return self
 
-    def _leases_fit(self) -> None:
-        if not self.address:
-            words = "the address of the device has to be set as well, so that both lie in one subnet"
-            raise mistake(words, self.lease_first, "address")
-        network = ipaddress.IPv4Interface(self.address).network
-        for name in ("lease_first", "lease_last"):
-            text: str = getattr(self, name)
-            lease = ipaddress.IPv4Address(text)
-            if lease not in network:
-                raise mistake(f"{text} is not in the subnet {network}", text, name)
-            if lease in (network.network_address, network.broadcast_address):
-                raise mistake(f"{text} is the network or broadcast address of {network}", text, name)
-        first, last = ipaddress.IPv4Address(self.lease_first), ipaddress.IPv4Address(self.lease_last)
-        if first > last:
-            words = f"the last leased address is below the first one ({first})"
-            raise mistake(words, self.lease_last, "lease_last")
-        if first == last == ipaddress.IPv4Interface(self.address).ip:
-            words = "the only leased address is the one of this device"
-            raise mistake(words, self.lease_first, "lease_first")
+    def leases(self, own: ipaddress.IPv4Interface) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+        """First and last leased address, if the device has the address `own`."""
+        return lease_range(self.lease_first, self.lease_last, own)
 
 
 class Client(Section):

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from allegro.api.audit import USER_HEADER
-from allegro.api.client import ApiError
+from allegro.api.client import ApiError, refusal
 from allegro.errors import Unavailable
 
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
@@ -108,10 +108,5 @@ def decoded(response: httpx.Response) -> Any:
         raise ApiError(502, "The answer of the device's control program cannot be understood.") from None
     if response.status_code < 400:
         return value
-    try:
-        error = value["error"]
-        raise ApiError(response.status_code, error["message"], place=error["place"], remedy=error["remedy"])
-    except (TypeError, KeyError):
-        raise ApiError(
-            response.status_code, f"The device refused this (HTTP {response.status_code})."
-        ) from None
+    status = response.status_code
+    raise refusal(status, value, f"The device refused this (HTTP {status}).")

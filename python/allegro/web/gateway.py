@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from allegro.api.client import shape
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.login import Doorkeeper, TooManyAttempts
 from allegro.web.roles import LOOKS, includes, needed_role
@@ -166,8 +167,7 @@ def _basic(header: str) -> tuple[str, str]:
 
 
 def _refused(request: Request, error: AllegroError) -> Response:
-    shown = {"message": error.message, "place": error.place, "remedy": error.remedy}
-    answer = JSONResponse({"error": shown}, error.status)
+    answer = JSONResponse(shape(error), error.status)
     if isinstance(error, TooManyAttempts):
         answer.headers["Retry-After"] = str(error.wait_s)
     # Browsers would ask with a window of their own and remember the password; they have the login page.

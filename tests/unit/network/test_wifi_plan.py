@@ -54,7 +54,7 @@ def test_an_address_that_is_set_is_not_replaced() -> None:
 )
 def test_leases(settings: AccessPoint, first: str, last: str) -> None:
     own = IPv4Interface(settings.address)
-    assert wifi_plan.leases(settings, own) == (IPv4Address(first), IPv4Address(last))
+    assert settings.leases(own) == (IPv4Address(first), IPv4Address(last))
 
 
 def test_the_default_access_point() -> None:

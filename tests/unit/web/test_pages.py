@@ -2,9 +2,10 @@ import re
 
 import pytest
 
+from allegro.system.configuration_reset import KEEPS
 from allegro.system.health import Problem
 from allegro.web.menu import Heading, menu
-from allegro.web.pages import PAGES
+from allegro.web.pages import PAGES, administration
 from allegro.web.site import Page
 from tests.unit.web.world import Browser, World
 
@@ -229,6 +230,10 @@ def test_the_certificate_can_be_compared_and_downloaded(world: World) -> None:
     file = browser.get("/administration/certificate")
     assert b"BEGIN CERTIFICATE" in file.content
     assert b"PRIVATE" not in file.content
+
+
+def test_the_page_names_all_that_a_reset_can_keep() -> None:
+    assert tuple(administration.KEEP) == KEEPS
 
 
 @pytest.mark.spec("W9", "U5")
