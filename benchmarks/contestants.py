@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from allegro.capture import blocks, status
-from allegro.capture.store import RingReader
+from allegro.capture import status
+from allegro.capture.ring import record as blocks
+from allegro.capture.ring.reader import RingReader
 
 PORT = "port1"
 MIB = 1 << 20

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from allegro.capture import blocks, config, status
+from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
+from allegro.capture.ring import record as blocks
+from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.record import Record
 from allegro.capture.status import RecorderStatus
-from allegro.capture.store import RecordRef, RingReader
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
 
@@ -63,7 +65,7 @@ def send(namespace: Namespace, interface: str, frames: Iterable[bytes]) -> int:
     return namespace.call(run)
 
 
-def packets(block: bytes, ref: RecordRef) -> Iterator[Seen]:
+def packets(block: bytes, ref: Record) -> Iterator[Seen]:
     """The packets of ours in a record (struct tpacket3_hdr, linux/if_packet.h)."""
     offset = blocks.FIRST_PACKET_OFFSET
     for _ in range(ref.packets):

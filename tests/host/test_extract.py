@@ -22,8 +22,10 @@ from typing import Any
 
 import pytest
 
-from allegro.capture import blocks, segments, status
-from allegro.capture.store import RingReader
+from allegro.capture import status
+from allegro.capture.ring import record as blocks
+from allegro.capture.ring import segments
+from allegro.capture.ring.reader import RingReader
 from tests.harness.waiting import PATIENCE
 from tests.unit.capture import pcapng_reader
 

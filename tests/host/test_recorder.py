@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture import segments, status
-from allegro.capture.store import RecordDamaged, RecordGone, RingReader
+from allegro.capture import status
+from allegro.capture.ring import index, segments
+from allegro.capture.ring.reader import RecordDamaged, RecordGone, RingReader
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
 from tests.host.recording import MIB, Recording, contents, frame, packets, send
@@ -173,15 +174,14 @@ def test_kill_at_random_moments_under_load(namespace: Namespace, recording: Reco
             )
             assert inside == list(range(inside[0], inside[-1] + 1)) if inside else True
             self_made = [
-                (path, segments.read_index(segments.index_path(path)).entries)
-                for path in segments.list_segments(recording.ring)
+                (path, index.read(index.index_path(path))) for path in segments.list_segments(recording.ring)
             ]
             bare = recording.directory / "bare"
             bare.mkdir()
             for path in (*recording.ring.glob("*.blocks"), recording.ring / segments.RING_FILE):
                 (bare / path.name).hardlink_to(path)
             with RingReader(bare) as reader:
-                by_walk = {(ref.path.name, ref.offset): ref for ref in reader.records(0, 1 << 62)}
+                by_walk = {(ref.segment.path.name, ref.offset): ref for ref in reader.records(0, 1 << 62)}
             for path, entries in self_made:
                 for entry in entries:
                     ref = by_walk[path.name, entry.offset]
@@ -232,12 +232,12 @@ def test_power_cut_at_random_moments(namespace: Namespace, recording: Recording,
 def tear(ring: Path, rng: random.Random, since_ns: int) -> None:
     """Records younger than `since_ns` lose random pages; indexes that are not finished lose their end."""
     for path in segments.list_segments(ring):
-        index = segments.index_path(path)
-        known = segments.read_index(index)
-        if known.summary is None and index.exists():
-            index.write_bytes(index.read_bytes()[: rng.randrange(index.stat().st_size + 1)])
+        listing = index.index_path(path)
+        known = index.read(listing)
+        if index.read_summary(listing) is None and listing.exists():
+            listing.write_bytes(listing.read_bytes()[: rng.randrange(listing.stat().st_size + 1)])
         with path.open("r+b") as file:
-            for entry in known.entries:
+            for entry in known:
                 if entry.last_ns < since_ns:
                     continue
                 for page in range(entry.length // 4096):

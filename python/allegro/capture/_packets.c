@@ -24,6 +24,11 @@
 #define MAC_ADDRESSES 12u         /* destination and source: a VLAN tag stands right behind them */
 #define VLAN_TAG 4u
 #define ETHERTYPE_VLAN 0x8100u /* IEEE 802.1Q; the kernel means this one when it does not name the type */
+#define FLAG_LARGE 1u      /* as a virtual machine's host made it: larger than the wire takes, to be segmented */
+#define FLAG_UNFINISHED 2u /* the same: without its checksum */
+#ifndef TP_STATUS_GSO_TCP
+#define TP_STATUS_GSO_TCP (1 << 8) /* since Linux 6.0 */
+#endif
 #define EPB_TYPE 6u
 #define EPB_HEADER 28u
 #define EPB_OVERHEAD (EPB_HEADER + 4u)
@@ -31,7 +36,7 @@
 struct entry { /* one packet of an index */
     uint64_t time_ns;
     uint32_t offset; /* of its struct tpacket3_hdr in the block */
-    uint32_t reserved;
+    uint32_t flags;
 };
 
 struct packet {
@@ -100,8 +105,15 @@ static const char *load_description(const uint8_t *block, size_t size, struct tp
     return NULL;
 }
 
-/* Follow the chain of packets and fill `entries`, one per packet, in the order of the block. */
-static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *description, uint8_t *entries, int *sorted)
+static uint32_t entry_flags(uint32_t status)
+{
+    return (status & TP_STATUS_GSO_TCP ? FLAG_LARGE : 0u) | (status & TP_STATUS_CSUMNOTREADY ? FLAG_UNFINISHED : 0u);
+}
+
+/* Follow the chain of packets and fill `entries`, one per packet, in the order of the block. A page left from what lay
+ * here before is a chain of packets, too, if those were of the same lengths: only their times tell. */
+static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *description, uint64_t earliest_ns,
+                         uint64_t latest_ns, uint8_t *entries, int *sorted)
 {
     size_t offset = description->offset_to_first_pkt;
     uint64_t previous_ns = 0;
@@ -121,10 +133,12 @@ static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *desc
             return (struct fault){"the chain of packets and their count disagree", offset};
         if (next != 0 && next < packet.header.tp_mac + packet.header.tp_snaplen)
             return (struct fault){"two packets overlap", offset};
+        if (packet.time_ns < earliest_ns || packet.time_ns > latest_ns)
+            return (struct fault){"a packet's time lies outside of its record's", offset};
         if (packet.time_ns < previous_ns)
             *sorted = 0;
         previous_ns = packet.time_ns;
-        entry = (struct entry){packet.time_ns, (uint32_t)offset, 0};
+        entry = (struct entry){packet.time_ns, (uint32_t)offset, entry_flags(packet.header.tp_status)};
         memcpy(entries + number * sizeof entry, &entry, sizeof entry);
         offset += next;
     }
@@ -159,10 +173,19 @@ static PyObject *scan(PyObject *module, PyObject *arguments)
     Py_buffer block;
     struct tpacket_hdr_v1 description;
     struct fault fault = {NULL, 0};
-    PyObject *index = NULL;
+    PyObject *earliest = NULL, *latest = NULL, *index = NULL;
+    uint64_t earliest_ns = 0, latest_ns = UINT64_MAX;
 
-    if (!PyArg_ParseTuple(arguments, "y*:scan", &block))
+    if (!PyArg_ParseTuple(arguments, "y*|O!O!:scan", &block, &PyLong_Type, &earliest, &PyLong_Type, &latest))
         return NULL;
+    if (earliest != NULL)
+        earliest_ns = PyLong_AsUnsignedLongLong(earliest);
+    if (latest != NULL && !PyErr_Occurred())
+        latest_ns = PyLong_AsUnsignedLongLong(latest);
+    if (PyErr_Occurred()) {
+        PyBuffer_Release(&block);
+        return NULL;
+    }
     fault.message = load_description(block.buf, (size_t)block.len, &description);
     if (fault.message == NULL) {
         index = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(description.num_pkts * sizeof(struct entry)));
@@ -171,7 +194,7 @@ static PyObject *scan(PyObject *module, PyObject *arguments)
             int sorted;
 
             Py_BEGIN_ALLOW_THREADS
-            fault = walk(block.buf, &description, entries, &sorted);
+            fault = walk(block.buf, &description, earliest_ns, latest_ns, entries, &sorted);
             if (fault.message == NULL && !sorted)
                 qsort(entries, description.num_pkts, sizeof(struct entry), compare_entries);
             Py_END_ALLOW_THREADS
@@ -455,6 +478,9 @@ static int execute(PyObject *module)
         return -1;
     if (PyModule_AddIntConstant(module, "ENTRY_SIZE", sizeof(struct entry)) < 0)
         return -1;
+    if (PyModule_AddIntConstant(module, "FLAG_LARGE", FLAG_LARGE) < 0 ||
+        PyModule_AddIntConstant(module, "FLAG_UNFINISHED", FLAG_UNFINISHED) < 0)
+        return -1;
     return PyModule_AddIntConstant(module, "LARGEST_OVERHEAD", EPB_OVERHEAD + VLAN_TAG + 3);
 }
 
@@ -475,7 +501,7 @@ static int clear(PyObject *module)
 }
 
 static PyMethodDef methods[] = {
-    {"scan", scan, METH_VARARGS, "scan(block) -> index of its packets, sorted by time"},
+    {"scan", scan, METH_VARARGS, "scan(block, earliest_ns, latest_ns) -> index of its packets, sorted by time"},
     {"emit", emit, METH_VARARGS, "emit(sources, start_ns, end_ns, out, used) -> (used, done, first_ns, last_ns, progress)"},
     {NULL, NULL, 0, NULL},
 };

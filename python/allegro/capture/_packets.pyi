@@ -2,7 +2,7 @@
 
 Times are nanoseconds since 1970 (UTC), unsigned 64 bits. An index is a sorted array of 16-byte entries in
 the byte order of this machine: time (u64), offset of the packet's struct tpacket3_hdr in its block (u32),
-0 (u32).
+flags (u32).
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,21 @@ class BlockError(ValueError):
 ENTRY_SIZE: Final[int]
 """Bytes of an index per packet."""
 
+FLAG_LARGE: Final[int]
+"""Flag in an index: larger than the wire takes, as a virtual machine's host left it (TP_STATUS_GSO_TCP)."""
+
+FLAG_UNFINISHED: Final[int]
+"""Flag in an index: its checksum is not computed yet (TP_STATUS_CSUMNOTREADY)."""
+
 LARGEST_OVERHEAD: Final[int]
 """How much longer than the captured bytes an Enhanced Packet Block can be."""
 
-def scan(block: Buffer, /) -> bytes:
+def scan(block: Buffer, earliest_ns: int = ..., latest_ns: int = ..., /) -> bytes:
     """Walks all packets of a TPACKET_V3 block and returns its index, sorted by time (equal times: by offset).
 
-    Raises BlockError if anything in it points outside of the block or contradicts the rest.
+    Raises BlockError if anything in it points outside of the block or contradicts the rest, or if the time of
+    a packet is not within the two that are given: then a part of the block is left from what lay there before
+    (a torn write). OverflowError if one of these is negative or above 64 bits.
     """
 
 def emit(

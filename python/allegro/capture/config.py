@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from allegro.atomic import write_atomically
-from allegro.capture import segments
+from allegro.capture.ring import segments
 from allegro.errors import InvalidInput
 
 _MEMORY_STEPS = (4, 1024)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from allegro.capture.store import RingReader
+from allegro.capture.ring.reader import RingReader
 
 # A block has at least this much more for a packet than a pcapng file: there, tpacket3_hdr, sockaddr_ll and
 # alignment are 82 bytes before the frame (packet_mmap.rst); here, an enhanced packet block takes 32, up to 3

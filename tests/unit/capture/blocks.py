@@ -6,7 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from allegro.capture import blocks
+from allegro.capture.ring import record as blocks
 
 NS = 1_000_000_000
 VLAN_VALID = 1 << 4
@@ -18,13 +18,15 @@ MAC_OFFSET = 82
 
 @dataclass(frozen=True)
 class Frame:
-    """A received packet. `tci`: a VLAN tag that the kernel took out; `wire`: full length (0: not cut)."""
+    """A received packet. `tci`: a VLAN tag that the kernel took out; `wire`: full length (0: not cut);
+    `status`: further bits of tp_status."""
 
     time_ns: int
     data: bytes
     tci: int | None = None
     tpid: int | None = 0x8100
     wire: int = 0
+    status: int = 0
 
     @property
     def sent(self) -> bytes:
@@ -40,7 +42,7 @@ def block(frames: Sequence[Frame], *, size: int = 1 << 20) -> bytearray:
     offset = blocks.FIRST_PACKET_OFFSET
     for number, frame in enumerate(frames):
         length = (MAC_OFFSET + len(frame.data) + 7) & -8
-        status = 1
+        status = 1 | frame.status
         if frame.tci is not None:
             status |= VLAN_VALID | (VLAN_TPID_VALID if frame.tpid is not None else 0)
         wire = frame.wire or len(frame.data)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from allegro.capture import ring_writer
-from allegro.capture.ring_writer import RingWriter
+from allegro.capture.ring import writer as ring_writer
+from allegro.capture.ring.writer import RingWriter
 
 
 @pytest.fixture(autouse=True, scope="session")

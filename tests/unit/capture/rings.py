@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from allegro.capture import blocks, segments
+from allegro.capture.ring import news, segments
+from allegro.capture.ring import record as blocks
 from tests.unit.capture.blocks import Frame, block
 
 RING_ID = bytes(range(16))
@@ -41,11 +42,39 @@ class Ring:
         drops: int = 0,
         nic_missed: int = 0,
         name: str | None = None,
+        losses: blocks.Losses | None = None,
+        times: blocks.Times = blocks.UNKNOWN_TIMES,
     ) -> None:
-        """Appends a record of port<port>."""
+        """Appends a record of port<port>; without `times` as version 0.1.0 wrote it."""
         image = memoryview(block(frames, size=SEGMENT))
-        losses = blocks.Losses(drops, 0, nic_missed)
-        header = blocks.seal(image, RING_ID, self.sequence, RUN, port, name or f"port{port}", losses)
+        losses = losses or blocks.Losses(drops, 0, nic_missed)
+        self._append(image, port, name or f"port{port}", losses, times, 0)
+
+    def tell(
+        self,
+        *told: news.News,
+        port: int = 1,
+        losses: blocks.Losses = blocks.NO_LOSSES,
+        times: blocks.Times = blocks.UNKNOWN_TIMES,
+        wall_ns: int = RUN,
+    ) -> None:
+        """Appends a record of news."""
+        image = memoryview(bytearray(news.LENGTH))
+        payload, count = news.pack(told)
+        assert count == len(told)
+        blocks.write_empty_block(image, payload, wall_ns)
+        self._append(image, port, f"port{port}", losses, times, blocks.FLAG_NEWS)
+
+    def _append(
+        self,
+        image: memoryview,
+        port: int,
+        name: str,
+        losses: blocks.Losses,
+        times: blocks.Times,
+        flags: int,
+    ) -> None:
+        header = blocks.seal(image, RING_ID, self.sequence, RUN, port, name, losses, times, flags)
         if self.path is None or self.used + header.length > SEGMENT:
             self.new_segment()
         assert self.path is not None

@@ -60,6 +60,39 @@ def test_scan_sorts_by_time_and_keeps_the_order_of_equal_times() -> None:
     assert entries(index) == sorted((T + time, 256 + 144 * number) for number, time in enumerate(times))
 
 
+@pytest.mark.spec("R2")
+def test_a_page_with_packets_of_an_older_lap_is_noticed_by_their_times() -> None:
+    """Frames of one length, as with calls: every page of the block before could be one of this block."""
+    older = block([frame(T - 3600 * NS + number, 9000 + number, 200) for number in range(400)])
+    image = block([frame(T + number, number, 200) for number in range(400)])
+    bounds = (T - NS // 2, T + 400 + NS // 2)
+    assert len(_packets.scan(image, *bounds)) == 400 * _packets.ENTRY_SIZE
+    image[5 * 4096 : 9 * 4096] = older[5 * 4096 : 9 * 4096]
+    assert len(_packets.scan(image)) == 400 * _packets.ENTRY_SIZE
+    with pytest.raises(_packets.BlockError, match="outside of its record"):
+        _packets.scan(image, *bounds)
+
+
+def test_the_bounds_of_time_belong_to_the_record() -> None:
+    image = block([frame(T), frame(T + 5)])
+    assert len(_packets.scan(image, T, T + 5)) == 2 * _packets.ENTRY_SIZE
+    for bounds in ((T + 1, T + 5), (T, T + 4)):
+        with pytest.raises(_packets.BlockError):
+            _packets.scan(image, *bounds)
+    for bounds in ((-1, 5), (0, 2**64)):
+        with pytest.raises(OverflowError):
+            _packets.scan(image, *bounds)
+
+
+@pytest.mark.spec("T9")
+def test_frames_as_a_virtual_machines_host_made_them_are_marked() -> None:
+    frames = [frame(T), frame(T + 1, status=1 << 3), frame(T + 2, status=1 << 8), frame(T + 3, status=1 << 7)]
+    index = _packets.scan(block([*frames, frame(T + 4, status=1 << 3 | 1 << 8)]))
+    large, unfinished = _packets.FLAG_LARGE, _packets.FLAG_UNFINISHED
+    flags = [flags for _, _, flags in struct.iter_unpack("<QII", index)]
+    assert flags == [0, unfinished, large, 0, large | unfinished]
+
+
 def test_an_empty_block_has_an_empty_index() -> None:
     assert _packets.scan(block([])) == b""
 

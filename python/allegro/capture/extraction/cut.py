@@ -18,7 +18,8 @@ from allegro.capture.extraction import coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
 from allegro.capture.extraction.output import Output
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.store import ORDER_SLACK_NS, RecordDamaged, RecordGone, RecordRef, RingReader
+from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
+from allegro.capture.ring.record import PACKET_SLACK_NS, Record
 from allegro.errors import Unavailable
 from allegro.version import own_version
 
@@ -164,11 +165,11 @@ class _Cut:
         up = [coverage.Up(run.start_ns, run.alive_ns) for run in self._reader.runs()]
         return coverage.Ring(bounds, wrapped, up)
 
-    def _watch(self, records: Iterable[RecordRef]) -> Iterator[RecordRef]:
+    def _watch(self, records: Iterable[Record]) -> Iterator[Record]:
         """Notes what the records say about losses, and which are missing between them."""
         window, findings = self._window, self._findings
         last_of_port: dict[str, int] = {}
-        previous: RecordRef | None = None
+        previous: Record | None = None
         for ref in records:
             if previous is not None and previous.run == ref.run and ref.sequence > previous.sequence + 1:
                 start_ns, end_ns = sorted((previous.last_ns, ref.first_ns))
@@ -187,10 +188,11 @@ class _Cut:
             last_of_port[ref.port_name] = ref.last_ns
             yield ref
 
-    def _load(self, ref: RecordRef) -> None:
+    def _load(self, ref: Record) -> None:
         try:
             block = self._reader.read(ref)
-            index = _packets.scan(memoryview(block)[: ref.used])
+            bounds = max(ref.first_ns - PACKET_SLACK_NS, 0), ref.last_ns + PACKET_SLACK_NS
+            index = _packets.scan(memoryview(block)[: ref.used], *bounds)
         except RecordGone:
             self._hole(coverage.OVERWRITTEN, ref)
             return
@@ -201,7 +203,7 @@ class _Cut:
             self._earliest_record_ns = ref.first_ns
         self._open.append(_Source(block, index, self._interface(ref.port_name)))
 
-    def _hole(self, reason: str, ref: RecordRef) -> None:
+    def _hole(self, reason: str, ref: Record) -> None:
         self._findings.hole(reason, ref.port_name, ref.packets, ref.first_ns, ref.last_ns)
 
     def _merge_until(self, end_ns: int) -> None:
@@ -247,12 +249,12 @@ class _Cut:
         return min(max((time_ns - start_ns) / (end_ns - start_ns), 0.0), 1.0)
 
 
-def in_order_of_time(records: Iterable[RecordRef], disorder_ns: int) -> Iterator[RecordRef]:
+def in_order_of_time(records: Iterable[Record], disorder_ns: int) -> Iterator[Record]:
     """Sorts records by their first packet, holding back no more than those of the last `disorder_ns`.
 
     Records that come even later are passed on at once.
     """
-    waiting: list[tuple[int, int, RecordRef]] = []
+    waiting: list[tuple[int, int, Record]] = []
     newest_ns = 0
     for ref in records:
         heapq.heappush(waiting, (ref.first_ns, ref.sequence, ref))

@@ -11,7 +11,8 @@ from allegro import words
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.store import RecordRef, RingReader
+from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.record import Record
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RUN, Ring
@@ -163,7 +164,7 @@ def test_records_overwritten_while_reading(ring: Ring, cut: Cut, monkeypatch: py
         ring.add(1, [frame(T + at * 100 * MS, at)])
     read = RingReader.read
 
-    def overtaken(reader: RingReader, ref: RecordRef) -> bytes:
+    def overtaken(reader: RingReader, ref: Record) -> bytes:
         oldest = ring.directory / f"{1:016x}.blocks"
         if oldest.exists():  # the recorder takes the oldest segment into use once more
             oldest.rename(ring.directory / f"{9:016x}.blocks")

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from allegro.atomic import SUFFIX, sync_directory, write_atomically
-from allegro.capture import blocks, segments
-from allegro.capture.segments import IndexEntry, RingIdentity, Run, Summary
+from allegro.capture.ring import index, record, segments
+from allegro.capture.ring.index import Summary
+from allegro.capture.ring.record import Record
+from allegro.capture.ring.segments import RingIdentity, Run
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class _Work:
     """The ring so far, and the entries of all segments whose index had to be made anew."""
 
     ring: RecoveredRing
-    rebuilt: list[IndexEntry] = field(default_factory=list)
+    rebuilt: list[Record] = field(default_factory=list)
 
 
 def recover(directory: Path) -> RecoveredRing:
@@ -93,7 +95,7 @@ def _identity(directory: Path) -> RingIdentity:
     ring_id = next((candidate for candidate in candidates if candidate is not None), None)
     if ring_id is not None:
         _LOG.warning("ring.json was missing or damaged; its content was taken from the records")
-    identity = RingIdentity(ring_id or secrets.token_bytes(blocks.RING_ID_SIZE), time.time_ns())
+    identity = RingIdentity(ring_id or secrets.token_bytes(record.RING_ID_SIZE), time.time_ns())
     segments.write_identity(directory, identity)
     return identity
 
@@ -101,9 +103,9 @@ def _identity(directory: Path) -> RingIdentity:
 def _any_ring_id(path: Path) -> bytes | None:
     """The ring id of the first sound record header in a segment."""
     with path.open("rb") as file:
-        while head := file.read(blocks.ALIGNMENT):
-            with contextlib.suppress(blocks.BlockFormatError):
-                return blocks.read_header(head).ring_id
+        while head := file.read(record.ALIGNMENT):
+            with contextlib.suppress(record.BlockFormatError):
+                return record.ring_id_of(head)
     return None
 
 
@@ -111,17 +113,16 @@ def _first_record(path: Path, ring_id: bytes) -> int:
     """The sequence number of the record at the beginning of a segment, 0 if there is none of this ring."""
     try:
         with path.open("rb") as file:
-            header = blocks.read_header(file.read(blocks.RECORD_HEADER_END))
-    except (OSError, blocks.BlockFormatError):
+            return record.read_record(file.read(record.HEAD_SIZE), ring_id).sequence
+    except (OSError, record.BlockFormatError):
         return 0
-    return header.sequence if header.ring_id == ring_id else 0
 
 
 def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
     """Adds a segment file to the ring as what its records say."""
     ring, directory = work.ring, path.parent
     size = path.stat().st_size
-    if size < blocks.ALIGNMENT:
+    if size < record.ALIGNMENT:
         path.unlink()
         return
     summary = _trusted_summary(path, size, ring.identity.ring_id) if named else None
@@ -129,7 +130,7 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
         ring.segments.append(RecoveredSegment(path, size, summary))
         return
     entries = _look_through(path, size, minimum, ring.identity.ring_id, named=named)
-    segments.index_path(path).unlink(missing_ok=True)
+    index.index_path(path).unlink(missing_ok=True)
     wanted = segments.blocks_path(directory, entries[0].sequence) if entries else path
     if not entries or (wanted != path and wanted.exists()):
         ring.free.append(_as_free(path, directory))
@@ -138,8 +139,9 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
     summary = Summary()
     for entry in entries:
         summary = summary.plus(entry)
-    data = b"".join(map(segments.pack_entry, entries)) + segments.pack_summary(summary)
-    write_atomically(segments.index_path(path), data, mode=0o644)
+    packer = index.Packer()
+    data = b"".join(map(packer.pack, entries)) + packer.pack_summary(summary)
+    write_atomically(index.index_path(path), data, mode=0o644)
     _LOG.warning("%s: index made anew from %d records", path.name, summary.records)
     ring.segments.append(RecoveredSegment(path, size, summary))
     work.rebuilt.extend(entries)
@@ -147,24 +149,24 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
 
 def _trusted_summary(path: Path, size: int, ring_id: bytes) -> Summary | None:
     """The summary in the segment's index, if the index is finished and begins with what is in the segment."""
-    index = segments.index_path(path)
-    summary = segments.read_summary(index)
+    place = index.index_path(path)
+    summary = index.read_summary(place)
     if summary is None or not summary.records or summary.end > size:
         return None
-    with index.open("rb") as file:
-        first = segments.parse_index(file.read(segments.ENTRY_SIZE)).entries
-    if not first or first[0].sequence != segments.first_sequence(path):
+    with place.open("rb") as file:
+        first = next(index.parse(file.read(3 * index.ENTRY_SIZE)), None)
+    if first is None or first.sequence != segments.first_sequence(path):
         return None
     with path.open("rb") as file:
-        file.seek(first[0].offset)
+        file.seek(first.offset)
         try:
-            header = blocks.read_header(file.read(blocks.RECORD_HEADER_END))
-        except (OSError, blocks.BlockFormatError):
+            found = record.read_record(file.read(record.HEAD_SIZE), ring_id)
+        except (OSError, record.BlockFormatError):
             return None
-    return summary if (header.ring_id, header.sequence) == (ring_id, first[0].sequence) else None
+    return summary if found.sequence == first.sequence else None
 
 
-def _look_through(path: Path, size: int, minimum: int, ring_id: bytes, *, named: bool) -> list[IndexEntry]:
+def _look_through(path: Path, size: int, minimum: int, ring_id: bytes, *, named: bool) -> list[Record]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         entries = list(segments.walk(descriptor, size, ring_id, minimum))
@@ -184,20 +186,34 @@ def _as_free(path: Path, directory: Path) -> Path:
 
 
 def _runs(directory: Path, work: _Work) -> list[Run]:
-    """The known runs, each alive at least until its last packet that a repair has found."""
+    """The known runs, each alive at least until the last packets that a repair has found of its ports."""
     known = {run.run: run for run in segments.read_runs(directory)}
     entries = work.rebuilt
     if not known:
         entries = [
-            entry
-            for segment in work.ring.segments
-            for entry in segments.read_index(segments.index_path(segment.path)).entries
+            entry for segment in work.ring.segments for entry in index.read(index.index_path(segment.path))
         ]
+    last: dict[int, dict[str, int]] = {}
     for entry in entries:
-        run = known.get(entry.run) or Run(entry.run, entry.first_ns, entry.last_ns)
-        ports = run.ports if entry.port_name in run.ports else (*run.ports, entry.port_name)
-        known[entry.run] = run._replace(alive_ns=max(run.alive_ns, entry.last_ns), ports=ports)
+        run = known.setdefault(entry.run, Run(entry.run, entry.first_ns, entry.first_ns))
+        if entry.port_name not in run.ports:
+            known[entry.run] = run._replace(ports=(*run.ports, entry.port_name))
+        if not entry.is_news:
+            last.setdefault(entry.run, {})[entry.port_name] = entry.last_ns
+    for number, ports in last.items():
+        run = known[number]
+        # As far as all ports go: what another one's memory held when the recorder was cut off is lost.
+        reached_ns = min(ports.get(name, run.alive_ns) for name in run.ports)
+        known[number] = _alive_until(run, reached_ns)
     return sorted(known.values(), key=lambda run: run.start_ns)[-_KEPT_RUNS:]
+
+
+def _alive_until(run: Run, time_ns: int) -> Run:
+    later_ns = time_ns - run.alive_ns
+    if later_ns <= 0:
+        return run
+    boot_ns = run.alive_boot_ns + later_ns if run.boot_id else 0
+    return run._replace(alive_ns=time_ns, alive_boot_ns=boot_ns)
 
 
 def _remove_orphans(directory: Path) -> None:

@@ -1,6 +1,6 @@
 """Reading the packet ring, from any process, while the recorder writes it.
 
-The layout on disk is described in `segments` (files) and `blocks` (records).  A reader takes no lock and
+The layout on disk is described in `segments` (files) and `record`.  A reader takes no lock and
 never writes: it lists what is there, reads records, and notices when one has been overwritten meanwhile.
 Where the index of a segment is missing or short, the records themselves are asked.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from allegro.capture import blocks, segments
-from allegro.capture.segments import IndexEntry, Run
+from allegro.capture.ring import index, news, record, segments
+from allegro.capture.ring.news import News
+from allegro.capture.ring.record import Record, Segment
+from allegro.capture.ring.segments import Run
 from allegro.errors import AllegroError
 
 ORDER_SLACK_NS = 50_000_000
@@ -24,9 +25,7 @@ ORDER_SLACK_NS = 50_000_000
 reaching this much (50 ms) further on both sides than its first and last packet say."""
 
 _OPEN_FILES = 8
-_FIRST_SEQUENCE = 1  # of a new ring, see `ring_recovery`
-
-__all__ = ["ORDER_SLACK_NS", "RecordDamaged", "RecordGone", "RecordRef", "RingReader", "Run"]
+_FIRST_SEQUENCE = 1  # of a new ring, see `recovery`
 
 
 class RecordGone(AllegroError):
@@ -39,31 +38,6 @@ class RecordDamaged(AllegroError):
     """The record on disk is not (any more) what the index says."""
 
     status = 409
-
-
-@dataclass(frozen=True, slots=True)
-class RecordRef:
-    """Where a record lies and what it holds.
-
-    Times in nanoseconds since 1970 (UTC); `length` bytes on disk, of which `used` are the kernel's block.
-    `drops`, `freezes` and `nic_missed` are what the port lost since its record before this one.
-    """
-
-    path: Path
-    inode: int
-    offset: int
-    length: int
-    sequence: int
-    run: int
-    port_index: int
-    port_name: str
-    first_ns: int
-    last_ns: int
-    packets: int
-    used: int
-    drops: int
-    freezes: int
-    nic_missed: int
 
 
 class RingReader:
@@ -86,77 +60,87 @@ class RingReader:
         while self._files:
             self._forget(next(iter(self._files)))
 
-    def records(self, start_ns: int, end_ns: int) -> list[RecordRef]:
-        """All records that may hold packets of start_ns <= time <= end_ns, by sequence number.
+    def records(self, start_ns: int, end_ns: int) -> list[Record]:
+        """All records that may hold packets of start_ns <= time <= end_ns, by sequence number, and news.
 
         Records overwritten while this looks are left out. An absent or empty ring gives an empty list.
         """
         return list(self.iterate(start_ns, end_ns))
 
-    def iterate(self, start_ns: int, end_ns: int) -> Iterator[RecordRef]:
+    def iterate(self, start_ns: int, end_ns: int) -> Iterator[Record]:
         """The same as `records`, found one segment at a time: a window may hold millions of them."""
         start, end = start_ns - ORDER_SLACK_NS, end_ns + ORDER_SLACK_NS
         if end_ns < start_ns:
             return
-        paths = self._segments()
-        for path in paths:
-            summary = segments.read_summary(segments.index_path(path))
-            if summary is not None and (summary.last_ns < start or summary.first_ns > end):
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                inode, entries = self._entries(path, newest=path == paths[-1])
-                for entry in entries:
-                    if entry.last_ns >= start and entry.first_ns <= end:
-                        yield _reference(path, inode, entry)
+        yield from self._find(
+            lambda summary: summary.last_ns >= start and summary.first_ns <= end,
+            lambda found: found.last_ns >= start and found.first_ns <= end,
+        )
 
     def extents(self, start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
         """(used bytes, packets) of what `iterate` would find: of a finished segment within the window at
         once, of the others record by record. So little is read, however long the window."""
-        start, end = start_ns - ORDER_SLACK_NS, end_ns + ORDER_SLACK_NS
-        paths = self._segments()
-        for path in paths:
-            summary = segments.read_summary(segments.index_path(path))
-            if summary is not None and start_ns <= summary.first_ns and summary.last_ns <= end_ns:
-                yield summary.used, summary.packets
-                continue
-            if summary is not None and (summary.last_ns < start or summary.first_ns > end):
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                for entry in self._entries(path, newest=path == paths[-1])[1]:
-                    if entry.last_ns >= start and entry.first_ns <= end:
-                        yield entry.used, entry.packets
+        whole: list[index.Summary] = []
 
-    def read(self, ref: RecordRef) -> bytes:
-        """The record's block (`ref.length` bytes).
+        def partly(summary: index.Summary) -> bool:
+            if start_ns <= summary.first_ns and summary.last_ns <= end_ns:
+                whole.append(summary)
+                return False
+            return summary.last_ns >= start and summary.first_ns <= end
+
+        start, end = start_ns - ORDER_SLACK_NS, end_ns + ORDER_SLACK_NS
+        for found in self._find(partly, lambda one: one.last_ns >= start and one.first_ns <= end):
+            yield found.used, found.packets
+        for summary in whole:
+            yield summary.used, summary.packets
+
+    def iterate_boot(self, boot_id: bytes, start_boot_ns: int, end_boot_ns: int) -> Iterator[Record]:
+        """All records of one start of the kernel that may hold packets between these times of its
+        CLOCK_BOOTTIME (both included), by sequence number, and news; found one segment at a time."""
+        start, end = start_boot_ns - ORDER_SLACK_NS, end_boot_ns + ORDER_SLACK_NS
+        if end_boot_ns < start_boot_ns:
+            return
+        yield from self._find(
+            lambda summary: bool(summary.last_boot_ns),
+            lambda found: (
+                found.boot_id == boot_id and found.last_boot_ns >= start and found.first_boot_ns <= end
+            ),
+        )
+
+    def news(self, place: Record) -> tuple[News, ...]:
+        """What a record of news tells. Raises RecordGone and RecordDamaged as `read` does."""
+        return news.parse(self.read(place))
+
+    def read(self, place: Record) -> bytes:
+        """The record's block (`length` bytes).
 
         Raises RecordGone if it has been overwritten, RecordDamaged if what is there is not that record.
         """
+        segment = place.segment
         try:
-            descriptor = self._open(ref.path, ref.inode)
-            block = os.pread(descriptor, ref.length, ref.offset)
+            descriptor = self._open(segment.path, segment.inode)
+            block = os.pread(descriptor, place.length, place.offset)
             # What was read once will not be read again soon: leave the memory to others.
-            os.posix_fadvise(descriptor, ref.offset, ref.length, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(descriptor, place.offset, place.length, os.POSIX_FADV_DONTNEED)
             # Only now: a segment is renamed before it is overwritten, see `segments`.
-            gone = ref.path.stat().st_ino != ref.inode
+            gone = segment.path.stat().st_ino != segment.inode
         except FileNotFoundError:
             gone = True
         except OSError as error:
             raise RecordDamaged(
-                f"The disk could not read a part of the packet ring ({error.strerror}).", place=str(ref.path)
+                f"The disk could not read a part of the packet ring ({error.strerror}).",
+                place=str(segment.path),
             ) from None
         if gone:
-            self._forget(ref.path)
+            self._forget(segment.path)
             raise RecordGone(
-                "Packets were overwritten by newer ones while they were read.", place=str(ref.path)
+                "Packets were overwritten by newer ones while they were read.", place=str(segment.path)
             )
         try:
-            header = blocks.read_header(block)
-            if header.sequence != ref.sequence:
-                raise blocks.BlockFormatError("another record lies here")
-            blocks.check_complete(block, header)
-        except blocks.BlockFormatError as error:
+            record.check(block, place)
+        except record.BlockFormatError as error:
             raise RecordDamaged(
-                f"A part of the packet ring is damaged: {error}.", place=str(ref.path)
+                f"A part of the packet ring is damaged: {error}.", place=str(segment.path)
             ) from None
         return block
 
@@ -192,36 +176,65 @@ class RingReader:
         """Earliest and latest time of each of these segments that has any."""
         last = max(paths, default=None)
         for path in paths:
-            summary = segments.read_summary(segments.index_path(path))
-            if summary is not None:
+            summary = index.read_summary(index.index_path(path))
+            if summary is None:
+                summary = index.Summary()
+                with contextlib.suppress(FileNotFoundError):
+                    for found in self._entries(path, newest=path == last):
+                        summary = summary.plus(found)
+            if summary.records:
                 yield summary.first_ns, summary.last_ns
+
+    def _find(
+        self, segment_wanted: Callable[[index.Summary], bool], wanted: Callable[[Record], bool]
+    ) -> Iterator[Record]:
+        """The wanted records of all segments but those whose summary says that there are none."""
+        paths = self._segments()
+        for path in paths:
+            summary = index.read_summary(index.index_path(path))
+            if summary is not None and not segment_wanted(summary):
                 continue
             with contextlib.suppress(FileNotFoundError):
-                _, entries = self._entries(path, newest=path == last)
-                if entries:
-                    yield min(entry.first_ns for entry in entries), max(entry.last_ns for entry in entries)
+                yield from filter(wanted, self._entries(path, newest=path == paths[-1]))
 
-    def _entries(self, path: Path, *, newest: bool) -> tuple[int, list[IndexEntry]]:
-        """Inode and records of a segment, by index and, where that ends early, by the records themselves."""
-        index = segments.read_index(segments.index_path(path))
+    def _entries(self, path: Path, *, newest: bool) -> Iterator[Record]:
+        """The records of a segment, by index and, where that ends early, by the records themselves.
+
+        Raises FileNotFoundError if the segment is overwritten.
+        """
         descriptor = self._open(path, None)
         status = os.fstat(descriptor)
-        entries = index.entries
-        if index.summary is None:
-            identity = segments.read_identity(self._directory)
-            first = segments.first_sequence(path)
-            if identity is not None and first is not None:
-                start = entries[-1].end if entries else 0
-                minimum = entries[-1].sequence + 1 if entries else first
-                # In the newest segment a gap is where the recorder is writing; in others it is damage.
-                entries.extend(
-                    segments.walk(
-                        descriptor, status.st_size, identity.ring_id, minimum, start, stop_at_gap=newest
-                    )
-                )
+        segment = Segment(path, status.st_ino)
+        summary = index.read_summary(index.index_path(path))
+        try:
+            data = index.index_path(path).read_bytes()
+        except OSError:
+            data = b""
+        identity = segments.read_identity(self._directory)
         if path.stat().st_ino != status.st_ino:
             raise FileNotFoundError(path)
-        return status.st_ino, entries
+        count, end, minimum = 0, 0, segments.first_sequence(path) or 0
+        for found in index.parse(data, segment):
+            count, end, minimum = count + 1, found.end, found.sequence + 1
+            yield found
+        if identity is None or (summary is not None and summary.records == count):
+            return
+        descriptor = self._open(path, status.st_ino)
+        # In the newest segment a gap is where the recorder is writing; in others it is damage.
+        rest = list(
+            segments.walk(
+                descriptor,
+                status.st_size,
+                identity.ring_id,
+                minimum,
+                end,
+                segment=segment,
+                stop_at_gap=newest,
+            )
+        )
+        if path.stat().st_ino != status.st_ino:
+            raise FileNotFoundError(path)
+        yield from rest
 
     def _open(self, path: Path, inode: int | None) -> int:
         """A descriptor of the segment. Raises FileNotFoundError if the path is no longer that `inode`."""
@@ -245,23 +258,3 @@ class RingReader:
             with contextlib.suppress(OSError):
                 os.posix_fadvise(known[0], 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(known[0])
-
-
-def _reference(path: Path, inode: int, entry: IndexEntry) -> RecordRef:
-    return RecordRef(
-        path=path,
-        inode=inode,
-        offset=entry.offset,
-        length=entry.length,
-        sequence=entry.sequence,
-        run=entry.run,
-        port_index=entry.port_index,
-        port_name=entry.port_name,
-        first_ns=entry.first_ns,
-        last_ns=entry.last_ns,
-        packets=entry.packets,
-        used=entry.used,
-        drops=entry.drops,
-        freezes=entry.freezes,
-        nic_missed=entry.nic_missed,
-    )

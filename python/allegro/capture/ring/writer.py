@@ -25,9 +25,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from allegro.atomic import sync_directory
-from allegro.capture import blocks, ring_recovery, segments, space
-from allegro.capture.ring_recovery import RecoveredSegment
-from allegro.capture.segments import IndexEntry, Run, Summary
+from allegro.capture import space
+from allegro.capture.ring import index, recovery, segments
+from allegro.capture.ring.index import Packer, Summary
+from allegro.capture.ring.record import Record
+from allegro.capture.ring.recovery import RecoveredSegment
+from allegro.capture.ring.segments import Run
 from allegro.capture.status import RingStatus
 from allegro.errors import AllegroError, Unavailable
 from allegro.words import mebibytes
@@ -65,9 +68,10 @@ class OpenSegment:
     used: int = 0
     index: int | None = None
     index_sound: bool = True
+    packer: Packer = field(default_factory=Packer)
     summary: Summary = field(default_factory=Summary)
     pending: int = 0
-    entries: deque[IndexEntry] = field(default_factory=deque)
+    entries: deque[Record] = field(default_factory=deque)
     dirty: bool = False
 
 
@@ -106,7 +110,7 @@ class RingWriter:
         self._free: list[OpenSegment] = []
         self._lock_file = _lock_directory(directory)
         try:
-            ring = ring_recovery.recover(directory)
+            ring = recovery.recover(directory)
             self.ring_id = ring.identity.ring_id
             self._next = ring.next_sequence
             self._finished = deque(ring.segments)
@@ -151,10 +155,10 @@ class RingWriter:
         self._next += 1
         return slot
 
-    def written(self, slot: Slot, header: blocks.RecordHeader) -> None:
+    def written(self, slot: Slot, record: Record) -> None:
         """The record is on disk. To be called in the order of the sequence numbers."""
         segment = slot.segment
-        entry = segments.entry_of(header, slot.offset)
+        entry = record._replace(offset=slot.offset)
         segment.entries.append(entry)
         segment.summary = segment.summary.plus(entry)
         segment.dirty = True
@@ -278,7 +282,7 @@ class RingWriter:
                 segment.path = segment.path.rename(segments.blocks_path(self.directory, segment.first))
                 segment.index = _open_index(segment.path)
             entries = list(segment.entries)[:count]
-            data = b"".join(map(segments.pack_entry, entries))
+            data = b"".join(map(segment.packer.pack, entries))
             # A disk without room for an index has still room for the records, and readers can ask those.
             try:
                 written = os.write(segment.index, data)
@@ -413,7 +417,7 @@ class RingWriter:
                 _remove(oldest.path)
             else:
                 path = self._new_free_path()
-                segments.index_path(oldest.path).unlink(missing_ok=True)
+                index.index_path(oldest.path).unlink(missing_ok=True)
                 emptied.append(_open_segment(oldest.path.rename(path), oldest.size))
             with self._lock:
                 del self._finished[0]
@@ -437,7 +441,7 @@ class RingWriter:
             # Not synced: the index may be lost in a power cut, but not be there before the data are.
             if segment.index_sound:
                 with contextlib.suppress(OSError):  # the index is but a cache
-                    os.write(segment.index, segments.pack_summary(segment.summary))
+                    os.write(segment.index, segment.packer.pack_summary(segment.summary))
             with self._lock:
                 self._closing.remove(segment)
                 self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
@@ -504,14 +508,17 @@ class RingWriter:
         if not self._finished or self._finished[-1].size != self._segment_size:
             return
         newest = self._finished[-1]
-        index = segments.read_index(segments.index_path(newest.path))
-        if index.summary is None:
+        place = index.index_path(newest.path)
+        summary = index.read_summary(place)
+        if summary is None:
             return
         # From now on the index is that of an open segment: without the summary.
-        os.truncate(segments.index_path(newest.path), len(index.entries) * segments.ENTRY_SIZE)
+        entries = place.stat().st_size // index.ENTRY_SIZE - 1
+        os.truncate(place, entries * index.ENTRY_SIZE)
         self._finished.pop()
         self._current = _open_segment(newest.path, newest.size)
         self._current.index = _open_index(newest.path)
+        self._current.packer = Packer(entries)
         self._current.used = newest.summary.end
         self._current.summary = newest.summary
 
@@ -536,11 +543,11 @@ def _open_segment(path: Path, size: int) -> OpenSegment:
 
 def _open_index(segment: Path) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    return os.open(segments.index_path(segment), flags, 0o640)
+    return os.open(index.index_path(segment), flags, 0o640)
 
 
 def _remove(path: Path) -> None:
-    segments.index_path(path).unlink(missing_ok=True)
+    index.index_path(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 

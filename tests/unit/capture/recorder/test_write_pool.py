@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture import blocks, write_pool
-from allegro.capture.write_pool import WriteJob, WritePool
+from allegro.capture.recorder import write_pool
+from allegro.capture.recorder.write_pool import WriteJob, WritePool
+from allegro.capture.ring import record as blocks
 from tests.harness.waiting import wait_for
 
 PAGE = 4096

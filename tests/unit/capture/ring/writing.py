@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from allegro.capture import blocks
-from allegro.capture.ring_writer import RingWriter
-from allegro.capture.segments import MIB
-from allegro.capture.store import RecordRef, RingReader
+from allegro.capture.ring import record as blocks
+from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.record import Record
+from allegro.capture.ring.segments import MIB
+from allegro.capture.ring.writer import RingWriter
 from tests.harness.waiting import wait_for
 from tests.unit.capture.blocks import Frame, block
 
@@ -18,7 +19,7 @@ STEP = 1_000_000
 """Between one record's packet and the next one's, in ns."""
 
 
-def append(writer: RingWriter, number: int, *, size: int = 60, port: int = 1) -> blocks.RecordHeader:
+def append(writer: RingWriter, number: int, *, size: int = 60, port: int = 1) -> blocks.Record:
     """Writes the record number `number`: two packets at START + number * STEP."""
     time_ns = START + number * STEP
     payload = number.to_bytes(8, "big") + bytes(size - 8)
@@ -34,7 +35,7 @@ def append(writer: RingWriter, number: int, *, size: int = 60, port: int = 1) ->
     return header
 
 
-def everything(directory: Path) -> list[RecordRef]:
+def everything(directory: Path) -> list[Record]:
     with RingReader(directory) as reader:
         return reader.records(0, 1 << 62)
 

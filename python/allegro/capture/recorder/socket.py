@@ -12,7 +12,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from allegro.capture import blocks
+from allegro.capture.ring import record as blocks
 from allegro.errors import Unavailable
 
 _SOL_PACKET = 263

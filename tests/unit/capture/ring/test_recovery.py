@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture import segments
-from allegro.capture.ring_recovery import recover
-from allegro.capture.ring_writer import RingWriter
-from allegro.capture.segments import MIB
+from allegro.capture.ring import index, segments
+from allegro.capture.ring.recovery import recover
+from allegro.capture.ring.segments import MIB
+from allegro.capture.ring.writer import RingWriter
 from tests.harness.waiting import wait_for
-from tests.unit.capture.ring_writing import SMALLEST, START, STEP, append, everything, numbers
+from tests.unit.capture.ring.writing import SMALLEST, START, STEP, append, everything, numbers
 
 Abandon = Callable[[RingWriter], None]
 BIG = 60_000
@@ -71,19 +71,19 @@ def test_a_summary_makes_no_look_at_the_records_needed(ring: Path) -> None:
 @pytest.mark.spec("R2")
 @pytest.mark.parametrize("length", [0, 1, 95, 96 * 3, 96 * 34, 96 * 34 + 50])
 def test_a_short_index_is_completed(ring: Path, length: int) -> None:
-    index = segments.index_path(segments.list_segments(ring)[0])
-    index.write_bytes(index.read_bytes()[:length])
+    file = index.index_path(segments.list_segments(ring)[0])
+    file.write_bytes(file.read_bytes()[:length])
     assert reopen(ring) == list(range(80))
 
 
 @pytest.mark.spec("R2")
 def test_a_damaged_record_costs_only_itself(ring: Path) -> None:
     refs = everything(ring)
-    for index in ring.glob("*.index"):
-        index.unlink()
-    cut(refs[40].path, refs[40].offset, bytes(4096))  # its beginning
-    cut(refs[45].path, refs[45].offset + refs[45].length - 4096, bytes(4096))  # its end
-    cut(refs[0].path, 0, b"\xff" * 4096)  # the first of all
+    for file in ring.glob("*.index"):
+        file.unlink()
+    cut(refs[40].segment.path, refs[40].offset, bytes(4096))  # its beginning
+    cut(refs[45].segment.path, refs[45].offset + refs[45].length - 4096, bytes(4096))  # its end
+    cut(refs[0].segment.path, 0, b"\xff" * 4096)  # the first of all
     assert reopen(ring) == [number for number in range(80) if number not in (0, 40, 45)]
 
 
@@ -95,15 +95,13 @@ def test_a_segment_with_a_wrong_name_is_named_by_its_content(ring: Path) -> None
         old.rename(old.with_name(f"{wrong}.blocks"))
     assert reopen(ring) == list(range(80))
     for path in segments.list_segments(ring):
-        assert segments.read_index(segments.index_path(path)).entries[0].sequence == segments.first_sequence(
-            path
-        )
+        assert index.read(index.index_path(path))[0].sequence == segments.first_sequence(path)
 
 
 @pytest.mark.spec("R2")
 def test_an_undone_renaming_of_the_newest_segment_loses_nothing(ring: Path) -> None:
     newest = segments.list_segments(ring)[-1]
-    segments.index_path(newest).unlink()
+    index.index_path(newest).unlink()
     newest.rename(segments.free_path(ring, 99))
     assert reopen(ring) == list(range(80))
 
@@ -111,7 +109,7 @@ def test_an_undone_renaming_of_the_newest_segment_loses_nothing(ring: Path) -> N
 @pytest.mark.spec("R2")
 def test_what_lies_in_a_recycled_segment_does_not_come_back(ring: Path) -> None:
     oldest = segments.list_segments(ring)[0]
-    segments.index_path(oldest).unlink()
+    index.index_path(oldest).unlink()
     oldest.rename(segments.free_path(ring, 99))
     assert reopen(ring) == list(range(34, 80))
 
@@ -125,8 +123,8 @@ def test_leftovers_behind_the_newest_record_are_not_taken(ring: Path, abandon: A
         append(writer, number, size=BIG)
     abandon(writer)
     before = everything(ring)
-    for index in ring.glob("*.index"):
-        index.unlink()
+    for file in ring.glob("*.index"):
+        file.unlink()
     recover(ring)
     assert everything(ring) == before
 
@@ -161,7 +159,7 @@ def test_infinite_numbers_do_no_harm(ring: Path) -> None:
 
 def test_truncated_files(ring: Path) -> None:
     refs = everything(ring)
-    with refs[50].path.open("r+b") as file:
+    with refs[50].segment.path.open("r+b") as file:
         file.truncate(refs[50].offset + 5000)
     segments.list_segments(ring)[0].write_bytes(b"")
     assert reopen(ring) == [*range(34, 50), *range(68, 80)]
@@ -188,12 +186,16 @@ def test_random_damage_never_stops_the_ring(ring: Path, seed: int) -> None:
     for _ in range(rng.randrange(1, 12)):
         number = rng.randrange(len(refs))
         page = rng.randrange(refs[number].length // 4096) * 4096
-        cut(refs[number].path, refs[number].offset + page, rng.choice([bytes(4096), rng.randbytes(4096)]))
+        cut(
+            refs[number].segment.path,
+            refs[number].offset + page,
+            rng.choice([bytes(4096), rng.randbytes(4096)]),
+        )
         hit.add(number)
-    for index in ring.glob("*.index"):
-        data = bytearray(index.read_bytes())
+    for file in ring.glob("*.index"):
+        data = bytearray(file.read_bytes())
         data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-        index.write_bytes(data[: rng.randrange(len(data) + 1)])
+        file.write_bytes(data[: rng.randrange(len(data) + 1)])
     if rng.random() < 0.5:
         (ring / rng.choice([segments.RING_FILE, segments.RUNS_FILE])).write_text(json.dumps(rng.random()))
     found = set(reopen(ring))

@@ -6,8 +6,8 @@ import os
 import time
 from collections import deque
 
-from allegro.capture import blocks
-from allegro.capture.ring_socket import RingSocket
+from allegro.capture.recorder.socket import RingSocket
+from allegro.capture.ring import record as blocks
 from allegro.capture.status import PortStatus
 
 _QUIET_NS = 200_000_000
@@ -17,7 +17,10 @@ _RATE_SAMPLES = 5
 
 
 class RecordedPort:
-    """`index` is the number in the port's name; `busy` has one flag per block that is being written."""
+    """`index` is the number in the port's name; `busy` has one flag per block that is being written.
+
+    At `emptied_boot_ns` no block was waiting to be taken; the last packet taken came in at `last_boot_ns`.
+    """
 
     def __init__(self, name: str, ifindex: int, socket: RingSocket, retire_ms: int) -> None:
         self.name = name
@@ -28,6 +31,8 @@ class RecordedPort:
         self.under_way = 0
         self.complete_through_ns = 0
         self.closing_since: float | None = None
+        self.emptied_boot_ns = 0
+        self.last_boot_ns = 0
         self.counts = PortStatus(name=name, index=self.index)
         self._next = 0
         self._retire_ns = retire_ms * 1_000_000

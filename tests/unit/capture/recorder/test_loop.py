@@ -12,11 +12,11 @@ import pytest
 
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
-from allegro.capture.recorder import Recorder
-from allegro.capture.ring_writer import RingUnavailable, RingWriter
+from allegro.capture.recorder.loop import Recorder
+from allegro.capture.ring.writer import RingUnavailable, RingWriter
 from allegro.capture.status import RecorderStatus
 from tests.harness.waiting import wait_for
-from tests.unit.capture.ring_writing import SMALLEST
+from tests.unit.capture.ring.writing import SMALLEST
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

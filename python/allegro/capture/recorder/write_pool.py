@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from allegro.capture import blocks
+from allegro.capture.ring import record as blocks
 
 MOST_BYTES = 4 << 20
 """A batch is at most this long, so that several threads share the work of a burst."""

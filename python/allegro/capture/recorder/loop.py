@@ -1,7 +1,5 @@
 """The recorder: from every measuring port to the ring on disk.
 
-Run as `python3 -m allegro.capture.recorder FILE`.
-
 The kernel fills blocks with packets; this program gives every finished block a header, a place and to a
 writer thread.  It does nothing per packet.  FILE is recorder.json (see `config`); SIGHUP reads it again,
 SIGTERM ends the recorder after everything received is written.  Without a usable ring it goes on counting,
@@ -24,12 +22,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from allegro.capture import blocks, config, status
-from allegro.capture.recorded_port import RecordedPort
-from allegro.capture.ring_socket import RingSocket
-from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter, Slot
+from allegro.capture import config, status
+from allegro.capture.recorder.clock import BLOCK_AGE_NS, Clock, Reading, boot_id, read_clocks
+from allegro.capture.recorder.port import RecordedPort
+from allegro.capture.recorder.socket import RingSocket
+from allegro.capture.recorder.write_pool import WriteJob, WritePool
+from allegro.capture.ring import record as blocks
+from allegro.capture.ring.writer import RingBusyError, RingUnavailable, RingWriter, Slot
 from allegro.capture.status import PortStatus, RecorderStatus
-from allegro.capture.write_pool import WriteJob, WritePool
 from allegro.errors import AllegroError, Unavailable
 from allegro.system.notify import alive, alive_every_s, notify
 
@@ -56,7 +56,7 @@ class _Record:
     port: RecordedPort
     number: int
     slot: Slot
-    header: blocks.RecordHeader
+    header: blocks.Record
 
 
 @dataclass
@@ -91,7 +91,9 @@ class Recorder:
     def __init__(self, config_file: Path) -> None:
         self._config_file = config_file
         self._config = config.load(config_file)
-        self._run_ns = time.time_ns()
+        now = read_clocks()
+        self._run_ns = now.wall_ns
+        self._clock = Clock(now, boot_id())
         self._ports: dict[str, RecordedPort] = {}
         self._closing: list[RecordedPort] = []
         self._refused: dict[str, str] = {}
@@ -162,18 +164,19 @@ class Recorder:
         self._account()
         fullest = 0.0
         job: WriteJob | None = None
+        now = read_clocks()
+        self._clock.look(now)
         for port in (*self._ports.values(), *self._closing):
             port.count()
-            job = self._take(port, job)
+            job = self._take(port, job, now)
             fullest = max(fullest, port.under_way / len(port.busy))
         if job is not None:
             self._pool.submit(job)
         self._close_drained()
         return fullest
 
-    def _take(self, port: RecordedPort, job: WriteJob | None) -> WriteJob | None:
+    def _take(self, port: RecordedPort, job: WriteJob | None, now: Reading) -> WriteJob | None:
         """Puts the port's ready blocks into `job` and further ones; returns the one not handed over yet."""
-        looked_ns = time.time_ns()
         writer = self._writer
         while (number := port.ready()) is not None:
             block = port.socket.blocks[number]
@@ -185,9 +188,12 @@ class Recorder:
                 slot = writer.place(blocks.record_length(block))
             except RingBusyError:
                 return job
+            since_ns = max(port.emptied_boot_ns - BLOCK_AGE_NS, port.last_boot_ns)
+            times = self._clock.times(*blocks.packet_times(block), since_ns)
+            port.last_boot_ns = times.last_boot_ns
             losses = port.take_losses()
             header = blocks.seal(
-                block, writer.ring_id, slot.sequence, self._run_ns, port.index, port.name, losses
+                block, writer.ring_id, slot.sequence, self._run_ns, port.index, port.name, losses, times
             )
             if job is None or not job.takes(slot.segment.descriptor, slot.offset, header.length):
                 if job is not None:
@@ -196,8 +202,9 @@ class Recorder:
             job.add(block[: header.length])
             port.take()
             self._records.append(_Record(job, port, number, slot, header))
+        port.emptied_boot_ns = now.boot_ns
         if not port.under_way:
-            port.note_quiet(looked_ns)
+            port.note_quiet(now.wall_ns)
         return job
 
     def _account(self) -> None:
@@ -218,7 +225,7 @@ class Recorder:
                 writer.lost(record.slot)
                 header = record.header
                 record.port.lose(header.packets)
-                record.port.give_back(blocks.Losses(header.drops, header.freezes, header.nic_missed))
+                record.port.give_back(header.losses)
         writer.publish()
 
     def _failed(self, error: OSError) -> None:
@@ -260,7 +267,9 @@ class Recorder:
         self._refused.pop(name, None)
         if len(connection.blocks) < options.blocks_per_port:
             _LOG.warning("%s: memory for only %d blocks", name, len(connection.blocks))
-        self._ports[name] = RecordedPort(name, ifindex, connection, options.retire_ms)
+        port = RecordedPort(name, ifindex, connection, options.retire_ms)
+        port.emptied_boot_ns = read_clocks().boot_ns
+        self._ports[name] = port
         self._poll.register(connection.fileno(), select.POLLIN)
         _LOG.info("recording %s", name)
 
@@ -465,7 +474,3 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     return recorder.run()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

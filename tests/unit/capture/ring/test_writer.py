@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture import ring_writer, segments
-from allegro.capture.ring_writer import RingBusyError, RingUnavailable, RingWriter
-from allegro.capture.segments import MIB
+from allegro.capture.ring import index, segments
+from allegro.capture.ring import writer as ring_writer
+from allegro.capture.ring.segments import MIB
+from allegro.capture.ring.writer import RingBusyError, RingUnavailable, RingWriter
 from tests.harness.waiting import wait_for
-from tests.unit.capture.ring_writing import SMALLEST, START, append, everything, numbers
+from tests.unit.capture.ring.writing import SMALLEST, START, append, everything, numbers
 
 BIG = 60_000
 """Two packets of this size make a record of 30 pages: 34 to a segment of the smallest ring."""
@@ -99,12 +100,12 @@ def test_after_kill_the_index_is_made_anew_and_equal(
         append(writer, number, size=BIG)
     before = everything(tmp_path)
     abandon(writer)
-    for index in tmp_path.glob("*.index"):
-        index.unlink()
+    for file in tmp_path.glob("*.index"):
+        file.unlink()
     assert everything(tmp_path) == before
     RingWriter(tmp_path, SMALLEST, 2).close()
     assert everything(tmp_path) == before
-    assert all(segments.read_summary(segments.index_path(path)) for path in segments.list_segments(tmp_path))
+    assert all(index.read_summary(index.index_path(path)) for path in segments.list_segments(tmp_path))
 
 
 def test_two_writers_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from allegro.capture.ring import index
+from allegro.capture.ring.index import Packer, Summary
+from allegro.capture.ring.news import ClockStepped
+from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.record import Times
+from tests.unit.capture.blocks import NS, Frame
+from tests.unit.capture.rings import RUN, Ring
+
+FIRST, SECOND = bytes(range(16)), bytes(range(16, 32))
+
+
+def times(boot: bytes, seconds: int, offset_ns: int) -> Times:
+    return Times(boot, seconds * NS, seconds * NS, offset_ns, 0)
+
+
+def filled(ring: Ring) -> None:
+    """Two starts of the kernel; in the second one the clock is set back by 2 s, after 10 s of 20."""
+    for second in range(10):
+        ring.add(1, [Frame(RUN + second * NS, bytes(60))], times=times(FIRST, second, RUN))
+    ring.add(2, [Frame(RUN, bytes(60))])  # by 0.1.0
+    for second in range(20):
+        offset_ns = RUN - (2 * NS if second >= 10 else 0)
+        if second == 10:
+            stepped = ClockStepped(10 * NS, RUN + 8 * NS, size_ns=-2 * NS)
+            ring.tell(stepped, times=times(SECOND, 10, offset_ns), wall_ns=RUN + 8 * NS)
+        ring.add(1, [Frame(second * NS + offset_ns, bytes(60))], times=times(SECOND, second, offset_ns))
+
+
+def write_indexes(ring: Ring) -> None:
+    with RingReader(ring.directory) as reader:
+        for path in {path for path, _ in ring.places}:
+            packer, summary, data = Packer(), Summary(), b""
+            for record in reader.records(0, 1 << 62):
+                if record.segment.path == path:
+                    data += packer.pack(record)
+                    summary = summary.plus(record)
+            index.index_path(path).write_bytes(data + packer.pack_summary(summary))
+
+
+@pytest.mark.spec("R9", "R10")
+@pytest.mark.parametrize("indexed", [False, True])
+def test_records_and_news_are_found_by_the_clock_that_nobody_sets(tmp_path: Path, indexed: bool) -> None:
+    ring = Ring(tmp_path / "ring")
+    filled(ring)
+    if indexed:
+        write_indexes(ring)
+    with RingReader(ring.directory) as reader:
+        found = list(reader.iterate_boot(SECOND, 7 * NS, 12 * NS))
+        assert [record.first_boot_ns // NS for record in found] == [7, 8, 9, 10, 10, 11, 12]
+        (told,) = [record for record in found if record.is_news]
+        assert reader.news(told) == (ClockStepped(10 * NS, RUN + 8 * NS, size_ns=-2 * NS),)
+        assert [record.first_ns // NS - RUN // NS for record in found] == [7, 8, 9, 8, 8, 9, 10]
+        assert len(list(reader.iterate_boot(FIRST, 0, 100 * NS))) == 10
+        assert list(reader.iterate_boot(bytes(16), 0, 100 * NS)) == []
+        # By the wall clock, which reads 8 s and 9 s twice in the second start:
+        assert len(reader.records(RUN + 8 * NS, RUN + 9 * NS)) == 2 + 2 + 1 + 2
