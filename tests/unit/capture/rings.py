@@ -9,6 +9,7 @@ from pathlib import Path
 
 from allegro.capture.ring import news, segments
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring.index import Packer, Summary, index_path
 from tests.unit.capture.blocks import Frame, block
 
 RING_ID = bytes(range(16))
@@ -95,11 +96,11 @@ class Ring:
             descriptor = os.open(path, os.O_RDONLY)
             entries = list(segments.walk(descriptor, SEGMENT, RING_ID, 1))
             os.close(descriptor)
-            summary = segments.Summary()
+            summary, packer = Summary(), Packer()
             for entry in entries:
                 summary = summary.plus(entry)
-            packed = b"".join(map(segments.pack_entry, entries)) + segments.pack_summary(summary)
-            segments.index_path(path).write_bytes(packed)
+            packed = b"".join(map(packer.pack, entries)) + packer.pack_summary(summary)
+            index_path(path).write_bytes(packed)
 
     def damage(self, record: int, offset: int, data: bytes) -> None:
         """Overwrites bytes of the record number `record` (counted from 0)."""

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture.ring import index
-from allegro.capture.ring.index import Packer, Summary
 from allegro.capture.ring.news import ClockStepped
 from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.record import Times
@@ -32,24 +30,13 @@ def filled(ring: Ring) -> None:
         ring.add(1, [Frame(second * NS + offset_ns, bytes(60))], times=times(SECOND, second, offset_ns))
 
 
-def write_indexes(ring: Ring) -> None:
-    with RingReader(ring.directory) as reader:
-        for path in {path for path, _ in ring.places}:
-            packer, summary, data = Packer(), Summary(), b""
-            for record in reader.records(0, 1 << 62):
-                if record.segment.path == path:
-                    data += packer.pack(record)
-                    summary = summary.plus(record)
-            index.index_path(path).write_bytes(data + packer.pack_summary(summary))
-
-
 @pytest.mark.spec("R9", "R10")
 @pytest.mark.parametrize("indexed", [False, True])
 def test_records_and_news_are_found_by_the_clock_that_nobody_sets(tmp_path: Path, indexed: bool) -> None:
     ring = Ring(tmp_path / "ring")
     filled(ring)
     if indexed:
-        write_indexes(ring)
+        ring.finish()
     with RingReader(ring.directory) as reader:
         found = list(reader.iterate_boot(SECOND, 7 * NS, 12 * NS))
         assert [record.first_boot_ns // NS for record in found] == [7, 8, 9, 10, 10, 11, 12]
