@@ -20,15 +20,15 @@ from pathlib import Path
 
 from cyclonedx.schema._res import SPDX_JSON
 
-from board.allegro.image import bundle, payload
+from board.allegro.image import bundle, edition, payload
 from board.allegro.image.buildroot_source import RELEASE, find_buildroot
 from board.allegro.image.host_tools import HostTools
 from board.allegro.image.kconfig import dropped, read_config
 from board.allegro.image.notes import release_notes
-from board.allegro.image.signing_keys import Keys, find_keys
+from board.allegro.image.signing_keys import Keys, find_keys, for_development
 from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove
 from scripts import web_assets
-from scripts.build_vm import REPOSITORY, make_web, project_fact, source_epoch
+from scripts.build_vm import KERNEL_OPTIONS, REPOSITORY, bundle_name, make_web, project_fact, source_epoch
 
 FOLDER = REPOSITORY / "build/image"
 PREPARED = FOLDER / "prepared"
@@ -38,12 +38,13 @@ HEADING = re.compile(r"(?:\x1b\[\d*m)?>>> (.*?)(?:\x1b\[\d*m)?$")
 
 @dataclass(frozen=True)
 class Buildroot:
-    """Buildroot's source, the output folder, and how its make is called."""
+    """Buildroot's source, the output folder, how its make is called; whether the image is for development."""
 
     shop: Workshop
     source: Path
     output: Path
     options: tuple[str, ...]
+    development: bool
 
     def command(self, *words: str) -> list[str]:
         """Return the command for Buildroot's make with these targets and variables."""
@@ -56,6 +57,7 @@ class Buildroot:
     def environment(self) -> dict[str, str]:
         """Return the environment of a build: the time of all files, and where the prepared files lie."""
         given = os.environ | {"SOURCE_DATE_EPOCH": str(self.shop.epoch), "ALLEGRO_PREPARED": str(PREPARED)}
+        given["ALLEGRO_DEVELOPMENT"] = "1" if self.development else "0"
         given["PYTHONDONTWRITEBYTECODE"] = "1"  # a folder named by BUILDROOT_DIR stays as it is
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
             given.pop(name, None)
@@ -128,7 +130,8 @@ def main() -> None:
     source = find_buildroot(FOLDER / "buildroot")
     output = Path(os.environ.get("BUILDROOT_OUTPUT") or FOLDER / "out").resolve()
     options = tuple(shlex.split(os.environ.get("BUILDROOT_OPTIONS", "")))
-    ACTIONS[what](Buildroot(shop, source, output, options))
+    development = for_development() if what in WITH_KEYS else True
+    ACTIONS[what](Buildroot(shop, source, output, options, development))
 
 
 def asked_configuration() -> str:
@@ -212,7 +215,10 @@ def make_image(buildroot: Buildroot) -> None:
         stamp.write_text(print_)
     shop.say(f"Buildroot {RELEASE}: the first time takes an hour or more; log: {shop.logs / 'buildroot.log'}")
     buildroot.make()
-    version, compatible = project_fact("VERSION"), project_fact("COMPATIBLE")
+    compatible = project_fact("COMPATIBLE")
+    version = edition.to_hand_out(
+        project_fact("VERSION"), KERNEL_OPTIONS, for_development=buildroot.development
+    ).version
     notes = release_notes((REPOSITORY / "CHANGELOG.md").read_text(), version)
     tools = HostTools(output / "build/allegro-image", shop.downloads, REPOSITORY, shop.epoch)
     tools.open()
@@ -224,7 +230,7 @@ def make_image(buildroot: Buildroot) -> None:
     results = {
         "allegro.img": output / "images/allegro.img",
         "manifest.txt": output / "images/manifest.txt",
-        f"{project_fact('NAME')}-{version}.raucb": signed,
+        bundle_name(version): signed,
     }
     for name, file in results.items():
         remove(FOLDER / name)
@@ -348,6 +354,9 @@ ACTIONS: dict[str, Callable[[Buildroot], None]] = {
     "cves": cves,
     "check": check,
 }
+
+WITH_KEYS = ("image", "prepared")
+"""Actions whose result trusts a keyring and leaves this machine."""
 
 
 if __name__ == "__main__":

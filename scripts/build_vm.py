@@ -13,7 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from board.allegro.image import boot, bootstrap, bundle, debian_system, disk, manifest, payload, root
+from board.allegro.image import (
+    boot,
+    bootstrap,
+    bundle,
+    debian_system,
+    disk,
+    edition,
+    manifest,
+    payload,
+    root,
+)
+from board.allegro.image.edition import Edition
 from board.allegro.image.layout import Layout, parse_size, read_layout
 from board.allegro.image.made import made_files
 from board.allegro.image.notes import release_notes
@@ -39,6 +50,8 @@ INPUTS = (
 )
 """Everything of the repository that goes into the image."""
 
+KERNEL_OPTIONS = BOARD / "kernel-command-line.txt"
+
 FALLBACK_EPOCH = 1_767_225_600  # 2026-01-01, when neither git nor SOURCE_DATE_EPOCH tells
 
 
@@ -49,12 +62,9 @@ def main() -> None:
         raise BuildError("Making an image needs root.\nRemedy: sudo make vm")
     data_size = parse_size(options.data_size) if options.data_size else None
     layout = read_layout(BOARD / "layout.toml", data_size)
-    build(
-        Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch()),
-        layout,
-        find_keys(options.keys.resolve()),
-        with_bundle=options.bundle,
-    )
+    shop = Workshop(options.output.resolve(), options.downloads.resolve(), REPOSITORY, source_epoch())
+    keys = find_keys(options.keys.resolve())
+    publish(shop, layout, build(shop, keys, layout, own_edition(), with_bundle=options.bundle))
 
 
 def parse_options() -> argparse.Namespace:
@@ -111,26 +121,36 @@ def project_fact(name: str) -> str:
     return fields[name]
 
 
+def own_edition() -> Edition:
+    """Return the edition of `make vm`."""
+    return edition.development(project_fact("VERSION"), KERNEL_OPTIONS)
+
+
 @dataclass(frozen=True)
 class Built:
-    """What an image is put together from: results of the steps; the update bundle, if it was asked for."""
+    """What an image is put together from: results of the steps; the update bundle, if it was asked for.
+
+    `libraries` are the wheels of others, `wheels` these and our own.
+    """
 
     version: str
     tools: Path
     base: Path
     system: Path
-    libraries: Path
+    libraries: list[Path]
+    wheels: list[Path]
     web: Path
+    initramfs: Path
     slot: Path
     grub: Path
     configuration: str
     bundle: Path | None
 
 
-def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> Built:
-    """Make the image, step by step."""
+def build(shop: Workshop, keys: Keys, layout: Layout, made_for: Edition, *, with_bundle: bool) -> Built:
+    """Make what the image is put together from, step by step; those of another edition stay."""
     shop.open()
-    version = project_fact("VERSION")
+    version = made_for.version
     compatible = project_fact("COMPATIBLE")
     notes = release_notes((REPOSITORY / "CHANGELOG.md").read_text(), version)
     epoch = str(shop.epoch)
@@ -182,8 +202,9 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
     )
     overlay = REPOSITORY / "rootfs_overlay"
     made = made_files(layout, compatible, keys.keyring.read_text(), notes)
+    kind = "" if made_for == own_edition() else "release-"
     slot = shop.step(
-        "root",
+        f"{kind}root",
         [
             tree.name,
             libraries.name,
@@ -191,7 +212,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
             web.name,
             initramfs.name,
             epoch,
-            version,
+            repr(made_for),
             STEPS / "root.py",
             STEPS / "boot.py",
             STEPS / "payload.py",
@@ -200,7 +221,7 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
             *made.values(),
         ],
         lambda target: root.make_root(
-            shop, tools, tree, wheels, web, initramfs, overlay, version, made, target
+            shop, tools, tree, wheels, web, initramfs, overlay, made_for, made, target
         ),
     )
     grub = shop.step(
@@ -208,57 +229,81 @@ def build(shop: Workshop, layout: Layout, keys: Keys, *, with_bundle: bool) -> B
         [tools.name, epoch, STEPS / "boot.py"],
         lambda target: boot.make_grub(shop, tools, "/usr/lib/grub", target),
     )
-    configuration = disk.grub_configuration(
-        BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout
-    )
-    publish(
-        shop,
-        fingerprint(
-            [
-                slot.name,
-                grub.name,
-                configuration,
-                repr(layout),
-                version,
-                epoch,
-                STEPS / "disk.py",
-                STEPS / "boot.py",
-                REPOSITORY / "python/allegro/firmware/boot_state.py",
-            ]
-        ),
-        lambda target: disk.make_disk(shop, tools, layout, version, grub, configuration, slot, target),
-        lambda: manifest.render(
-            f"allegro {version} development image, Debian 13 base, kernel {kernel_version(tree)}",
-            [
-                ("slot (squashfs with kernel, initramfs and root file system)", slot.stat().st_size),
-                ("  of it initramfs", initramfs.stat().st_size),
-                (
-                    "system unpacked, without payload",
-                    manifest.tree_size(tree) - manifest.tree_size(tree / "var"),
-                ),
-                ("  of it kernel modules", manifest.tree_size(tree / "usr/lib/modules")),
-                ("disk image (sparse)", layout.size),
-            ],
-            "Debian packages",
-            manifest.debian_items(tree),
-            manifest.wheel_items(wheels),
-        ),
-    )
-    file = None
+    configuration = disk.grub_configuration(BOARD / "grub/grub.cfg.in", made_for.kernel_options, layout)
+    signed = None
     if with_bundle:
         signed = shop.step(
-            "bundle",
+            f"{kind}bundle",
             [
                 *(tools.name, slot.name, epoch, version, compatible, notes, STEPS / "bundle.py"),
                 *(keys.certificate, keys.keyring),
             ],
             lambda target: bundle.make_bundle(shop, tools, slot, keys, compatible, version, notes, target),
         )
-        file = shop.folder / f"{project_fact('NAME')}-{version}.raucb"
+    return Built(
+        version,
+        tools,
+        base,
+        tree,
+        [*libraries.iterdir()],
+        wheels,
+        web,
+        initramfs,
+        slot,
+        grub,
+        configuration,
+        signed,
+    )
+
+
+def publish(shop: Workshop, layout: Layout, built: Built) -> None:
+    """Put image, manifest and bundle of the development image where people and tests look for them."""
+    version = built.version
+    publish_image(
+        shop,
+        fingerprint(
+            [
+                built.slot.name,
+                built.grub.name,
+                built.configuration,
+                repr(layout),
+                version,
+                str(shop.epoch),
+                STEPS / "disk.py",
+                STEPS / "boot.py",
+                REPOSITORY / "python/allegro/firmware/boot_state.py",
+            ]
+        ),
+        lambda target: disk.make_disk(
+            shop, built.tools, layout, version, built.grub, built.configuration, built.slot, target
+        ),
+        lambda: manifest.render(
+            f"allegro {version} development image, Debian 13 base, kernel {kernel_version(built.system)}",
+            [
+                ("slot (squashfs with kernel, initramfs and root file system)", built.slot.stat().st_size),
+                ("  of it initramfs", built.initramfs.stat().st_size),
+                (
+                    "system unpacked, without payload",
+                    manifest.tree_size(built.system) - manifest.tree_size(built.system / "var"),
+                ),
+                ("  of it kernel modules", manifest.tree_size(built.system / "usr/lib/modules")),
+                ("disk image (sparse)", layout.size),
+            ],
+            "Debian packages",
+            manifest.debian_items(built.system),
+            manifest.wheel_items(built.wheels),
+        ),
+    )
+    if built.bundle is not None:
+        file = shop.folder / bundle_name(version)
         remove(file)
-        file.hardlink_to(signed)
+        file.hardlink_to(built.bundle)
         shop.say(f"ready: {file}")
-    return Built(version, tools, base, tree, libraries, web, slot, grub, configuration, file)
+
+
+def bundle_name(version: str) -> str:
+    """Return the file name of a version's update bundle."""
+    return f"{project_fact('NAME')}-{version}.raucb"
 
 
 def make_web(target: Path) -> None:
@@ -269,7 +314,9 @@ def make_web(target: Path) -> None:
         raise BuildError(str(error)) from error
 
 
-def publish(shop: Workshop, key: str, make: Callable[[Path], None], describe: Callable[[], str]) -> None:
+def publish_image(
+    shop: Workshop, key: str, make: Callable[[Path], None], describe: Callable[[], str]
+) -> None:
     """Make image and manifest, unless they are there, from the same inputs and untouched."""
     image = shop.folder / "allegro.img"
     stamp = shop.folder / "allegro.img.stamp"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from board.allegro.image import disk
+from board.allegro.image import disk, edition
 from board.allegro.image.layout import read_layout, stable_id
-from board.allegro.image.signing_keys import find_keys
+from board.allegro.image.signing_keys import find_keys, for_development
 from board.allegro.image.workshop import BuildError, Workshop, exit_code, remove
 from board.allegro.release import images, sbom, texts
 from board.allegro.release.components import (
@@ -41,10 +41,16 @@ def make_release() -> None:
     shop = Workshop(
         REPOSITORY / "build/vm", REPOSITORY / "build/downloads", REPOSITORY, build_vm.source_epoch()
     )
+    made_for = edition.to_hand_out(
+        build_vm.project_fact("VERSION"), build_vm.KERNEL_OPTIONS, for_development=for_development()
+    )
     keys = find_keys(REPOSITORY / "build/keys")
-    built = build_vm.build(shop, read_layout(BOARD / "layout.toml"), keys, with_bundle=True)
+    built = build_vm.build(shop, keys, read_layout(BOARD / "layout.toml"), made_for, with_bundle=True)
     made = shop.step("release", inputs(shop, built), lambda target: make(shop, built, target))
-    publish([*made.iterdir(), *([built.bundle] if built.bundle else [])], OUTPUT)
+    files = {file.name: file for file in made.iterdir()}
+    if built.bundle is not None:
+        files[build_vm.bundle_name(built.version)] = built.bundle
+    publish(files, OUTPUT)
     for file in sorted(OUTPUT.iterdir()):
         shop.say(f"{file.stat().st_size / (1 << 20):8.1f} MiB  {file.relative_to(REPOSITORY)}")
 
@@ -103,7 +109,7 @@ def write_lists(shop: Workshop, built: Built, named: Callable[[str], Path]) -> N
         for part, packages in FROM_TOOLS.items()
         for component in debian_components(built.tools, built.tools, part, packages)
     ]
-    wheels = sorted(built.libraries.iterdir())
+    wheels = sorted(built.libraries)
     lock = REPOSITORY / "python/allegro/web/assets/package-lock.json"
     components: list[Component] = [
         *system,
@@ -138,12 +144,12 @@ def write_sums(folder: Path) -> None:
     (folder / SUMS).write_text("".join(lines))
 
 
-def publish(files: list[Path], target: Path) -> None:
-    """Put the files where people look for them, with their checksums; hard links take no more space."""
+def publish(files: Mapping[str, Path], target: Path) -> None:
+    """Put files under their names where people look for them, with checksums, as hard links."""
     remove(target)
     target.mkdir(parents=True)
-    for file in files:
-        (target / file.name).hardlink_to(file)
+    for name, file in files.items():
+        (target / name).hardlink_to(file)
     write_sums(target)
 
 

@@ -122,6 +122,20 @@ def open_menu(machine: VirtualMachine) -> bool:
     return True
 
 
+def start_into_menu(machine: VirtualMachine) -> None:
+    """Start a machine that is off, and open GRUB's menu. Raises BenchError.
+
+    The countdown takes three seconds: on a host that stalled meanwhile it is done anew.
+    """
+    for _ in range(3):
+        machine.start()
+        wait_countdown(machine)
+        if open_menu(machine):
+            return
+        machine.quit()
+    raise BenchError(f"the menu did not open; console:\n{console(machine)[-1500:]}")
+
+
 def start_entry(machine: VirtualMachine, state: BootState, entry: str, screenshot: Path | None = None) -> str:
     """Start a machine that is off with this boot state, by an entry of its menu; returns the console's text.
 

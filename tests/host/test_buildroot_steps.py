@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from board.allegro.image.edition import REFUSE_CREDENTIALS
 from board.allegro.image.layout import SECTOR, read_layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -141,9 +142,13 @@ def test_slot_holds_what_the_boot_flow_needs(work: Path) -> None:
     assert sorted(path.name for path in (target / "boot").iterdir()) == [
         "SHA256SUMS",
         "initramfs.img",
+        "kernel.env",
         "version.env",
         "vmlinuz",
     ]
+    assert REFUSE_CREDENTIALS in (target / "boot/kernel.env").read_text()
+    mask = target / "etc/systemd/system-generators/systemd-debug-generator"
+    assert mask.readlink() == Path("/dev/null")
     initramfs = (work / "initramfs.txt").read_text().split()
     assert {"init", "bin/busybox", "bin/switch_root"} <= set(initramfs)
     assert "BASE=buildroot\n" in (target / "etc/allegro-release").read_text()

@@ -5,39 +5,54 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
+import os
+import socket
+import ssl
 import subprocess
 import sys
 import tarfile
+import urllib.request
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cyclonedx.validation.json import JsonStrictValidator
 
+from board.allegro.image import edition
 from board.allegro.image.layout import Layout, read_layout
-from board.allegro.image.signing_keys import find_keys
+from board.allegro.image.signing_keys import VARIABLES, Keys, find_keys
 from board.allegro.image.workshop import Workshop, remove
 from board.allegro.release import images
 from board.allegro.release.ova import OVF
 from board.allegro.release.sbom import SCHEMA
 from scripts import build_vm, dist
+from tests.harness.qemu import Configuration, VirtualMachine
+from tests.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
+def run(*command: str | Path, cwd: Path | None = None, environment: Mapping[str, str] | None = None) -> str:
     """The output of a program that must succeed."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def release() -> Path:
+def release_keys() -> Keys:
+    """An authority that makes a release of what is built with it; kept, as the steps depend on it."""
+    return find_keys(build_vm.REPOSITORY / "build/test-bundles/release-keys", {})
+
+
+@pytest.fixture(scope="module")
+def release(release_keys: Keys) -> Path:
     """The folder with the files; steps that are there already are not made again."""
-    run(sys.executable, "-m", "scripts.dist", cwd=build_vm.REPOSITORY)
+    names = dict(zip(VARIABLES, map(str, astuple(release_keys)), strict=True))
+    run(sys.executable, "-m", "scripts.dist", cwd=build_vm.REPOSITORY, environment=os.environ | names)
     return dist.OUTPUT
 
 
@@ -97,6 +112,35 @@ def test_the_image_on_a_stick_is_the_system(
         data.write_bytes(disk.read(layout["data"].size))
     assert b"old data" not in data.read_bytes()
     run("e2fsck", "-f", "-n", data)
+
+
+@pytest.mark.spec("S4")
+def test_a_shipped_image_takes_no_units_from_the_machine(release: Path, name: str, tmp_path: Path) -> None:
+    """The bench's agent, by which all other tests look into the device, gets nowhere."""
+    image = tmp_path / "allegro.img"
+    run("zstd", "-q", "-d", "--sparse", release / f"{name}.raw.zst", "-o", image)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    machine = VirtualMachine(tmp_path / "machine", Configuration(image=image, forwards=((port, 443),)))
+    machine.start()
+    try:
+        wait_for(lambda: page_answers(port), "the page", 400)
+        channels = {each["label"]: each for each in machine.qmp("query-chardev")}
+        assert channels["agent"]["frontend-open"] is False, "something in the guest listens to the bench"
+        assert "allegro-bench-agent" not in machine.serial_text()
+    finally:
+        machine.close()
+
+
+def page_answers(port: int) -> bool:
+    """Whether the log-in page is there."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/login", timeout=20, context=trusting) as page:
+            return b"password" in page.read()
+    except OSError:
+        return False
 
 
 @pytest.mark.spec("I1")
@@ -175,14 +219,15 @@ def test_licences_are_named_or_called_unknown(
 
 
 @pytest.mark.spec("I1")
-def test_made_twice_it_is_the_same(release: Path) -> None:
+def test_made_twice_it_is_the_same(release: Path, release_keys: Keys) -> None:
     """All files but the bundle, whose signature holds the time."""
     folder = build_vm.REPOSITORY / "build/vm"
     shop = Workshop(
         folder, build_vm.REPOSITORY / "build/downloads", build_vm.REPOSITORY, build_vm.source_epoch()
     )
-    keys = find_keys(build_vm.REPOSITORY / "build/keys")
-    built = build_vm.build(shop, read_layout(build_vm.BOARD / "layout.toml"), keys, with_bundle=False)
+    made_for = edition.shipped(build_vm.project_fact("VERSION"), build_vm.KERNEL_OPTIONS)
+    layout = read_layout(build_vm.BOARD / "layout.toml")
+    built = build_vm.build(shop, release_keys, layout, made_for, with_bundle=False)
     again = shop.work / "release-again"
     remove(again)
     try:

@@ -93,6 +93,27 @@ def test_keys_of_a_presenter_do_not_keep_the_device_in_the_menu(make_machine: Ma
     assert before_start.started_slot(machine) == ("slot-a", "")
 
 
+@pytest.mark.spec("S4", "U4")
+def test_the_menu_gives_nobody_a_command_line_or_an_editor(make_machine: MakeMachine) -> None:
+    """GRUB asks who one is, and knows nobody; starting an entry asks nothing (shown above)."""
+    machine = make_machine()
+    before_start.start_into_menu(machine)
+
+    def seen(text: str) -> int:
+        return before_start.console(machine).count(text)
+
+    for number, key in enumerate(("c", "e"), start=1):
+        machine.send_keys(key)
+        wait_for(lambda: seen("Enter username") == number, f"the question after {key}", 20)  # noqa: B023
+        machine.send_keys("r", "ret")
+        wait_for(lambda: seen("Enter password") == number, "the second question", 20)  # noqa: B023
+        machine.send_keys("r", "ret")
+        wait_for(lambda: seen("access denied") == number, "the answer", 20)  # noqa: B023
+        wait_for(lambda: seen("keys to select which entry") == number + 1, "the menu", 20)  # noqa: B023
+    assert not seen("grub>")
+    assert not seen("setparams"), "an entry was shown for editing"
+
+
 STATES = [
     BootState(),
     BootState(primary="slot-b", slot_b=TO_BE_TRIED),

@@ -18,6 +18,12 @@ GRUB_MODULES = (
     "probe",  # id of the slot's partition
 )
 
+ENVIRONMENT_SIZE = 1024
+"""Bytes of a file for GRUB's load_env (DEFAULT_ENVBLK_SIZE in include/grub/lib/envblk.h)."""
+
+EARLY = "set superusers=\n"
+"""Built into GRUB: nobody gets its command line, not even when grub.cfg is missing (no user can log in)."""
+
 
 def make_initramfs(
     shop: Workshop, tools: Path, busybox: Path, system: Path, sources: Path, target: Path
@@ -72,18 +78,25 @@ def make_grub(shop: Workshop, tools: Path, parts: str, target: Path) -> None:
     target.mkdir()
     modules = " ".join(GRUB_MODULES)
     script = (
-        'cd "$1"; '
-        f"grub-mkimage -d \"$2/i386-pc\" -O i386-pc -o core.img -p '(,gpt2)/grub' biosdisk {modules}; "
-        f'grub-mkimage -d "$2/x86_64-efi" -O x86_64-efi -o BOOTX64.EFI -p /grub {modules}; '
-        'cp "$2/i386-pc/boot.img" .'
+        'cd "$1"; parts="$2"; '
+        f"printf '{EARLY}' > early.cfg; "
+        'make() { grub-mkimage -d "$parts/$1" -O "$1" -c early.cfg -o "$2" -p "$3" $4; }; '
+        f"make i386-pc core.img '(,gpt2)/grub' 'biosdisk {modules}'; "
+        f"make x86_64-efi BOOTX64.EFI /grub '{modules}'; "
+        'rm early.cfg; cp "$parts/i386-pc/boot.img" .'
     )
     shop.run_inside(tools, ["sh", "-euc", script, "sh", shop.inside(target), parts], log="grub")
 
 
 def environment_block(**values: str) -> bytes:
-    """Return a file for GRUB's load_env and save_env (GRUB 2.12, grub-core/lib/envblk.c), 1024 bytes."""
+    """Return a file for GRUB's load_env and save_env (GRUB 2.12, grub-core/lib/envblk.c).
+
+    Raises BuildError if the values are too long for one.
+    """
     text = "# GRUB Environment Block\n" + "".join(f"{name}={value}\n" for name, value in values.items())
-    return text.encode().ljust(1024, b"#")
+    if len(text) > ENVIRONMENT_SIZE:
+        raise BuildError(f"{', '.join(values)}: more than {ENVIRONMENT_SIZE} bytes for GRUB's environment.")
+    return text.encode().ljust(ENVIRONMENT_SIZE, b"#")
 
 
 def boot_sectors(boot: bytes, core: bytes, start: int) -> tuple[bytes, bytes]:

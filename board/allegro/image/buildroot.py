@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from board.allegro.image import boot, disk, manifest, payload, root, tree
+from board.allegro.image import boot, disk, edition, manifest, payload, root, tree
+from board.allegro.image.edition import Edition
 from board.allegro.image.host_tools import HostTools
 from board.allegro.image.layout import read_layout
 from board.allegro.image.made import made_files
@@ -38,7 +39,7 @@ class Build:
     images: Path
     build: Path
     prepared: Path
-    version: str
+    edition: Edition
     compatible: str
     shop: HostTools
 
@@ -63,7 +64,12 @@ def build_from_environment() -> Build:
     facts = dict(line.split("=", 1) for line in words(REPOSITORY / "meta"))
     shop = HostTools(build / "allegro-image", prepared, REPOSITORY, epoch)
     shop.open()
-    return Build(host, target, images, build, prepared, facts["VERSION"], facts["COMPATIBLE"], shop)
+    made_for = edition.to_hand_out(
+        facts["VERSION"],
+        BOARD / "kernel-command-line.txt",
+        for_development=os.environ.get("ALLEGRO_DEVELOPMENT") == "1",
+    )
+    return Build(host, target, images, build, prepared, made_for, facts["COMPATIBLE"], shop)
 
 
 def install_payload(made: Build, wheels: Path) -> None:
@@ -100,10 +106,11 @@ def compile_libraries(made: Build) -> None:
 def write_files(made: Build) -> None:
     """Write what is made with the image (board/allegro/image/made.py), and what it is."""
     layout = read_layout(BOARD / "layout.toml")
-    root.write_release(made.target, made.version, made.shop.epoch, "buildroot")
+    root.write_release(made.target, made.edition.version, made.shop.epoch, "buildroot")
     keyring = (made.prepared / "keyring.pem").read_text()
-    notes = release_notes((REPOSITORY / "CHANGELOG.md").read_text(), made.version)
+    notes = release_notes((REPOSITORY / "CHANGELOG.md").read_text(), made.edition.version)
     root.write_made(made.target, made_files(layout, made.compatible, keyring, notes))
+    root.close_to_machine(made.target, made.edition)
 
 
 def drop_unneeded(made: Build) -> None:
@@ -164,7 +171,7 @@ def place_kernel(made: Build) -> None:
     folder.mkdir()
     kernel = tree.kernel_version(made.target)
     shutil.copy(made.images / "bzImage", folder / f"vmlinuz-{kernel}")
-    root.place_kernel(made.target, initramfs, made.version)
+    root.place_kernel(made.target, initramfs, made.edition)
 
 
 def make_disk(made: Build) -> None:
@@ -173,13 +180,11 @@ def make_disk(made: Build) -> None:
     grub = made.shop.work / "grub"
     remove(grub)
     boot.make_grub(made.shop, made.host, str(made.images / "grub"), grub)
-    configuration = disk.grub_configuration(
-        BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout
-    )
+    configuration = disk.grub_configuration(BOARD / "grub/grub.cfg.in", made.edition.kernel_options, layout)
     target = made.images / "allegro.img"
     remove(target)
     slot = made.images / "rootfs.squashfs"
-    disk.make_disk(made.shop, made.host, layout, made.version, grub, configuration, slot, target)
+    disk.make_disk(made.shop, made.host, layout, made.edition.version, grub, configuration, slot, target)
 
 
 def write_manifest(made: Build) -> None:
@@ -187,7 +192,7 @@ def write_manifest(made: Build) -> None:
     files = (made.build / "packages-file-list.txt").read_text()
     folders = [path.name for path in made.build.iterdir()]
     text = manifest.render(
-        f"allegro {made.version}, built with Buildroot, kernel {tree.kernel_version(made.target)}",
+        f"allegro {made.edition.version}, built with Buildroot, kernel {tree.kernel_version(made.target)}",
         [
             (
                 "slot (squashfs with kernel, initramfs and root file system)",

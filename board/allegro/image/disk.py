@@ -9,7 +9,7 @@ from pathlib import Path
 from allegro.firmware import boot_state
 from board.allegro.image.boot import boot_sectors, environment_block
 from board.allegro.image.layout import Layout, Partition, stable_id
-from board.allegro.image.workshop import BuildError, Workshop, remove, words
+from board.allegro.image.workshop import BuildError, Workshop, remove
 
 DISK_ID = "disk"
 
@@ -59,8 +59,8 @@ GENIMAGE_PARTITION = """\
 """
 
 
-def grub_configuration(template: Path, command_line: Path, layout: Layout) -> str:
-    """Return grub.cfg for this layout."""
+def grub_configuration(template: Path, kernel_options: str, layout: Layout) -> str:
+    """Return grub.cfg for this layout; `kernel_options` are for slots that bring none (version 0.1.0)."""
     first, second = boot_state.COPY_NAMES
     text = template.read_text()
     for word, value in {
@@ -71,7 +71,7 @@ def grub_configuration(template: Path, command_line: Path, layout: Layout) -> st
         "@SLOT_A_NUMBER@": layout["slot-a"].number,
         "@SLOT_B_NUMBER@": layout["slot-b"].number,
         "@ESCAPE@": "\x1b",
-        "@KERNEL_COMMAND_LINE@": " ".join(words(command_line)),
+        "@KERNEL_OPTIONS@": kernel_options,
     }.items():
         text = text.replace(word, str(value))
     return text

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from board.allegro.image import payload
 from board.allegro.image.boot import environment_block
+from board.allegro.image.edition import Edition
 from board.allegro.image.tree import check_compiled, kernel_version
 from board.allegro.image.workshop import Workshop, copy_source, remove
 
@@ -25,7 +26,7 @@ def make_root(
     web: Path,
     initramfs: Path,
     overlay: Path,
-    version: str,
+    edition: Edition,
     made: Mapping[str, str],
     target: Path,
 ) -> None:
@@ -37,10 +38,11 @@ def make_root(
     payload.install(shop, tree, wheels, web)
     shop.say("    overlay")
     copy_source(overlay, tree)
-    write_release(tree, version, shop.epoch, "debian")
+    write_release(tree, edition.version, shop.epoch, "debian")
     write_made(tree, made)
+    close_to_machine(tree, edition)
     set_up(shop, tree)
-    place_kernel(tree, initramfs, version)
+    place_kernel(tree, initramfs, edition)
     check_compiled(tree)
     shop.say("    squashfs")
     squash(shop, tools, tree, target)
@@ -59,6 +61,18 @@ def write_release(tree: Path, version: str, epoch: int, base: str) -> None:
     date = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = f"NAME=allegro\nVERSION={version}\nDATE={date}\nBASE={base}\n"
     (tree / "etc/allegro-release").write_text(text)
+
+
+def close_to_machine(tree: Path, edition: Edition) -> None:
+    """Mask, in what is shipped, the generator that makes units of credentials and of kernel options.
+
+    systemd.generator(7); the development image needs it for the agent of the bench.
+    """
+    mask = tree / "etc/systemd/system-generators/systemd-debug-generator"
+    remove(mask)
+    if edition.shipped:
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        mask.symlink_to("/dev/null")
 
 
 def set_up(shop: Workshop, tree: Path) -> None:
@@ -91,8 +105,8 @@ def empty_folders(tree: Path) -> None:
         (tree / name).symlink_to(goal)
 
 
-def place_kernel(tree: Path, initramfs: Path, version: str) -> None:
-    """Leave in /boot what GRUB reads: kernel, initramfs, the kernel's checksum, the version for the menu.
+def place_kernel(tree: Path, initramfs: Path, edition: Edition) -> None:
+    """Leave in /boot what GRUB reads: kernel, its checksum and options, initramfs, the version for the menu.
 
     The initramfs needs no checksum: the kernel notices damage there, and restarts.
     """
@@ -102,7 +116,8 @@ def place_kernel(tree: Path, initramfs: Path, version: str) -> None:
     shutil.copy(initramfs, boot / "initramfs.img")
     digest = hashlib.sha256((boot / "vmlinuz").read_bytes()).hexdigest()
     (boot / "SHA256SUMS").write_text(f"{digest}  /boot/vmlinuz\n")
-    (boot / "version.env").write_bytes(environment_block(version=version))
+    (boot / "version.env").write_bytes(environment_block(version=edition.version))
+    (boot / "kernel.env").write_bytes(environment_block(options=edition.kernel_options))
     for name in ("vmlinuz", "vmlinuz.old", "initrd.img", "initrd.img.old"):
         remove(tree / name)
 

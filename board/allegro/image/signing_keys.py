@@ -55,6 +55,22 @@ def find_keys(folder: Path, environment: Mapping[str, str] = os.environ) -> Keys
     return Keys(*(Path(named[name]).resolve() for name in VARIABLES))
 
 
+def for_development(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return whether what leaves this machine is signed by its development authority: DEVELOPMENT=1.
+
+    Raises BuildError if it would be, and nobody has asked for that.
+    """
+    if any(environment.get(name) for name in VARIABLES):
+        return False
+    if environment.get("DEVELOPMENT") == "1":
+        return True
+    raise BuildError(
+        "There are no release keys, and the development key of this machine signs nothing that others run.\n"
+        f"Remedy: {', '.join(VARIABLES)} name the release's keys; or DEVELOPMENT=1 makes an image that calls"
+        " itself one for development, by its version."
+    )
+
+
 def make_authority(folder: Path) -> None:
     """Make a development authority and a signing key in `folder`; the keyring appears last."""
     folder.mkdir(parents=True, exist_ok=True)

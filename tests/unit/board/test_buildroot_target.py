@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from board.allegro.image.buildroot import Build, forget_build_folder
+from board.allegro.image.edition import Edition
 from board.allegro.image.host_tools import HostTools
 from board.allegro.image.workshop import BuildError
 
@@ -16,7 +17,7 @@ def made(tmp_path: Path) -> Build:
     folders = {name: tmp_path / name for name in ("host", "target", "images", "build", "prepared")}
     (folders["target"] / "usr/lib/python3.14/__pycache__").mkdir(parents=True)
     shop = HostTools(tmp_path / "shop", folders["prepared"], tmp_path, 0)
-    return Build(**folders, version="1.0.0", compatible="allegro", shop=shop)
+    return Build(**folders, edition=Edition("1.0.0", "quiet", shipped=True), compatible="allegro", shop=shop)
 
 
 def test_python_does_not_tell_where_it_was_built(made: Build) -> None:

@@ -50,9 +50,19 @@ def test_rauc_knows_both_slots_and_only_reads_the_factory_slot(layout: Layout) -
 
 
 def test_every_word_of_grub_cfg_is_filled_in(layout: Layout) -> None:
-    text = grub_configuration(BOARD / "grub/grub.cfg.in", BOARD / "kernel-command-line.txt", layout)
+    text = grub_configuration(BOARD / "grub/grub.cfg.in", "panic=10", layout)
     assert not re.search(r"@[A-Z_]+@", text.replace("@WORDS@", ""))
     assert f'"($disk,gpt{layout["boot-state"].number})/first"' in text
+
+
+@pytest.mark.spec("S4")
+def test_grub_lets_nobody_edit_entries_or_type_commands(layout: Layout) -> None:
+    """GRUB's manual, "Authentication and authorisation": nobody is in an empty list of superusers."""
+    text = grub_configuration(BOARD / "grub/grub.cfg.in", "panic=10", layout)
+    assert text.index('set superusers=""') < text.index("menuentry")
+    entries = [line for line in text.splitlines() if line.startswith("menuentry")]
+    assert len(entries) == 5
+    assert all("--unrestricted" in line for line in entries), "starting asks nobody for a password"
 
 
 def test_genimage_gets_every_partition_at_its_place(layout: Layout) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from board.allegro.image.signing_keys import find_keys
+from board.allegro.image.signing_keys import find_keys, for_development
 from board.allegro.image.workshop import BuildError
 
 
@@ -44,3 +44,13 @@ def test_release_keys_come_from_the_environment(tmp_path: Path) -> None:
     files["ALLEGRO_KEYRING"].unlink()
     with pytest.raises(BuildError, match="not there"):
         find_keys(tmp_path / "none", environment)
+
+
+@pytest.mark.spec("S4")
+def test_the_development_key_signs_for_others_only_when_asked_to() -> None:
+    with pytest.raises(BuildError, match="DEVELOPMENT=1"):
+        for_development({})
+    with pytest.raises(BuildError, match="DEVELOPMENT=1"):
+        for_development({"DEVELOPMENT": "0"})
+    assert for_development({"DEVELOPMENT": "1"})
+    assert not for_development({"DEVELOPMENT": "1", "ALLEGRO_SIGNING_KEY": "release.key"})
