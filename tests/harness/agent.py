@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.harness.bench_errors import BenchError, BenchTimeoutError, GuestCommandError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError, GuestCommandError, GuestResetError
 from tests.harness.waiting import PATIENCE
 
 PORT_NAME = "org.allegro.bench"
@@ -113,6 +113,7 @@ class GuestAgent:
         self._answers: dict[int, dict[str, Any]] = {}
         # Numbers of an earlier connection to the same (saved) guest must not be taken for ours.
         self._next_id = time.time_ns()
+        self._last_lost = 0  # number of the last request that a guest took with it
         self._closed = False
         self._thread = threading.Thread(target=self._read, name="guest-agent", daemon=True)
         self._thread.start()
@@ -142,9 +143,14 @@ class GuestAgent:
 
     def _wait(self, number: int, operation: str, timeout: float) -> dict[str, Any]:
         with self._changed:
-            if not self._changed.wait_for(lambda: number in self._answers or self._closed, timeout):
+            ended = self._changed.wait_for(
+                lambda: number in self._answers or self._closed or number <= self._last_lost, timeout
+            )
+            if not ended:
                 raise BenchTimeoutError(f"the guest did not answer to {operation} within {timeout:g} s")
             answer = self._answers.pop(number, None)
+        if answer is None and not self._closed:
+            raise GuestResetError(f"the guest started anew before it answered to {operation}")
         if answer is None:
             raise BenchError("the guest is gone")
         if "error" in answer:
@@ -154,7 +160,8 @@ class GuestAgent:
     def request(self, operation: str, timeout: float, /, **values: Any) -> dict[str, Any]:
         """Send one request and wait for its answer.
 
-        Raises BenchTimeoutError after `timeout` seconds, BenchError if the guest is gone or reports an error.
+        Raises BenchTimeoutError after `timeout` seconds, GuestResetError if the guest starts anew meanwhile,
+        BenchError if it is gone or reports an error.
         """
         return self._wait(self._send(operation, **values), operation, timeout)
 
@@ -231,6 +238,12 @@ class GuestAgent:
         """Set the guest's clock to the host's, to about a millisecond on a quiet machine."""
         for _ in range(2):  # the first time is far off, the second corrects what the first took
             self.request("clock", 30 * PATIENCE, add_ns=-self.clock_offset_ns())
+
+    def guest_reset(self) -> None:
+        """The guest starts anew: what it was asked before is not waited for any longer."""
+        with self._send_lock, self._changed:
+            self._last_lost = self._next_id
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Close the connection; the guest goes on."""

@@ -11,3 +11,7 @@ class GuestCommandError(BenchError):
 
 class BenchTimeoutError(BenchError):
     """Something expected did not happen in time."""
+
+
+class GuestResetError(BenchError):
+    """The guest started anew while an answer of it was awaited."""

@@ -55,12 +55,17 @@ def planted_capture(machine: VirtualMachine) -> bool:
 
 
 def wait_other_boot(machine: VirtualMachine, before: str, timeout: float = 300.0) -> None:
-    """Wait until the guest's agent answers from another start than `before`."""
+    """Wait until the guest's agent answers from another start than `before`.
+
+    Raises BenchTimeoutError, BenchError if the machine is off for good.
+    """
 
     def other() -> bool:
         try:
             return boot_id(machine) != before
         except BenchError:
+            if not machine.running:
+                raise
             return False
 
     wait_for(other, "another start", timeout, 1)

@@ -25,11 +25,12 @@ from typing import IO, Any, Literal
 from tests.harness import starts, write_log
 from tests.harness.accelerator import QEMU, Accelerator, choose, qemu_version
 from tests.harness.agent import PORT_NAME, GuestAgent, Injection, Result, injection
-from tests.harness.bench_errors import BenchError, BenchTimeoutError
+from tests.harness.bench_errors import BenchError, BenchTimeoutError, GuestResetError
 from tests.harness.ports import IdlePort, Port
 from tests.harness.presenter import Presenter
 from tests.harness.qmp import QmpClient, QmpError
 from tests.harness.waiting import PATIENCE
+from tests.harness.watch import LIMITS, Limits, Watch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # Another image (such as one built by Buildroot) can be put on the bench by the environment.
@@ -110,6 +111,7 @@ class VirtualMachine:
         accelerator: Accelerator | None = None,
         write_log: Path | None = None,
         origin: str = "power-on",
+        limits: Limits | None = LIMITS,
     ) -> None:
         """Prepare a machine in `directory` (made if missing); nothing runs yet.
 
@@ -120,6 +122,8 @@ class VirtualMachine:
         `console`: this process's terminal, if it is to be the serial console; its keys go to the guest.
         `write_log`: a file that gets every write to the system disk (see tests.harness.write_log).
         `origin`: what its first start is counted as, when it boots (see tests.harness.starts).
+        `limits`: when a start that hangs is begun anew (see tests.harness.watch); None: never. Nor is it with
+        `console`, as people may stay in GRUB's menu.
         """
         if saved is not None and configuration is not None:
             raise BenchError("a saved state brings its own configuration")
@@ -136,6 +140,8 @@ class VirtualMachine:
         self._write_log = write_log
         self._origin = origin
         self._start: starts.Start | None = None
+        self._limits = None if console else limits
+        self._watch: Watch | None = None
         self._accelerator = accelerator
         self._process: subprocess.Popen[bytes] | None = None
         self._qmp: QmpClient | None = None
@@ -203,6 +209,10 @@ class VirtualMachine:
         self.starts += 1
         self._qmp = self._connect_qmp()
         self._agent = GuestAgent(self._sockets / "agent")
+        if self._limits is not None:
+            self._watch = Watch(
+                self._process.pid, self._qmp, self._agent, self.serial_log, self._start, self._limits
+            )
         if incoming:
             self._resume()
         if self.sound_file is not None:
@@ -229,13 +239,19 @@ class VirtualMachine:
         deadline = time.monotonic() + 20 * PATIENCE
         while True:
             try:
-                return QmpClient(self._sockets / "qmp")
+                return QmpClient(self._sockets / "qmp", on_event=self._on_event)
             except OSError as error:
                 if not self.running or time.monotonic() > deadline:
                     self.cut_power()
                     words = (self.directory / "qemu.log").read_text(errors="replace")[-2000:]
                     raise BenchError(f"QEMU did not start:\n{words}") from error
                 time.sleep(0.02)
+
+    def _on_event(self, name: str) -> None:
+        if name == "RESET":
+            for part in (self._agent, self._watch):
+                if part is not None:
+                    part.guest_reset()
 
     def _make_disks(self) -> None:
         if not self.overlay.exists():
@@ -425,7 +441,9 @@ class VirtualMachine:
             self._agent.close()
         if self._qmp is not None:
             self._qmp.close()
-        self._agent = self._qmp = None
+        if self._watch is not None:
+            self._watch.close()
+        self._agent = self._qmp = self._watch = None
 
     def close(self) -> None:
         """End the machine and its cables. Log files stay in its directory, the disk too."""
@@ -490,20 +508,33 @@ class VirtualMachine:
 
     @property
     def agent(self) -> GuestAgent:
-        """The agent in the guest; raises BenchError when the machine is off."""
+        """The agent in the guest; raises BenchError when the machine is off, or its start was given up."""
+        if self._start is not None and self._start.hopeless:
+            raise BenchError(self._start.hopeless)
         if self._agent is None:
             raise BenchError("the machine is off")
         return self._agent
 
     def wait_agent(self, timeout: float = 180.0) -> None:
         """Wait until the guest's agent answers, which is early in the boot."""
+        deadline = time.monotonic() + timeout * PATIENCE
         try:
-            self.agent.request("clock", timeout * PATIENCE)
+            while True:
+                try:
+                    self.agent.request("clock", max(0.0, deadline - time.monotonic()))
+                    break
+                except GuestResetError:  # it crashed while it started; then it starts by itself
+                    pass
         except BenchError as error:
             tail = self.serial_text()[-1500:]
             raise BenchError(f"{error}; the serial console's last words:\n{tail}") from error
         if self._start is not None:
             self._start.answers()
+
+    @property
+    def begun_anew(self) -> list[str]:
+        """Why the last start was begun anew, once for each time (see tests.harness.watch)."""
+        return [] if self._start is None else self._start.anew
 
     def ready(self) -> None:
         """The device is ready: so long its start took."""

@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,14 @@ class QmpError(BenchError):
 class QmpClient:
     """One connection to a QMP unix socket. Commands from several threads are answered one after the other."""
 
-    def __init__(self, path: Path, timeout: float = 10.0) -> None:
-        """Connect and negotiate; raises OSError when nobody listens, QmpError when it is not QMP."""
+    def __init__(
+        self, path: Path, timeout: float = 10.0, on_event: Callable[[str], None] = lambda _name: None
+    ) -> None:
+        """Connect and negotiate; raises OSError when nobody listens, QmpError when it is not QMP.
+
+        `on_event` is called with the name of each event as it comes; it must not wait for an answer of QEMU.
+        """
+        self._on_event = on_event
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.settimeout(timeout)
@@ -56,6 +63,8 @@ class QmpClient:
                     elif "id" in message:
                         self._answers[message["id"]] = message
                     self._changed.notify_all()
+                if "event" in message:
+                    self._on_event(message["event"])
         with self._changed:
             self._closed = True
             self._changed.notify_all()

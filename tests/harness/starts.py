@@ -16,6 +16,8 @@ class Start:
     """Until it was ready for what it was started for; None: nobody waited for that."""
     anew: list[str] = field(default_factory=list)
     """Why it was begun anew, once for each time."""
+    hopeless: str = ""
+    """Why it was given up."""
     _ready: bool = False
 
     def answers(self) -> None:

@@ -13,6 +13,7 @@ from tests.harness.device import Device
 from tests.harness.powercut_scenarios import FactoryReset
 from tests.harness.powercut_scenarios import plant as plant_what_resets_remove
 from tests.harness.qemu import Configuration
+from tests.harness.watch import HUNG
 
 A = project_fact("VERSION")
 B = "99.1.0"
@@ -173,3 +174,4 @@ def watched_lab(start_lab: StartLab) -> Lab:
 @pytest.mark.timeout(7200)
 def test_a_version_that_hangs_falls_back_by_the_watchdog(watched_lab: Lab, maker: BundleMaker) -> None:
     falls_back(watched_lab.device, maker, "hang")
+    assert HUNG not in watched_lab.machine.begun_anew, "it was the bench that reset the machine"
