@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from allegro.errors import AllegroError
-from allegro.settings.settings_file import in_words
+from allegro.settings.base import in_words
 
 log = logging.getLogger(__name__)
 

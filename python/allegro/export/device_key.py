@@ -1,5 +1,6 @@
 """The device's own SSH key: made at first use, never leaves the device. Its public half is shown."""
 
+import io
 import os
 import threading
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
+from allegro.keeping import Absent, KeptFile, Unreadable, Value, trouble
 
 PRIVATE_NAME = "id_ed25519"
 PUBLIC_NAME = "id_ed25519.pub"
@@ -32,25 +34,38 @@ def device_key(directory: Path, host_name: str) -> DeviceKey:
     A private key that cannot be read is not replaced, because the server knows its public half: raises
     Unavailable. `host_name` goes into the comment of the public key, `allegro@<host name>`.
     """
-    private = directory / PRIVATE_NAME
+    file = kept(directory)
     try:
         with _making:
-            if not private.exists():
-                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_atomically(private, _new_private_key(), mode=0o600)
-            key = paramiko.Ed25519Key.from_private_key_file(str(private))
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if isinstance(file.read(), Absent):
+                file.write(_new_private_key())
+            found = file.read()
+            if isinstance(found, Unreadable):
+                raise OSError(found.number, found.reason)
+            if not isinstance(found, Value):
+                raise ValueError(f"it {trouble(found)}")
+            key = found.value
             line = f"{key.get_name()} {key.get_base64()} allegro@{host_name}"
             public = directory / PUBLIC_NAME
-            if not public.exists() or public.read_text(encoding="ascii").strip() != line:
+            if _text(public).strip() != line:
                 write_atomically(public, f"{line}\n".encode(), mode=0o644)
     except (OSError, paramiko.SSHException, ValueError) as error:
         raise Unavailable(
             f"The device's SSH key cannot be used: {_reason(error)}.",
-            place=str(private),
+            place=str(file.path),
             remedy="Use a password instead, or delete this file: then a new key is made, "
             "which the server must be told.",
         ) from error
     return DeviceKey(key, line)
+
+
+def kept(directory: Path) -> KeptFile[paramiko.PKey]:
+    """The file of the private key."""
+    return KeptFile(
+        directory / PRIVATE_NAME,
+        lambda content: paramiko.Ed25519Key.from_private_key(io.StringIO(content.decode("ascii"))),
+    )
 
 
 def _new_private_key() -> bytes:
@@ -58,6 +73,14 @@ def _new_private_key() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
     )
+
+
+def _text(public: Path) -> str:
+    """What is derived is made anew for whatever reason it cannot be read."""
+    try:
+        return public.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def _reason(error: Exception) -> str:

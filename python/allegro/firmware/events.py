@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from allegro.atomic import write_atomically
+from allegro.keeping import KeptFile, Value
 
 Kind = Literal["installed", "refused", "activated", "confirmed", "fell-back", "started", "failed", "deleted"]
 
@@ -33,14 +33,15 @@ class Events:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.kept = KeptFile(path, _parsed)
 
     def all(self) -> list[Event]:
-        """All events that are kept, oldest first; a damaged list counts as empty."""
-        try:
-            raw = json.loads(self._path.read_bytes())
-            return [Event(int(each["time_ns"]), each["kind"], str(each["text"])) for each in raw]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
+        """All events that are kept and known to this version, oldest first; none if they cannot be read."""
+        return [
+            Event(int(each["time_ns"]), each["kind"], str(each["text"]))
+            for each in self._raw()
+            if each["kind"] in get_args(Kind)
+        ]
 
     def add(self, kind: Kind, text: str) -> None:
         """Writes an event to the log and to the list. A list that cannot be written is told in the log."""
@@ -49,14 +50,26 @@ class Events:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._alone():
-                events = [*self.all(), Event(time.time_ns(), kind, text)][-KEPT:]
-                content = json.dumps([asdict(event) for event in events], indent=1, ensure_ascii=False)
-                write_atomically(self._path, content.encode() + b"\n")
+                events = [*self._raw(), asdict(Event(time.time_ns(), kind, text))][-KEPT:]
+                content = json.dumps(events, indent=1, ensure_ascii=False)
+                self.kept.write(content.encode("utf-8", "surrogatepass") + b"\n")
         except OSError as error:
             log.error("The firmware event could not be kept: %s", error.strerror)
+
+    def _raw(self) -> list[dict[str, Any]]:
+        found = self.kept.read()
+        return found.value if isinstance(found, Value) else []
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with self._path.with_name(f".{self._path.name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _parsed(content: bytes) -> list[dict[str, Any]]:
+    """The events as they stand in the file: another version may know more of them."""
+    raw = json.loads(content)
+    for each in raw:
+        Event(int(each["time_ns"]), each["kind"], str(each["text"]))
+    return list(raw)

@@ -6,10 +6,10 @@ it came.
 """
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from allegro.atomic import sync_directory, write_atomically
+from allegro.keeping import KeptFile, Value
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,27 @@ class TrialNote:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.kept = KeptFile(path, _parsed, passing=True)
 
     def read(self) -> Trial | None:
-        """None if nothing is on trial, also if the note cannot be read."""
-        try:
-            return Trial(**json.loads(self._path.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            return None
+        """None if nothing is on trial, also if the note cannot be read (`kept` tells the two apart)."""
+        found = self.kept.read()
+        return found.value if isinstance(found, Value) else None
 
     def write(self, trial: Trial) -> None:
         """Raises OSError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._path, json.dumps(asdict(trial)).encode() + b"\n")
+        self.kept.write(json.dumps(asdict(trial)).encode() + b"\n")
 
     def remove(self) -> None:
         """A note that is not there is no mistake. Raises OSError."""
-        if self._path.exists():
-            self._path.unlink()
-            sync_directory(self._path.parent)
+        self.kept.remove()
+
+
+def _parsed(content: bytes) -> Trial:
+    """A version that falls back may have noted more than this one knows."""
+    raw = json.loads(content)
+    return Trial(**{field.name: raw[field.name] for field in fields(Trial) if field.name in raw})
 
 
 def begun(trial: Trial | None, running_slot: str) -> Trial | None:

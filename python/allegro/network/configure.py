@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
+from allegro.keeping import KeptFile, Value, trouble
 from allegro.network import kernel, links, management, networkd_files, ports
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
@@ -43,6 +43,8 @@ def name_ports(kept_in: Path, *, running: bool = False, sysfs: Path = kernel.SYS
     """
     devices = ports.read_devices(sysfs)
     known = known_names(kept_in)
+    if not running and (wrong := trouble(kept_names(kept_in).read())):
+        log.error("The list of the names of the ports %s", wrong)
     wanted = ports.assign(devices, known, running=running)
     steps = ports.rename_steps(wanted)
     if steps:
@@ -160,23 +162,20 @@ def _reload_networkd() -> None:
         log.error("The network service could not be told of changes: %s", complaint)
 
 
+def kept_names(kept_in: Path) -> KeptFile[dict[str, str]]:
+    """The file of the names."""
+    return KeptFile(kept_in, _parsed, mode=0o644)
+
+
 def keep_names(kept_in: Path, names: Mapping[str, str]) -> None:
     """For the next `name_ports`. Raises OSError."""
-    write_atomically(kept_in, _as_json(names), mode=0o644)
+    kept_names(kept_in).write(_as_json(names))
 
 
 def known_names(path: Path) -> dict[str, str]:
     """What `name_ports` keeps: key → name, also of ports that are absent."""
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        log.warning("The names of the ports are not known any more (%s): assigned anew", error)
-        return {}
-    if not isinstance(value, dict):
-        return {}
-    return {mac: name for mac, name in value.items() if isinstance(name, str)}
+    found = kept_names(path).read()
+    return found.value if isinstance(found, Value) else {}
 
 
 def _remember(path: Path, devices: list[NetworkDevice], known: Mapping[str, str]) -> str:
@@ -186,7 +185,7 @@ def _remember(path: Path, devices: list[NetworkDevice], known: Mapping[str, str]
         return ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _as_json(wanted), mode=0o644)
+        keep_names(path, wanted)
     except OSError as error:
         return error.strerror or str(error)
     return ""
@@ -194,3 +193,7 @@ def _remember(path: Path, devices: list[NetworkDevice], known: Mapping[str, str]
 
 def _as_json(names: Mapping[str, str]) -> bytes:
     return json.dumps(names, indent=2, sort_keys=True).encode() + b"\n"
+
+
+def _parsed(content: bytes) -> dict[str, str]:
+    return {str(key): name for key, name in json.loads(content).items() if isinstance(name, str)}

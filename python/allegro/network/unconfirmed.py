@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from allegro.atomic import sync_directory, write_atomically
+from allegro.keeping import KeptFile, Value
+from allegro.settings.lenient import understood
 from allegro.settings.model import Settings
 from allegro.settings.network import Management
 from allegro.settings.wifi import Wifi
@@ -40,8 +41,8 @@ class Unconfirmed:
         return max(self.deadline_s - now_s, 0.0) if boot_id == self.boot_id else 0.0
 
     def put_into(self, settings: Settings) -> Settings:
-        """These settings with the sections as they were. Raises ValueError."""
-        old = Settings.model_validate(dict(self.sections))
+        """These settings with the sections as they were."""
+        old = understood(dict(self.sections)).settings
         return settings.model_copy(update={name: getattr(old, name) for name in self.sections})
 
 
@@ -67,27 +68,33 @@ def boot_id(path: Path = BOOT_ID) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
+def kept(path: Path) -> KeptFile[Unconfirmed]:
+    """The note on the data partition; only root can read it, because there are passwords in it."""
+    return KeptFile(path, _parsed, passing=True)
+
+
 def load(path: Path) -> Unconfirmed | None:
-    """The change that waits, None if there is none. A file that makes no sense is none. Raises OSError."""
-    try:
-        read = json.loads(path.read_bytes())
-        found = Unconfirmed(**read)
-        found.put_into(Settings())
-        return Unconfirmed(
-            dict(found.sections), dict(found.ports), str(found.boot_id), float(found.deadline_s)
-        )
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, AttributeError):
-        return None
+    """The change that waits, None if there is none that can be read (`kept` tells the two apart)."""
+    found = kept(path).read()
+    return found.value if isinstance(found, Value) else None
 
 
 def save(change: Unconfirmed, path: Path) -> None:
-    """Keeps it over a power cut; only root can read it, because there are passwords in it. Raises OSError."""
-    write_atomically(path, json.dumps(asdict(change), indent=2).encode() + b"\n")
+    """Keeps it over a power cut. Raises OSError."""
+    kept(path).write(json.dumps(asdict(change), indent=2).encode() + b"\n")
 
 
 def forget(path: Path) -> None:
     """It is confirmed, or taken back. Raises OSError."""
-    path.unlink(missing_ok=True)
-    sync_directory(path.parent)
+    kept(path).remove()
+
+
+def _parsed(content: bytes) -> Unconfirmed:
+    """What to go back to has to be settings that this version accepts; other names in it are left out."""
+    raw = json.loads(content)
+    old = understood({name: raw["sections"][name] for name in SECTIONS if name in raw["sections"]})
+    if old.refused:
+        raise ValueError(str(old.refused[0]))
+    sections = old.settings.model_dump(mode="json", include=set(old.raw))
+    ports = {str(key): str(name) for key, name in raw["ports"].items()}
+    return Unconfirmed(sections, ports, str(raw["boot_id"]), float(raw["deadline_s"]))

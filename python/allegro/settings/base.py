@@ -43,6 +43,12 @@ def mistake(words: str, value: object, *place: str | int) -> ValidationError:
     return ValidationError.from_exception_data("Settings", [details])
 
 
+def in_words(message: str) -> str:
+    """A message of pydantic as a sentence of ours, without the full stop."""
+    message = message.removeprefix("Value error, ").replace("Input should", "Must", 1)
+    return message[:1].upper() + message[1:]
+
+
 def of_one_device(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     """Raises ValueError for an address that no other device can be reached at."""
     if (

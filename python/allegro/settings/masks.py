@@ -3,7 +3,7 @@
 A secret is a field of `allegro.settings.model` with `json_schema_extra={"secret": True}`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -29,6 +29,11 @@ def masked(settings: Settings) -> JsonObject:
 def without_masks(patch: Mapping[str, Any]) -> JsonObject:
     """The patch without the secrets that came back as they were shown, so that these keep their value."""
     return _without(patch, tuple(_secrets(Settings)))
+
+
+def is_secret(place: Sequence[str]) -> bool:
+    """Whether the value at this place of the settings, or something below it, is a secret."""
+    return any(secret[: len(place)] == tuple(place) for secret in _secrets(Settings))
 
 
 def _without(patch: Mapping[str, Any], secrets: tuple[tuple[str, ...], ...]) -> JsonObject:

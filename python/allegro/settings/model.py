@@ -15,7 +15,9 @@ from allegro.settings.base import Port, Section, Text, mistake
 from allegro.settings.network import Links, Management, Time
 from allegro.settings.wifi import Wifi
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of the settings file. From 2 on every version reads it value by value. 0.1.0, which writes 1, does so only
+with newer files: it would drop all settings for one value in a file of its own number that it refuses."""
 
 
 class Recording(Section):

@@ -1,18 +1,18 @@
 """The settings file: load, change, save. Written atomically: a power cut leaves the old or the new one."""
 
-import contextlib
 import errno
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from allegro.atomic import write_atomically
 from allegro.errors import InvalidInput, Unavailable
+from allegro.keeping import Absent, Damaged, Found, KeptFile, Unreadable, Value, trouble
+from allegro.settings.base import in_words
+from allegro.settings.lenient import Refused, Understood, understood
 from allegro.settings.model import SCHEMA_VERSION, Settings
 
 JsonObject = dict[str, Any]
@@ -21,29 +21,36 @@ JsonObject = dict[str, Any]
 class SettingsStore:
     """Holds the current settings and their file.
 
-    What another version of the firmware has written stays readable, in both directions: names that this one
-    does not know are kept in the file as they are, and so are values that only a newer version understands,
-    until somebody changes them here.
+    What another version of the firmware has written stays readable, in both directions: what this one does
+    not know or not accept stays in the file as it is until somebody changes that value here (see
+    `allegro.settings.lenient`). `refused` names what is not accepted, `problem` what is wrong with the file.
 
-    A file that makes no sense is put aside as `settings.damaged-<time>.json`, defaults apply, and `problem`
-    says so. One that the disk does not give (OSError) stays where it is: it may be read later, and no change
-    is saved over it before. Only the supervisor writes; other programs make their own store to read.
+    A file that makes no sense gives way to its last good copy. One that the disk does not give stays where it
+    is: it may be read later, and no change is saved over it before. Without either, defaults apply.
+    Only the supervisor writes; other programs make their own store to read.
     One change at a time: callers with several threads hold a lock of their own.
     """
 
+    _understood: Understood
+    _current: Settings
+    _file_version: int
+
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self._path = path
-        self._read_only = read_only
-        self.problem = ""
-        self._unread = ""
-        self._foreign: JsonObject = {}
-        self._file_version = SCHEMA_VERSION
-        self._saved = self._current = self._load()
+        self._file = KeptFile(path, _parsed)
+        self._load()
+        self._current = self._understood.settings
+        if not read_only:
+            self._file.mend()
 
     @property
     def current(self) -> Settings:
         """The settings in force (immutable: a change makes a new object)."""
         return self._current
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """Values of the file that are not in force, because this version does not accept them."""
+        return self._understood.refused
 
     def change(
         self, patch: Mapping[str, Any], check: Callable[[Settings, Settings], None] = lambda _old, _new: None
@@ -55,71 +62,72 @@ class SettingsStore:
         """
         old = self._current
         if self._unread:
-            self._saved = self._load()
+            self._load()
         if self._unread:
             raise Unavailable(
                 f"The settings could not be saved: the present ones cannot be read ({self._unread}).",
-                place=self._path.name,
+                place=self._file.path.name,
                 remedy="Restart the device; if this message stays, replace the disk.",
             )
-        new = validated(merged(self._saved.model_dump(mode="json"), patch))
+        wanted = validated(merged(self._understood.settings.model_dump(mode="json"), patch))
+        after = understood(self._understood.to_save(wanted, patch))
+        new = after.settings  # what another version has set may fit again
         check(old, new)
-        foreign = without(self._foreign, patch)
-        content = merged(new.model_dump(mode="json"), foreign)
-        content["schema_version"] = max(self._file_version, SCHEMA_VERSION)
+        version = max(self._file_version, SCHEMA_VERSION)
         try:
-            write_atomically(self._path, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+            self._file.write(_as_json({"schema_version": version, **after.raw}))
         except OSError as error:
             raise Unavailable(
                 f"The settings could not be saved: {error.strerror}. The old ones stay in force.",
-                place=self._path.name,
+                place=self._file.path.name,
                 remedy="Restart the device; if this message stays, replace the disk."
                 if error.errno in (errno.EROFS, errno.EIO)
                 else "Look at the free space of the storage device.",
             ) from error
-        self._saved = self._current = new
-        self._foreign = foreign
+        self._understood = after
+        self._current = new
         self.problem = ""  # the file is whole again
         return old, new
 
-    def _load(self) -> Settings:
-        self._unread = ""
-        self._foreign = {}
-        self._file_version = SCHEMA_VERSION
-        try:
-            raw = json.loads(self._path.read_bytes())
-            if not isinstance(raw, dict):
-                raise ValueError("not an object")
-            written_by = raw.pop("schema_version", SCHEMA_VERSION)
-            known = known_part(raw) if written_by > SCHEMA_VERSION else known_names(raw)
-            settings = validated(known)
-            self._foreign = difference(raw, known)
-            self._file_version = written_by
-            return settings
-        except FileNotFoundError:
-            if not os.access(self._path.parent, os.W_OK):
-                self.problem = (
+    def _load(self) -> None:
+        found = self._file.read()
+        self._unread = _unread(found)
+        self.problem = self._problem(found)
+        self._file_version, raw = found.value if isinstance(found, Value) else (SCHEMA_VERSION, {})
+        self._understood = understood(raw)
+
+    def _problem(self, found: Found[tuple[int, JsonObject]]) -> str:
+        match found:
+            case Absent():
+                if os.access(self._file.path.parent, os.W_OK):
+                    return ""
+                return (
                     "There is no settings file, and none can be saved. The device runs with default settings."
                 )
-            return Settings()
-        except OSError as error:
-            self._unread = error.strerror or str(error)
-            self.problem = (
-                f"The settings file cannot be read ({self._unread}). The device runs with default settings."
-            )
-            return Settings()
-        except (ValueError, TypeError, InvalidInput) as error:
-            aside = self._path.with_name(
-                f"settings.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
-            )
-            self.problem = (
-                f"The settings file cannot be used ({error}). The device runs with default settings."
-            )
-            if not self._read_only:
-                with contextlib.suppress(OSError):
-                    self._path.rename(aside)
-                    self.problem += f" The old file is kept as {aside.name}."
-            return Settings()
+            case Damaged() | Unreadable():
+                return f"The settings file {trouble(found)}. The device runs with default settings."
+            case Value():
+                return f"The settings file {wrong}." if (wrong := trouble(found)) else ""
+
+
+def _parsed(content: bytes) -> tuple[int, JsonObject]:
+    """Version of the format, and the settings. A version that is no number says nothing."""
+    raw = json.loads(content)
+    if not isinstance(raw, dict):
+        raise ValueError("not an object")
+    written_by = raw.pop("schema_version", SCHEMA_VERSION)
+    return written_by if isinstance(written_by, int) else SCHEMA_VERSION, raw
+
+
+def _as_json(content: JsonObject) -> bytes:
+    # As json.loads reads it: what another program left in the file may hold half a character.
+    return json.dumps(content, indent=2, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _unread(found: Found[tuple[int, JsonObject]]) -> str:
+    """Why the file cannot be read at the moment, whether or not its copy can; empty if it can."""
+    own = found.instead_of if isinstance(found, Value) else found
+    return own.reason if isinstance(own, Unreadable) else ""
 
 
 def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
@@ -130,6 +138,18 @@ def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
         result[name] = (
             merged(present, value) if isinstance(present, dict) and isinstance(value, Mapping) else value
         )
+    return result
+
+
+def differing(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> JsonObject:
+    """The part of `wanted` that is not so in `present`: the smallest patch that makes one of the other."""
+    result: JsonObject = {}
+    for name, value in wanted.items():
+        if isinstance(value, Mapping) and isinstance(below := present.get(name), Mapping):
+            if inner := differing(value, below):
+                result[name] = inner
+        elif name not in present or present[name] != value:
+            result[name] = value
     return result
 
 
@@ -154,85 +174,3 @@ def plain(error: ValidationError) -> InvalidInput:
         "" if isinstance(value, dict) or "password" in place else f" (got {json.dumps(value, default=str)})"
     )
     return InvalidInput(f"{in_words(first['msg'])}{shown}.", place=place)
-
-
-def in_words(message: str) -> str:
-    """A message of pydantic as a sentence of ours, without the full stop."""
-    message = message.removeprefix("Value error, ").replace("Input should", "Must", 1)
-    return message[:1].upper() + message[1:]
-
-
-def known_names(raw: JsonObject) -> JsonObject:
-    """The settings without the names that this version does not know, however deep they stand."""
-    known: JsonObject = json.loads(json.dumps(raw))
-    try:
-        Settings.model_validate(known)
-    except ValidationError as error:
-        for wrong in error.errors(include_url=False):
-            if wrong["type"] == "extra_forbidden":
-                *places, name = wrong["loc"]
-                holder: Any = known
-                for place in places:
-                    holder = holder[place]
-                del holder[name]
-    return known
-
-
-def difference(whole: Mapping[str, Any], part: Mapping[str, Any]) -> JsonObject:
-    """What of `whole` is not in `part`, which was taken from it."""
-    result: JsonObject = {}
-    for name, value in whole.items():
-        if name not in part:
-            result[name] = value
-        elif isinstance(value, Mapping) and isinstance(part[name], Mapping):
-            result[name] = difference(value, part[name])
-    return result
-
-
-def without(foreign: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
-    """`foreign` without what `patch` sets."""
-    result: JsonObject = {}
-    for name, value in foreign.items():
-        if name not in patch:
-            result[name] = value
-        elif isinstance(value, Mapping) and isinstance(patch[name], Mapping):
-            result[name] = without(value, patch[name])
-    return result
-
-
-def known_part(raw: JsonObject) -> JsonObject:
-    """What this version understands of a file written by a newer one, so that a roll-back keeps settings."""
-    raw = known_names(raw)
-    defaults = Settings().model_dump(mode="json")
-    result: JsonObject = {}
-    for section, fields in defaults.items():
-        given = raw.get(section)
-        if not isinstance(fields, dict) or not isinstance(given, dict):
-            continue
-        known = _without_unknown(given, fields)
-        for candidate in (known, *_parts(known)):
-            attempt = merged(result, {section: candidate})
-            with contextlib.suppress(InvalidInput):
-                validated(attempt)
-                result = attempt
-    return result
-
-
-def _without_unknown(raw: Mapping[str, Any], known: Mapping[str, Any]) -> JsonObject:
-    """What of `raw` has a name that `known` has as well, also below."""
-    result: JsonObject = {}
-    for name, value in raw.items():
-        present = known.get(name)
-        if isinstance(present, dict) and isinstance(value, Mapping):
-            result[name] = _without_unknown(value, present)
-        elif name in known:
-            result[name] = value
-    return result
-
-
-def _parts(section: Mapping[str, Any]) -> Iterator[JsonObject]:
-    """Each value alone, larger parts before what they consist of."""
-    for name, value in section.items():
-        yield {name: value}
-        if isinstance(value, Mapping):
-            yield from ({name: part} for part in _parts(value))

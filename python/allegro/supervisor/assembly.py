@@ -1,12 +1,13 @@
 """Puts the parts of the device together, runs them, and stops them in order."""
 
+import contextlib
 import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from allegro.capture.status import RecorderStatus
-from allegro.errors import AllegroError, Unavailable
+from allegro.errors import Unavailable
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.daily import DailyCheck
@@ -21,6 +22,7 @@ from allegro.storage.capture_files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.health_watch import Watch
+from allegro.supervisor.kept_files import KeptFiles
 from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
@@ -113,6 +115,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
     paths.run.mkdir(parents=True, exist_ok=True)
     listener = bind(paths.api_socket)
     parts.start("storage", lambda: _make_directories(paths))
+    kept = KeptFiles(paths)
+    parts.start("kept files", kept.look)
     settings = SettingsStore(paths.settings)
     if settings.problem:
         log.error("%s", settings.problem)
@@ -175,6 +179,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         wifi.problem,
         lambda: network.safe.taken_back,
         network.safe.remaining_s,
+        kept.problems,
     )
     change = SettingsChanger(
         settings,
@@ -237,7 +242,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
         )
 
         def hung() -> str:
-            jobs.recent(1)  # blocks if a thread holds the list of captures and does not get on
+            with contextlib.suppress(Unavailable):  # a list that the disk does not give is told, and no hang
+                jobs.recent(1)  # blocks if a thread holds the list of captures and does not get on
             return "USB presenter" if presenters.hung() else ""
 
         serve(create_app(device), listener, _ready, hung)
@@ -253,7 +259,7 @@ def job_store(paths: Paths) -> JobStore:
     """The list of captures; if it cannot be opened, one that refuses every press and says why."""
     try:
         return JobStore(paths.database)
-    except (AllegroError, OSError) as error:
+    except Exception as error:  # whatever the disk makes of it, the other parts go on
         log.error("The list of captures cannot be opened: %s", error)
         wrong = data_problem(paths.data)
         reason = f"The data partition cannot be used: {wrong}" if wrong else "Its list cannot be opened."

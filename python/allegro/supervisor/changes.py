@@ -9,7 +9,7 @@ from typing import Any
 from allegro.errors import AllegroError
 from allegro.settings.masks import without_masks
 from allegro.settings.model import Settings
-from allegro.settings.settings_file import SettingsStore
+from allegro.settings.settings_file import SettingsStore, differing
 from allegro.supervisor.safe_change import SafeChange
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class SettingsChanger:
         Answers with what could not be applied. Raises as a change does.
         """
         with self._lock:
-            return self._changed(*self._store.change(patch))[1]
+            back = differing(patch, self._store.current.model_dump(mode="json"))
+            return self._changed(*self._store.change(back))[1]
 
     def _changed(self, old: Settings, new: Settings) -> tuple[Settings, list[str]]:
         warnings: list[str] = []

@@ -13,7 +13,7 @@ from allegro.storage.capture_files import FileStore
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder_process import age_s, last_status
-from allegro.system.health import DROPS_WINDOW_S, Facts, Problem, RecentIncrease, problems
+from allegro.system.health import DROPS_WINDOW_S, Facts, KeptFileProblem, Problem, RecentIncrease, problems
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.reader import ConnectedPresenter
 
@@ -37,6 +37,7 @@ class Watch:
         wifi: Callable[[], Problem | None],
         network_taken_back: Callable[[], str],
         network_waits_s: Callable[[], float | None],
+        kept_files: Callable[[], Sequence[KeptFileProblem]],
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -48,6 +49,7 @@ class Watch:
         self._wifi = wifi
         self._network_taken_back = network_taken_back
         self._network_waits_s = network_waits_s
+        self._kept_files = kept_files
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -87,6 +89,8 @@ class Watch:
             data_problem=data_problem(self._paths.data),
             upload_failures=upload_failures,
             settings_problem=self._settings.problem,
+            settings_refused=tuple(map(str, self._settings.refused)),
+            kept_files=tuple(self._kept_files()),
             jobs_problem=self._jobs.problem,
             jobs_refused=self._jobs.refuses,
             presenter_problems=tuple(

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from allegro.atomic import sync_directory, write_atomically
+from allegro.atomic import sync_directory
 from allegro.errors import Unavailable
+from allegro.keeping import Absent, KeptFile, Value, copy_of, trouble
 from allegro.paths import Paths
 
 Keep = Literal["management", "users", "storage", "keys"]
@@ -35,7 +36,9 @@ ALWAYS_KEPT = (
     "state/system-id",
     "reset-order.json",
 )
-"""No settings, relative to the data partition: packets, captures and their list, bundles, the identity."""
+"""No settings, relative to the data partition: packets, captures and their list, bundles, the identity.
+
+What is kept is kept with its last good copy (`allegro.keeping`)."""
 
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {
     "management": ("state/ports.json", "state/unconfirmed-network.json"),
@@ -85,7 +88,7 @@ def write_order(paths: Paths, order: Order) -> None:
     """Raises Unavailable if it cannot be kept."""
     content = {"keep": sorted(order.keep), "then_update": order.then_update}
     try:
-        write_atomically(order_path(paths), json.dumps(content).encode() + b"\n")
+        _order_file(paths).write(json.dumps(content).encode() + b"\n")
     except OSError as error:
         raise Unavailable(
             f"The reset could not be prepared: {error.strerror}.",
@@ -94,8 +97,19 @@ def write_order(paths: Paths, order: Order) -> None:
 
 
 def read_order(paths: Paths) -> Order:
-    """The order; one that keeps nothing if there is none or it makes no sense (as from the boot menu)."""
-    raw = _object(order_path(paths))
+    """The order; one that keeps nothing if there is none, as from the boot menu.
+
+    Raises Unavailable if there is one that cannot be read: what it was to keep would be lost.
+    """
+    found = _order_file(paths).read()
+    if isinstance(found, Absent):
+        return Order()
+    if not isinstance(found, Value):
+        raise Unavailable(
+            f"The order of what to keep {trouble(found)}.",
+            remedy="Order the reset again, or choose it in the boot menu, which keeps nothing.",
+        )
+    raw = found.value
     keep = raw.get("keep")
     known = frozenset(each for each in KEEPS if isinstance(keep, list) and each in keep)
     return Order(known, raw.get("then_update") is True)
@@ -103,8 +117,7 @@ def read_order(paths: Paths) -> Order:
 
 def withdraw_order(paths: Paths) -> None:
     """Forgets the order; raises OSError."""
-    order_path(paths).unlink(missing_ok=True)
-    sync_directory(paths.data)
+    _order_file(paths).remove()
 
 
 def remove_settings(paths: Paths, order: Order) -> Outcome:
@@ -118,6 +131,7 @@ def remove_settings(paths: Paths, order: Order) -> Outcome:
     untouched = {*ALWAYS_KEPT, *(name for each in order.keep for name in KEPT_FILES[each])}
     if paths.settings.exists():
         untouched.add(paths.settings.name)
+    untouched |= {str(copy_of(Path(name))) for name in untouched}
     for path in _to_remove(paths.data, "", untouched):
         _remove(paths.data, path, outcome)
     return outcome
@@ -125,20 +139,23 @@ def remove_settings(paths: Paths, order: Order) -> Outcome:
 
 def keep_sections(settings: Path, sections: Sequence[str]) -> None:
     """Leaves these sections in the settings file, and no file if none of them is in it. Raises OSError."""
-    raw = _object(settings)
+    file = KeptFile(settings, _parsed, passing=True)
+    file.mend()
+    found = file.read()
+    raw = found.value if isinstance(found, Value) else {}
     kept = {name: raw[name] for name in ("schema_version", *sections) if name in raw}
     if kept.keys() - {"schema_version"}:
         if kept != raw:
-            write_atomically(settings, json.dumps(kept, indent=2).encode() + b"\n")
+            file.write(json.dumps(kept, indent=2).encode() + b"\n")
     else:
-        settings.unlink(missing_ok=True)
+        file.remove()
 
 
 def write_outcome(paths: Paths, outcome: Outcome, order: Order) -> None:
     """Leaves word for the supervisor. Raises OSError."""
     paths.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = {"failed": [list(each) for each in outcome.failed], "then_update": order.then_update}
-    write_atomically(outcome_path(paths), json.dumps(content).encode() + b"\n")
+    KeptFile(outcome_path(paths), _parsed, passing=True).write(json.dumps(content).encode() + b"\n")
 
 
 @dataclass(frozen=True)
@@ -151,25 +168,27 @@ class Told:
 
 def take_outcome(paths: Paths) -> Told | None:
     """Word of a reset that was done before this start; it is told once. None without one."""
-    path = outcome_path(paths)
-    if not path.exists():
+    file = KeptFile(outcome_path(paths), _parsed, passing=True)
+    found = file.read()
+    if isinstance(found, Absent):
         return None
-    raw = _object(path)
+    raw = found.value if isinstance(found, Value) else {}
     with contextlib.suppress(OSError):
-        path.unlink()
-        sync_directory(path.parent)
+        file.remove()
     failed = raw.get("failed")
     names = tuple(str(each[0]) for each in failed if each) if isinstance(failed, list) else ()
     return Told(names, raw.get("then_update") is True)
 
 
-def _object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty if there is none that makes sense."""
-    try:
-        raw = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return raw if isinstance(raw, dict) else {}
+def _order_file(paths: Paths) -> KeptFile[dict[str, Any]]:
+    return KeptFile(order_path(paths), _parsed, passing=True)
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    raw = json.loads(content)
+    if not isinstance(raw, dict):
+        raise ValueError("not an object")
+    return raw
 
 
 def _to_remove(data: Path, folder: str, untouched: set[str]) -> list[str]:

@@ -17,6 +17,9 @@ RECORDER_SILENT_S = 5.0
 DROPS_WINDOW_S = 300.0
 """Lost packets are a problem for this long; the counters and the exported files keep them for ever."""
 
+SHOWN_REFUSED = 3
+"""So many settings that are not accepted are named one by one."""
+
 STORAGE_LOW_BYTES = 512 * MIB
 STORAGE_LOW_SHARE = 0.05
 """Storage is nearly full below the smaller of these two: about one capture of a busy minute."""
@@ -30,6 +33,15 @@ class Problem:
     severity: Severity
     text: str
     remedy: str
+
+
+@dataclass(frozen=True)
+class KeptFileProblem:
+    """A file that could not be used at the start. `backed`: its last good copy could be."""
+
+    id: str
+    text: str
+    backed: bool
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ class Facts:
     data_problem: str = ""
     upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
     settings_problem: str = ""
+    settings_refused: tuple[str, ...] = ()  # values that this version does not accept, with the reason
+    kept_files: tuple[KeptFileProblem, ...] = ()
     jobs_problem: str = ""
     jobs_refused: str = ""  # why no press is accepted
     presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
@@ -188,6 +202,34 @@ def settings_damaged(facts: Facts) -> Iterable[Problem]:
         )
 
 
+def settings_refused(facts: Facts) -> Iterable[Problem]:
+    """What another version has set does not hold."""
+    if facts.settings_refused:
+        count = len(facts.settings_refused)
+        more = f" (and {count - SHOWN_REFUSED} more)" if count > SHOWN_REFUSED else ""
+        yield Problem(
+            "settings-refused",
+            "warning",
+            "This version of the firmware does not accept all of the settings: "
+            f"{'; '.join(facts.settings_refused[:SHOWN_REFUSED])}{more}.",
+            "These have their defaults; all others hold. They stay in the file for a version that accepts"
+            " them, until they are changed here.",
+        )
+
+
+def kept_file_unusable(facts: Facts) -> Iterable[Problem]:
+    """A small file that the device keeps for itself could not be used at the start."""
+    for each in facts.kept_files:
+        yield Problem(
+            f"kept-{each.id}",
+            "warning" if each.backed else "error",
+            each.text,
+            "Nothing is lost. If this comes again, replace the disk."
+            if each.backed
+            else "Restart the device; if this message stays, replace the disk.",
+        )
+
+
 def jobs_damaged(facts: Facts) -> Iterable[Problem]:
     """The list of captures could not be read at the start."""
     if facts.jobs_problem:
@@ -286,6 +328,8 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     storage_nearly_full,
     uploads_fail,
     settings_damaged,
+    settings_refused,
+    kept_file_unusable,
     jobs_damaged,
     jobs_refused,
     presenter_unreadable,

@@ -1,12 +1,12 @@
 """Who the device is: its system id and its host name."""
 
-import contextlib
+import errno
 import re
 import socket
 import uuid
 from pathlib import Path
 
-from allegro.atomic import write_atomically
+from allegro.keeping import KeptFile, Unreadable, Value
 
 PREFIX = "allegro-mm"
 
@@ -14,15 +14,24 @@ PREFIX = "allegro-mm"
 def system_id(path: Path) -> str:
     """The id of this installation (random UUID, RFC 9562 version 4): made at first use, then kept in `path`.
 
-    A file that does not hold an id is replaced. If the file cannot be written (OSError), the caller is told,
-    because an id that changes at every start is none.
+    A file that does not hold an id, with no copy that does, is replaced. If it cannot be read or written
+    (OSError), the caller is told, because an id that changes at every start is none.
     """
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return str(uuid.UUID(path.read_text(encoding="ascii").strip()))
+    file = kept(path)
+    match file.read():
+        case Value(value):
+            return value
+        case Unreadable(reason, number) if number != errno.ENOENT:
+            raise OSError(number, reason, str(path))
     made = str(uuid.uuid4())
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, made.encode() + b"\n", mode=0o644)
+    file.write(made.encode() + b"\n")
     return made
+
+
+def kept(path: Path) -> KeptFile[str]:
+    """The file of the system id."""
+    return KeptFile(path, lambda content: str(uuid.UUID(content.decode("ascii").strip())), mode=0o644)
 
 
 def host_name(management_mac: str) -> str:

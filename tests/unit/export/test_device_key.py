@@ -50,7 +50,17 @@ def test_another_host_name_changes_only_the_comment(tmp_path: Path) -> None:
     assert (tmp_path / "id_ed25519.pub").read_text().endswith("allegro@b\n")
 
 
-def test_a_damaged_key_is_told_and_not_replaced(tmp_path: Path) -> None:
+@pytest.mark.spec("S2")
+def test_a_damaged_key_gives_way_to_its_copy(tmp_path: Path) -> None:
+    first = device_key(tmp_path, "a").public_line
+    (tmp_path / "id_ed25519").write_text("nonsense")
+    (tmp_path / "id_ed25519.pub").write_bytes(b"\xff")
+    assert device_key(tmp_path, "a").public_line == first
+    assert (tmp_path / ".id_ed25519.good").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.spec("S2")
+def test_a_damaged_key_without_a_copy_is_told_and_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "id_ed25519").write_text("nonsense")
     with pytest.raises(Unavailable, match="SSH key cannot be used"):
         device_key(tmp_path, "a")

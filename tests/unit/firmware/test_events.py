@@ -1,3 +1,4 @@
+import json
 import threading
 from pathlib import Path
 
@@ -46,6 +47,21 @@ def test_a_damaged_list_is_begun_anew(tmp_path: Path, content: bytes) -> None:
     assert events.all() == []
     events.add("confirmed", "Works.")
     assert [event.text for event in events.all()] == ["Works."]
+
+
+@pytest.mark.spec("S2", "U7")
+def test_events_of_another_version_stay_and_a_damaged_list_gives_way_to_its_copy(tmp_path: Path) -> None:
+    path = tmp_path / "events.json"
+    events = Events(path)
+    newer = [{"time_ns": 1, "kind": "beamed", "text": "Up.", "by": "anna"}]
+    path.write_text(json.dumps(newer))
+    assert events.all() == []
+    events.add("confirmed", "Works.")
+    path.write_bytes(b"{")
+    assert [event.text for event in events.all()] == ["Works."]
+    events.add("deleted", "Gone.")
+    assert json.loads(path.read_bytes())[0] == newer[0]
+    assert [event.text for event in events.all()] == ["Works.", "Gone."]
 
 
 def test_a_disk_that_refuses_is_told_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,5 @@
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ def test_the_note_survives_and_goes(tmp_path: Path) -> None:
 def test_a_note_that_makes_no_sense_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "trial.json").write_text(content)
     assert TrialNote(tmp_path / "trial.json").read() is None
+
+
+@pytest.mark.spec("S2", "U7")
+def test_a_note_of_a_newer_version_counts_and_a_damaged_one_gives_way_to_its_copy(tmp_path: Path) -> None:
+    note = TrialNote(tmp_path / "trial.json")
+    (tmp_path / "trial.json").write_text(json.dumps({**asdict(TRIAL), "asked_by": "anna"}))
+    assert note.read() == TRIAL
+    note.write(replace(TRIAL, starts=1))
+    (tmp_path / "trial.json").write_bytes(b"\x00")
+    assert note.read() == replace(TRIAL, starts=1)
 
 
 def test_a_start_counts_only_in_the_slot_on_trial() -> None:

@@ -148,6 +148,22 @@ def test_ports_are_given_other_names_and_back(machine: Machine, tmp_path: Path) 
     assert known_names(memory(tmp_path)) == before
 
 
+@pytest.mark.spec("L2", "S2")
+def test_names_that_cannot_be_read_are_not_written_over(machine: Machine, tmp_path: Path) -> None:
+    name_ports(memory(tmp_path))
+    reassign(memory(tmp_path), {"mgmt0": "port1", "port1": "mgmt0"})
+    names, copy = known_names(memory(tmp_path)), tmp_path / ".ports.json.good"
+    memory(tmp_path).write_bytes(b"{")
+    assert known_names(memory(tmp_path)) == names, "damaged: its copy counts"
+    copy.unlink()
+    memory(tmp_path).unlink()
+    memory(tmp_path).mkdir()
+    assert known_names(memory(tmp_path)) == {}
+    assert name_ports(memory(tmp_path), running=True).management_mac.endswith("01"), "names in use stay"
+    assert memory(tmp_path).is_dir()
+    assert not copy.exists(), "nothing was written instead of what cannot be read"
+
+
 def test_a_name_that_cannot_be_given_is_told(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"time": {"zone": "Berlin"}}, "time.zone", r"not a known time zone; do you mean Europe/Berlin\?"),
     ({"time": {"zone": "../../etc/passwd"}}, "time.zone", r"Is not a known time zone"),
     ({"time": {"zone": "Europe"}}, "time.zone", r"Is not a known time zone"),
-    ({"schema_version": 2}, "schema_version", r"less than or equal to 1"),
+    ({"schema_version": 3}, "schema_version", r"less than or equal to 2"),
     ({"trigger": 5}, "trigger", r"valid dictionary"),
 ]
 

@@ -6,12 +6,16 @@ import pytest
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import Settings
-from allegro.settings.settings_file import SettingsStore, known_part, merged
+from allegro.settings.settings_file import SettingsStore, differing, merged
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "settings.json"
+
+
+def names(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.parent.iterdir())
 
 
 def test_no_file_means_defaults(path: Path) -> None:
@@ -58,40 +62,61 @@ def test_a_full_disk_is_told_and_changes_nothing(path: Path, monkeypatch: pytest
         store.change({"trigger": {"before_s": 91}})
     assert store.current.trigger.before_s == 90
     assert json.loads(path.read_bytes())["trigger"]["before_s"] == 90
-    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+    assert names(path) == [".settings.json.good", "settings.json"]
 
 
-@pytest.mark.parametrize(
+DAMAGED = pytest.mark.parametrize(
     "content",
     [
         b"",
         b"{",
         b"\x00" * 4096,
         b"[]",
-        b'{"trigger": {"before_s": -1}}',
-        b'{"schema_version": "x"}',
         b"\xff\xfe",
     ],
 )
-def test_a_damaged_file_is_put_aside_and_told(path: Path, content: bytes) -> None:
+
+
+@pytest.mark.spec("S2")
+@DAMAGED
+def test_a_damaged_file_without_a_copy_is_told_and_put_aside_by_the_next_change(
+    path: Path, content: bytes
+) -> None:
     path.write_bytes(content)
     store = SettingsStore(path)
     assert store.current == Settings()
-    (aside,) = path.parent.iterdir()
-    assert aside.name.startswith("settings.damaged-")
-    assert aside.read_bytes() == content
+    assert "makes no sense" in store.problem
     assert "default settings" in store.problem
-    assert aside.name in store.problem
+    assert path.read_bytes() == content
+    assert SettingsStore(path).problem == store.problem, "a restart does not make it well"
     store.change({"trigger": {"before_s": 90}})
     assert store.problem == ""
+    assert path.with_name("settings.json.damaged").read_bytes() == content
     assert SettingsStore(path).current.trigger.before_s == 90
 
 
-def test_a_reader_leaves_a_damaged_file_alone(path: Path) -> None:
-    path.write_bytes(b"{")
-    store = SettingsStore(path, read_only=True)
-    assert store.problem
-    assert path.read_bytes() == b"{"
+@pytest.mark.spec("S2")
+@DAMAGED
+def test_a_damaged_file_gives_way_to_its_last_good_copy(path: Path, content: bytes) -> None:
+    SettingsStore(path).change({"trigger": {"before_s": 90}})
+    path.write_bytes(content)
+    store = SettingsStore(path)
+    assert store.current.trigger.before_s == 90
+    assert store.problem.endswith("so its last good copy counts.")
+    store.change({"trigger": {"after_s": 5}})
+    assert store.problem == ""
+    again = SettingsStore(path).current.trigger
+    assert (again.before_s, again.after_s) == (90, 5)
+
+
+@pytest.mark.spec("S2")
+def test_a_file_of_an_older_version_has_a_copy_from_the_first_start_on(path: Path) -> None:
+    path.write_text('{"schema_version": 1, "trigger": {"before_s": 90}}')
+    SettingsStore(path, read_only=True)
+    assert names(path) == ["settings.json"], "who only reads changes nothing"
+    SettingsStore(path)
+    path.write_bytes(b"")
+    assert SettingsStore(path).current.trigger.before_s == 90
 
 
 def test_a_file_that_the_disk_does_not_give_stays_and_is_not_overwritten(
@@ -107,10 +132,12 @@ def test_a_file_that_the_disk_does_not_give_stays_and_is_not_overwritten(
         patched.setattr(Path, "read_bytes", broken)
         store = SettingsStore(path)
         assert store.current == Settings()
-        assert "Input/output error" in store.problem
+        assert store.problem == (
+            "The settings file cannot be read (Input/output error). The device runs with default settings."
+        )
         with pytest.raises(Unavailable, match="the present ones cannot be read"):
             store.change({"trigger": {"after_s": 5}})
-    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+    assert names(path) == [".settings.json.good", "settings.json"]
     assert path.read_bytes() == content
     with pytest.raises(InvalidInput):
         store.change({"trigger": {"after_s": -1}})
@@ -122,16 +149,18 @@ def test_a_file_that_the_disk_does_not_give_stays_and_is_not_overwritten(
 def test_a_folder_that_takes_no_settings_is_told(tmp_path: Path) -> None:
     store = SettingsStore(tmp_path / "missing" / "settings.json")
     assert store.current == Settings()
-    assert "none can be saved" in store.problem
+    assert "cannot be read (its folder is missing)" in store.problem
+    with pytest.raises(Unavailable):
+        store.change({"trigger": {"before_s": 90}})
 
 
 def test_a_read_only_disk_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SettingsStore(path)
 
-    def refused(path: Path, content: bytes) -> None:
+    def refused(path: Path, content: bytes, *, mode: int) -> None:
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr("allegro.settings.settings_file.write_atomically", refused)
+    monkeypatch.setattr("allegro.keeping.write_atomically", refused)
     with pytest.raises(Unavailable, match="Read-only file system") as caught:
         store.change({"trigger": {"before_s": 91}})
     assert "replace the disk" in caught.value.remedy
@@ -148,16 +177,53 @@ def test_a_newer_file_keeps_what_is_understood(path: Path) -> None:
     path.write_text(json.dumps(newer))
     store = SettingsStore(path)
     assert store.problem == ""
+    assert [each.place for each in store.refused] == ["trigger.after_s", "export.time", "management.mode"]
     assert store.current.trigger.before_s == 90
     assert store.current.trigger.after_s == 0
     assert store.current.management.mode == "dhcp"
     assert store.current.export.host == "files.example"
+    assert store.current.export.enabled
     assert store.current.export.time == "02:00"
-    assert store.current.schema_version == 1
 
 
-def test_known_part_of_nonsense_is_empty() -> None:
-    assert known_part({"trigger": 5, "export": None, "x": {}}) == {}
+@pytest.mark.spec("U7")
+@pytest.mark.parametrize("version", [1, 2, 99, "1", None])
+def test_one_value_that_is_not_accepted_costs_that_value_alone(path: Path, version: object) -> None:
+    written = {
+        "schema_version": version,
+        "management": {"mode": "static", "address": "10.1.2.3/24"},
+        "export": {"enabled": True, "host": "sftp.example", "username": "probe", "password": "geheim"},
+        "time": {"zone": "Europe/Nowhere", "servers": ["192.0.2.1"]},
+    }
+    path.write_text(json.dumps(written))
+    store = SettingsStore(path)
+    assert store.problem == ""
+    (refused,) = store.refused
+    assert str(refused).startswith("time.zone: Is not a known time zone")
+    assert str(refused).endswith("(got 'Europe/Nowhere')")
+    assert store.current.time.zone == "UTC"
+    assert store.current.time.servers == ("192.0.2.1",)
+    assert store.current.management.address == "10.1.2.3/24"
+    assert store.current.export.enabled
+    store.change({"time": {"servers": ["192.0.2.2"]}, "trigger": {"before_s": 90}})
+    content = json.loads(path.read_bytes())
+    assert content["time"] == {**content["time"], "zone": "Europe/Nowhere", "servers": ["192.0.2.2"]}
+    assert [each.place for each in store.refused] == ["time.zone"]
+    store.change({"time": {"zone": "UTC"}})
+    assert store.refused == ()
+    assert json.loads(path.read_bytes())["time"]["zone"] == "UTC"
+
+
+@pytest.mark.spec("U7")
+def test_what_is_written_is_read_value_by_value_by_version_0_1_0(path: Path) -> None:
+    SettingsStore(path).change({"trigger": {"before_s": 90}})
+    assert json.loads(path.read_bytes())["schema_version"] > 1
+
+
+def test_a_patch_of_what_differs() -> None:
+    present = {"a": {"b": 1, "c": [1]}, "d": 2}
+    assert differing({"a": {"b": 1, "c": [2]}, "d": 2, "e": 3}, present) == {"a": {"c": [2]}, "e": 3}
+    assert differing(present, present) == {}
 
 
 def test_merging_goes_down_and_leaves_the_base_alone() -> None:
@@ -171,7 +237,7 @@ def test_a_leftover_of_a_power_cut_does_no_harm(path: Path) -> None:
     store = SettingsStore(path)
     assert store.problem == ""
     store.change({"trigger": {"before_s": 90}})
-    assert [entry.name for entry in path.parent.iterdir()] == ["settings.json"]
+    assert names(path) == [".settings.json.good", "settings.json"]
 
 
 @pytest.mark.spec("U7")
@@ -195,6 +261,7 @@ def test_names_of_another_version_stay_in_the_file_through_changes(path: Path) -
     content = json.loads(path.read_bytes())
     assert (content["hologram"], content["trigger"]["smell"]) == ({"on": True}, "coffee")
     assert (content["trigger"]["before_s"], content["export"]["port"]) == (91, 2222)
+    assert content["trigger"]["presenters"][0]["colour"] == "black"
     again = SettingsStore(path)
     assert again.problem == ""
     assert (again.current.trigger.before_s, again.current.export.port) == (91, 2222)

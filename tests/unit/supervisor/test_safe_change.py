@@ -1,3 +1,4 @@
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_a_change_that_cannot_be_saved_waits_for_nothing(
     def refuse(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("allegro.settings.settings_file.write_atomically", refuse)
+    monkeypatch.setattr(device.store._file, "write", refuse)
     with pytest.raises(Unavailable):
         device.change(NEWER)
     assert unconfirmed.load(device.path) == before
@@ -270,10 +271,38 @@ def test_what_changes_meanwhile_does_not_block_the_way_back(device: Device) -> N
         "[]",
         "{}",
         '{"sections": {"management": {"mode": 5}}, "ports": {}, "boot_id": "", "deadline_s": 0}',
-        '{"sections": {"nonsense": {}}, "ports": {}, "boot_id": "", "deadline_s": 0}',
         '{"sections": [], "ports": [1], "boot_id": "", "deadline_s": 0}',
     ],
 )
 def test_a_damaged_file_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / "unconfirmed.json").write_text(content)
     assert unconfirmed.load(tmp_path / "unconfirmed.json") is None
+
+
+@pytest.mark.spec("S2", "U7")
+def test_a_note_of_a_newer_version_counts_and_a_damaged_one_gives_way_to_its_copy(tmp_path: Path) -> None:
+    path = tmp_path / "unconfirmed.json"
+    newer = {
+        "sections": {"management": {"mode": "dhcp", "metric": 5}, "nonsense": {}},
+        "ports": {},
+        "boot_id": "x",
+        "deadline_s": 1,
+        "asked_by": "anna",
+    }
+    path.write_text(json.dumps(newer))
+    found = unconfirmed.load(path)
+    assert found is not None
+    assert found.sections == {"management": Management().model_dump(mode="json")}
+    unconfirmed.save(found, path)
+    path.write_bytes(b"{")
+    assert unconfirmed.load(path) == found
+    unconfirmed.forget(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.spec("S2")
+def test_a_note_that_cannot_be_read_keeps_nothing_from_starting(tmp_path: Path) -> None:
+    first = Device(tmp_path)
+    first.path.mkdir()  # reading it fails, whoever asks
+    second = Device(tmp_path)
+    assert second.safe.waiting is None

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro.errors import Unavailable
 from allegro.network.configure import memory
 from allegro.paths import Paths
 from allegro.settings.model import Settings
@@ -57,9 +58,9 @@ def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: 
 @pytest.mark.parametrize(
     ("keep", "kept_files", "kept_sections"),
     [
-        ("management", {"state/ports.json", "settings.json"}, {"management"}),
+        ("management", {"state/ports.json", "settings.json", ".settings.json.good"}, {"management"}),
         ("users", {"web/users.json"}, set()),
-        ("storage", {"settings.json"}, {"recording"}),
+        ("storage", {"settings.json", ".settings.json.good"}, {"recording"}),
         ("keys", {"state/ssh/id_ed25519", "web/certificate.pem"}, set()),
     ],
 )
@@ -71,6 +72,20 @@ def test_keeps_what_it_is_told_to_keep_and_nothing_more(
     if kept_sections:
         kept = json.loads(paths.settings.read_text())
         assert kept == {name: SETTINGS[name] for name in ("schema_version", *kept_sections)}
+
+
+@pytest.mark.spec("S2", "W9")
+def test_last_good_copies_are_kept_and_removed_with_their_files(paths: Paths) -> None:
+    SettingsStore(paths.settings).change({"export": {"password": "geheim"}})
+    copies = {"web/.users.json.good", "state/ssh/.id_ed25519.good", "settings.json.damaged"}
+    for name in copies:
+        (paths.data / name).write_text("geheim")
+    paths.settings.write_bytes(b"{")
+    configuration_reset.remove_settings(paths, Order(frozenset({"management", "users"})))
+    assert copies & files(paths) == {"web/.users.json.good"}
+    for path in (paths.settings, paths.data / ".settings.json.good"):
+        assert json.loads(path.read_text()).keys() == {"schema_version", "management", "wifi"}
+        assert "geheim" not in path.read_text()
 
 
 def test_keeping_everything_that_can_be_kept_still_removes_the_rest(paths: Paths) -> None:
@@ -170,10 +185,27 @@ def test_an_order_is_read_as_it_was_written_and_can_be_withdrawn(paths: Paths) -
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", '{"keep": "users"}', '{"keep": [["users"], "everything"], "then_update": 1}']
+    "content", ['{"keep": "users"}', '{"keep": [["users"], "everything"], "then_update": 1}']
 )
-def test_an_order_that_makes_no_sense_keeps_nothing(paths: Paths, content: str) -> None:
+def test_what_no_version_knows_how_to_keep_is_not_kept(paths: Paths, content: str) -> None:
     configuration_reset.order_path(paths).write_text(content)
+    assert configuration_reset.read_order(paths) == Order()
+
+
+@pytest.mark.spec("S2", "W9")
+@pytest.mark.parametrize("content", ["", "[]", "{"])
+def test_an_order_that_makes_no_sense_is_not_taken_for_one_to_keep_nothing(
+    paths: Paths, content: str
+) -> None:
+    order = Order(frozenset({"users"}))
+    configuration_reset.write_order(paths, order)
+    path = configuration_reset.order_path(paths)
+    path.write_text(content)
+    assert configuration_reset.read_order(paths) == order
+    path.with_name(f".{path.name}.good").unlink()
+    with pytest.raises(Unavailable, match="what to keep makes no sense"):
+        configuration_reset.read_order(paths)
+    configuration_reset.withdraw_order(paths)
     assert configuration_reset.read_order(paths) == Order()
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from allegro.system.health import MIB, Facts, RecentIncrease, problems
+from allegro.system.health import MIB, Facts, KeptFileProblem, RecentIncrease, problems
 
 HEALTHY = Facts(
     recorder_age_s=0.2,
@@ -57,6 +57,16 @@ def test_a_healthy_device_has_no_problems() -> None:
             replace(HEALTHY, settings_problem="The file is damaged."),
             "settings-damaged",
             "The file is damaged.",
+        ),
+        (
+            replace(HEALTHY, settings_refused=("time.zone: Is no zone", "b: no", "c: no", "d: no")),
+            "settings-refused",
+            "time.zone: Is no zone; b: no; c: no (and 1 more)",
+        ),
+        (
+            replace(HEALTHY, kept_files=(KeptFileProblem("port-names", "The list is gone.", False),)),
+            "kept-port-names",
+            "The list is gone.",
         ),
         (replace(HEALTHY, jobs_problem="The list was damaged."), "jobs-damaged", "The list was damaged."),
         (

@@ -18,6 +18,21 @@ def test_two_installations_differ(tmp_path: Path) -> None:
     assert system_id(tmp_path / "a") != system_id(tmp_path / "b")
 
 
+@pytest.mark.spec("S2")
+def test_a_damaged_id_gives_way_to_its_copy_and_one_that_cannot_be_read_stays(tmp_path: Path) -> None:
+    path = tmp_path / "system-id"
+    made = system_id(path)
+    path.write_bytes(b"\x00")
+    assert system_id(path) == made
+    path.unlink()
+    assert system_id(path) == made
+    path.mkdir()
+    assert system_id(path) == made
+    (tmp_path / ".system-id.good").unlink()
+    with pytest.raises(IsADirectoryError):
+        system_id(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00" * 36, b"no id\n", b"\xff\xff"])
 def test_a_damaged_id_is_replaced(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "system-id"
