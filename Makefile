@@ -10,7 +10,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 JOBS ?= 2
 # What is waited for may take so many times longer than on a machine with nothing else to do.
 PATIENCE ?= 3
-PARALLEL := --numprocesses $(JOBS) --dist loadscope
+# In the order of tests/conftest.py: xdist would begin with the files that hold the most tests.
+PARALLEL := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 ROOT := $(SUDO) env PATH="$(PATH)" PATIENCE=$(PATIENCE) PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 

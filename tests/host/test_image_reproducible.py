@@ -1,4 +1,7 @@
-"""The development image, built twice from the same inputs, is the same byte for byte."""
+"""The development image, built twice from the same inputs, is the same byte for byte.
+
+One of the two is that of `make vm`, unless its steps were made from something else than what lies here now.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from board.allegro.image.layout import Layout, read_layout
-from scripts.build_vm import INPUTS
+from scripts.build_vm import INPUTS, source_epoch
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MADE = REPOSITORY / "build/vm/allegro.img"
 BUILD_LIMIT_S = 1500
 PIECE = 1 << 20
 
@@ -35,7 +39,7 @@ def build(source: Path) -> Path:
     """Build from the copy `source`, everything anew except downloads; returns the image."""
     command = [sys.executable, "-m", "scripts.build_vm", "--downloads", str(REPOSITORY / "build/downloads")]
     command += ["--keys", str(REPOSITORY / "build/keys")]
-    environment = os.environ | {"SOURCE_DATE_EPOCH": "1750000000"}
+    environment = os.environ | {"SOURCE_DATE_EPOCH": str(source_epoch())}
     done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return source / "build/vm/allegro.img"
@@ -79,6 +83,11 @@ def places(layout: Layout, offsets: list[int]) -> set[str]:
         )
         for at in offsets
     }
+
+
+def steps(image: Path) -> set[str]:
+    """Return the names of the steps that made an image, which hold fingerprints of what each is made from."""
+    return {path.name for path in (image.parent / "work").glob("*-" + "[0-9a-f]" * 16)}
 
 
 def package_lines(image: Path) -> list[str]:
@@ -134,12 +143,11 @@ def workplace() -> Iterator[Path]:
 @pytest.mark.spec("I1")
 @pytest.mark.timeout(2 * BUILD_LIMIT_S)
 def test_image_built_twice_is_the_same(workplace: Path, tmp_path: Path) -> None:
-    """Two builds from nothing, in different folders."""
-    one = copy_inputs(workplace / "one")
-    two = workplace / "another/folder"
-    shutil.copytree(one, two, symlinks=True)
-    first = build(one)
-    second = build(two)
+    """In different folders, the second from nothing."""
+    second = build(copy_inputs(workplace / "another/folder"))
+    first = MADE
+    if not MADE.exists() or not steps(MADE) >= steps(second) or package_lines(MADE) != package_lines(second):
+        first = build(copy_inputs(workplace / "one"))
     assert package_lines(first) == package_lines(second), (
         "the Debian archive changed between the two builds: try again"
     )
