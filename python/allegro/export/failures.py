@@ -4,9 +4,6 @@ import errno
 import socket
 from dataclasses import dataclass
 
-import paramiko
-from paramiko.ssh_exception import IncompatiblePeer
-
 from allegro.errors import AllegroError, Unavailable
 
 
@@ -65,6 +62,9 @@ def explain_connection(error: BaseException, target: Target, authentication: str
 
 
 def _connection_words(error: BaseException, target: Target, authentication: str) -> tuple[str, str]:
+    import paramiko  # it was the caller's first; the supervisor starts without (see uploads)
+    from paramiko.ssh_exception import IncompatiblePeer
+
     code = error.errno if isinstance(error, OSError) else None
     if isinstance(error, socket.gaierror):
         return (

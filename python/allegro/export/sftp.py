@@ -14,15 +14,15 @@ import contextlib
 import itertools
 import posixpath
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import paramiko
 
-from allegro.export.failures import FileTrouble, disk_full, explain_file
-from allegro.export.session import SftpClient, SftpStatusError
+from allegro.export.failures import FileTrouble, Target, disk_full, explain_connection, explain_file
+from allegro.export.session import Login, SftpClient, SftpStatusError, session
 from allegro.storage.capture_files import numbered
 
 Step = Literal["looking", "resuming", "sending", "checking", "renaming", "removing", "done"]
@@ -47,6 +47,17 @@ class Sent:
     size: int
     already_there: bool
     resumed_at: int
+
+
+@contextlib.contextmanager
+def connected(target: Target, login: Login, host_key: str, directory: str) -> Iterator[SftpClient]:
+    """A session in which `directory` is there. Raises AllegroError for what goes wrong, also in the block."""
+    try:
+        with session(target, login, host_key) as client:
+            make_directory(client, directory)
+            yield client
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise explain_connection(error, target) from error
 
 
 def part_name(name: str, device: str) -> str:

@@ -1,4 +1,7 @@
-"""Runs the uploads, one at a time, in a thread of its own; says how far it is."""
+"""Runs the uploads, one at a time, in a thread of its own; says how far it is.
+
+What talks to a server is loaded by the first who does: paramiko would be a quarter of the supervisor's start.
+"""
 
 import datetime as dt
 import logging
@@ -7,22 +10,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from allegro.errors import AllegroError, Conflict, InvalidInput
-from allegro.export import schedule, sftp
-from allegro.export.device_key import device_key
-from allegro.export.failures import (
-    HostKeyChanged,
-    ServerTrouble,
-    Target,
-    UploadStopped,
-    explain_connection,
-)
+from allegro.export import schedule
+from allegro.export.failures import HostKeyChanged, ServerTrouble, Target, UploadStopped
 from allegro.export.queue import UploadQueue, Waiting
-from allegro.export.session import Login, SftpClient, server_host_key, session
 from allegro.settings.model import Export
+
+if TYPE_CHECKING:
+    from allegro.export.session import Login, SftpClient
+    from allegro.export.sftp import Step
 
 log = logging.getLogger(__name__)
 
@@ -166,6 +164,9 @@ class ExportService:
             self._busy.release()
 
     def _test(self, export: Export) -> TestResult:
+        from allegro.export import sftp
+        from allegro.export.session import server_host_key
+
         target = _checked_target(export)
         self._shown = None
         if not export.host_key:
@@ -179,8 +180,8 @@ class ExportService:
                 "The server answers. Compare this host key with the server's, accept it, and test again.",
             )
         try:
-            with session(target, self._login(export), export.host_key) as client:
-                sftp.make_directory(client, export.directory)
+            login = self._login(export)
+            with sftp.connected(target, login, export.host_key, export.directory) as client:
                 path = sftp.send_test(client, export.directory, self._test_text())
         except HostKeyChanged as error:
             self._shown = target, error.shown
@@ -192,8 +193,6 @@ class ExportService:
                 f"{error.message} Accept the new key only if the server's administrator changed it on "
                 "purpose; else somebody may be posing as the server.",
             )
-        except (OSError, EOFError, paramiko.SSHException) as error:
-            raise explain_connection(error, target) from error
         self._shown = target, export.host_key
         return TestResult(export.host_key, export.host_key, True, path, f"The test file was written: {path}.")
 
@@ -221,6 +220,8 @@ class ExportService:
 
     def public_key(self) -> str:
         """The line for authorized_keys on the server. Raises Unavailable."""
+        from allegro.export.device_key import device_key
+
         return device_key(self._key_directory, self._host_name).public_line
 
     def status(self) -> ExportStatus:
@@ -293,6 +294,8 @@ class ExportService:
                 self._queue.set_last_run(0)
 
     def _run(self, export: Export, due: list[Waiting]) -> None:
+        from allegro.export import sftp
+
         run = self._last_run = Run(self._clock_ns())
         asked = self._asked
         pending = [one.file.name for one in due]
@@ -300,14 +303,10 @@ class ExportService:
             target = _checked_target(export)
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
             login = self._login(export)
-            try:
-                with session(target, login, export.host_key) as client:
-                    sftp.make_directory(client, export.directory)
-                    while pending:
-                        run = self._last_run = self._send(client, export, pending[0], run)
-                        pending.pop(0)
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                raise explain_connection(error, target) from error
+            with sftp.connected(target, login, export.host_key, export.directory) as client:
+                while pending:
+                    run = self._last_run = self._send(client, export, pending[0], run)
+                    pending.pop(0)
         except UploadStopped:
             log.info("Upload interrupted")
         except AllegroError as error:
@@ -318,8 +317,10 @@ class ExportService:
             self._running = None
             self._last_run = replace(run, ended_ns=self._clock_ns())
 
-    def _send(self, client: SftpClient, export: Export, name: str, run: Run) -> Run:
-        def progress(step: sftp.Step, done: int, size: int) -> None:
+    def _send(self, client: "SftpClient", export: Export, name: str, run: Run) -> Run:
+        from allegro.export import sftp
+
+        def progress(step: "Step", done: int, size: int) -> None:
             self._running = Running(name, step, done, size)
             # With other settings it goes on at once, or not at all: the server may not be trusted any more.
             if self._stop.is_set() or self._settings() != export:
@@ -352,7 +353,10 @@ class ExportService:
         if asked != self._asked:  # they are to be tried at once, again
             self._queue.release(names, self._clock_ns(), at_once=True)
 
-    def _login(self, export: Export) -> Login:
+    def _login(self, export: Export) -> "Login":
+        from allegro.export.device_key import device_key
+        from allegro.export.session import Login
+
         if export.authentication == "key":
             return Login(export.username, key=device_key(self._key_directory, self._host_name).private)
         if not export.password:

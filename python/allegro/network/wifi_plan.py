@@ -12,7 +12,6 @@ from allegro.network.wifi_scan import FoundNetwork, quietest_channel
 from allegro.settings.countries import COUNTRIES
 from allegro.settings.wifi import AccessPoint, Wifi
 
-DEFAULT_ADDRESS = IPv4Interface("192.168.78.1/24")
 _HIGHEST_THIRD_BYTE = 98  # of the addresses tried: 192.168.78.1 to 192.168.98.1
 
 

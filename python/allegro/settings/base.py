@@ -14,7 +14,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 class Section(BaseModel):
     """Base of all sections: unknown names are mistakes, not ignored; every value is checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # Built with the first value: a program that reads whole settings needs no checks of each section alone.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True)
 
 
 def parsed(parse: Callable[[str], T], value: str, what: str) -> T:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from allegro.atomic import write_atomically
-from allegro.network.wifi_plan import DEFAULT_ADDRESS
+from allegro.network.wifi_address import DEFAULT_ADDRESS
 
 ORGANIZATION = "Allegro, made by the device itself"
 VALID = timedelta(days=3650)

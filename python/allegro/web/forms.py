@@ -9,11 +9,12 @@ label. No I/O.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Literal
 
 from allegro.errors import AllegroError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Kind = Literal["text", "number", "checkbox", "select", "secret", "lines", "long", "time", "table", "group"]
 Values = Mapping[str, Any]
@@ -63,7 +64,7 @@ class Form:
     first_wrong: str = field(default="", compare=False)  # id of the input that gets the focus
 
 
-def form(model: type[BaseModel], name: str, values: Values, *, leave_out: Sequence[str] = ()) -> Form:
+def form(model: "type[BaseModel]", name: str, values: Values, *, leave_out: Sequence[str] = ()) -> Form:
     """The form of a section with these values (as the API shows them)."""
     schema = model.model_json_schema()
     return Form(tuple(_fields(schema, schema.get("$defs", {}), name, values, leave_out)))
@@ -77,7 +78,9 @@ def with_suggestions(made: Form, name: str, suggestions: Sequence[str]) -> Form:
     return replace(made, fields=tuple(fields))
 
 
-def patch(model: type[BaseModel], name: str, data: Data, *, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+def patch(
+    model: "type[BaseModel]", name: str, data: Data, *, leave_out: Sequence[str] = ()
+) -> dict[str, Any]:
     """What was typed, as a patch of the section. What is no number stays text: the API says what is wrong."""
     schema = model.model_json_schema()
     return _typed(schema, schema.get("$defs", {}), name, data, leave_out)

@@ -5,13 +5,12 @@ from typing import Any
 from starlette.responses import Response
 
 from allegro.api.client import segment
-from allegro.settings.model import Export
 from allegro.web.forms import Form
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit, see
 
 PATH = "/export"
-SECTION = Section("export", Export, leave_out=("host_key",))
+SECTION = Section("export", leave_out=("host_key",))
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:

@@ -5,7 +5,6 @@ from typing import Any
 from starlette.responses import Response
 
 from allegro.api.client import segment
-from allegro.settings.model import Firmware
 from allegro.web.forms import Form
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
@@ -14,7 +13,7 @@ PATH = "/firmware"
 ACTION = "firmware"
 """The name of its long actions in the status."""
 
-SECTION = Section("firmware", Firmware)
+SECTION = Section("firmware")
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:

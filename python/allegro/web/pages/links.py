@@ -7,13 +7,12 @@ from starlette.responses import Response
 
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError
-from allegro.settings.network import Links
 from allegro.web.forms import Field, Form, with_error
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/links"
-SECTION = Section("links", Links)
+SECTION = Section("links")
 SPARE_MANAGEMENT = ("mgmt0", "mgmt1")
 
 Port = Mapping[str, Any]

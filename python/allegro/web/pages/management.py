@@ -6,17 +6,14 @@ from starlette.responses import Response
 
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError
-from allegro.settings.network import Management
-from allegro.settings.wifi import Wifi
-from allegro.system.bmc import Wanted
 from allegro.web import forms
 from allegro.web.forms import Form
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/management"
-LAN = Section("management", Management)
-WIFI = Section("wifi", Wifi)
+LAN = Section("management")
+WIFI = Section("wifi")
 
 
 async def _show(
@@ -41,6 +38,8 @@ async def _bmc(visit: Visit) -> dict[str, Any] | None:
         return {"problem": str(error)}
     if not bmc["present"]:
         return None
+    from allegro.system.bmc import Wanted  # as in section: not at the start
+
     static = bmc["source"] == "static"
     values = {
         "source": "static" if static else "dhcp",
@@ -104,6 +103,8 @@ async def _release(visit: Visit) -> Response:
 
 
 async def _set_bmc(visit: Visit) -> Response:
+    from allegro.system.bmc import Wanted
+
     typed = forms.patch(Wanted, "bmc", visit.data)
     wanted = {"source": "dhcp"} if typed.get("source") == "dhcp" else typed
     try:

@@ -1,10 +1,12 @@
-"""A section of the settings as a form on a page."""
+"""A section of the settings as a form on a page.
+
+The models are loaded by the first form: they take longer than the rest of the web page, which starts without.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from allegro.api.client import ApiError
@@ -12,19 +14,26 @@ from allegro.web import forms
 from allegro.web.forms import Form
 from allegro.web.site import Action, Handler, Visit
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 Show = Callable[[Visit, Form, int], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class Section:
-    """`name` in the settings and its model; `leave_out`: what the page shows in another way; `finish`: what
-    the page adds to the form.
-    """
+    """`name` in the settings; `leave_out`: what the page shows in another way; `finish`: what it adds."""
 
     name: str
-    model: type[BaseModel]
     leave_out: tuple[str, ...] = ()
     finish: Callable[[Form], Form] = lambda form: form
+
+    @property
+    def model(self) -> "type[BaseModel]":
+        """The section's model: it decides about the form."""
+        from allegro.settings.model import Settings
+
+        return type(getattr(Settings(), self.name))
 
     def form(self, values: dict[str, Any]) -> Form:
         """The form with these values."""

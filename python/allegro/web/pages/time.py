@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.responses import Response
 
-from allegro.settings.network import Time
 from allegro.web.forms import Form, with_suggestions
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
@@ -20,7 +19,7 @@ def _zones() -> tuple[str, ...]:
     return tuple(sorted(zoneinfo.available_timezones()))
 
 
-SECTION = Section("time", Time, finish=lambda form: with_suggestions(form, "time.zone", _zones()))
+SECTION = Section("time", finish=lambda form: with_suggestions(form, "time.zone", _zones()))
 
 
 def local(clock: dict[str, Any]) -> str:

@@ -2,12 +2,11 @@
 
 from starlette.responses import Response
 
-from allegro.settings.model import Trigger
 from allegro.web.forms import Form
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
-SECTION = Section("trigger", Trigger)
+SECTION = Section("trigger")
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:
