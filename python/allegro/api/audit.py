@@ -5,9 +5,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-USER_HEADER = "X-Allegro-User"
-"""Name of the user for whom the web page asks. It can be believed: only root and the web page's process can
-connect to the socket (`allegro.supervisor.listener`)."""
+from allegro.api.judge import USER_HEADER, header
 
 _USER = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _ONLY_LOOKS = ("GET", "HEAD", "OPTIONS")
@@ -41,9 +39,7 @@ class Audit:
 
 def user_of(scope: Scope) -> str:
     """The user's name, `root` without one, `?` if what was sent cannot be a name."""
-    wanted = USER_HEADER.lower().encode()
-    for name, value in scope["headers"]:
-        if name == wanted:
-            text = value.decode("latin-1")
-            return text if _USER.fullmatch(text) else "?"
-    return "root"
+    named = header(scope, USER_HEADER)
+    if named is None:
+        return "root"
+    return named if _USER.fullmatch(named) else "?"

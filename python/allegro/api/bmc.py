@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.system.bmc import Bmc, BmcLan, Wanted
 
 
@@ -30,12 +31,12 @@ def router(bmc: Bmc) -> APIRouter:
     """GET and PUT /bmc."""
     routes = APIRouter(tags=["bmc"], responses=ERRORS)
 
-    @routes.get("/bmc")
+    @routes.get("/bmc", dependencies=[requires("viewer")])
     def get() -> BmcAnswer:
         """The BMC's LAN address, asked from the BMC."""
         return BmcAnswer.of(bmc.lan() if bmc.present else None)
 
-    @routes.put("/bmc")
+    @routes.put("/bmc", dependencies=[requires("admin")])
     def put(request: Wanted) -> BmcAnswer:
         """Sets it; kept by the BMC itself, also over resets of this device."""
         return BmcAnswer.of(bmc.set_lan(request.source, request.address, request.gateway))

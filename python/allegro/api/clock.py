@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.system.clock import ClockState
 from allegro.words import utc
 
@@ -45,7 +46,7 @@ def router(state: Callable[[], ClockState]) -> APIRouter:
     """GET /time."""
     routes = APIRouter(tags=["time"], responses=ERRORS)
 
-    @routes.get("/time")
+    @routes.get("/time", dependencies=[requires("viewer")])
     def clock() -> ClockAnswer:
         """The clock; servers and zone are settings (section time)."""
         return ClockAnswer.of(state())

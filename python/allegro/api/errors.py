@@ -48,6 +48,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected_error)
 
 
+def answer(error: AllegroError) -> JSONResponse:
+    """The failure as an answer."""
+    return _answer(error.status, error.message, error.place, error.remedy)
+
+
 def _answer(status: int, message: str, place: str = "", remedy: str = "") -> JSONResponse:
     detail = ErrorDetail(message=message, place=place, remedy=remedy)
     return JSONResponse(ErrorAnswer(error=detail).model_dump(), status_code=status)
@@ -55,7 +60,7 @@ def _answer(status: int, message: str, place: str = "", remedy: str = "") -> JSO
 
 async def _allegro_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AllegroError)  # noqa: S101 (registered for it)
-    return _answer(error.status, error.message, error.place, error.remedy)
+    return answer(error)
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.api.settings import Change
 from allegro.errors import AllegroError
 from allegro.export.queue import Waiting
@@ -154,7 +155,7 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
     """GET /export and what can be done: now, test, host-key, delete a file of the queue."""
     routes = APIRouter(prefix="/export", tags=["export"], responses=ERRORS)
 
-    @routes.get("")
+    @routes.get("", dependencies=[requires("viewer")])
     def export() -> ExportAnswer:
         """The queue with the reason for each file that could not be sent, and the keys."""
         public_key = problem = ""
@@ -164,12 +165,12 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
             problem = str(error)
         return ExportAnswer.of(service.status(), current(), public_key, problem)
 
-    @routes.post("/now", status_code=202)
+    @routes.post("/now", dependencies=[requires("capture")], status_code=202)
     def now() -> Released:
         """Sends everything in the upload directory now."""
         return Released(files=service.upload_now())
 
-    @routes.post("/test")
+    @routes.post("/test", dependencies=[requires("admin")])
     def test() -> TestAnswer:
         """Connects to the server; writes a test file if its host key is the pinned one, else shows that."""
         result = service.test()
@@ -181,14 +182,14 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
             message=result.message,
         )
 
-    @routes.post("/host-key")
+    @routes.post("/host-key", dependencies=[requires("admin")])
     def host_key(key: HostKey) -> ExportAnswer:
         """Pins the server's host key: from now on only a server with this key is trusted."""
         fingerprint = service.shown_host_key() if key.fingerprint is None else key.fingerprint
         change({"export": {"host_key": fingerprint}})
         return export()
 
-    @routes.delete("/files/{name}", status_code=204)
+    @routes.delete("/files/{name}", dependencies=[requires("admin")], status_code=204)
     def delete(name: str) -> None:
         """Deletes a file from the upload directory without sending it."""
         service.delete(name)

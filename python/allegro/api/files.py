@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.errors import NotFound
 from allegro.storage.capture_files import FileStore
 from allegro.words import utc
@@ -40,7 +41,7 @@ def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
             return store
         raise NotFound(f"There is no file {name}.", place="name")
 
-    @routes.get("/files")
+    @routes.get("/files", dependencies=[requires("viewer")])
     def files() -> list[FileAnswer]:
         """All finished captures, by name."""
         found = [
@@ -54,6 +55,7 @@ def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
 
     @routes.get(
         "/files/{name}",
+        dependencies=[requires("capture")],
         response_class=FileResponse,
         responses={200: {"content": {MEDIA_TYPE: {}}, "description": "The file; ranges are possible"}},
     )
@@ -61,7 +63,7 @@ def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
         """The file itself."""
         return FileResponse(holder(name).path(name), media_type=MEDIA_TYPE, filename=name)
 
-    @routes.delete("/files/{name}", status_code=204)
+    @routes.delete("/files/{name}", dependencies=[requires("capture")], status_code=204)
     def delete(name: str) -> None:
         """Deletes the file; one in the upload directory is then not sent."""
         holder(name).delete(name)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.errors import InvalidInput
 from allegro.firmware.events import Event, Kind
 from allegro.firmware.update import FirmwareService, Held, Overview, Place
@@ -124,23 +125,23 @@ def router(service: FirmwareService) -> APIRouter:
     routes = APIRouter(prefix="/firmware", tags=["firmware"], responses=ERRORS)
     started = StartedAnswer(action="firmware")
 
-    @routes.get("")
+    @routes.get("", dependencies=[requires("viewer")])
     def firmware() -> FirmwareAnswer:
         """The versions at hand: in the slots, as files, on the update server."""
         return FirmwareAnswer.of(service.overview())
 
-    @routes.get("/events")
+    @routes.get("/events", dependencies=[requires("viewer")])
     def events() -> list[EventAnswer]:
         """What happened to the firmware, newest first."""
         return [EventAnswer.of(event) for event in reversed(service.events())]
 
-    @routes.post("/check")
+    @routes.post("/check", dependencies=[requires("admin")])
     def check() -> FirmwareAnswer:
         """Asks the update server what there is."""
         service.check()
         return FirmwareAnswer.of(service.overview())
 
-    @routes.post("/download", status_code=202)
+    @routes.post("/download", dependencies=[requires("admin")], status_code=202)
     def download(request: DownloadRequest) -> StartedAnswer:
         """Brings a version from the update server; goes on where an earlier try was interrupted."""
         service.check_download(request.version)
@@ -149,6 +150,7 @@ def router(service: FirmwareService) -> APIRouter:
 
     @routes.put(
         "/files/{name}",
+        dependencies=[requires("admin")],
         status_code=204,
         openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
     )
@@ -157,19 +159,19 @@ def router(service: FirmwareService) -> APIRouter:
         given = request.headers.get("Content-Length", "")
         await _receive(service, name, int(given) if given.isdecimal() else None, request.stream())
 
-    @routes.delete("/files/{name}", status_code=204)
+    @routes.delete("/files/{name}", dependencies=[requires("admin")], status_code=204)
     def delete(name: Name) -> None:
         """Deletes a firmware file."""
         service.delete(name)
 
-    @routes.post("/install", status_code=202)
+    @routes.post("/install", dependencies=[requires("admin")], status_code=202)
     def install(request: InstallRequest) -> StartedAnswer:
         """Writes a firmware file to the slot that is not running; `activate` starts it."""
         service.check_install(request.name, older=request.older)
         service.background(lambda: service.install(request.name, older=request.older))
         return started
 
-    @routes.post("/activate")
+    @routes.post("/activate", dependencies=[requires("admin")])
     def activate(request: ActivateRequest) -> ActivateAnswer:
         """Starts a slot, now or at the next restart. If it does not work, the device falls back."""
         version = service.activate(request.slot, older=request.older, restart=request.restart)

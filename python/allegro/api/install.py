@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.firmware.disk_install import Installer
 from allegro.storage.disks import Disk
 
@@ -72,7 +73,7 @@ def router(installer: Installer) -> APIRouter:
     """GET and POST /install."""
     routes = APIRouter(tags=["install"], responses=ERRORS)
 
-    @routes.get("/install")
+    @routes.get("/install", dependencies=[requires("viewer")])
     def overview() -> InstallAnswer:
         """The disks, what speaks against each, and whether installing is offered."""
         found = installer.overview()
@@ -85,7 +86,7 @@ def router(installer: Installer) -> APIRouter:
             ],
         )
 
-    @routes.post("/install", status_code=202)
+    @routes.post("/install", dependencies=[requires("admin")], status_code=202)
     def start(request: InstallRequest) -> InstallStarted:
         """Begins to copy the running system to a disk. The status shows it as the action `install`."""
         return InstallStarted(disk=DiskAnswer.of(installer.start(request.disk, request.confirm)))

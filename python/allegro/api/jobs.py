@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore, State
@@ -96,7 +97,7 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
     """POST /trigger, GET /jobs, GET /jobs/{id}, POST /jobs/{id}/cancel."""
     routes = APIRouter(tags=["jobs"], responses=ERRORS)
 
-    @routes.post("/trigger", status_code=202)
+    @routes.post("/trigger", dependencies=[requires("capture")], status_code=202)
     def trigger(request: TriggerRequest | None = None) -> JobAnswer:
         """Cuts a window out of the ring, as a press of the presenter does.
 
@@ -110,17 +111,17 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
             press = Press(parsed_time(asked.time), asked.source, asked.key)
         return JobAnswer.of(triggers.accept(press, asked.before_s, asked.after_s))
 
-    @routes.get("/jobs")
+    @routes.get("/jobs", dependencies=[requires("viewer")])
     def jobs(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[JobAnswer]:
         """The newest captures, newest first."""
         return [JobAnswer.of(job) for job in store.recent(limit)]
 
-    @routes.get("/jobs/{job_id}")
+    @routes.get("/jobs/{job_id}", dependencies=[requires("viewer")])
     def job(job_id: int) -> JobAnswer:
         """One capture."""
         return JobAnswer.of(store.get(job_id))
 
-    @routes.post("/jobs/{job_id}/cancel")
+    @routes.post("/jobs/{job_id}/cancel", dependencies=[requires("capture")])
     def cancel(job_id: int) -> JobAnswer:
         """Ends a capture that is not finished; it then has no file."""
         return JobAnswer.of(cutter.cancel(job_id))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.system.journal import MOST, Entry, Level
 from allegro.words import utc
 
@@ -32,7 +33,7 @@ def router(read: ReadLog) -> APIRouter:
     """GET /log. `read` answers with the newest messages of a level."""
     routes = APIRouter(tags=["log"], responses=ERRORS)
 
-    @routes.get("/log")
+    @routes.get("/log", dependencies=[requires("viewer")])
     def log(
         limit: Annotated[int, Query(ge=1, le=MOST, description="So many of the newest")] = 200,
         level: Annotated[Level, Query(description="At least so important")] = "info",

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.network.overview import Interface, Port
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
@@ -149,30 +150,30 @@ def router(parts: NetworkParts) -> APIRouter:
             taken_back=parts.taken_back(),
         )
 
-    @routes.get("")
+    @routes.get("", dependencies=[requires("viewer")])
     def network() -> NetworkAnswer:
         """Ports, addresses, and whether a change waits for confirmation."""
         return answer()
 
-    @routes.post("/confirm")
+    @routes.post("/confirm", dependencies=[requires("admin")])
     def confirm() -> NetworkAnswer:
         """Changed settings stay; to be sent to the new address, which shows that it can be reached."""
         parts.confirm()
         return answer()
 
-    @routes.post("/take-back")
+    @routes.post("/take-back", dependencies=[requires("admin")])
     def take_back() -> NetworkAnswer:
         """Changed settings are taken back now."""
         parts.take_back()
         return answer()
 
-    @routes.put("/ports")
+    @routes.put("/ports", dependencies=[requires("admin")])
     def ports(request: PortsRequest) -> NetworkAnswer:
         """Gives ports other names. If management ports are concerned, that has to be confirmed."""
         parts.reassign(request.names)
         return answer()
 
-    @routes.post("/temporary-address")
+    @routes.post("/temporary-address", dependencies=[requires("admin")])
     def claim(request: ClaimRequest | None = None) -> TemporaryAnswer:
         """The first management port gets 192.168.77.1/24 as well, or the next free one, until power-off.
 
@@ -180,7 +181,7 @@ def router(parts: NetworkParts) -> APIRouter:
         """
         return TemporaryAnswer.of(parts.claim(request.dhcp_server if request else False))
 
-    @routes.delete("/temporary-address")
+    @routes.delete("/temporary-address", dependencies=[requires("admin")])
     def release() -> NetworkAnswer:
         """Gives the temporary address back before power-off."""
         parts.release()

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.system.power import Action
 
 
@@ -21,7 +22,7 @@ def router(power: Callable[[Action], None]) -> APIRouter:
     """POST /power."""
     routes = APIRouter(tags=["power"], responses=ERRORS)
 
-    @routes.post("/power", status_code=202)
+    @routes.post("/power", dependencies=[requires("admin")], status_code=202)
     def post(request: PowerRequest) -> PowerRequest:
         """Answers at once; the device then ends what it does, which takes some seconds.
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.system.configuration_reset import Keep
 
 
@@ -26,7 +27,7 @@ def router(configuration: Callable[[Iterable[str]], None]) -> APIRouter:
     """POST /reset."""
     routes = APIRouter(tags=["reset"], responses=ERRORS)
 
-    @routes.post("/reset", status_code=202)
+    @routes.post("/reset", dependencies=[requires("admin")], status_code=202)
     def reset(request: ResetRequest) -> ResetRequest:
         """Puts all settings back to their defaults. The device starts again for it, at once."""
         configuration(request.keep)

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.capture.status import PortStatus, RecorderStatus
 from allegro.words import utc_or_none
 
@@ -99,7 +100,7 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
     """GET /ring. `recorder` answers with None when the recorder is silent."""
     routes = APIRouter(tags=["ring"], responses=ERRORS)
 
-    @routes.get("/ring")
+    @routes.get("/ring", dependencies=[requires("viewer")])
     def ring() -> RingAnswer:
         """The state of the packet ring and of the measuring ports."""
         return RingAnswer.of(recorder())

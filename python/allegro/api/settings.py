@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.settings.masks import masked
 from allegro.settings.model import Settings
 
@@ -35,12 +36,12 @@ def router(
     """
     routes = APIRouter(tags=["settings"], responses=ERRORS)
 
-    @routes.get("/settings")
+    @routes.get("/settings", dependencies=[requires("viewer")])
     def get() -> Settings:
         """All settings. A secret that is set is shown as asterisks."""
         return Settings.model_validate(masked(current()))
 
-    @routes.patch("/settings")
+    @routes.patch("/settings", dependencies=[requires("admin")])
     def patch(
         changes: Annotated[
             dict[str, Any],

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from allegro.api.device import Device
 from allegro.api.errors import ERRORS
 from allegro.api.jobs import JobAnswer
+from allegro.api.judge import requires
 from allegro.api.ring import RingAnswer
 from allegro.storage.capture_files import FileStore
 from allegro.system.actions import Action
@@ -86,7 +87,7 @@ def router(device: Device) -> APIRouter:
     """GET /status."""
     routes = APIRouter(tags=["status"], responses=ERRORS)
 
-    @routes.get("/status")
+    @routes.get("/status", dependencies=[requires("viewer")])
     def status() -> StatusAnswer:
         """The device at a glance."""
         return StatusAnswer(

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.judge import requires
 from allegro.network.wifi_adapters import Adapter, Capabilities
 from allegro.network.wifi_care import State, WifiCare, WifiStatus
 from allegro.network.wifi_scan import FoundNetwork, Security, Station
@@ -138,12 +139,12 @@ def router(care: WifiCare) -> APIRouter:
     """GET /wifi, POST /wifi/scan."""
     routes = APIRouter(prefix="/wifi", tags=["network"], responses=ERRORS)
 
-    @routes.get("")
+    @routes.get("", dependencies=[requires("viewer")])
     def wifi() -> WifiAnswer:
         """The adapter, the network, and who is in it."""
         return WifiAnswer.of(care.status())
 
-    @routes.post("/scan")
+    @routes.post("/scan", dependencies=[requires("admin")])
     def scan() -> WifiAnswer:
         """Looks for networks, which takes a few seconds; who is in the own network may notice it."""
         return WifiAnswer.of(care.scan())

@@ -14,13 +14,13 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from allegro.accounts.users import UserStore
 from allegro.errors import AllegroError, Unavailable
 from allegro.paths import Paths
 from allegro.system.notify import alive, alive_every_s, notify
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site, redirecting_app
 from allegro.web.backend import Backend, over_socket
-from allegro.web.users import UserStore
 
 BUILT = Path(__file__).parent / "built"
 """What scripts/web_assets.py makes: the files of others, and the manual."""

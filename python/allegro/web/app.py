@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from allegro.accounts.users import UserStore
 from allegro.errors import AllegroError, NotFound
 from allegro.web import gateway, history, login, site
 from allegro.web.backend import Backend
@@ -22,7 +23,6 @@ from allegro.web.manual import Manual
 from allegro.web.menu import menu
 from allegro.web.pages import PAGES
 from allegro.web.site import Site
-from allegro.web.users import UserStore
 
 OWN_FILES = Path(__file__).parent / "static"
 

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from allegro.api.audit import USER_HEADER
+from allegro.accounts.roles import Role
 from allegro.api.client import ApiError, refusal
+from allegro.api.judge import ROLE_HEADER, USER_HEADER
 from allegro.errors import Unavailable
 
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
@@ -19,6 +21,14 @@ def over_socket(path: Path) -> httpx.AsyncBaseTransport:
     """Connections to the supervisor's unix socket."""
     limits = httpx.Limits(max_connections=50, max_keepalive_connections=5)
     return httpx.AsyncHTTPTransport(uds=str(path), limits=limits)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """For whom the page asks; the supervisor decides by the role whether that may be."""
+
+    name: str
+    role: Role
 
 
 class Backend:
@@ -33,16 +43,16 @@ class Backend:
         """Ends all connections."""
         await self._client.aclose()
 
-    async def ask(self, user: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def ask(self, asker: Asker, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One request; `path` without /api. Answers with the JSON value; raises ApiError for a refusal."""
-        async with self.stream(user, method, f"/api{path}", json=body) as response:
+        async with self.stream(asker, method, f"/api{path}", json=body) as response:
             await response.aread()
         return decoded(response)
 
     @asynccontextmanager
     async def stream(
         self,
-        user: str,
+        asker: Asker,
         method: str,
         target: str,
         *,
@@ -52,7 +62,11 @@ class Backend:
     ) -> AsyncIterator[httpx.Response]:
         """The answer as it comes; `target` is the path as it stands in the request, with its query."""
         request = self._client.build_request(
-            method, target, headers={**(headers or {}), USER_HEADER: user}, content=content, json=json
+            method,
+            target,
+            headers={**(headers or {}), USER_HEADER: asker.name, ROLE_HEADER: asker.role},
+            content=content,
+            json=json,
         )
         try:
             response = await self._client.send(request, stream=True)
@@ -75,29 +89,29 @@ class Backend:
 class UserApi:
     """The API for one user."""
 
-    def __init__(self, backend: Backend, user: str) -> None:
+    def __init__(self, backend: Backend, asker: Asker) -> None:
         self._backend = backend
-        self._user = user
+        self._asker = asker
 
     async def get(self, path: str) -> Any:
         """GET."""
-        return await self._backend.ask(self._user, "GET", path)
+        return await self._backend.ask(self._asker, "GET", path)
 
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """POST."""
-        return await self._backend.ask(self._user, "POST", path, body)
+        return await self._backend.ask(self._asker, "POST", path, body)
 
     async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """PATCH."""
-        return await self._backend.ask(self._user, "PATCH", path, body)
+        return await self._backend.ask(self._asker, "PATCH", path, body)
 
     async def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """PUT."""
-        return await self._backend.ask(self._user, "PUT", path, body)
+        return await self._backend.ask(self._asker, "PUT", path, body)
 
     async def delete(self, path: str) -> Any:
         """DELETE."""
-        return await self._backend.ask(self._user, "DELETE", path)
+        return await self._backend.ask(self._asker, "DELETE", path)
 
 
 def decoded(response: httpx.Response) -> Any:

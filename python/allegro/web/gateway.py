@@ -1,4 +1,4 @@
-"""/api for programs and for the page's own scripts: checks who asks, then passes it on to the supervisor.
+"""/api for programs and for the page's own scripts: finds out who asks, and passes it on to who judges.
 
 Programs log in with every request (`curl -u user:password`, RFC 7617); the page's scripts have their session.
 """
@@ -14,12 +14,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from allegro.accounts.users import User
 from allegro.api.client import shape
+from allegro.api.judge import Forbidden
+from allegro.api.targets import IrregularPath, is_regular
 from allegro.errors import AllegroError, InvalidInput
+from allegro.web.backend import Asker
 from allegro.web.login import Doorkeeper, TooManyAttempts
-from allegro.web.roles import LOOKS, includes, needed_role
-from allegro.web.site import COOKIE, Forbidden, Site, TooLarge, check_origin
-from allegro.web.users import User
+from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
 
 _STREAMED = re.compile(r"firmware/files/[^/]+")
 """PUT requests that may be of any size: they are passed on as they come. Paths below /api/, decoded."""
@@ -60,13 +62,12 @@ def route(site: Site, doorkeeper: Doorkeeper) -> Route:
             raise Unauthorized("Log in first.", remedy="Programs send user name and password (curl -u).")
         if user.must_change:
             raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
-        needed = needed_role(request.method, request.path_params["path"])
-        if not includes(user.role, needed):
-            raise Forbidden(f"This needs the role {needed}; {user.name} has the role {user.role}.")
         return user
 
     async def endpoint(request: Request) -> Response:
         try:
+            if not is_regular(request.scope["raw_path"]):
+                raise IrregularPath
             user = await user_of(request)
             content = await _content(request)
         except AllegroError as error:
@@ -85,7 +86,7 @@ class _PassedOn(Response):
         super().__init__()
         self._site = site
         self._request = request
-        self._user = user
+        self._asker = Asker(user.name, user.role)
         self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +97,11 @@ class _PassedOn(Response):
         if not isinstance(self._content, bytes | None) and "content-length" in request.headers:
             headers["content-length"] = request.headers["content-length"]
         stream = self._site.backend.stream(
-            self._user.name, request.method, target, headers=headers, content=self._content
+            self._asker,
+            request.method,
+            target,
+            headers=headers,
+            content=self._content,
         )
         try:
             async with stream as answer:

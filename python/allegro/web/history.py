@@ -7,13 +7,13 @@ from collections import deque
 from typing import Any
 
 from allegro.errors import AllegroError
-from allegro.web.backend import Backend
+from allegro.web.backend import Asker, Backend
 
 INTERVAL_S = 2.0
 KEPT = 150
 """Samples: five minutes."""
 
-SAMPLER = "web-graph"
+SAMPLER = Asker("web-graph", "viewer")
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from allegro.accounts.users import FIRST_PASSWORD, FIRST_USER, User
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.sessions import LONGEST_S
 from allegro.web.site import COOKIE, NEW_PASSWORD, Action, Site, Visit, form_of, plain_error, route, see
-from allegro.web.users import FIRST_PASSWORD, FIRST_USER, User
 
 
 class TooManyAttempts(AllegroError):

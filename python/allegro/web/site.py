@@ -13,21 +13,23 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from allegro.accounts.roles import Role, includes
+from allegro.accounts.users import User, UserStore
 from allegro.api.client import ApiError
+from allegro.api.judge import Forbidden
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web import filters
 from allegro.web.attempts import Attempts
-from allegro.web.backend import Backend, UserApi
+from allegro.web.backend import Asker, Backend, UserApi
 from allegro.web.certificate import CertificateInfo
 from allegro.web.history import History
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
-from allegro.web.roles import LOOKS, Role, includes
 from allegro.web.sessions import Session, Sessions
-from allegro.web.users import User, UserStore
 
 # The prefix makes browsers insist on Secure, on Path=/ and on no Domain (RFC 6265bis, 4.1.3.2).
 COOKIE = "__Host-allegro"
+LOOKS = ("GET", "HEAD")
 LARGEST_FORM = 256 * 1024
 NEW_PASSWORD = "/password"  # noqa: S105 (an address)
 
@@ -38,12 +40,6 @@ class TooLarge(InvalidInput):
     """More was sent than any of our forms holds."""
 
     status = 413
-
-
-class Forbidden(AllegroError):
-    """The user may not do this."""
-
-    status = 403
 
 
 Handler = Callable[["Visit"], Awaitable[Response]]
@@ -126,7 +122,7 @@ class Visit:
     @property
     def api(self) -> UserApi:
         """The API, in this user's name."""
-        return UserApi(self.site.backend, self.user.name)
+        return UserApi(self.site.backend, Asker(self.user.name, self.user.role))
 
     def typed(self, name: str) -> str:
         """A text of the form; empty if it was not sent."""

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from allegro.api.app import create_app
 from allegro.api.device import Device
+from allegro.api.judge import OWNER
 from allegro.api.network import NetworkParts
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
@@ -68,7 +69,7 @@ class Bench:
     """The app, and what a test may turn on it."""
 
     paths: Paths
-    app: FastAPI
+    app: ASGIApp
     settings: SettingsStore
     jobs: JobStore
     recorder: RecorderStatus | None
@@ -110,7 +111,7 @@ class Bench:
         """One request."""
 
         async def request() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(as_root(self.app), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://device") as client:
                 content = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
                 kind = {} if body is None else {"Content-Type": "application/json"}
@@ -136,6 +137,15 @@ class Bench:
         assert error["message"].endswith(".")
         assert "Traceback" not in response.text
         return error
+
+
+def as_root(app: ASGIApp) -> ASGIApp:
+    """What the server says of a connection that root has made."""
+
+    async def connected(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {OWNER: True}}, receive, send)
+
+    return connected
 
 
 LOG = (

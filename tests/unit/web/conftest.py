@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro.web import passwords
+from allegro.accounts import passwords
 from tests.unit.web.world import World
 
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from allegro.accounts.users import UserStore
 from allegro.web.sessions import IDLE_S
-from allegro.web.users import UserStore
 from tests.unit.web.world import PASSWORD, Browser, World
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import httpx
 from starlette.types import ASGIApp
 
+from allegro.accounts.roles import Role
+from allegro.accounts.users import UserStore
 from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site
 from allegro.web.backend import Backend
-from allegro.web.roles import Role
 from allegro.web.site import Site
-from allegro.web.users import UserStore
 from tests.unit.api.bench import Bench, make_bench
 
 PASSWORD = "correct horse battery"

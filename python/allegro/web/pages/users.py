@@ -3,8 +3,8 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from allegro.accounts.roles import ROLES
 from allegro.errors import AllegroError, Conflict
-from allegro.web.roles import ROLES
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/users"

@@ -8,10 +8,10 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from allegro.accounts import passwords
+from allegro.accounts.roles import ROLES, Role
 from allegro.atomic import write_atomically
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.web import passwords
-from allegro.web.roles import ROLES, Role
 
 FIRST_USER = "admin"
 FIRST_PASSWORD = "allegro"  # noqa: S105 (printed in the manual; has to be changed at the first login)
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class User:
-    """`password` as `allegro.web.passwords` keeps it; `must_change`: asks for a new one at the next login."""
+    """`password` as `passwords` keeps it; `must_change`: asks for a new one at the next login."""
 
     name: str
     role: Role

@@ -1,0 +1,1 @@
+"""Who may come in: users with their passwords, and what each role may do."""

@@ -1,0 +1,86 @@
+"""Who may do what: each route names the least role, and judges itself by it.
+
+The web page knows who asks; it sends the user's name and role with each request. It does not judge, because
+two programs that read a path in two ways would judge one thing and do another. What a path means only the
+router says, so the route that it has found decides.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.params import Depends as Dependency
+from fastapi.routing import APIRoute
+from starlette.types import Scope
+
+from allegro.accounts.roles import Role, includes, role_named
+from allegro.errors import AllegroError
+
+USER_HEADER = "X-Allegro-User"
+ROLE_HEADER = "X-Allegro-Role"
+"""Name and role of the user for whom the web page asks. They can be believed: only root and the web page's
+process can connect to the socket (`allegro.supervisor.listener`)."""
+
+OWNER = "owner"
+"""In the state of a connection (`scope["state"]`): whether root is at its other end, as the kernel says.
+Root needs no headers, and is an administrator."""
+
+
+class Forbidden(AllegroError):
+    """The role of who asks is not enough."""
+
+    status = 403
+
+
+class Requires:
+    """What a route demands of who asks."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def __call__(self, request: Request) -> None:
+        """Raises Forbidden."""
+        has = role_of(request.scope)
+        if has is None:
+            raise Forbidden("It is not known who asks.")
+        if not includes(has, self.role):
+            raise Forbidden(
+                f"This needs the role {self.role}; you have the role {has}.",
+                remedy="Ask an administrator of the device.",
+            )
+
+
+def requires(role: Role) -> Any:
+    """For `dependencies=` of a route: the least role that may use it."""
+    return Depends(Requires(role))
+
+
+def role_of(scope: Scope) -> Role | None:
+    """The role of who asks; None if nobody vouches for one."""
+    named = header(scope, ROLE_HEADER)
+    if named is not None:
+        return role_named(named)
+    if header(scope, USER_HEADER) is not None:
+        return None
+    return "admin" if scope.get("state", {}).get(OWNER) is True else None
+
+
+def header(scope: Scope, name: str) -> str | None:
+    """The header of that name; of several the first."""
+    wanted = name.lower().encode()
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
+
+
+def roles(router: APIRouter) -> Mapping[tuple[str, str], Role]:
+    """(method, path) of each route → the least role. Raises TypeError for a route without one."""
+    found: dict[tuple[str, str], Role] = {}
+    for route in router.routes:
+        demands = _demands(route.dependencies) if isinstance(route, APIRoute) else []
+        if not isinstance(route, APIRoute) or len(demands) != 1:
+            raise TypeError(f"{route!r} does not say which role it needs: dependencies=[requires(…)]")
+        found |= {(method, route.path): demands[0].role for method in route.methods or ()}
+    return found
+
+
+def _demands(dependencies: Iterable[Dependency]) -> list[Requires]:
+    return [each.dependency for each in dependencies if isinstance(each.dependency, Requires)]

@@ -1,0 +1,47 @@
+"""Paths that can be read in one way only; others are refused before anything else looks at them.
+
+`.`, `..` and empty segments, and slashes in disguise, are read differently by different programs (RFC 3986,
+5.2.4 and 6.2.2): what the one takes for a path that everybody may see is another one's way to something else.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from allegro.api.errors import answer
+from allegro.errors import AllegroError
+
+
+class IrregularPath(AllegroError):
+    """The path could be read in more than one way."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The path of this request has empty segments, dots, or a slash in disguise.",
+            remedy="Write it as it stands in /api/openapi.json.",
+        )
+
+
+def is_regular(raw_path: bytes) -> bool:
+    """Whether a path as it stands in the request (encoded, without query) can be read in one way only."""
+    first, *segments = raw_path.split(b"/")
+    if first or not segments:
+        return False
+    return all(_is_regular_segment(unquote_to_bytes(segment)) for segment in segments)
+
+
+def _is_regular_segment(segment: bytes) -> bool:
+    return segment not in (b"", b".", b"..") and not any(byte in segment for byte in (b"/", b"\\", b"\0"))
+
+
+class RegularPaths:
+    """ASGI layer around everything else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        if scope["type"] == "http" and not is_regular(scope["raw_path"]):
+            await answer(IrregularPath())(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
