@@ -90,3 +90,8 @@ class Paths:
     def api_socket(self) -> Path:
         """Unix socket of the REST API."""
         return self.run / "api.sock"
+
+    @property
+    def page_socket(self) -> Path:
+        """Unix socket on which the web page's program answers the device itself."""
+        return self.run / "web" / "page.sock"

@@ -63,7 +63,9 @@ class Device:
     def start(self) -> None:
         self.paths.recorder_status.parent.mkdir(parents=True)
         self.paths.web.mkdir(parents=True)
-        os.chown(self.paths.web, NOBODY, NOBODY)
+        self.paths.page_socket.parent.mkdir()
+        for own in (self.paths.web, self.paths.page_socket.parent):
+            os.chown(own, NOBODY, NOBODY)
         config = {
             "ring_directory": str(self.paths.ring),
             "ring_size": 32 * MIB,

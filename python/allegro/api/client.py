@@ -37,12 +37,14 @@ def refusal(status: int, answer: Any, unknown: str) -> ApiError:
         return ApiError(status, unknown)
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
-    def connect(self) -> None:
+    def connect(self) -> None:  # noqa: D102
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
@@ -92,7 +94,7 @@ class Client:
     def _exchange(
         self, method: str, path: str, content: bytes | BinaryIO | None, headers: Mapping[str, str]
     ) -> Any:
-        connection = _UnixConnection(self._socket_path, self._timeout_s)
+        connection = UnixConnection(self._socket_path, self._timeout_s)
         try:
             # A refusal can come before all has been sent; its words are worth more than the broken pipe.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):

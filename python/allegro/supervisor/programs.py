@@ -2,11 +2,11 @@
 
 import http.client
 import re
-import ssl
 import subprocess
 import time
+from pathlib import Path
 
-from allegro.api.client import Client
+from allegro.api.client import Client, UnixConnection
 from allegro.errors import AllegroError, Unavailable
 from allegro.firmware.confirmation import Look
 from allegro.paths import Paths
@@ -19,7 +19,6 @@ UNITS = {
     "allegro-supervisor.service": "supervisor",
     "allegro-web.service": "web page",
 }
-WEB_PORT = 443
 _ANSWER_S = 20.0
 
 
@@ -34,7 +33,7 @@ def look(paths: Paths, *, must_record: bool) -> Look:
         Client(paths.api_socket, _ANSWER_S).get("/status")
     except AllegroError:
         problems.append("the supervisor does not answer")
-    if not web_answers():
+    if not web_answers(paths.page_socket):
         problems.append("the web page does not answer")
     return Look(tuple(problems), sum(restarts for _, restarts in states.values()))
 
@@ -62,12 +61,12 @@ def _recorder(paths: Paths, must_record: bool) -> list[str]:
     return []
 
 
-def web_answers(port: int = WEB_PORT) -> bool:
-    """Whether the web page's own program answers on this device."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # it is our own, made by itself, and asked on the loopback
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_ANSWER_S, context=context)
+def web_answers(inside: Path) -> bool:
+    """Whether the web page's own program answers, on its way for the device itself.
+
+    Not on port 443: who keeps that busy must not make a good version fall back.
+    """
+    connection = UnixConnection(inside, _ANSWER_S)
     try:
         connection.request("GET", "/login")
         return connection.getresponse().status < 500

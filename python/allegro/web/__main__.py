@@ -2,16 +2,15 @@
 
 import argparse
 import asyncio
-import contextlib
 import errno
+import gc
 import logging
 import signal
 import socket
+import ssl
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from allegro.accounts.users import UserStore
@@ -21,22 +20,19 @@ from allegro.system.notify import alive, alive_every_s, notify
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site, redirecting_app
 from allegro.web.backend import Backend, over_socket
+from allegro.web.crowd import Crowd, Limits
+from allegro.web.known_browsers import KnownBrowsers, kept_key
+from allegro.web.page_server import DoorServer, InsideServer
 
 BUILT = Path(__file__).parent / "built"
 """What scripts/web_assets.py makes: the files of others, and the manual."""
 
-_GRACE_S = 3  # for requests that are being answered at the end
-_MOST_CONNECTIONS = 200
+_HTTP_LIMITS = Limits(silent=256, silent_of_one=64, inside=64, inside_of_one=16)
+"""All that is said there is that the page is elsewhere."""
+
+_BACKLOG = 1024  # connections that the kernel takes while the program is busy with another one
 
 log = logging.getLogger("allegro.web")
-
-
-class _Server(uvicorn.Server):
-    """One of several in one process: signals are handled for all of them together."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def listen(port: int) -> socket.socket:
@@ -46,17 +42,44 @@ def listen(port: int) -> socket.socket:
     """
     try:
         if socket.has_dualstack_ipv6():
-            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=128)
-        return socket.create_server(("", port), backlog=128)
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            )
+        return socket.create_server(("", port), backlog=_BACKLOG)
     except OSError as error:
         reason = "somebody else has it" if error.errno == errno.EADDRINUSE else error.strerror
         raise Unavailable(f"Port {port} cannot be used: {reason}.", place="port") from error
 
 
-async def serve(page: ASGIApp, pem: Path, https: socket.socket, http: socket.socket) -> None:
-    """Until SIGTERM or SIGINT."""
-    redirect = redirecting_app(https.getsockname()[1])
-    servers = [(_Server(_config(page, pem)), https), (_Server(_config(redirect, None)), http)]
+def listen_inside(path: Path) -> socket.socket:
+    """A listening unix socket at `path`, for root only: the device's own way to the page. Raises Unavailable.
+
+    The watchdog and the confirmation of an update ask there. What happens at the doors does not reach it.
+    """
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"The socket cannot be made ({error.strerror}).", place=str(path)) from error
+    return listener
+
+
+async def serve(
+    page: ASGIApp, tls: ssl.SSLContext, https: socket.socket, http: socket.socket, inside: Path
+) -> None:
+    """Until SIGTERM or SIGINT. Raises Unavailable if the socket `inside` cannot be made."""
+    gc.freeze()  # what is there now stays: looking for what can go need not go through it
+    own = listen_inside(inside)
+    servers = [
+        (DoorServer(page, Crowd(Limits()), tls, lifespan=True), https),
+        (DoorServer(redirecting_app(https.getsockname()[1]), Crowd(_HTTP_LIMITS), None), http),
+        (InsideServer(page), own),
+    ]
 
     def stop() -> None:
         notify("STOPPING=1")
@@ -70,51 +93,35 @@ async def serve(page: ASGIApp, pem: Path, https: socket.socket, http: socket.soc
         await asyncio.sleep(0.02)
     log.info("Ready: HTTPS on port %d, HTTP on port %d", https.getsockname()[1], http.getsockname()[1])
     notify("READY=1")
-    watched = asyncio.create_task(_tell_alive(http.getsockname()[1]))
+    watched = asyncio.create_task(_tell_alive(inside))
     await asyncio.gather(*running)
     watched.cancel()
+    inside.unlink(missing_ok=True)
 
 
-async def _tell_alive(port: int) -> None:
-    """Tells systemd's watchdog that the page answers: to a request that any browser could send."""
+async def _tell_alive(inside: Path) -> None:
+    """Tells systemd's watchdog that the page answers: to a request like any browser's, from inside."""
     every_s = alive_every_s()
     if every_s is None:
         return
     while True:
-        if await _answers(port, every_s):
+        if await _answers(inside, every_s):
             alive()
         await asyncio.sleep(every_s)
 
 
-async def _answers(port: int, within_s: float) -> bool:
+async def _answers(inside: Path, within_s: float) -> bool:
     writer = None
     try:
         async with asyncio.timeout(within_s):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            reader, writer = await asyncio.open_unix_connection(inside)
+            writer.write(b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             return (await reader.read(16)).startswith(b"HTTP/1.1 ")
     except (OSError, TimeoutError):
         return False
     finally:
         if writer is not None:
             writer.close()
-
-
-def _config(app: ASGIApp, pem: Path | None) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        ssl_certfile=pem,
-        lifespan="on" if pem else "off",
-        http="h11",
-        ws="none",
-        loop="asyncio",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
 
 
 def run(paths: Paths, built: Path, https_port: int, http_port: int) -> None:
@@ -134,8 +141,11 @@ def run(paths: Paths, built: Path, https_port: int, http_port: int) -> None:
         built,
         (info, public),
         host_name,
+        KnownBrowsers(kept_key(paths.web / "browsers.key")),
     )
-    asyncio.run(serve(create_app(made, built), pem, listen(https_port), listen(http_port)))
+    tls = certificate.tls(pem)
+    page = create_app(made, built)
+    asyncio.run(serve(page, tls, listen(https_port), listen(http_port), paths.page_socket))
 
 
 def main() -> int:

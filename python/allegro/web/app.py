@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -19,6 +19,7 @@ from allegro.web import gateway, history, login, site
 from allegro.web.backend import Backend
 from allegro.web.certificate import CertificateInfo
 from allegro.web.headers import Headers
+from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import menu
 from allegro.web.pages import PAGES
@@ -33,6 +34,7 @@ def make_site(
     built: Path,
     certificate: tuple[CertificateInfo, bytes],
     host_name: str,
+    browsers: KnownBrowsers,
 ) -> Site:
     """The parts of the page. `built`: the folder that scripts/web_assets.py makes."""
     return Site(
@@ -42,6 +44,7 @@ def make_site(
         certificate=certificate[0],
         certificate_pem=certificate[1],
         host_name=host_name,
+        browsers=browsers,
         pages=PAGES,
         menu=menu(PAGES),
         templates=site.templates(),
@@ -78,6 +81,9 @@ def create_app(made: Site, built: Path) -> ASGIApp:
         failure.status = error.status_code
         return site.plain_error(made, failure)
 
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # nobody reads it: the client broke off in the middle of its request
+
     async def unexpected(_: Request, __: Exception) -> Response:
         failure = AllegroError(
             "Something unexpected went wrong in the web page.", remedy="Load the page again."
@@ -89,7 +95,7 @@ def create_app(made: Site, built: Path) -> ASGIApp:
     return Headers(
         Starlette(
             routes=routes,
-            exception_handlers={HTTPException: http_error, Exception: unexpected},
+            exception_handlers={HTTPException: http_error, ClientDisconnect: gone, Exception: unexpected},
             lifespan=lifespan,
         )
     )

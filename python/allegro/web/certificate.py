@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,13 @@ def ensure(file: Path, names: Sequence[str], now: datetime) -> CertificateInfo:
         log.error("The certificate cannot be used (%s) and is made anew", error)
     write_atomically(file, _made(names, now), mode=0o600)
     return _read(file)
+
+
+def tls(file: Path) -> ssl.SSLContext:
+    """What connections are greeted with: this certificate, TLS 1.2 or later."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
 
 
 def public_part(file: Path) -> bytes:

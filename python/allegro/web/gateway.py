@@ -20,6 +20,7 @@ from allegro.api.judge import Forbidden
 from allegro.api.targets import IrregularPath, is_regular
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.backend import Asker
+from allegro.web.connection import user_is_known
 from allegro.web.login import Doorkeeper, TooManyAttempts
 from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
 
@@ -60,6 +61,7 @@ def route(site: Site, doorkeeper: Doorkeeper) -> Route:
             user = _of_session(site, request)
         if user is None:
             raise Unauthorized("Log in first.", remedy="Programs send user name and password (curl -u).")
+        user_is_known(request.scope)
         if user.must_change:
             raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
         return user

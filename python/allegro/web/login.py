@@ -1,7 +1,7 @@
 """Log in, log out, choose a new password."""
 
-import asyncio
 import math
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -11,8 +11,11 @@ from starlette.routing import Route
 
 from allegro.accounts.users import FIRST_PASSWORD, FIRST_USER, User
 from allegro.errors import AllegroError, InvalidInput
+from allegro.web import known_browsers
+from allegro.web.neighbourhood import neighbourhood
 from allegro.web.sessions import LONGEST_S
 from allegro.web.site import COOKIE, NEW_PASSWORD, Action, Site, Visit, form_of, plain_error, route, see
+from allegro.web.turns import Turns
 
 
 class TooManyAttempts(AllegroError):
@@ -34,23 +37,32 @@ class WrongPassword(AllegroError):
 
 
 class Doorkeeper:
-    """Checks passwords one after the other: guessing cannot take the processor away from recording."""
+    """Checks passwords one after the other; the page and the programs come the same way."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._one_at_a_time = asyncio.Lock()
+        self._turns = Turns()
 
-    async def check(self, address: str, name: str, password: str) -> User:
-        """The user. Raises WrongPassword or TooManyAttempts."""
+    async def check(self, address: str, name: str, password: str, note: str = "") -> User:
+        """The user. `note`: what the browser was given when it logged in before.
+
+        Raises WrongPassword, TooManyAttempts or Busy.
+        """
         attempts = self._site.attempts
-        async with self._one_at_a_time:
-            if wait_s := attempts.wait_s(address, name, self._site.now_s()):
+        browser = self._site.browsers.name(note, name)
+
+        def must_not_wait() -> None:
+            if wait_s := attempts.wait_s(address, name, self._site.now_s(), browser):
                 raise TooManyAttempts(wait_s)
+
+        must_not_wait()
+        async with self._turns.turn(neighbourhood(address), known=bool(browser)):
+            must_not_wait()  # others may have failed meanwhile
             user = await run_in_threadpool(self._site.users.verified, name, password)
             if user is None:
-                attempts.failed(address, name, self._site.now_s())
+                attempts.failed(address, name, self._site.now_s(), browser)
                 raise WrongPassword("User name or password is wrong.", place="password")
-            attempts.succeeded(address, name)
+            attempts.succeeded(address, name, browser)
             return user
 
 
@@ -82,17 +94,19 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             return plain_error(site, error)
         name, password, next_path = (data.get(key, [""])[0] for key in ("name", "password", "next"))
         try:
+            note = request.cookies.get(known_browsers.COOKIE, "")
             user = await doorkeeper.check(
-                request.client.host if request.client else "", name.strip(), password
+                request.client.host if request.client else "", name.strip(), password, note
             )
         except AllegroError as error:
             return page(next_path, name=name, error=error)
         site.sessions.end(request.cookies.get(COOKIE, ""))
         token, _ = site.sessions.start(user.name, site.now_s())
         answer = see(NEW_PASSWORD if user.must_change else _own_path(next_path))
-        answer.set_cookie(
-            COOKIE, token, max_age=int(LONGEST_S), path="/", secure=True, httponly=True, samesite="strict"
-        )
+        set_cookie = partial(answer.set_cookie, path="/", secure=True, httponly=True, samesite="strict")
+        set_cookie(COOKIE, token, max_age=int(LONGEST_S))
+        if not site.browsers.name(note, user.name):
+            set_cookie(known_browsers.COOKIE, site.browsers.note(user.name), max_age=known_browsers.KEPT_S)
         return answer
 
     async def logout(visit: Visit) -> Response:
@@ -110,7 +124,8 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             if not visit.user.must_change:  # else it was typed a moment ago
                 address = visit.request.client.host if visit.request.client else ""
                 try:
-                    await doorkeeper.check(address, visit.user.name, visit.typed("old"))
+                    note = visit.request.cookies.get(known_browsers.COOKIE, "")
+                    await doorkeeper.check(address, visit.user.name, visit.typed("old"), note)
                 except WrongPassword:
                     raise InvalidInput("The old password is wrong.", place="old") from None
             if new != visit.typed("again"):

@@ -22,7 +22,9 @@ from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
 from allegro.web.certificate import CertificateInfo
+from allegro.web.connection import user_is_known
 from allegro.web.history import History
+from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
 from allegro.web.sessions import Session, Sessions
@@ -86,6 +88,7 @@ class Site:
     pages: Sequence[Page]
     menu: Sequence[Page | Heading[Page]]
     templates: jinja2.Environment
+    browsers: KnownBrowsers
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
     history: History = field(default_factory=History)
@@ -180,6 +183,7 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
         user = site.users.get(session.user) if session else None
         if session is None or user is None:
             return to_login(request)
+        user_is_known(request.scope)
         visit = Visit(site, request, session, user, page, data)
         if user.must_change and not action.before_new_password:
             return _go(request, NEW_PASSWORD)

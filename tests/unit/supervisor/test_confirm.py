@@ -81,7 +81,7 @@ def test_states_of_units() -> None:
 
 def test_what_is_looked_at(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "systemctl", lambda *_: UNITS)
-    monkeypatch.setattr(programs, "web_answers", lambda: True)
+    monkeypatch.setattr(programs, "web_answers", lambda _inside: True)
     found = look(paths, must_record=True)
     assert found.problems == (
         "the web page does not run",
@@ -92,7 +92,7 @@ def test_what_is_looked_at(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Non
     write(RecorderStatus(time_ns=time.time_ns(), state="no-ring"), paths.recorder_status)
     assert "the recorder does not record" in look(paths, must_record=True).problems
     assert "the recorder does not record" not in look(paths, must_record=False).problems
-    assert not web_answers(1)
+    assert not web_answers(paths.page_socket)
 
 
 @pytest.mark.spec("U1")

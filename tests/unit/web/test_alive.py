@@ -1,14 +1,15 @@
-"""The page's word to the watchdog: only if it answers."""
+"""The page's word to the watchdog: only if it answers on the device's own way to it."""
 
 import asyncio
-import socket
+from pathlib import Path
 
 import pytest
 
-from allegro.web.__main__ import _answers
+from allegro.errors import Unavailable
+from allegro.web.__main__ import _answers, listen_inside
 
 
-async def asked(answer: bytes | None, within_s: float = 5.0) -> bool:
+async def asked(path: Path, answer: bytes | None, within_s: float = 5.0) -> bool:
     """Asks a server that answers so, or not at all."""
     ended = asyncio.Event()
 
@@ -22,25 +23,33 @@ async def asked(answer: bytes | None, within_s: float = 5.0) -> bool:
         await writer.wait_closed()
         ended.set()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        works = await _answers(server.sockets[0].getsockname()[1], within_s)
+    async with await asyncio.start_unix_server(serve, sock=listen_inside(path)):
+        works = await _answers(path, within_s)
         await ended.wait()
         return works
 
 
 @pytest.mark.spec("I5")
-def test_a_page_that_answers_works() -> None:
-    assert asyncio.run(asked(b"HTTP/1.1 308 Permanent Redirect\r\n\r\n"))
+def test_a_page_that_answers_works(tmp_path: Path) -> None:
+    assert asyncio.run(asked(tmp_path / "page.sock", b"HTTP/1.1 200 OK\r\n\r\n"))
 
 
 @pytest.mark.spec("I5")
-def test_a_page_that_does_not_answer_hangs() -> None:
-    assert not asyncio.run(asked(None, within_s=0.2))
-    assert not asyncio.run(asked(b""))
+def test_a_page_that_does_not_answer_hangs(tmp_path: Path) -> None:
+    assert not asyncio.run(asked(tmp_path / "page.sock", None, within_s=0.2))
+    assert not asyncio.run(asked(tmp_path / "page.sock", b""))
 
 
 @pytest.mark.spec("I5")
-def test_a_page_that_does_not_listen_hangs() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        assert not asyncio.run(_answers(closed.getsockname()[1], 5.0))
+def test_a_page_that_does_not_listen_hangs(tmp_path: Path) -> None:
+    assert not asyncio.run(_answers(tmp_path / "nowhere", 5.0))
+
+
+def test_the_own_way_is_roots_and_replaces_one_that_was_left_over(tmp_path: Path) -> None:
+    path = tmp_path / "run/web/page.sock"
+    listen_inside(path).close()
+    with listen_inside(path):
+        assert path.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "file").touch()
+    with pytest.raises(Unavailable, match="socket cannot be made"):
+        listen_inside(tmp_path / "file/page.sock")

@@ -1,4 +1,8 @@
-from allegro.web.attempts import FORGET_S, FREE_PER_USER, LONGEST_WAIT_S, REMEMBERED, Attempts
+import pytest
+
+from allegro.web.attempts import FORGET_S, FREE, LONGEST_WAIT_S, REMEMBERED, Attempts
+
+DAY_S = 24 * 3600
 
 
 def test_each_failure_doubles_the_wait_up_to_five_minutes() -> None:
@@ -15,14 +19,56 @@ def test_each_failure_doubles_the_wait_up_to_five_minutes() -> None:
     assert attempts.wait_s("192.0.2.1", "admin", 100.0 + FORGET_S) == 0
 
 
-def test_a_user_is_guarded_against_many_addresses() -> None:
+@pytest.mark.spec("S3")
+def test_strangers_of_a_whole_network_do_not_keep_the_owner_out() -> None:
+    """A day of guesses, each second from an address that may."""
     attempts = Attempts()
-    for number in range(FREE_PER_USER):
-        attempts.failed(f"192.0.2.{number}", "admin", 0.0)
-    assert attempts.wait_s("198.51.100.1", "admin", 0.0) == 5
-    assert attempts.wait_s("198.51.100.1", "anna", 0.0) == 0
-    attempts.succeeded("198.51.100.1", "admin")
-    assert attempts.wait_s("198.51.100.1", "admin", 0.0) == 0
+    guesses = owner_waits = 0
+    for second in range(DAY_S // 10):
+        address = f"192.168.1.{second % 250}"
+        if not attempts.wait_s(address, "admin", second):
+            attempts.failed(address, "admin", second)
+            guesses += 1
+        owner_waits += attempts.wait_s("10.0.0.5", "admin", second) > 0
+    assert guesses > 1000
+    assert owner_waits == 0
+
+
+@pytest.mark.spec("S3")
+def test_a_known_browser_has_its_own_counter_behind_the_same_router() -> None:
+    attempts = Attempts()
+    for _ in range(20):
+        attempts.failed("192.0.2.1", "admin", 0.0)
+    assert attempts.wait_s("192.0.2.1", "admin", 0.0) > 0
+    assert attempts.wait_s("192.0.2.1", "admin", 0.0, "browser") == 0
+    for _ in range(FREE):
+        attempts.failed("192.0.2.1", "admin", 0.0, "browser")
+    assert attempts.wait_s("192.0.2.1", "admin", 0.0, "browser") == 5
+    assert attempts.wait_s("198.51.100.1", "admin", 0.0, "browser") == 5, "wherever it goes"
+    attempts.succeeded("192.0.2.1", "admin", "browser")
+    assert attempts.wait_s("192.0.2.1", "admin", 0.0, "browser") == 0
+
+
+@pytest.mark.spec("S3")
+def test_an_own_account_is_no_way_to_go_on_guessing() -> None:
+    attempts = Attempts()
+    tried = 0
+    for user in range(10):
+        for _ in range(4):
+            if not attempts.wait_s("10.0.0.9", f"user{user}", 1.0):
+                attempts.failed("10.0.0.9", f"user{user}", 1.0)
+                tried += 1
+        attempts.succeeded("10.0.0.9", "viewer")
+    assert tried == FREE
+
+
+def test_who_mistyped_and_then_got_in_begins_anew() -> None:
+    attempts = Attempts()
+    for _ in range(3):
+        for _ in range(FREE - 1):
+            attempts.failed("10.0.0.9", "anna", 1.0)
+        attempts.succeeded("10.0.0.9", "anna")
+    assert attempts.wait_s("10.0.0.9", "anna", 1.0) == 0
 
 
 def test_an_ipv6_network_is_one_address_and_a_mapped_one_is_ipv4() -> None:
@@ -36,8 +82,11 @@ def test_an_ipv6_network_is_one_address_and_a_mapped_one_is_ipv4() -> None:
     assert attempts.wait_s("192.0.2.10", "b", 0.0) == 0
 
 
-def test_memory_is_bounded() -> None:
+@pytest.mark.spec("S3")
+def test_memory_is_bounded_in_number_and_in_length() -> None:
     attempts = Attempts()
     for number in range(REMEMBERED + 100):
-        attempts.failed(f"10.0.{number // 256}.{number % 256}", f"user{number}", 0.0)
+        attempts.failed(f"10.0.{number // 256}.{number % 256}", "x" * 250_000 + str(number), 0.0)
     assert len(attempts._failures) == REMEMBERED
+    assert max(len(user) for _, _, user in attempts._failures) <= 64
+    assert attempts.wait_s("10.0.0.1", "\ud800" * 100, 0.0) == 0, "no text that UTF-8 can hold"

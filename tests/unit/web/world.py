@@ -18,6 +18,7 @@ from allegro.system.actions import Actions
 from allegro.web import certificate
 from allegro.web.app import create_app, make_site
 from allegro.web.backend import Backend
+from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.site import Site
 from tests.unit.api.bench import Bench, make_bench
 
@@ -102,6 +103,7 @@ class World:
             folder / "built",
             (info, certificate.public_part(pem)),
             "allegro-mm-3456",
+            KnownBrowsers(b"k" * 32),
         )
         self.site: Site = replace(made, now_s=self.clock)
         self.app = create_app(self.site, folder / "built")

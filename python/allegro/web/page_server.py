@@ -1,0 +1,85 @@
+"""uvicorn's server behind our own door, and one for the device itself."""
+
+import contextlib
+import gc
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from allegro.web.connection import Connection
+from allegro.web.crowd import Crowd, Guest
+from allegro.web.door import Door
+
+_TIDY_AFTER = 32
+"""Ended connections hold themselves 300 kB each, until Python looks for such: rarely."""
+
+_GRACE_S = 3  # for requests that are being answered at the end
+_NEVER_S = 24 * 3600  # uvicorn's own limit for a kept connection: ours looks at what is still to be sent, too
+
+
+class InsideServer(uvicorn.Server):
+    """One of several in one process: signals are handled for all of them together."""
+
+    def __init__(self, app: ASGIApp, **config: Any) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                **{"lifespan": "off", **config},
+                http="h11",
+                ws="none",
+                loop="asyncio",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:  # noqa: D102
+        yield
+
+
+class DoorServer(InsideServer):
+    """Lets connections in by a `Door`. What is beyond the crowd's limits and cannot go is answered by 503."""
+
+    def __init__(
+        self, app: ASGIApp, crowd: Crowd, tls: ssl.SSLContext | None, *, lifespan: bool = False
+    ) -> None:
+        super().__init__(
+            app,
+            lifespan="on" if lifespan else "off",
+            limit_concurrency=crowd.limits.inside + 1,
+            timeout_keep_alive=_NEVER_S,
+        )
+        self._crowd = crowd
+        self._tidied = 0
+        self._tls = tls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: D102
+        # Everything but the listening, which the doors do.
+        await super().startup(sockets=[])
+        doors = [Door(listener, self._crowd, self._welcome, self._tls) for listener in sockets or ()]
+        self.servers = doors  # type: ignore[assignment]
+        for door in doors:
+            door.open()
+
+    async def on_tick(self, counter: int) -> bool:  # noqa: D102
+        if self._crowd.ended - self._tidied >= _TIDY_AFTER:
+            self._tidied = self._crowd.ended
+            gc.collect()
+        return await super().on_tick(counter)
+
+    def _welcome(self, guest: Guest) -> Connection:
+        return Connection(
+            guest,
+            self._crowd,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )

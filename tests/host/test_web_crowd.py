@@ -1,0 +1,149 @@
+"""Many connections at the door of the real program: its owner gets in, it stays small, and it recovers."""
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.harness.waiting import PATIENCE
+from tests.harness.web_programs import PASSWORDS, UNCHECKED, Programs, web_programs
+
+MIB = 1 << 20
+ATTACKERS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
+"""The owner is 127.0.0.1, too: behind the same router as one of them."""
+
+OWNER_S = 10.0
+MOST_MEMORY = 200 * MIB
+REMAINS = 30 * MIB
+"""What Python keeps for itself after its first load is not given back; a leak would be far more."""
+
+Attack = Callable[[Programs, str], socket.socket]
+
+
+def silent(programs: Programs, source: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", programs.https_port), 10, (source, 0))
+
+
+def idle(programs: Programs, source: str) -> socket.socket:
+    return UNCHECKED.wrap_socket(silent(programs, source))
+
+
+def slow_header(programs: Programs, source: str) -> socket.socket:
+    made = idle(programs, source)
+    made.sendall(b"GET /login HTTP/1.1\r\nHost: x\r\nX-A: ")
+    return made
+
+
+def slow_body(programs: Programs, source: str) -> socket.socket:
+    made = idle(programs, source)
+    made.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 200\r\n\r\nname=a")
+    return made
+
+
+def slow_reader(programs: Programs, source: str) -> socket.socket:
+    made = idle(programs, source)
+    made.sendall(b"GET /static/vendor/htmx.min.js HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    return made
+
+
+def memory(programs: Programs) -> int:
+    """Bytes of the page's program that are in memory."""
+    assert programs.web is not None
+    status = Path(f"/proc/{programs.web.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert found
+    return int(found[1]) * 1024
+
+
+def log_in(programs: Programs) -> tuple[int, float]:
+    """The owner's try: status, and seconds until the answer."""
+    began = time.monotonic()
+    form = f"name=admin&password={PASSWORDS['admin']}&next=".replace("'", "%27").replace(" ", "+").encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    status, _, _ = programs.request("POST", "/login", headers, form)
+    return status, time.monotonic() - began
+
+
+@contextmanager
+def crowd(programs: Programs, attack: Attack, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections that try to stay."""
+    present: list[socket.socket] = []
+    try:
+        for number in range(count):
+            with suppress(OSError):  # sent away at once: that is one answer
+                present.append(attack(programs, ATTACKERS[number % len(ATTACKERS)]))
+        yield present
+    finally:
+        for each in present:
+            each.close()
+
+
+def ended(connection: socket.socket, within_s: float) -> bool:
+    """Whether the program has ended it."""
+    connection.settimeout(within_s * PATIENCE)
+    try:
+        while connection.recv(65536):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    with web_programs(tmp_path) as made:
+        yield made
+
+
+def holds_against(programs: Programs, attack: Attack, count: int) -> None:
+    """The owner gets in, the program stays small and comes back."""
+    assert log_in(programs)[0] == 303
+    before = memory(programs)
+    with crowd(programs, attack, count):
+        for _ in range(3):
+            status, took_s = log_in(programs)
+            assert status == 303
+            assert took_s < OWNER_S * PATIENCE
+        assert memory(programs) < MOST_MEMORY
+    deadline = time.monotonic() + 60 * PATIENCE
+    while memory(programs) > before + REMAINS and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert memory(programs) <= before + REMAINS
+
+
+@pytest.mark.spec("S3")
+@pytest.mark.timeout(180)
+def test_the_owner_gets_in_beside_many_who_only_stand_in_the_door(programs: Programs) -> None:
+    for attack, count in ((silent, 600), (idle, 120), (slow_header, 80), (slow_body, 80), (slow_reader, 80)):
+        holds_against(programs, attack, count)
+    assert programs.web is not None
+    assert programs.web.poll() is None
+
+
+@pytest.mark.spec("S3")
+@pytest.mark.timeout(180)
+def test_what_does_not_get_on_ends_by_itself(programs: Programs) -> None:
+    stuck = [attack(programs, "127.0.0.2") for attack in (silent, idle, slow_header, slow_body)]
+    plain = socket.create_connection(("127.0.0.1", programs.http_port), 10)
+    try:
+        assert [ended(each, 45) for each in (*stuck, plain)] == [True] * 5
+    finally:
+        for each in (*stuck, plain):
+            each.close()
+
+
+@pytest.mark.long
+@pytest.mark.spec("S3")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("attack", "count"),
+    [(silent, 4000), (idle, 500), (slow_header, 200), (slow_body, 200), (slow_reader, 200)],
+)
+def test_the_owner_gets_in_beside_a_crowd(programs: Programs, attack: Attack, count: int) -> None:
+    holds_against(programs, attack, count)
