@@ -29,7 +29,7 @@ from allegro.api.audit import Audit
 from allegro.api.device import Device
 from allegro.api.head import Head
 from allegro.api.judge import requires, roles
-from allegro.api.targets import RegularPaths
+from allegro.api.regular_paths import RegularPaths
 
 PREFIX = "/api"
 

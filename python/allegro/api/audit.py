@@ -5,7 +5,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from allegro.api.judge import USER_HEADER, header
+from allegro.api.asker import USER_HEADER, header
 
 _USER = re.compile(r"[A-Za-z0-9._-]{1,32}")
 _ONLY_LOOKS = ("GET", "HEAD", "OPTIONS")

@@ -11,25 +11,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute
-from starlette.types import Scope
 
-from allegro.accounts.roles import Role, includes, role_named
-from allegro.errors import AllegroError
-
-USER_HEADER = "X-Allegro-User"
-ROLE_HEADER = "X-Allegro-Role"
-"""Name and role of the user for whom the web page asks. They can be believed: only root and the web page's
-process can connect to the socket (`allegro.supervisor.listener`)."""
-
-OWNER = "owner"
-"""In the state of a connection (`scope["state"]`): whether root is at its other end, as the kernel says.
-Root needs no headers, and is an administrator."""
-
-
-class Forbidden(AllegroError):
-    """The role of who asks is not enough."""
-
-    status = 403
+from allegro.accounts.roles import Role, includes
+from allegro.api.asker import Forbidden, role_of
 
 
 class Requires:
@@ -53,22 +37,6 @@ class Requires:
 def requires(role: Role) -> Any:
     """For `dependencies=` of a route: the least role that may use it."""
     return Depends(Requires(role))
-
-
-def role_of(scope: Scope) -> Role | None:
-    """The role of who asks; None if nobody vouches for one."""
-    named = header(scope, ROLE_HEADER)
-    if named is not None:
-        return role_named(named)
-    if header(scope, USER_HEADER) is not None:
-        return None
-    return "admin" if scope.get("state", {}).get(OWNER) is True else None
-
-
-def header(scope: Scope, name: str) -> str | None:
-    """The header of that name; of several the first."""
-    wanted = name.lower().encode()
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == wanted), None)
 
 
 def roles(router: APIRouter) -> Mapping[tuple[str, str], Role]:

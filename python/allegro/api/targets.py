@@ -6,9 +6,6 @@
 
 from urllib.parse import unquote_to_bytes
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from allegro.api.errors import answer
 from allegro.errors import AllegroError
 
 
@@ -32,16 +29,3 @@ def is_regular(raw_path: bytes) -> bool:
 
 def _is_regular_segment(segment: bytes) -> bool:
     return segment not in (b"", b".", b"..") and not any(byte in segment for byte in (b"/", b"\\", b"\0"))
-
-
-class RegularPaths:
-    """ASGI layer around everything else."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
-        if scope["type"] == "http" and not is_regular(scope["raw_path"]):
-            await answer(IrregularPath())(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from allegro.api.judge import OWNER
+from allegro.api.asker import OWNER
 from allegro.system.notify import alive, alive_every_s
 
 _GRACE_S = 3  # for requests that are being answered at the end

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from allegro.accounts.roles import Role
+from allegro.api.asker import ROLE_HEADER, USER_HEADER
 from allegro.api.client import ApiError, refusal
-from allegro.api.judge import ROLE_HEADER, USER_HEADER
 from allegro.errors import Unavailable
 
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)

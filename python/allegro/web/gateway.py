@@ -15,8 +15,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from allegro.accounts.users import User
+from allegro.api.asker import Forbidden
 from allegro.api.client import shape
-from allegro.api.judge import Forbidden
 from allegro.api.targets import IrregularPath, is_regular
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.backend import Asker

@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from allegro.accounts.roles import Role, includes
 from allegro.accounts.users import User, UserStore
+from allegro.api.asker import Forbidden
 from allegro.api.client import ApiError
-from allegro.api.judge import Forbidden
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web import filters
 from allegro.web.attempts import Attempts

@@ -13,8 +13,8 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from allegro.api.app import create_app
+from allegro.api.asker import OWNER
 from allegro.api.device import Device
-from allegro.api.judge import OWNER
 from allegro.api.network import NetworkParts
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable

@@ -12,7 +12,8 @@ from starlette.types import Message
 
 from allegro.accounts.roles import ROLES, Role, includes
 from allegro.api.app import Api
-from allegro.api.judge import OWNER, ROLE_HEADER, USER_HEADER, requires
+from allegro.api.asker import OWNER, ROLE_HEADER, USER_HEADER
+from allegro.api.judge import requires
 from allegro.api.targets import is_regular
 from tests.unit.api.bench import Bench, make_bench
 
