@@ -1,11 +1,12 @@
 """Ethernet frames of all kinds, as they occur on real links, to be passed on unchanged.
 
-Not in it is what no bridge passes: pause frames (IEEE 802.3 annex 31B), frames with a group address as their
-sender, and frames from or to the MAC address of the port itself.
+What no bridge passes is apart: pause frames (IEEE 802.3 annex 31B), frames with zero or a group address as
+their sender, and frames to the MAC address of the port itself.
 """
 
 import random
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.harness.frames import checksum
@@ -21,12 +22,18 @@ _ALL = b"\xff" * 6
 
 @dataclass(frozen=True)
 class Kind:
-    """Destination, everything between the addresses and the payload, and how long such a frame can be."""
+    """Addresses, everything between them and the payload, and how long such a frame can be."""
 
     name: str
     destination: bytes
     head: bytes
     largest: int = LARGEST
+    sender: bytes = _SENDER
+
+    @property
+    def start(self) -> bytes:
+        """What a frame of this kind begins with."""
+        return self.destination + self.sender + self.head
 
 
 def _group(last: int) -> bytes:
@@ -76,6 +83,7 @@ def _multicast(address: str) -> bytes:
 _UDP4 = _ip4(17, "192.0.2.1", "192.0.2.2")
 _UDP = struct.pack("!HHHH", 40000, 40001, 26, 0)
 _DHCP = struct.pack("!HHHH", 68, 67, 26, 0)
+_PAUSE = bytes.fromhex("88080001ffff")
 
 KINDS: tuple[Kind, ...] = (
     # what bridges usually keep to themselves (IEEE 802.1Q table 8-1; 01 is the pause frame)
@@ -99,6 +107,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("CDP", bytes.fromhex("01000ccccccc"), bytes.fromhex("0040aaaa0300000c2000"), 1514),
     Kind("PVST+", bytes.fromhex("01000ccccccd"), bytes.fromhex("0040aaaa0300000c010b"), 1514),
     Kind("MAC control that is no pause", _HOST, bytes.fromhex("88080101")),
+    Kind("pause to a host", _HOST, _PAUSE),
     # addresses and names
     Kind("ARP question", _ALL, _arp(1, "192.0.2.1", "192.0.2.2")),
     Kind("ARP probe", _ALL, _arp(1, "0.0.0.0", "10.0.2.15")),
@@ -160,14 +169,41 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def frames(count: int, seed: int) -> list[bytes]:
+def from_ports(*ports: bytes) -> tuple[Kind, ...]:
+    """With the MAC addresses of the device's own measuring ports as sender, which nobody else should use."""
+    return tuple(
+        kind
+        for number, port in enumerate(ports, 1)
+        for kind in (
+            Kind(f"from port {number}", _HOST, _UDP4 + _UDP, sender=port),
+            Kind(f"from port {number} to all", _ALL, _arp(1, "192.0.2.1", "192.0.2.2"), sender=port),
+        )
+    )
+
+
+def beyond_a_bridge(*ports: bytes) -> tuple[Kind, ...]:
+    """What a wire passes and a bridge does not; `ports`: the MAC addresses of its own ports."""
+    tagged = _tag(0x8100, 7, 5) + _UDP4 + _UDP
+    senders = {"nobody": bytes(6), "a group": _multicast("224.0.0.5"), "all": _ALL}
+    return (
+        Kind("pause", _group(0x01), _PAUSE),
+        Kind("pause by priority", _group(0x01), bytes.fromhex("880801010000")),
+        Kind("reserved group 1", _group(0x01), _type(0x88B5)),
+        *(Kind(f"from {name}", _HOST, _UDP4 + _UDP, sender=sender) for name, sender in senders.items()),
+        *(Kind(f"from {name}, tagged", _HOST, tagged, sender=sender) for name, sender in senders.items()),
+        *(Kind(f"to port {number}", port, _UDP4 + _UDP) for number, port in enumerate(ports, 1)),
+        *(Kind(f"to port {number}, tagged", port, tagged) for number, port in enumerate(ports, 1)),
+    )
+
+
+def frames(count: int, seed: int, kinds: Sequence[Kind] = KINDS) -> list[bytes]:
     """`count` frames of all kinds and sizes, no two alike, in an order that depends on `seed`."""
     chance = random.Random(seed)
     made = []
     for number in range(count):
-        kind = KINDS[number % len(KINDS)]
+        kind = kinds[number % len(kinds)]
         size = chance.choice(SIZES + JUMBO_SIZES)
-        start = kind.destination + _SENDER + kind.head + struct.pack("!IH", number, seed)
+        start = kind.start + struct.pack("!IH", number, seed)
         filling = chance.choice((b"\x00", b"\xff", b"\x5a", b""))
         rest = max(min(size, kind.largest), SMALLEST) - len(start)
         made.append(start + (filling * rest if filling else chance.randbytes(max(rest, 0))))

@@ -1,6 +1,7 @@
 """Runs in namespaces of its own (network, mounts, processes), as their first process: see test_networkd.py.
 
-Arguments: a folder with one folder of files for systemd-networkd per state, and where the answer goes (JSON).
+Arguments: a folder with one folder of files for systemd-networkd per state, where the answer goes (JSON), and
+whether links are wires as on the device ("wires"), or the bridges have to do it alone ("bridges").
 """
 
 import json
@@ -14,9 +15,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from allegro.network import redirect
+from allegro.network.links import Link, LinkPlan
+
 FILES = Path("/run/systemd/network")
 TYPE = b"\x88\xb5"  # IEEE 802.1: for experiments
-TURNS = 10
+TURNS = 6
+PAIRS = (Link("br1", ("port1", "port2")), Link("br2", ("port3", "port4")))
 
 
 def run(*command: str) -> str:
@@ -48,7 +53,12 @@ def set_up() -> None:
 
 
 def put(state: Path) -> None:
-    """The files of a state, of which only those that differ are written."""
+    """The files of a state, of which only those that differ are written; before, the redirects it wants."""
+    if sys.argv[3] == "wires":
+        links = tuple(link for link in PAIRS if (state / f"10-allegro-{link.bridge}.netdev").exists())
+        complaint = redirect.carry(LinkPlan(links, ()), [port for link in PAIRS for port in link.ports])
+        if complaint:
+            raise SystemExit(complaint)
     for old in FILES.iterdir():
         if not (state / old.name).exists():
             old.unlink()

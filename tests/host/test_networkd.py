@@ -28,8 +28,11 @@ STATES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.spec("L1", "L3", "N1")
-def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Path, tell: Tell) -> None:
+@pytest.mark.spec("L1", "L3", "L5", "N1")
+@pytest.mark.parametrize("carried_by", ["wires", "bridges"])
+def test_a_pair_is_switched_without_the_other_and_leases_are_given(
+    tmp_path: Path, tell: Tell, carried_by: str
+) -> None:
     for name, raw in STATES.items():
         settings = validated(raw)
         written = links.network_files(links.plan(settings.links, PORTS), dict.fromkeys(PORTS, 65535))
@@ -42,7 +45,7 @@ def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Pat
         [
             *("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
             *("env", "container=lxc"),  # there is no udev that would have to name the devices first
-            *(sys.executable, str(inside), str(tmp_path / "states"), str(answer)),
+            *(sys.executable, str(inside), str(tmp_path / "states"), str(answer), carried_by),
         ],
         capture_output=True,
         text=True,
@@ -51,7 +54,7 @@ def test_a_pair_is_switched_without_the_other_and_leases_are_given(tmp_path: Pat
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(answer.read_text())
     tell(
-        f"forwarding ends after {max(found['closings']):.3f} s at most,"
+        f"{carried_by}: forwarding ends after {max(found['closings']):.3f} s at most,"
         f" begins after {max(found['openings']):.3f} s at most"
     )
     assert found["second pair"], "the other pair has lost frames, or their order"

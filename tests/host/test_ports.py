@@ -1,7 +1,6 @@
 """Ports and links on the real kernel, in network namespaces of our own."""
 
 import socket
-import struct
 import sys
 import textwrap
 import time
@@ -60,26 +59,6 @@ def test_links_are_deleted(space: Namespace) -> None:
     assert "br1" not in space.run(["ip", "-brief", "link"]).stdout
     assert "Cannot find device" in space.call(lambda: kernel.delete_links(["br1"]))
     assert kernel.delete_links([]) == ""
-
-
-@pytest.mark.spec("R1")
-def test_packets_are_kept_whole(space: Namespace) -> None:
-    space.ip("link", "add", "port1", "type", "veth", "peer", "name", "peer1")
-    space.call(lambda: kernel.keep_packets_whole("port1"))
-    # a program for XDP or a switch by hand would bring it back: here the kernel's own interface does
-    switch_on = space.call(lambda: _set_gro("port1"))
-    assert switch_on
-    assert space.call(lambda: kernel.keep_packets_whole("port1")) == ["rx-gro"]
-    assert space.call(lambda: kernel.keep_packets_whole("port1")) == []
-    with pytest.raises(OSError, match="No such device"):
-        space.call(lambda: kernel.keep_packets_whole("port9"))
-
-
-def _set_gro(name: str) -> bool:
-    """ETHTOOL_SGRO of linux/ethtool.h: one word for the command, one for on."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        kernel._ethtool(control, name, struct.pack("II", 0x2C, 1))
-        return kernel._ethtool(control, name, struct.pack("II", 0x2B, 0)) == struct.pack("II", 0x2B, 1)
 
 
 IN_THE_NAMESPACE = textwrap.dedent(

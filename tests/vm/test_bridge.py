@@ -8,14 +8,17 @@ import pytest
 from tests.conftest import Lab, StartLab, Tell
 from tests.harness.bench_errors import BenchTimeoutError
 from tests.harness.captures import protocol_table
-from tests.harness.frame_kinds import KINDS
-from tests.harness.frame_kinds import frames as frames_of_all_kinds
+from tests.harness.frame_kinds import KINDS, beyond_a_bridge, from_ports
+from tests.harness.frame_kinds import frames as frames_of_kinds
 from tests.harness.frames import number_of, series, udp_frame
 from tests.harness.ports import FramePort
 from tests.harness.qemu import Configuration, mac_address
 from tests.harness.sending import FrameStream
 from tests.harness.topology import Topology
 from tests.harness.waiting import wait_for
+
+OWN = tuple(bytes.fromhex(mac_address(number).replace(":", "")) for number in (1, 2))
+ALL_KINDS = KINDS + from_ports(*OWN) + beyond_a_bridge(*OWN)
 
 
 @pytest.mark.spec("L1")
@@ -34,12 +37,13 @@ def test_frames_pass_both_ways_unchanged_in_order_and_alone(lab: Lab) -> None:
     assert left.wait_frames(leftwards) == leftwards
 
 
-@pytest.mark.spec("L1", "R1")
+@pytest.mark.spec("L1", "L5", "R1")
 def test_a_thousand_frames_of_all_kinds_pass_byte_for_byte(lab: Lab) -> None:
     """Both ways at once, in order, and nothing else comes out; all of it is recorded."""
     left, right = lab.ports
+    _is_prepared(lab)
     before = lab.device.get("/ring")["packets"]
-    rightwards, leftwards = frames_of_all_kinds(1000, 1), frames_of_all_kinds(1000, 2)
+    rightwards, leftwards = frames_of_kinds(1000, 1, ALL_KINDS), frames_of_kinds(1000, 2, ALL_KINDS)
     # In portions: large frames in one burst are more than the emulated network card has buffers for.
     for at in range(0, 1000, 20):
         left.send_all(rightwards[at : at + 20])
@@ -57,9 +61,21 @@ def test_a_thousand_frames_of_all_kinds_pass_byte_for_byte(lab: Lab) -> None:
     assert lab.device.get("/ring")["packets"] == before + 2000
 
 
+def _is_prepared(lab: Lab) -> None:
+    """A wire above the bridge, and what the driver of QEMU's card can be told (R12)."""
+    for port, partner in (("port1", "port2"), ("port2", "port1")):
+        filters = lab.machine.run(f"tc filter show dev {port} ingress").stdout
+        assert f"Egress Redirect to device {partner}" in filters
+        rings = lab.machine.run(f"ethtool -g {port}").stdout.split("RX:")
+        most, present = (int(part.split()[0]) for part in rings[1:])
+        assert present == most
+        pause = lab.machine.run(f"ethtool -a {port}").stdout
+        assert "on" not in pause.split()
+        assert "generic-receive-offload: off" in lab.machine.run(f"ethtool -k {port}").stdout
+
+
 def _kind(frame: bytes) -> str:
-    starts = {kind.destination + frame[6:12] + kind.head: kind.name for kind in KINDS}
-    return next((name for start, name in starts.items() if frame.startswith(start)), frame[:20].hex())
+    return next((kind.name for kind in ALL_KINDS if frame.startswith(kind.start)), frame[:20].hex())
 
 
 @pytest.mark.spec("L1", "R1")

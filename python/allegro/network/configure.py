@@ -9,7 +9,7 @@ from pathlib import Path
 
 from allegro.errors import Unavailable
 from allegro.keeping import KeptFile, Value, trouble
-from allegro.network import kernel, links, management, networkd_files, ports
+from allegro.network import ethtool, kernel, links, management, networkd_files, ports, redirect
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
@@ -114,6 +114,17 @@ def write_files(
     )
 
 
+def wire_links(settings: Settings, interfaces: Interfaces) -> None:
+    """Makes the pairs that are links wires, see `redirect`; nothing stays at other ports.
+
+    What fails is logged: without it the bridge of the link forwards.
+    """
+    wanted = links.plan(settings.links, interfaces.measuring)
+    complaint = redirect.carry(wanted, [*interfaces.measuring, *interfaces.management])
+    if complaint:
+        log.warning("Not every link could be made a wire: %s", complaint)
+
+
 def refresh(
     settings: Settings,
     kept_in: Path,
@@ -126,6 +137,7 @@ def refresh(
     Raises OSError in the system's words.
     """
     interfaces = name_ports(kept_in, running=True)
+    wire_links(settings, interfaces)
     before = networkd_files.bridges(directory)
     if write_files(settings, interfaces, directory, temporary):
         # In this order: a port whose bridge is gone would be put into it again, in vain.
@@ -145,9 +157,13 @@ def _prepare_measuring(names: Iterable[str]) -> None:
     for name in names:
         try:
             kernel.switch_off_ipv6([name])
-            kernel.keep_packets_whole(name)
         except OSError as error:
-            log.warning("%s: could not be prepared for measuring: %s", name, error.strerror)
+            log.warning("%s: IPv6 could not be switched off: %s", name, error.strerror)
+        changed, complaints = ethtool.prepare(name)
+        if changed:
+            log.info("%s: %s", name, ", ".join(changed))
+        if complaints:
+            log.warning("%s: could not be prepared for measuring: %s", name, ", ".join(complaints))
 
 
 def _reload_networkd() -> None:

@@ -2,8 +2,8 @@
 
 A link is a kernel bridge that behaves like a cable: it has no address, learns nothing (so a frame always goes
 out of the other port), sends nothing of its own, and passes on what bridges usually keep to themselves: STP,
-LACP, 802.1X, LLDP. What it cannot pass on: pause frames (01:80:C2:00:00:01), which the kernel always drops
-and network cards consume themselves, and frames with the MAC address of one of its own ports.
+LACP, 802.1X, LLDP. What it cannot pass on: frames to 01:80:C2:00:00:01 (pause frames), those with a group or
+zero as sender, and those to the MAC address of one of its own ports. `redirect` lets these pass as well.
 """
 
 from collections.abc import Iterable, Mapping

@@ -93,6 +93,8 @@ def prepare(
     interfaces = steps.run("Ports", lambda: configure.name_ports(configure.memory(paths.state)))
     interfaces = interfaces or Interfaces((), (), "")
     steps.run("Network files", lambda: configure.write_files(settings, interfaces, networkd_directory))
+    # Now, while the ports are down: later, each would stop sending for a moment.
+    steps.run("Links", lambda: configure.wire_links(settings, interfaces))
     wanted, mac = settings.management.host_name, interfaces.management_mac
     steps.run("Host name", lambda: set_host_name(wanted, mac))
     steps.run("Time zone", lambda: clock.set_zone(settings.time.zone, paths.localtime))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import Unavailable
-from allegro.network import configure, kernel, ports
+from allegro.network import configure, ethtool, kernel, ports, redirect
 from allegro.network.configure import (
     Interfaces,
     known_names,
@@ -19,6 +19,7 @@ from allegro.network.configure import (
     restore_names,
     write_files,
 )
+from allegro.network.links import LinkPlan
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
@@ -36,6 +37,8 @@ class Machine:
         self.prepared: list[str] = []
         self.deleted: list[str] = []
         self.reloads = 0
+        self.redirected: dict[str, str] = {}
+        self.looked_at: list[str] = []
 
     def read(self, sysfs: Path) -> list[NetworkDevice]:
         return list(self.devices)
@@ -54,6 +57,11 @@ class Machine:
     def reload(self) -> None:
         self.reloads += 1
 
+    def carry(self, plan: LinkPlan, names: Iterable[str]) -> str:
+        self.looked_at = list(names)
+        self.redirected = redirect.wanted(plan)
+        return ""
+
     def ipv6(self, names: Iterable[str]) -> None:
         self.prepared += names
 
@@ -65,7 +73,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(kernel, "rename", machine.rename)
     monkeypatch.setattr(kernel, "delete_links", machine.delete)
     monkeypatch.setattr(kernel, "switch_off_ipv6", machine.ipv6)
-    monkeypatch.setattr(kernel, "keep_packets_whole", lambda name: [])
+    monkeypatch.setattr(ethtool, "prepare", lambda name: ([], []))
+    monkeypatch.setattr(redirect, "carry", machine.carry)
     monkeypatch.setattr(kernel, "pass_group_frames", lambda names: [])
     monkeypatch.setattr(kernel, "largest_mtu", lambda names: dict.fromkeys(names, 9000))
     monkeypatch.setattr(configure, "_reload_networkd", machine.reload)
@@ -110,8 +119,11 @@ def test_changes_at_run_time(machine: Machine, tmp_path: Path) -> None:
     assert write_files(Settings(), found, files)
     refresh(Settings(), memory(tmp_path), directory=files)
     assert machine.reloads == 0
+    assert machine.redirected == {"port1": "port2", "port2": "port1"}
+    assert machine.looked_at == ["port1", "port2", "port3", "mgmt0"], "none may have one from a former name"
     refresh(Settings(links=Links(mode="sink")), memory(tmp_path), directory=files)
     assert (machine.deleted, machine.reloads) == (["br1"], 1)
+    assert machine.redirected == {}
     refresh(Settings(), memory(tmp_path), directory=files)
     assert (machine.deleted, machine.reloads) == (["br1"], 2)
     assert (files / "10-allegro-br1.netdev").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro.network import configure, kernel, unconfirmed
+from allegro.network import configure, kernel, redirect, unconfirmed
 from allegro.network.configure import Interfaces
 from allegro.network.unconfirmed import Unconfirmed
 from allegro.paths import Paths
@@ -27,6 +27,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keeps the machine that runs the test as it is; the host names that it would have got."""
     given: list[str] = []
     monkeypatch.setattr(configure, "name_ports", lambda kept_in: FOUND)
+    monkeypatch.setattr(redirect, "carry", lambda plan, names: "")
     monkeypatch.setattr(socket, "sethostname", given.append)
     monkeypatch.setattr(kernel, "largest_mtu", lambda names: {})
     monkeypatch.setattr(socket, "gethostname", lambda: "build-machine")
