@@ -1,16 +1,13 @@
 """The REST API: all routers together, described in /api/openapi.json."""
 
-from typing import Any
-
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from allegro.accounts.roles import Role
 from allegro.api import (
+    accounts,
     bmc,
     clock,
-    errors,
     export,
     files,
     firmware,
@@ -25,48 +22,9 @@ from allegro.api import (
     status,
     wifi,
 )
-from allegro.api.audit import Audit
+from allegro.api.described import Api, layered
 from allegro.api.device import Device
-from allegro.api.head import Head
-from allegro.api.judge import requires, roles
-from allegro.api.regular_paths import RegularPaths
-
-PREFIX = "/api"
-
-_SCHEMES = {
-    "password": {"type": "http", "scheme": "basic", "description": "Name and password of a user"},
-}
-
-
-class Api(FastAPI):
-    """The API with the least role of each route in its description."""
-
-    def __init__(self, version: str) -> None:
-        super().__init__(
-            title="Allegro",
-            version=version,
-            description="Everything that the web page and the command line do. Times are UTC.",
-            openapi_url=None,
-            docs_url=None,
-            redoc_url=None,
-        )
-        self._roles: dict[tuple[str, str], Role] = {}
-
-    def add(self, router: APIRouter) -> None:
-        """Takes the routes of a noun. Raises TypeError for a route that does not say which role it needs."""
-        found = roles(router).items()
-        self._roles |= {(method, f"{PREFIX}{path}"): role for (method, path), role in found}
-        self.include_router(router, prefix=PREFIX)
-
-    def openapi(self) -> dict[str, Any]:
-        """The description; the least role for an operation stands in its `security` (OpenAPI 3.1, 4.8.30)."""
-        described = super().openapi()
-        described["components"]["securitySchemes"] = _SCHEMES
-        for (method, path), role in self._roles.items():
-            operation = described["paths"].get(path, {}).get(method.lower())
-            if operation is not None:
-                operation["security"] = [{scheme: [role]} for scheme in _SCHEMES]
-        return described
+from allegro.api.judge import requires
 
 
 def create_app(device: Device) -> ASGIApp:
@@ -76,7 +34,7 @@ def create_app(device: Device) -> ASGIApp:
     routes decide.
     """
     api = Api(device.firmware)
-    errors.install(api)
+    api.describe(accounts.router(_elsewhere))
     for router in (
         _description(api),
         status.router(device),
@@ -96,7 +54,11 @@ def create_app(device: Device) -> ASGIApp:
         wifi.router(device.wifi),
     ):
         api.add(router)
-    return RegularPaths(Audit(Head(api)))
+    return layered(api)
+
+
+def _elsewhere() -> accounts.Accounts:
+    raise NotImplementedError("the web page's program answers this")
 
 
 def _description(api: FastAPI) -> APIRouter:

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from allegro.api.asker import USER_HEADER, header
 
-_USER = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_USER = re.compile(r"(token:)?[A-Za-z0-9._-]{1,32}")
 _ONLY_LOOKS = ("GET", "HEAD", "OPTIONS")
 
 log = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from allegro.errors import AllegroError, Unavailable
+from allegro.paths import Paths
 
 TIMEOUT_S = 120.0
 """A test upload waits for a server that may not answer; everything else answers at once."""
@@ -56,9 +57,12 @@ class Client:
     All methods raise Unavailable if the supervisor cannot be reached, and ApiError for what it answered.
     """
 
-    def __init__(self, socket_path: Path, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, socket_path: Path, timeout_s: float = TIMEOUT_S, *, program: str = "supervisor"
+    ) -> None:
         self._socket_path = socket_path
         self._timeout_s = timeout_s
+        self._program = program
 
     def get(self, path: str, **query: object) -> Any:
         """GET; `query` becomes the query string."""
@@ -85,6 +89,10 @@ class Client:
         """DELETE."""
         return self._request("DELETE", path)
 
+    @property
+    def _unit(self) -> str:
+        return f"allegro-{self._program.partition(' ')[0]}"
+
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
         return self._exchange(
@@ -107,17 +115,22 @@ class Client:
             ) from None
         except TimeoutError:
             raise Unavailable(
-                f"The supervisor did not answer within {self._timeout_s:.0f} s.",
-                remedy="See `journalctl -u allegro-supervisor`.",
+                f"The {self._program} did not answer within {self._timeout_s:.0f} s.",
+                remedy=f"See `journalctl -u {self._unit}`.",
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(
-                f"The supervisor cannot be reached at {self._socket_path} ({_reason(error)}).",
-                remedy="It is starting or has failed; see `systemctl status allegro-supervisor`.",
+                f"The {self._program} cannot be reached at {self._socket_path} ({_reason(error)}).",
+                remedy=f"It is starting or has failed; see `systemctl status {self._unit}`.",
             ) from None
         finally:
             connection.close()
         return _decoded(response.status, answer)
+
+
+def page_client(socket_path: Path) -> Client:
+    """For users and tokens, which the web page's program answers: its socket lies beside the supervisor's."""
+    return Client(Paths(run=socket_path.parent).page_socket, program="web page")
 
 
 def segment(name: object) -> str:

@@ -8,6 +8,9 @@ from urllib.parse import unquote_to_bytes
 
 from allegro.errors import AllegroError
 
+ACCOUNTS = ("users", "password", "tokens")
+"""First segments below /api that the web page's program answers itself: it alone keeps the accounts."""
+
 
 class IrregularPath(AllegroError):
     """The path could be read in more than one way."""

@@ -21,6 +21,8 @@ from allegro.cli import (
     ring,
     settings,
     status,
+    tokens,
+    users,
     wifi,
 )
 from allegro.cli.grammar import Grammar, Output
@@ -43,6 +45,8 @@ NOUNS = (
     network,
     bmc,
     clock,
+    users,
+    tokens,
 )
 
 

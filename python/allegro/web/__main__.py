@@ -13,12 +13,13 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import UserStore
 from allegro.errors import AllegroError, Unavailable
 from allegro.paths import Paths
 from allegro.system.notify import alive, alive_every_s, notify
 from allegro.web import certificate
-from allegro.web.app import create_app, make_site, redirecting_app
+from allegro.web.app import create_app, inside_app, make_site, redirecting_app
 from allegro.web.backend import Backend, over_socket
 from allegro.web.crowd import Crowd, Limits
 from allegro.web.known_browsers import KnownBrowsers, kept_key
@@ -70,15 +71,20 @@ def listen_inside(path: Path) -> socket.socket:
 
 
 async def serve(
-    page: ASGIApp, tls: ssl.SSLContext, https: socket.socket, http: socket.socket, inside: Path
+    page: ASGIApp,
+    inside: ASGIApp,
+    tls: ssl.SSLContext,
+    https: socket.socket,
+    http: socket.socket,
+    own_path: Path,
 ) -> None:
-    """Until SIGTERM or SIGINT. Raises Unavailable if the socket `inside` cannot be made."""
+    """Until SIGTERM or SIGINT. `inside` answers on the socket `own_path`; raises Unavailable without."""
     gc.freeze()  # what is there now stays: looking for what can go need not go through it
-    own = listen_inside(inside)
+    own = listen_inside(own_path)
     servers = [
         (DoorServer(page, Crowd(Limits()), tls, lifespan=True), https),
         (DoorServer(redirecting_app(https.getsockname()[1]), Crowd(_HTTP_LIMITS), None), http),
-        (InsideServer(page), own),
+        (InsideServer(inside), own),
     ]
 
     def stop() -> None:
@@ -93,10 +99,10 @@ async def serve(
         await asyncio.sleep(0.02)
     log.info("Ready: HTTPS on port %d, HTTP on port %d", https.getsockname()[1], http.getsockname()[1])
     notify("READY=1")
-    watched = asyncio.create_task(_tell_alive(inside))
+    watched = asyncio.create_task(_tell_alive(own_path))
     await asyncio.gather(*running)
     watched.cancel()
-    inside.unlink(missing_ok=True)
+    own_path.unlink(missing_ok=True)
 
 
 async def _tell_alive(inside: Path) -> None:
@@ -142,10 +148,12 @@ def run(paths: Paths, built: Path, https_port: int, http_port: int) -> None:
         (info, public),
         host_name,
         KnownBrowsers(kept_key(paths.web / "browsers.key")),
+        TokenStore(paths.web / "tokens.json"),
     )
     tls = certificate.tls(pem)
     page = create_app(made, built)
-    asyncio.run(serve(page, tls, listen(https_port), listen(http_port), paths.page_socket))
+    inside = inside_app(made, page)
+    asyncio.run(serve(page, inside, tls, listen(https_port), listen(http_port), paths.page_socket))
 
 
 def main() -> int:

@@ -11,11 +11,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import UserStore
 from allegro.errors import AllegroError, NotFound
 from allegro.web import gateway, history, login, site
+from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Backend
 from allegro.web.certificate import CertificateInfo
 from allegro.web.headers import Headers
@@ -35,6 +37,7 @@ def make_site(
     certificate: tuple[CertificateInfo, bytes],
     host_name: str,
     browsers: KnownBrowsers,
+    tokens: TokenStore,
 ) -> Site:
     """The parts of the page. `built`: the folder that scripts/web_assets.py makes."""
     return Site(
@@ -45,6 +48,7 @@ def make_site(
         certificate_pem=certificate[1],
         host_name=host_name,
         browsers=browsers,
+        tokens=tokens,
         pages=PAGES,
         menu=menu(PAGES),
         templates=site.templates(),
@@ -54,10 +58,11 @@ def make_site(
 def create_app(made: Site, built: Path) -> ASGIApp:
     """The page, ready to be served over HTTPS."""
     doorkeeper = login.Doorkeeper(made)
+    own = AccountsApi(made, doorkeeper)
     routes: list[Route | Mount] = [
         Mount("/static/vendor", StaticFiles(directory=built / "vendor", check_dir=False)),
         Mount("/static", StaticFiles(directory=OWN_FILES)),
-        gateway.route(made, doorkeeper),
+        gateway.route(made, doorkeeper, own),
         *login.routes(made, doorkeeper),
         *(site.route(made, action, page) for page in made.pages for action in page.actions),
     ]
@@ -99,6 +104,21 @@ def create_app(made: Site, built: Path) -> ASGIApp:
             lifespan=lifespan,
         )
     )
+
+
+def inside_app(made: Site, page: ASGIApp) -> ASGIApp:
+    """What answers the device itself, on a socket for root: the page, and the accounts' part of the API."""
+    own = AccountsApi(made, login.Doorkeeper(made))
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if path.startswith("/api/") and own.answers(path.removeprefix("/api/")):
+            content = await Request(scope, receive).body()
+            await own.answer(None, content, scope, receive, send)
+        else:
+            await page(scope, receive, send)
+
+    return answer
 
 
 def redirecting_app(https_port: int) -> ASGIApp:

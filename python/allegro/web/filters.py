@@ -40,6 +40,11 @@ def moment(text: str | None) -> str:
     return f"{parsed:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def day(seconds: float) -> str:
+    """Seconds since 1970 as `2026-11-21`."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+
+
 def _scaled(value: float, units: tuple[str, ...]) -> str:
     for unit in units[:-1]:
         if value < 999.5:

@@ -1,6 +1,7 @@
 """/api for programs and for the page's own scripts: finds out who asks, and passes it on to who judges.
 
-Programs log in with every request (`curl -u user:password`, RFC 7617); the page's scripts have their session.
+Programs log in with every request, by token (RFC 6750) or `curl -u user:password` (RFC 7617); the page's
+scripts have their session.
 """
 
 import base64
@@ -9,6 +10,7 @@ import re
 from collections.abc import AsyncIterator
 
 from anyio import fail_after
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -19,6 +21,7 @@ from allegro.api.asker import Forbidden
 from allegro.api.client import shape
 from allegro.api.targets import IrregularPath, is_regular
 from allegro.errors import AllegroError, InvalidInput
+from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Asker
 from allegro.web.connection import user_is_known
 from allegro.web.login import Doorkeeper, TooManyAttempts
@@ -26,6 +29,12 @@ from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
 
 _STREAMED = re.compile(r"firmware/files/[^/]+")
 """PUT requests that may be of any size: they are passed on as they come. Paths below /api/, decoded."""
+
+_NEW_PASSWORD = ("PUT", "password")
+"""What a user may do while a new password is due."""
+
+_TOKENS = ""
+"""For whom wrong tokens count: no user is called so."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LARGEST_REQUEST = 1 << 20
@@ -46,49 +55,69 @@ class Unauthorized(AllegroError):
     status = 401
 
 
-def route(site: Site, doorkeeper: Doorkeeper) -> Route:
-    """Everything below /api/."""
+def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
+    """Everything below /api/. `own`: what this program answers itself."""
 
-    async def user_of(request: Request) -> User:
+    async def asker_of(request: Request) -> Asker:
         if request.method not in LOOKS:
             check_origin(request)
-        if given := request.headers.get("Authorization"):
+        given = request.headers.get("Authorization")
+        if given is not None and given.lower().startswith("bearer "):
+            asker = await _of_token(site, request, given[7:].strip())
+            user_is_known(request.scope)
+            return asker
+        if given is not None:
             name, password = _basic(given)
-            user: User | None = await doorkeeper.check(
-                request.client.host if request.client else "", name, password
-            )
+            user: User | None = await doorkeeper.check(_address(request), name, password)
         else:
             user = _of_session(site, request)
         if user is None:
-            raise Unauthorized("Log in first.", remedy="Programs send user name and password (curl -u).")
+            raise Unauthorized(
+                "Log in first.", remedy="Programs send a token, or user name and password (curl -u)."
+            )
         user_is_known(request.scope)
-        if user.must_change:
+        if user.must_change and (request.method, request.path_params["path"]) != _NEW_PASSWORD:
             raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
-        return user
+        return Asker(user.name, user.role)
 
     async def endpoint(request: Request) -> Response:
         try:
             if not is_regular(request.scope["raw_path"]):
                 raise IrregularPath
-            user = await user_of(request)
+            asker = await asker_of(request)
             content = await _content(request)
         except AllegroError as error:
             return _refused(request, error)
-        return _PassedOn(site, request, user, content)
+        if own.answers(request.path_params["path"]) and isinstance(content, bytes | None):
+            return _AnsweredHere(own, asker, content)
+        return _PassedOn(site, request, asker, content)
 
     return Route("/api/{path:path}", endpoint, methods=list(METHODS))
+
+
+class _AnsweredHere(Response):
+    """The answer of the accounts."""
+
+    def __init__(self, own: AccountsApi, asker: Asker, content: bytes | None) -> None:
+        super().__init__()
+        self._own = own
+        self._asker = asker
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._own.answer(self._asker, self._content, scope, receive, send)
 
 
 class _PassedOn(Response):
     """The supervisor's answer as it comes; its connection is closed whatever becomes of the client's."""
 
     def __init__(
-        self, site: Site, request: Request, user: User, content: AsyncIterator[bytes] | bytes | None
+        self, site: Site, request: Request, asker: Asker, content: AsyncIterator[bytes] | bytes | None
     ) -> None:
         super().__init__()
         self._site = site
         self._request = request
-        self._asker = Asker(user.name, user.role)
+        self._asker = asker
         self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,6 +187,22 @@ def _of_session(site: Site, request: Request) -> User | None:
     return site.users.get(session.user)
 
 
+async def _of_token(site: Site, request: Request, text: str) -> Asker:
+    """A program with a token. Wrong ones count like wrong passwords, but nobody can guess one."""
+    address, now_s = _address(request), site.now_s()
+    if wait_s := site.attempts.wait_s(address, _TOKENS, now_s):
+        raise TooManyAttempts(wait_s)
+    token = await run_in_threadpool(site.tokens.verified, text)
+    if token is None:
+        site.attempts.failed(address, _TOKENS, now_s)
+        raise Unauthorized("This token is not known, or has ended.", remedy="An administrator can make one.")
+    return Asker(f"token:{token.name}", token.role)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
 def _basic(header: str) -> tuple[str, str]:
     scheme, _, encoded = header.partition(" ")
     try:
@@ -168,7 +213,7 @@ def _basic(header: str) -> tuple[str, str]:
             raise ValueError
     except (ValueError, binascii.Error):
         raise Unauthorized(
-            "Only user name and password are understood (HTTP basic authentication)."
+            "Only user name and password (HTTP basic authentication) and tokens (bearer) are understood."
         ) from None
     return name, password
 

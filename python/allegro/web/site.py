@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from allegro.accounts.roles import Role, includes
+from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import User, UserStore
 from allegro.api.asker import Forbidden
 from allegro.api.client import ApiError
@@ -89,6 +90,7 @@ class Site:
     menu: Sequence[Page | Heading[Page]]
     templates: jinja2.Environment
     browsers: KnownBrowsers
+    tokens: TokenStore
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
     history: History = field(default_factory=History)
@@ -104,7 +106,8 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (filters.size, filters.bit_rate, filters.number, filters.duration, filters.moment):
+    shown = (filters.size, filters.bit_rate, filters.number, filters.duration, filters.moment, filters.day)
+    for filter_ in shown:
         environment.filters[filter_.__name__] = filter_
     environment.filters["segment"] = lambda name: quote(str(name), safe="")
     environment.globals["is_heading"] = lambda item: isinstance(item, Heading)

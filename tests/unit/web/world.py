@@ -12,6 +12,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from allegro.accounts.roles import Role
+from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import UserStore
 from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
@@ -104,6 +105,7 @@ class World:
             (info, certificate.public_part(pem)),
             "allegro-mm-3456",
             KnownBrowsers(b"k" * 32),
+            TokenStore(folder / "tokens.json"),
         )
         self.site: Site = replace(made, now_s=self.clock)
         self.app = create_app(self.site, folder / "built")

@@ -1,4 +1,4 @@
-"""Users: who may log in, and what they may do."""
+"""Users: who may log in, and what they may do; tokens of programs."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -8,6 +8,8 @@ from allegro.errors import AllegroError, Conflict
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/users"
+TOKENS = "/users/tokens"
+DAYS = ("30", "90", "365", "never")
 WHAT_ROLES_MAY = {
     "admin": "everything",
     "capture": "capture, download and delete captures, send them now; looks at everything else",
@@ -15,15 +17,19 @@ WHAT_ROLES_MAY = {
 }
 
 
-def _show(visit: Visit, error: AllegroError | None = None) -> Response:
+def _show(visit: Visit, error: AllegroError | None = None, new_token: str = "") -> Response:
     return visit.render(
         "users.html",
         status=error.status if error else 200,
         users=visit.site.users.all(),
+        tokens=visit.site.tokens.all(),
+        new_token=new_token,
         roles=ROLES,
         what_roles_may=WHAT_ROLES_MAY,
         error=error,
         typed={key: visit.typed(key) for key in ("name", "role")},
+        is_token=visit.request.url.path == TOKENS,
+        days=DAYS,
     )
 
 
@@ -66,6 +72,25 @@ async def _delete(visit: Visit) -> Response:
     return visit.done(f"{name} is deleted.")
 
 
+async def _add_token(visit: Visit) -> Response:
+    days = visit.typed("days")
+    try:
+        _, text = await run_in_threadpool(
+            visit.site.tokens.add,
+            visit.typed("name").strip(),
+            visit.typed("role"),
+            int(days) if days.isdecimal() and len(days) < 6 else None,
+        )
+    except AllegroError as error:
+        return _show(visit, error)
+    return _show(visit, new_token=text)  # this once: not by way of another page
+
+
+async def _delete_token(visit: Visit) -> Response:
+    token = await run_in_threadpool(visit.site.tokens.delete, visit.typed("name"))
+    return visit.done(f"The token {token.name} lets nobody in any more.")
+
+
 PAGE = Page(
     title="Users",
     path=PATH,
@@ -78,5 +103,7 @@ PAGE = Page(
         Action("POST", "/users/role", _role, role="admin"),
         Action("POST", "/users/password", _password, role="admin"),
         Action("POST", "/users/delete", _delete, role="admin"),
+        Action("POST", TOKENS, _add_token, role="admin"),
+        Action("POST", "/users/tokens/delete", _delete_token, role="admin"),
     ),
 )

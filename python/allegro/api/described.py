@@ -1,0 +1,68 @@
+"""An API whose description says who may use what, and which does not take a route that does not say so."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from allegro.accounts.roles import Role
+from allegro.api import errors
+from allegro.api.audit import Audit
+from allegro.api.head import Head
+from allegro.api.judge import roles
+from allegro.api.regular_paths import RegularPaths
+
+PREFIX = "/api"
+
+_SCHEMES = {
+    "password": {"type": "http", "scheme": "basic", "description": "Name and password of a user"},
+    "token": {"type": "http", "scheme": "bearer", "description": "An API token"},
+}
+
+
+class Api(FastAPI):
+    """The API with the least role of each route in its description."""
+
+    def __init__(self, version: str) -> None:
+        super().__init__(
+            title="Allegro",
+            version=version,
+            description="Everything that the web page and the command line do. Times are UTC.",
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+        )
+        self._roles: dict[tuple[str, str], Role] = {}
+        self._elsewhere: list[APIRouter] = []
+        errors.install(self)
+
+    def add(self, router: APIRouter) -> None:
+        """Takes the routes of a noun. Raises TypeError for a route that does not say which role it needs."""
+        found = roles(router).items()
+        self._roles |= {(method, f"{PREFIX}{path}"): role for (method, path), role in found}
+        self.include_router(router, prefix=PREFIX)
+
+    def describe(self, router: APIRouter) -> None:
+        """Puts routes into the description that another program answers."""
+        self._elsewhere.append(router)
+
+    def openapi(self) -> dict[str, Any]:
+        """The description; the least role for an operation stands in its `security` (OpenAPI 3.1, 4.8.30)."""
+        described = super().openapi()
+        described["components"]["securitySchemes"] = _SCHEMES
+        for (method, path), role in self._roles.items():
+            operation = described["paths"].get(path, {}).get(method.lower())
+            if operation is not None:
+                operation["security"] = [{scheme: [role]} for scheme in _SCHEMES]
+        for router in self._elsewhere:
+            other = Api(self.version)
+            other.add(router)
+            there = other.openapi()
+            described["paths"] |= there["paths"]
+            described["components"]["schemas"] |= there["components"]["schemas"]
+        return described
+
+
+def layered(api: Api) -> ASGIApp:
+    """The API with what stands in front of its routes."""
+    return RegularPaths(Audit(Head(api)))

@@ -1,0 +1,135 @@
+"""The accounts' part of the API: the page's program keeps the accounts, so it answers itself."""
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from allegro.accounts.tokens import Token
+from allegro.accounts.users import User
+from allegro.api.asker import OWNER, ROLE_HEADER, USER_HEADER
+from allegro.api.targets import ACCOUNTS
+from allegro.errors import Conflict, InvalidInput
+from allegro.web.backend import Asker
+from allegro.web.login import Doorkeeper, WrongPassword
+from allegro.web.site import Site
+
+
+class Keeper:
+    """Does what the page does, with the same words."""
+
+    def __init__(self, site: Site, doorkeeper: Doorkeeper) -> None:
+        self._site = site
+        self._doorkeeper = doorkeeper
+
+    def users(self) -> list[User]:
+        """By name."""
+        return self._site.users.all()
+
+    def add_user(self, name: str, role: str, password: str) -> None:
+        """A new one, who chooses another password at the first login."""
+        self._site.users.add(name, role, password)
+
+    def set_role(self, name: str, role: str) -> None:
+        """Of a user."""
+        self._site.users.set_role(name, role)
+
+    def reset_password(self, name: str, password: str, by: str) -> None:
+        """One that somebody else chose: it has to be changed at the next login."""
+        if name == by:
+            raise Conflict("Your own password is changed with the old one.", remedy="PUT /api/password.")
+        self._site.users.set_password(name, password, must_change=True)
+        self._site.sessions.end_all_of(name)
+
+    async def change_password(self, name: str, old: str, new: str, address: str) -> None:
+        """One's own; a wrong old one counts like a wrong one at the login."""
+        if self._site.users.get(name) is None:
+            raise Conflict("Who asks has no password: it is no user.")
+        try:
+            await self._doorkeeper.check(address, name, old)
+        except WrongPassword:
+            raise InvalidInput("The old password is wrong.", place="old") from None
+        await run_in_threadpool(self._site.users.set_password, name, new)
+        self._site.sessions.end_all_of(name)
+
+    def delete_user(self, name: str, by: str) -> None:
+        """Ends all that the user has open, too."""
+        if name == by:
+            raise Conflict("You cannot delete yourself. Another administrator can.")
+        self._site.users.delete(name)
+        self._site.sessions.end_all_of(name)
+
+    def tokens(self) -> list[Token]:
+        """By name."""
+        return self._site.tokens.all()
+
+    def add_token(self, name: str, role: str, days: int | None) -> tuple[Token, str]:
+        """A new one, and its text, which is not kept."""
+        return self._site.tokens.add(name, role, days)
+
+    def delete_token(self, token_id: str) -> None:
+        """It lets nobody in any more."""
+        self._site.tokens.delete(token_id)
+
+
+class AccountsApi:
+    """What is below /api that this program answers itself; loaded when it is first asked for."""
+
+    def __init__(self, site: Site, doorkeeper: Doorkeeper) -> None:
+        self._keeper = Keeper(site, doorkeeper)
+        self._made: ASGIApp | None = None
+        self._making = asyncio.Lock()
+
+    @staticmethod
+    def answers(path: str) -> bool:
+        """Whether a path (decoded, below /api/) is one of these. Which one the router finds, and judges."""
+        return path.partition("/")[0] in ACCOUNTS
+
+    async def answer(
+        self, asker: Asker | None, content: bytes | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answers a request whose content has been read; without `asker` it is root's."""
+        app = await self._app()
+        headers = [
+            (name, value)
+            for name, value in scope["headers"]
+            if name not in (USER_HEADER.lower().encode(), ROLE_HEADER.lower().encode())
+        ]
+        if asker is not None:
+            headers.append((USER_HEADER.lower().encode(), asker.name.encode()))
+            headers.append((ROLE_HEADER.lower().encode(), asker.role.encode()))
+        kept = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string")
+        inner = {name: scope[name] for name in kept} | {
+            "headers": headers,
+            "root_path": "",
+            "client": scope.get("client"),
+            "server": scope.get("server"),
+            "state": {OWNER: asker is None},
+        }
+        await app(inner, _content_then(content or b"", receive), send)
+
+    async def _app(self) -> ASGIApp:
+        async with self._making:
+            if self._made is None:
+                self._made = await run_in_threadpool(_make, lambda: self._keeper)
+            return self._made
+
+
+def _make(keeper: Callable[[], Keeper]) -> ASGIApp:
+    from allegro.api import accounts
+    from allegro.api.described import Api, layered
+    from allegro.version import own_version
+
+    api = Api(own_version())
+    api.add(accounts.router(keeper))
+    return layered(api)
+
+
+def _content_then(content: bytes, receive: Receive) -> Receive:
+    waiting: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def next_message() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return next_message

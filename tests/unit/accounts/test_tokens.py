@@ -1,0 +1,134 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from allegro.accounts.tokens import MOST_TOKENS, TokenStore
+from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
+
+DAY_S = 24 * 3600
+
+
+class Clock:
+    now = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> TokenStore:
+    return TokenStore(tmp_path / "tokens.json", clock)
+
+
+@pytest.mark.spec("W10")
+def test_only_the_hash_of_a_token_is_kept_and_it_survives_a_restart(
+    store: TokenStore, tmp_path: Path, clock: Clock
+) -> None:
+    token, text = store.add("backup", "viewer", None)
+    kept = (tmp_path / "tokens.json").read_text()
+    assert text.rpartition("_")[2] not in kept
+    assert text[-43:] not in kept
+    assert (tmp_path / "tokens.json").stat().st_mode & 0o777 == 0o600
+    found = TokenStore(tmp_path / "tokens.json", clock).verified(text)
+    assert found is not None
+    assert (found.id, found.name, found.role) == (token.id, "backup", "viewer")
+
+
+@pytest.mark.spec("W10")
+def test_a_token_holds_until_its_end_or_until_it_is_deleted(store: TokenStore, clock: Clock) -> None:
+    _, ending = store.add("ending", "admin", 30)
+    lasting, text = store.add("lasting", "capture", None)
+    clock.now += 30 * DAY_S - 1
+    assert store.verified(ending)
+    clock.now += 1
+    assert store.verified(ending) is None
+    assert store.verified(text)
+    store.delete(lasting.id)
+    assert store.verified(text) is None
+    with pytest.raises(NotFound):
+        store.delete(lasting.id)
+
+
+def test_nothing_but_the_whole_token_is_one(store: TokenStore) -> None:
+    _, text = store.add("a", "admin", None)
+    _, other = store.add("b", "admin", None)
+    mixed = re.sub(r"_[^_].{42}$", other[-44:], text)
+    for wrong in (
+        "",
+        text[:-1],
+        text + "x",
+        " " + text,
+        text.upper(),
+        mixed,
+        "allegro_" + "0" * 12 + "_" + "x" * 43,
+    ):
+        assert store.verified(wrong) is None, wrong
+
+
+@pytest.mark.spec("W10")
+def test_the_last_use_is_known_and_rarely_written(store: TokenStore, tmp_path: Path, clock: Clock) -> None:
+    _, text = store.add("a", "admin", None)
+    store.verified(text)
+    first = (tmp_path / "tokens.json").read_bytes()
+    clock.now += 600
+    store.verified(text)
+    assert store.all()[0].used_s == clock.now
+    assert (tmp_path / "tokens.json").read_bytes() == first
+    clock.now += 3600
+    store.verified(text)
+    assert (tmp_path / "tokens.json").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "days", "error"),
+    [
+        ("", "admin", None, InvalidInput),
+        ("a b", "admin", None, InvalidInput),
+        ("a\n", "admin", None, InvalidInput),
+        ("x" * 33, "admin", None, InvalidInput),
+        ("a", "root", None, InvalidInput),
+        ("a", "admin", 0, InvalidInput),
+        ("a", "admin", 4000, InvalidInput),
+        ("taken", "admin", None, Conflict),
+    ],
+)
+def test_what_cannot_be_is_told(
+    store: TokenStore, name: str, role: str, days: int | None, error: type[AllegroError]
+) -> None:
+    store.add("taken", "viewer", None)
+    with pytest.raises(error):
+        store.add(name, role, days)
+    assert len(store.all()) == 1
+
+
+def test_there_are_not_too_many(store: TokenStore) -> None:
+    for number in range(MOST_TOKENS):
+        store.add(f"t{number}", "viewer", None)
+    with pytest.raises(Conflict, match="more than"):
+        store.add("one-more", "viewer", None)
+
+
+@pytest.mark.spec("S2")
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"tokens": [{}]}', b"\xff\x00", b'{"tokens": 7}'])
+def test_a_file_that_makes_no_sense_lets_nobody_in_and_stays(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "tokens.json"
+    path.write_bytes(content)
+    store = TokenStore(path)
+    assert store.all() == []
+    with pytest.raises(Unavailable, match="makes no sense"):
+        store.add("a", "admin", None)
+    assert path.read_bytes() == content
+
+
+def test_a_role_of_another_version_is_no_token(store: TokenStore, tmp_path: Path) -> None:
+    store.add("a", "admin", None)
+    path = tmp_path / "tokens.json"
+    path.write_text(json.dumps(json.loads(path.read_text())).replace('"admin"', '"superadmin"'))
+    assert TokenStore(path).all() == []

@@ -1,0 +1,146 @@
+"""Users and tokens by the API and on the page."""
+
+import asyncio
+import base64
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from allegro.accounts.roles import ROLES
+from allegro.api.targets import ACCOUNTS
+from allegro.web.app import inside_app
+from tests.unit.web.world import PASSWORD, Browser, World
+
+
+def basic(name: str, password: str = PASSWORD + "!") -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def call(world: World, method: str, path: str, login: dict[str, str], body: object = None) -> httpx.Response:
+    content = None if body is None else json.dumps(body).encode()
+    headers = login | ({} if body is None else {"Content-Type": "application/json"})
+    return Browser(world.app).send(method, f"/api{path}", headers=headers, content=content)
+
+
+@pytest.fixture
+def admin(world: World) -> dict[str, str]:
+    for role in ROLES:
+        world.user(role)
+    return basic("the-admin")
+
+
+@pytest.mark.spec("W10")
+def test_a_program_uses_a_token_instead_of_a_password(world: World, admin: dict[str, str]) -> None:
+    made = call(world, "POST", "/tokens", admin, {"name": "backup", "role": "capture", "days": 30})
+    assert made.status_code == 201
+    token = made.json()
+    (world.device.paths.storage / "a.pcapng").write_bytes(b"packets")
+    program = bearer(token["token"])
+    assert call(world, "GET", "/files/a.pcapng", program).content == b"packets"
+    assert call(world, "PATCH", "/settings", program, {}).status_code == 403
+    assert call(world, "GET", "/tokens", program).status_code == 403
+    (listed,) = call(world, "GET", "/tokens", admin).json()
+    assert listed["used_time"] is not None
+    assert "token" not in listed
+    assert token["token"] not in json.dumps(listed)
+    assert call(world, "DELETE", f"/tokens/{token['id']}", admin).status_code == 204
+    gone = call(world, "GET", "/status", program)
+    assert (gone.status_code, "not known" in gone.json()["error"]["message"]) == (401, True)
+
+
+@pytest.mark.spec("W10", "S1")
+def test_the_accounts_are_administrators_alone(world: World, admin: dict[str, str]) -> None:
+    described: dict[str, Any] = call(world, "GET", "/openapi.json", admin).json()["paths"]
+    requests = {
+        (method.upper(), path.removeprefix("/api").replace("{name}", "anna").replace("{token_id}", "x"))
+        for path, methods in described.items()
+        for method in (*methods, *(("head",) if "get" in methods else ()))
+        if path.split("/")[2] in ACCOUNTS
+    }
+    assert len(requests) >= 10
+    own = ("PUT", "/password")
+    assert call(world, *own, basic("the-viewer")).status_code == 422
+    for method, path in sorted(requests - {own}):
+        for role in ROLES:
+            status = call(world, method, path, basic(f"the-{role}")).status_code
+            assert (status == 403) == (role != "admin"), (method, path, role, status)
+        assert call(world, method, path, {}).status_code == 401
+    forged = basic("the-viewer") | {"X-Allegro-Role": "admin", "X-Allegro-User": "the-admin"}
+    assert call(world, "GET", "/users", forged).status_code == 403
+
+
+@pytest.mark.spec("W1")
+def test_users_are_managed_by_the_api(world: World, admin: dict[str, str]) -> None:
+    added = call(world, "POST", "/users", admin, {"name": "anna", "role": "viewer", "password": PASSWORD})
+    assert added.status_code == 201
+    assert {"name": "anna", "role": "viewer", "must_change": True} in added.json()
+    assert PASSWORD not in added.text
+    assert "argon2" not in added.text
+    due = call(world, "GET", "/status", basic("anna", PASSWORD))
+    assert "new password is due" in due.json()["error"]["message"]
+    own = {"old": PASSWORD, "new": PASSWORD + "?"}
+    assert call(world, "PUT", "/password", basic("anna", PASSWORD), own).status_code == 204
+    assert call(world, "GET", "/status", basic("anna", PASSWORD + "?")).status_code == 200
+    wrong = call(world, "PUT", "/password", basic("anna", PASSWORD + "?"), {"old": "guess", "new": PASSWORD})
+    assert (wrong.status_code, wrong.json()["error"]["place"]) == (422, "old")
+    assert call(world, "PATCH", "/users/anna", admin, {"role": "capture"}).status_code == 200
+    assert call(world, "PATCH", "/users/anna", admin, {"password": PASSWORD}).status_code == 200
+    assert call(world, "GET", "/status", basic("anna", PASSWORD)).status_code == 403
+    assert call(world, "PATCH", "/users/the-admin", admin, {"password": PASSWORD}).status_code == 409
+    assert call(world, "DELETE", "/users/the-admin", admin).status_code == 409
+    assert call(world, "DELETE", "/users/anna", admin).status_code == 204
+    assert call(world, "DELETE", "/users/anna", admin).status_code == 404
+
+
+@pytest.mark.spec("S3")
+def test_guessed_tokens_count_like_guessed_passwords(world: World, admin: dict[str, str]) -> None:
+    for _ in range(5):
+        assert call(world, "GET", "/status", bearer("allegro_guess")).status_code == 401
+    waits = call(world, "GET", "/status", bearer("allegro_guess"))
+    assert (waits.status_code, waits.headers["Retry-After"]) == (429, "5")
+
+
+@pytest.mark.spec("W10", "W6")
+def test_the_description_tells_of_tokens_and_of_the_accounts(world: World, admin: dict[str, str]) -> None:
+    described: dict[str, Any] = call(world, "GET", "/openapi.json", admin).json()
+    schemes = described["components"]["securitySchemes"]
+    assert {each["scheme"] for each in schemes.values()} == {"basic", "bearer"}
+    nouns = {path.split("/")[2] for path in described["paths"]}
+    assert nouns >= set(ACCOUNTS)
+    assert all(operation["security"] for each in described["paths"].values() for operation in each.values())
+
+
+def test_root_on_the_device_asks_on_a_socket_of_its_own(world: World) -> None:
+    async def ask(path: str) -> httpx.Response:
+        transport = httpx.ASGITransport(inside_app(world.site, world.app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://page") as client:
+            return await client.get(path)
+
+    users = asyncio.run(ask("/api/users")).json()
+    assert [each["name"] for each in users] == ["admin"]
+    assert asyncio.run(ask("/api/status")).status_code == 401, "that is the supervisor's to answer"
+    assert asyncio.run(ask("/login")).status_code == 200
+
+
+@pytest.mark.spec("W10")
+def test_a_token_is_made_on_the_page_and_shown_once(world: World) -> None:
+    browser = world.user("admin")
+    made = browser.post("/users/tokens", name="backup", role="viewer", days="90")
+    (text,) = {
+        word for word in made.text.replace("<", " ").replace(">", " ").split() if word[:8] == "allegro_"
+    }
+    assert call(world, "GET", "/status", bearer(text)).status_code == 200
+    page = browser.page("/users")
+    assert "backup" in page
+    assert "last used" in page
+    assert text not in page
+    assert "already" in browser.post("/users/tokens", name="backup", role="viewer", days="90").text
+    (token,) = world.site.tokens.all()
+    assert browser.post("/users/tokens/delete", name=token.id).status_code == 303
+    assert "lets nobody in any more" in browser.page("/users")
