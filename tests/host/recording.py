@@ -19,8 +19,9 @@ from typing import Any
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring.news import News
 from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.record import Record
+from allegro.capture.ring.record import NO_LOSSES, Losses, Record
 from allegro.capture.status import RecorderStatus
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
@@ -90,6 +91,13 @@ def contents(directory: Path) -> list[Seen]:
         return [seen for ref in reader.records(0, 1 << 62) for seen in packets(reader.read(ref), ref)]
 
 
+START_CHANGED = """
+import sys
+from allegro.capture.recorder.loop import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @dataclass
 class Recording:
     """A recorder in a namespace; `directory` holds its ring, settings and log."""
@@ -99,6 +107,8 @@ class Recording:
     ring_size: int = 64 * MIB
     options: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    changed: str = ""
+    """Python code that puts a slow or standing disk into the recorder's place before it starts."""
 
     @property
     def ring(self) -> Path:
@@ -122,13 +132,19 @@ class Recording:
 
     def start(self) -> None:
         """Starts the recorder and waits until it has a status of its own."""
+        self.start_early()
+        wait_for(lambda: self.status().state != status.STARTING, "the ring", 20)
+
+    def start_early(self) -> None:
+        """Starts the recorder and waits until it says anything: its ring may still be being opened."""
         self.configure()
-        command = [sys.executable, "-m", "allegro.capture.recorder", str(self.directory / "recorder.json")]
+        arguments = [str(self.directory / "recorder.json")]
+        command = [sys.executable, "-m", "allegro.capture.recorder", *arguments]
+        if self.changed:
+            command = [sys.executable, "-c", self.changed + START_CHANGED, *arguments]
         self.process = self.namespace.spawn(command, self.log)
         pid = self.process.pid
-        wait_for(
-            lambda: self.status().pid == pid and self.status().state != status.STARTING, "the recorder", 20
-        )
+        wait_for(lambda: self.status().pid == pid, "the recorder", 20)
 
     def start_with_ports(self, *names: str) -> None:
         """Starts the recorder and waits until it records these ports."""
@@ -167,6 +183,27 @@ class Recording:
         assert self.process is not None
         self.process.kill()
         self.process.wait(10)
+
+    def records(self) -> list[Record]:
+        """All records in the ring, with packets and with news."""
+        with RingReader(self.ring) as reader:
+            return reader.records(0, 1 << 62)
+
+    def losses(self) -> Losses:
+        """All that the ring says to have been lost."""
+        total = NO_LOSSES
+        for record in self.records():
+            total = total.plus(record.losses)
+        return total
+
+    def news(self) -> list[News]:
+        """All news in the ring, in its order."""
+        with RingReader(self.ring) as reader:
+            return [item for record in self.records() if record.is_news for item in reader.news(record)]
+
+    def run_ids(self) -> list[int]:
+        """The runs that have records, in their order."""
+        return list(dict.fromkeys(record.run for record in self.records()))
 
     def runs(self) -> list[dict[str, object]]:
         result: list[dict[str, object]] = json.loads((self.ring / "runs.json").read_bytes())

@@ -22,8 +22,10 @@ class PortStatus:
     """One measuring port; counts since the recorder opened it.
 
     `packets` came in (with those dropped), `bytes` as the interface counts them, `drops` were lost between
-    kernel and ring (no memory free, or the disk refused them), `nic_missed` by the network card,
-    `freezes` is how often the kernel found no free block.
+    kernel and ring: of them the disk refused `unwritten`, for `unrecorded` no ring was open, for the others
+    no memory was free. `nic_missed` were lost by the network card or its driver: of them, as the driver names
+    them, `nic_fifo`, `nic_over` and `nic_dropped`. `refused_crc` and `refused_length` are damaged frames that
+    the card did not take. `freezes` is how often the kernel found no free block.
     """
 
     name: str = ""
@@ -36,6 +38,13 @@ class PortStatus:
     freezes: int = 0
     packets_per_s: float = 0.0
     bytes_per_s: float = 0.0
+    unwritten: int = 0
+    unrecorded: int = 0
+    nic_fifo: int = 0
+    nic_over: int = 0
+    nic_dropped: int = 0
+    refused_crc: int = 0
+    refused_length: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,8 +72,11 @@ class RingStatus:
 class RecorderStatus:
     """`state` is "starting", "recording" or "no-ring"; `message` says in plain words what is wrong.
 
-    Every packet received before `complete_through_ns` is in the ring and can be read. `drops`, `nic_missed`
-    and `write_errors` count since the recorder's start. `reach_back_s` is how far back the ring reaches now.
+    Every packet received before `complete_through_ns` is in the ring and can be read, or stands there as
+    lost; `complete_through_boot_ns` and `time_boot_ns` are the same and the time of the status by
+    CLOCK_BOOTTIME of the start of the kernel `boot_id` (32 hex digits), which nobody sets. `drops`,
+    `nic_missed` and `write_errors` count since the recorder's start. `reach_back_s` is how far back the ring
+    reaches now.
     """
 
     time_ns: int = 0
@@ -73,6 +85,9 @@ class RecorderStatus:
     state: str = STARTING
     message: str = ""
     complete_through_ns: int = 0
+    boot_id: str = ""
+    time_boot_ns: int = 0
+    complete_through_boot_ns: int = 0
     ring: RingStatus | None = None
     ports: tuple[PortStatus, ...] = field(default_factory=tuple)
     packets: int = 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 
+from allegro.capture.recorder.counters import CardLosses, InterfaceCounters
 from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring.record import NO_LOSSES, Losses
 from allegro.capture.status import PortStatus
 
 _QUIET_NS = 200_000_000
@@ -16,30 +17,40 @@ _QUIET_NS = 200_000_000
 _RATE_SAMPLES = 5
 
 
+def port_index(name: str) -> int:
+    """The number in a port's name, 0 without one."""
+    return int("".join(filter(str.isdigit, name)) or 0) & 0xFFFF
+
+
 class RecordedPort:
     """`index` is the number in the port's name; `busy` has one flag per block that is being written.
 
     At `emptied_boot_ns` no block was waiting to be taken; the last packet taken came in at `last_boot_ns`.
+    `link_up` is what is known of its link. All times are ns of CLOCK_BOOTTIME.
     """
 
-    def __init__(self, name: str, ifindex: int, socket: RingSocket, retire_ms: int) -> None:
+    def __init__(self, name: str, ifindex: int, socket: RingSocket, retire_ms: int, now_ns: int) -> None:
         self.name = name
-        self.index = int("".join(filter(str.isdigit, name)) or 0) & 0xFFFF
+        self.index = port_index(name)
         self.ifindex = ifindex
         self.socket = socket
         self.busy = bytearray(len(socket.blocks))
         self.under_way = 0
-        self.complete_through_ns = 0
         self.closing_since: float | None = None
-        self.emptied_boot_ns = 0
+        self.emptied_boot_ns = now_ns
         self.last_boot_ns = 0
-        self.counts = PortStatus(name=name, index=self.index)
+        self.losses = NO_LOSSES
+        """What was lost and stands in no record yet."""
         self._next = 0
         self._retire_ns = retire_ms * 1_000_000
-        self._packets = self._drops = self._freezes = self._missed = 0
-        self._untold = blocks.Losses()
+        self._packets = 0
+        self._lost = NO_LOSSES
+        self._counted_ns = self._sampled_ns = now_ns
         self._counters = InterfaceCounters(name)
-        self._missed_at_start, self._bytes_at_start = self._counters.missed(), self._counters.bytes()
+        self._card_at_start, self._bytes_at_start = self._counters.losses(), self._counters.bytes()
+        self._card = CardLosses()
+        self.link_up = self._counters.link_up()
+        self.counts = PortStatus(name=name, index=self.index, link_up=self.link_up)
         self._samples: deque[tuple[float, int, int]] = deque(maxlen=_RATE_SAMPLES)
 
     def ready(self) -> int | None:
@@ -64,59 +75,72 @@ class RecordedPort:
         self.busy[number] = 0
         self.under_way -= 1
 
-    def note_written(self, last_ns: int) -> None:
-        """All packets up to this time are in the ring (blocks are told in their order)."""
-        self.complete_through_ns = last_ns
+    def quiet_through(self, now_ns: int) -> int:
+        """If no block is waiting or under way at this time: up to when all that came in is in the ring."""
+        return now_ns - self._retire_ns - _QUIET_NS
 
-    def note_quiet(self, now_ns: int) -> None:
-        """At `now_ns` no block was waiting: what came in longer ago than the retire time is in the ring."""
-        quiet_ns = now_ns - self._retire_ns - _QUIET_NS
-        if not quiet_ns <= self.complete_through_ns <= now_ns:  # later than now: the clock was set back
-            self.complete_through_ns = quiet_ns
-
-    def count(self) -> None:
+    def count(self, now_ns: int) -> None:
         """Asks the kernel what happened since the last time."""
         news = self.socket.statistics()
         self._packets += news.packets
-        self._drops += news.drops
-        self._freezes += news.freezes
-        self._tell(blocks.Losses(news.drops, news.freezes, 0))
+        if news.drops or news.freezes:
+            self._lose(Losses(drops=news.drops, freezes=news.freezes), self._counted_ns, now_ns)
+        self._counted_ns = now_ns
 
-    def lose(self, packets: int) -> None:
-        """Packets of a block that could not be written."""
-        self._drops += packets
-        self._tell(blocks.Losses(packets, 0, 0))
+    def lose_unwritten(self, record: blocks.Record, now_ns: int) -> None:
+        """A record with this port's packets, or losses, could not be written."""
+        if record.packets:
+            self._lose(Losses(unwritten=record.packets), record.first_boot_ns, now_ns)
+        self.losses = self.losses.plus(record.losses)
 
-    def take_losses(self) -> blocks.Losses:
-        """What was lost and stands in no record yet; it is to be put into the next one."""
-        untold, self._untold = self._untold, blocks.Losses()
+    def lose_unrecorded(self, packets: int, since_ns: int, now_ns: int) -> None:
+        """Packets for which there was no ring, or that came in while the port was being opened."""
+        self._lose(Losses(unrecorded=packets), since_ns, now_ns)
+
+    def received_before(self) -> int:
+        """How many packets the interface had received when the socket began to receive."""
+        before = self._counters.packets()
+        news = self.socket.statistics()
+        self._packets += news.packets
+        return max(before - self._packets, 0)
+
+    def take_losses(self) -> Losses:
+        """What stands in no record yet; it is to be put into the next one."""
+        untold, self.losses = self.losses, NO_LOSSES
         return untold
 
-    def give_back(self, losses: blocks.Losses) -> None:
-        """The record with these losses could not be written: the next one has to tell them."""
-        self._tell(losses)
-
-    def sample(self) -> None:
+    def sample(self, now_ns: int) -> None:
         """Reads the interface's own counters and works out the rates (over about a second)."""
         # An interface that is gone counts nothing: keep what was known.
-        missed, received = self._counters.missed(), self._counters.bytes()
-        if missed > self._missed_at_start + self._missed:
-            self._tell(blocks.Losses(0, 0, missed - self._missed_at_start - self._missed))
-            self._missed = missed - self._missed_at_start
-        byte_count = max(received - self._bytes_at_start, self.counts.bytes)
+        counted = zip(self._counters.losses(), self._card_at_start, strict=True)
+        card = CardLosses(*map(max, (now - start for now, start in counted), self._card))
+        if card != self._card:
+            new = CardLosses(*(now - before for now, before in zip(card, self._card, strict=True)))
+            self._card = card
+            self._lose(Losses(**new._asdict()), self._sampled_ns, now_ns)
+        self._sampled_ns = now_ns
+        byte_count = max(self._counters.bytes() - self._bytes_at_start, self.counts.bytes)
         now = time.monotonic()
         self._samples.append((now, self._packets, byte_count))
         before, packets, byte_mark = self._samples[0]
         seconds = max(now - before, 1e-3)
+        lost = self._lost
         self.counts = PortStatus(
             name=self.name,
             index=self.index,
             link_up=self._counters.link_up(),
             packets=self._packets,
             bytes=byte_count,
-            drops=self._drops,
-            nic_missed=self._missed,
-            freezes=self._freezes,
+            drops=lost.system,
+            unwritten=lost.unwritten,
+            unrecorded=lost.unrecorded,
+            nic_missed=lost.card,
+            nic_fifo=lost.fifo,
+            nic_over=lost.over,
+            nic_dropped=lost.dropped,
+            refused_crc=lost.crc,
+            refused_length=lost.length,
+            freezes=lost.freezes,
             packets_per_s=round((self._packets - packets) / seconds, 1),
             bytes_per_s=round((byte_count - byte_mark) / seconds, 1),
         )
@@ -138,52 +162,7 @@ class RecordedPort:
         self.socket.close()
         self._counters.close()
 
-    def _tell(self, losses: blocks.Losses) -> None:
-        self._untold = blocks.Losses(*map(sum, zip(self._untold, losses, strict=True)))
-
-
-class InterfaceCounters:
-    """What the kernel counts for an interface (Documentation/ABI/testing/sysfs-class-net*), files kept open.
-
-    What cannot be read, as the interface is gone, down or lacks it, is 0 or False.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._missed = _open(name, "statistics/rx_missed_errors")
-        self._bytes = _open(name, "statistics/rx_bytes")
-        self._carrier = _open(name, "carrier")
-
-    def missed(self) -> int:
-        """Packets that the network card had no room for."""
-        return int(_read(self._missed) or 0)
-
-    def bytes(self) -> int:
-        """Bytes received."""
-        return int(_read(self._bytes) or 0)
-
-    def link_up(self) -> bool:
-        """Whether the link has a carrier."""
-        return _read(self._carrier) == b"1\n"
-
-    def close(self) -> None:
-        """Closes the files."""
-        for descriptor in (self._missed, self._bytes, self._carrier):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._missed = self._bytes = self._carrier = None
-
-
-def _open(name: str, attribute: str) -> int | None:
-    try:
-        return os.open(f"/sys/class/net/{name}/{attribute}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-
-
-def _read(descriptor: int | None) -> bytes:
-    if descriptor is None:
-        return b""
-    try:
-        return os.pread(descriptor, 64, 0)
-    except OSError:
-        return b""
+    def _lose(self, losses: Losses, since_ns: int, now_ns: int) -> None:
+        losses = losses._replace(from_boot_ns=since_ns, until_boot_ns=now_ns)
+        self._lost = self._lost.plus(losses)
+        self.losses = self.losses.plus(losses)

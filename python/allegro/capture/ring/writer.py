@@ -91,7 +91,9 @@ class RingWriter:
     used, or another process records into it.
     """
 
-    def __init__(self, directory: Path, size: int, run_ns: int) -> None:
+    def __init__(
+        self, directory: Path, size: int, run_ns: int, boot_id: str = "", start_boot_ns: int = 0
+    ) -> None:
         self.directory = directory
         self.run = run_ns
         self.shortage = ""
@@ -115,8 +117,8 @@ class RingWriter:
             self._next = ring.next_sequence
             self._finished = deque(ring.segments)
             self._free = [_open_segment(path, path.stat().st_size) for path in ring.free]
-            self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns)]
-            self._alive_ns = run_ns
+            self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns, (), boot_id, start_boot_ns, start_boot_ns)]
+            self._alive_ns, self._alive_boot_ns = run_ns, start_boot_ns
             self._free_number = max((segments.free_number(path) for path in ring.free), default=0)
             self._segment_size = self._choose_segment_size(size)
             self._continue_newest()
@@ -172,9 +174,11 @@ class RingWriter:
         """Lets readers learn, in a moment, of what was said to be written."""
         self._written.set()
 
-    def alive(self, now_ns: int, ports: tuple[str, ...]) -> None:
-        """Notes that the recorder lives, and what it records."""
-        self._alive_ns = now_ns
+    def alive(self, complete: tuple[int, int], ports: tuple[str, ...]) -> None:
+        """Notes up to when all that came in is in the ring (ns of CLOCK_BOOTTIME and since 1970; 0: nothing
+        yet), and what is recorded."""
+        if complete[0]:
+            self._alive_boot_ns, self._alive_ns = complete
         run = self._runs[-1]
         if new := tuple(name for name in ports if name not in run.ports):
             self._runs[-1] = run._replace(ports=run.ports + new)
@@ -458,7 +462,7 @@ class RingWriter:
 
     def _write_runs(self, *, sync: bool) -> None:
         oldest = self.status().oldest_ns or 0
-        self._runs[-1] = self._runs[-1]._replace(alive_ns=self._alive_ns)
+        self._runs[-1] = self._runs[-1]._replace(alive_ns=self._alive_ns, alive_boot_ns=self._alive_boot_ns)
         # Runs of which nothing is left in the ring are of no use to anybody, but for the last of them.
         while len(self._runs) > 2 and self._runs[1].start_ns < oldest and self._runs[0].alive_ns < oldest:
             del self._runs[0]

@@ -6,13 +6,18 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
+from allegro.capture.recorder import loop
+from allegro.capture.recorder.clock import Reading, read_clocks
 from allegro.capture.recorder.loop import Recorder
+from allegro.capture.ring.news import ClockStepped, RingClosed, RingOpened
+from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.writer import RingUnavailable, RingWriter
 from allegro.capture.status import RecorderStatus
 from tests.harness.waiting import wait_for
@@ -69,7 +74,7 @@ def test_a_size_that_is_refused_while_the_ring_opens_leaves_the_ring_as_it_is(
 
     def operate() -> None:
         try:
-            wait_for(lambda: recorder._opening, "the start", 20, 0.01)
+            wait_for(lambda: recorder._ring.opening(), "the start", 20, 0.01)
             config.dump(replace(settings, ring_size=4 * SMALLEST), tmp_path / "recorder.json")
             recorder._on_signal(signal.SIGHUP, None)
             wait_for(lambda: not recorder._reload and recorder._config.ring_size > SMALLEST, "SIGHUP", 20)
@@ -92,3 +97,48 @@ def test_a_size_that_is_refused_while_the_ring_opens_leaves_the_ring_as_it_is(
     assert "being opened" not in report.message
     assert report.ring is not None
     assert report.ring.target == SMALLEST
+
+
+def completed(settings: RecorderConfig, boot_ns: int) -> bool:
+    return told(settings).complete_through_boot_ns > boot_ns
+
+
+@pytest.mark.spec("R9", "R10")
+def test_a_step_of_the_clock_is_news_with_moment_and_size(
+    settings: RecorderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wall clock goes back by 2 s, and later ahead by an hour; nobody sets the other one."""
+    added_ns = 0
+
+    def clocks() -> Reading:
+        now = read_clocks()
+        return Reading(now.boot_ns, now.wall_ns + added_ns)
+
+    def operate() -> None:
+        nonlocal added_ns
+        try:
+            for step_s in (-2, 3600):
+                wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
+                later_ns = told(settings).time_boot_ns + 300_000_000
+                added_ns += step_s * 1_000_000_000
+                wait_for(partial(completed, settings, later_ns), "completeness", 20)
+                assert abs(told(settings).complete_through_ns - clocks().wall_ns) < 20_000_000_000
+        finally:
+            recorder._on_signal(signal.SIGTERM, None)
+
+    monkeypatch.setattr(loop, "read_clocks", clocks)
+    recorder = Recorder(tmp_path / "recorder.json")
+    operator = threading.Thread(target=operate)
+    operator.start()
+    assert recorder.run() == 0
+    operator.join()
+    with RingReader(settings.ring_directory) as reader:
+        found = [item for record in reader.records(0, 1 << 62) for item in reader.news(record)]
+        (run,) = reader.runs()
+    steps = [item for item in found if isinstance(item, ClockStepped)]
+    assert [round(step.size_ns / 1e9, 1) for step in steps] == [-2.0, 3600.0]
+    assert steps[0].boot_ns < steps[1].boot_ns
+    assert all(0 < step.within_ns < 20_000_000_000 for step in steps)
+    assert [type(item) for item in (found[0], found[-1])] == [RingOpened, RingClosed]
+    assert run.boot_id == told(settings).boot_id
+    assert run.start_boot_ns < steps[0].boot_ns < steps[1].boot_ns <= run.alive_boot_ns

@@ -1,0 +1,129 @@
+"""Which measuring ports there are: opens new ones, lets vanished ones go, and notes what happens to them."""
+
+from __future__ import annotations
+
+import logging
+import re
+import select
+import socket
+from dataclasses import dataclass
+
+from allegro.capture.config import RecorderConfig
+from allegro.capture.recorder.clock import Reading
+from allegro.capture.recorder.completeness import Completeness
+from allegro.capture.recorder.links import LinkEvent
+from allegro.capture.recorder.outbox import Outbox
+from allegro.capture.recorder.port import RecordedPort
+from allegro.capture.recorder.socket import RingSocket
+from allegro.capture.ring.news import LinkDown, LinkUp, PortClosed, PortOpened, PortRenamed
+from allegro.capture.status import PortStatus
+from allegro.errors import AllegroError
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Totals:
+    """Of ports that are gone, so that the totals since start never fall."""
+
+    packets: int = 0
+    bytes: int = 0
+    drops: int = 0
+    nic_missed: int = 0
+
+    def add(self, port: PortStatus) -> None:
+        """Adds a port's."""
+        self.packets += port.packets
+        self.bytes += port.bytes
+        self.drops += port.drops
+        self.nic_missed += port.nic_missed
+
+
+class Ports:
+    """`open` by their names, `closing` until all that they received is written, `refused` with the reason."""
+
+    def __init__(self, poll: select.poll, outbox: Outbox, completeness: Completeness) -> None:
+        self.open: dict[str, RecordedPort] = {}
+        self.closing: list[RecordedPort] = []
+        self.refused: dict[str, str] = {}
+        self.gone = Totals()
+        self._poll = poll
+        self._outbox = outbox
+        self._completeness = completeness
+        self._known: set[int] | None = None
+        """Numbers of all interfaces at the last look."""
+
+    def all(self) -> tuple[RecordedPort, ...]:
+        """The open and the closing ones."""
+        return (*self.open.values(), *self.closing)
+
+    def look(self, options: RecorderConfig, now: Reading) -> None:
+        """Opens new ports, lets vanished ones go."""
+        interfaces = {name: number for number, name in socket.if_nameindex()}
+        pattern = re.compile(options.port_pattern)
+        present = {name: number for name, number in interfaces.items() if pattern.fullmatch(name)}
+        names = {number: name for name, number in present.items()}
+        for name, port in list(self.open.items()):
+            if present.get(name) != port.ifindex:
+                _LOG.info("%s is gone", name)
+                renamed = names.get(port.ifindex)
+                if renamed is not None:
+                    self._outbox.add(PortRenamed(*now, name, renamed))
+                else:
+                    self._outbox.add(PortClosed(*now, name))
+                self.let_go(port)
+        self.refused = {name: text for name, text in self.refused.items() if name in present}
+        for name in sorted(present.keys() - self.open.keys()):
+            new = self._known is not None and present[name] not in self._known
+            self._open(name, present[name], options, now, new=new)
+        self._known = set(interfaces.values())
+
+    def on_links(self, events: list[LinkEvent], now: Reading) -> None:
+        """What the kernel has told of the links."""
+        by_number = {port.ifindex: port for port in self.open.values()}
+        for event in events:
+            port = by_number.get(event.ifindex)
+            if port is not None and event.present and event.link_up != port.link_up:
+                port.link_up = event.link_up
+                self._outbox.add((LinkUp if event.link_up else LinkDown)(*now, port.name))
+
+    def let_go(self, port: RecordedPort) -> None:
+        """Receives nothing more on a port; what was received is still to be written."""
+        del self.open[port.name]
+        port.stop()
+        self.closing.append(port)
+
+    def close_drained(self, now: Reading) -> None:
+        """Gives those back of which everything is written."""
+        for port in [port for port in self.closing if port.drained()]:
+            self.closing.remove(port)
+            self._poll.unregister(port.socket.fileno())
+            port.sample(now.boot_ns)
+            self.gone.add(port.counts)
+            self._outbox.lose(port.name, port.take_losses())
+            self._completeness.forget(port)
+            port.close()
+
+    def _open(self, name: str, ifindex: int, options: RecorderConfig, now: Reading, *, new: bool) -> None:
+        try:
+            connection = RingSocket(
+                name, ifindex, options.block_size, options.blocks_per_port, options.retire_ms
+            )
+        except AllegroError as error:
+            if self.refused.get(name) != str(error):
+                _LOG.warning("%s", error)
+            self.refused[name] = str(error)
+            return
+        self.refused.pop(name, None)
+        if len(connection.blocks) < options.blocks_per_port:
+            _LOG.warning("%s: memory for only %d blocks", name, len(connection.blocks))
+        port = RecordedPort(name, ifindex, connection, options.retire_ms, now.boot_ns)
+        self.open[name] = port
+        self._poll.register(connection.fileno(), select.POLLIN)
+        self._completeness.open(port, now.boot_ns)
+        self._outbox.add(PortOpened(*now, name))
+        if not port.link_up:
+            self._outbox.add(LinkDown(*now, name))
+        if new and (missed := port.received_before()):
+            port.lose_unrecorded(missed, now.boot_ns, now.boot_ns)
+        _LOG.info("recording %s", name)

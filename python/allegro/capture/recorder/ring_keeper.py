@@ -1,0 +1,101 @@
+"""The ring that the recorder writes to: opened in the background, given up when its disk refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from allegro.capture.config import RecorderConfig
+from allegro.capture.recorder.clock import Reading
+from allegro.capture.ring.news import RingOpened
+from allegro.capture.ring.writer import RingUnavailable, RingWriter
+
+_LOG = logging.getLogger(__name__)
+
+RETRY_S = 10.0
+
+
+class RingKeeper:
+    """`writer` is the ring in use, None without one; `reason` says in plain words why there is none.
+
+    Opening looks at all files of the ring, which may take a moment: so it is done in a thread.
+    """
+
+    def __init__(self, start: Reading, boot_id: bytes) -> None:
+        self.writer: RingWriter | None = None
+        self.reason = "The packet ring is being opened."
+        self._start = start
+        self._boot_id = boot_id.hex()
+        self._opening: Future[RingWriter] | None = None
+        self._opener = ThreadPoolExecutor(1, "ring opener")
+        self._open_again = 0.0
+        self._without_since_ns = 0
+        self._failed = ""
+
+    def opening(self) -> bool:
+        """Whether a ring is being opened: what comes in meanwhile may wait for it in memory."""
+        return self._opening is not None
+
+    def first_opening(self) -> bool:
+        """Whether there was no ring yet, and none was refused."""
+        return self._opening is not None and not self._failed and not self._without_since_ns
+
+    def look(self, options: RecorderConfig, now: float) -> RingWriter | None:
+        """Opens a ring if there is none; returns one that has just been opened, and is not used yet."""
+        opened = None
+        if self._opening is not None and self._opening.done():
+            opening, self._opening = self._opening, None
+            try:
+                opened = opening.result()
+            except RingUnavailable as error:
+                if self.reason != str(error):
+                    _LOG.error("no ring: %s", error)
+                self.reason = self._failed = str(error)
+                self._open_again = now + RETRY_S
+        if opened is not None and opened.directory != options.ring_directory:  # told by SIGHUP meanwhile
+            opened.close()
+            opened = None
+        if opened is None and self.writer is None and self._opening is None and now >= self._open_again:
+            self._opening = self._opener.submit(
+                RingWriter,
+                options.ring_directory,
+                options.ring_size,
+                self._start.wall_ns,
+                self._boot_id,
+                self._start.boot_ns,
+            )
+        return opened
+
+    def use(self, writer: RingWriter, now: Reading) -> RingOpened:
+        """Takes an opened ring into use; what is to be told of that."""
+        self.writer, self.reason = writer, ""
+        told = RingOpened(*now, self._without_since_ns, self._failed)
+        self._failed = ""
+        return told
+
+    def give_up(self, reason: str, now: Reading, open_again: float) -> None:
+        """Closes the ring in use, and tries again at `open_again` (time.monotonic).
+
+        No record may be under way.
+        """
+        if self.writer is not None:
+            self.writer.close()
+            self._without_since_ns = now.boot_ns
+        self.writer = None
+        self.reason = self._failed = reason
+        self._open_again = open_again
+
+    def try_now(self) -> None:
+        """Does not wait any longer before it tries again."""
+        self._open_again = 0.0
+
+    def end(self) -> None:
+        """Closes everything."""
+        if self._opening is not None:
+            with contextlib.suppress(RingUnavailable):
+                self.writer = self._opening.result()
+        if self.writer is not None:
+            self.writer.close()
+        self.writer = None
+        self._opener.shutdown()

@@ -1,0 +1,52 @@
+"""What the recorder says of itself, put together from its parts."""
+
+from __future__ import annotations
+
+import os
+
+from allegro.capture import status
+from allegro.capture.recorder.clock import Reading
+from allegro.capture.recorder.ports import Ports
+from allegro.capture.recorder.ring_keeper import RingKeeper
+from allegro.capture.status import RecorderStatus
+
+
+def status_of(
+    now: Reading,
+    run_ns: int,
+    boot_id: bytes,
+    complete: Reading,
+    keeper: RingKeeper,
+    ports: Ports,
+    message: str,
+    write_errors: int,
+) -> RecorderStatus:
+    """The status of this moment; `complete` is up to when the ring is complete, by both clocks."""
+    ring = keeper.writer.status() if keeper.writer is not None else None
+    opened = tuple(port.counts for port in sorted(ports.open.values(), key=lambda port: port.index))
+    everything = (*opened, *(port.counts for port in ports.closing))
+    state = status.RECORDING if ring is not None else status.NO_RING
+    if ring is None and keeper.first_opening():
+        state = status.STARTING
+    oldest = ring.oldest_ns if ring is not None else None
+    return RecorderStatus(
+        time_ns=now.wall_ns,
+        pid=os.getpid(),
+        run_id=run_ns,
+        state=state,
+        message=message,
+        complete_through_ns=complete.wall_ns,
+        boot_id=boot_id.hex(),
+        time_boot_ns=now.boot_ns,
+        complete_through_boot_ns=complete.boot_ns,
+        ring=ring,
+        ports=opened,
+        packets=ports.gone.packets + sum(port.packets for port in everything),
+        bytes=ports.gone.bytes + sum(port.bytes for port in everything),
+        packets_per_s=round(sum(port.packets_per_s for port in opened), 1),
+        bytes_per_s=round(sum(port.bytes_per_s for port in opened), 1),
+        drops=ports.gone.drops + sum(port.drops for port in everything),
+        nic_missed=ports.gone.nic_missed + sum(port.nic_missed for port in everything),
+        write_errors=write_errors,
+        reach_back_s=round(max(now.wall_ns - oldest, 0) / 1e9, 3) if oldest is not None else 0.0,
+    )
