@@ -273,6 +273,8 @@ def test_reading_while_a_small_ring_is_overwritten(namespace: Namespace, recordi
         while (gone == 0 or read < 200) and time.monotonic() < end:
             with RingReader(recording.ring) as reader:
                 for ref in reader.records(0, 1 << 62):
+                    if ref.is_news:
+                        continue
                     try:
                         block = reader.read(ref)
                     except RecordGone:
@@ -444,9 +446,11 @@ def test_write_errors_are_counted_and_recording_goes_on(namespace: Namespace, re
     subprocess.run(["prlimit", "--pid", pid, "--fsize=4096:unlimited"], check=True)
     first = send(namespace, "gen1", (frame(1, number, 1514) for number in range(2000)))
     wait_for(lambda: recording.status().write_errors > 0, "errors", 10)
-    report = wait_for(lambda: recording.wait_until_complete(), "completeness", 10)
-    assert report.drops > 0
+    wait_for(lambda: recording.status().drops > 0, "losses", 10)
+    report = recording.status()
     assert "refuses" in report.message
+    # A loss that is not in the ring yet holds back what is called complete.
+    assert report.complete_through_boot_ns < time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 200_000_000
     subprocess.run(["prlimit", "--pid", pid, "--fsize=unlimited:unlimited"], check=True)
     second = send(namespace, "gen1", (frame(2, number) for number in range(1000)))
     recording.wait_until_complete()
