@@ -24,8 +24,9 @@ class PortStatus:
     `packets` came in (with those dropped), `bytes` as the interface counts them, `drops` were lost between
     kernel and ring: of them the disk refused `unwritten`, for `unrecorded` no ring was open, for the others
     no memory was free. `nic_missed` were lost by the network card or its driver: of them, as the driver names
-    them, `nic_fifo`, `nic_over` and `nic_dropped`. `refused_crc` and `refused_length` are damaged frames that
-    the card did not take. `freezes` is how often the kernel found no free block.
+    them, `nic_fifo` and `nic_over`. `nic_dropped` may be lost or recorded, see `record.Losses`.
+    `refused_crc` and `refused_length` are damaged frames that the card did not take. `freezes` is how often
+    the kernel found no free block.
     """
 
     name: str = ""

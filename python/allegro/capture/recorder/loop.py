@@ -149,11 +149,7 @@ class Recorder:
 
         Returns the largest part (0 to 1) of a port's memory that is full.
         """
-        now = read_clocks()
-        step = self._clock.look(now)
-        if step is not None:
-            _LOG.warning("the clock was set by %.3f s", step.size_ns / 1e9)
-            self._outbox.add(ClockStepped(*now, step.size_ns, now.boot_ns - step.after_boot_ns))
+        now = self._look_at_clocks()
         self._account(now)
         fullest = 0.0
         job: WriteJob | None = None
@@ -167,6 +163,15 @@ class Recorder:
         if self._outbox.waiting() and self._trouble.since is None:
             self._tell(now)
         return fullest
+
+    def _look_at_clocks(self) -> Reading:
+        """Both clocks now; a step of the wall clock since the last look becomes news."""
+        now = read_clocks()
+        step = self._clock.look(now)
+        if step is not None:
+            _LOG.warning("the clock was set by %.3f s", step.size_ns / 1e9)
+            self._outbox.add(ClockStepped(*now, step.size_ns, now.boot_ns - step.after_boot_ns))
+        return now
 
     def _take(self, port: RecordedPort, job: WriteJob | None, now: Reading) -> WriteJob | None:
         """Puts the port's ready blocks into `job` and further ones; returns the one not handed over yet."""
@@ -187,7 +192,7 @@ class Recorder:
             since_ns = max(port.emptied_boot_ns - BLOCK_AGE_NS, port.last_boot_ns)
             times = self._clock.times(*blocks.packet_times(block), since_ns)
             port.last_boot_ns = times.last_boot_ns
-            if port.losses is not blocks.NO_LOSSES:
+            if port.losses.certain:
                 self._completeness.lost(port, port.losses.from_boot_ns)
                 self._completeness.telling(port, slot.sequence)
             record = blocks.seal(
@@ -228,7 +233,7 @@ class Recorder:
         """Tells what ports have lost that no record with packets has told in the meantime."""
         writer = self._ring.writer
         for port in self._ports.all():
-            if port.losses is blocks.NO_LOSSES or writer is None:
+            if not port.losses.certain or writer is None:
                 continue
             try:
                 slot = writer.place(news.LENGTH)
@@ -370,7 +375,7 @@ class Recorder:
 
     def _report(self) -> None:
         """Four times a second: losses that nothing else tells, how far the ring is complete, the status."""
-        now = read_clocks()
+        now = self._look_at_clocks()
         for port in self._ports.all():
             port.sample(now.boot_ns)
         if not self._broken():
@@ -379,7 +384,7 @@ class Recorder:
         writer = self._ring.writer
         if writer is not None:
             for port in self._ports.all():
-                if port.losses is not blocks.NO_LOSSES:
+                if port.losses.certain:
                     self._completeness.lost(port, port.losses.from_boot_ns)
             if self._outbox.waiting():
                 self._completeness.lost(self._outbox, self._outbox.since_ns())

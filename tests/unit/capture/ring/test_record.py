@@ -115,7 +115,7 @@ def test_a_record_knows_the_clock_that_nobody_sets_and_each_kind_of_loss() -> No
     found = blocks.read_record(image, RING)
     assert found == sealed_as
     assert found.losses == KINDS
-    assert (KINDS.system, KINDS.card, KINDS.refused) == (1 + 9 + 10, 3 + 4 + 5 + 6, 7 + 8)
+    assert (KINDS.system, KINDS.card, KINDS.refused) == (1 + 9 + 10, 3 + 4 + 5, 7 + 8)
     assert (found.boot_id, found.first_boot_ns, found.last_boot_ns) == TIMES[:3]
     assert found.first_boot_ns + found.wall_offset_ns == FRAMES[0].time_ns
     with pytest.raises(BlockFormatError, match="another ring"):
