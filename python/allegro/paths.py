@@ -32,6 +32,11 @@ class Paths:
         return self.state / "system-id"
 
     @property
+    def kept_time(self) -> Path:
+        """The last time known: when this file was last changed."""
+        return self.state / "time"
+
+    @property
     def unconfirmed_change(self) -> Path:
         """The network settings to go back to while changed ones are not confirmed; kept if they are kept."""
         return self.state / "unconfirmed-network.json"

@@ -34,6 +34,7 @@ from allegro.system import boottime, clock, journal
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.identity import system_id
+from allegro.system.kept_time import TimeKeeper
 from allegro.system.notify import notify
 from allegro.system.power import Action as PowerAction
 from allegro.system.power import power
@@ -199,6 +200,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
     parts.start("USB presenter", presenters.start)
     if with_network:
+        keeper = TimeKeeper(paths.kept_time)
+        parts.start("kept time", lambda: _started(keeper.start, keeper.stop))
         parts.start("network", network.start)
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))

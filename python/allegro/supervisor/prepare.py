@@ -22,7 +22,7 @@ from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.recorder_process import wanted_config
-from allegro.system import clock
+from allegro.system import clock, kept_time
 from allegro.system.identity import host_name, set_host_name, system_id
 
 RECORDER_USER = "allegro-recorder"
@@ -86,6 +86,9 @@ def prepare(
     steps = Steps()
     for folder in folders(paths):
         steps.run(f"Folder {folder.path}", lambda folder=folder: make_folder(folder))  # type: ignore[misc]
+    behind_s = steps.run("Clock", lambda: kept_time.restore(paths.kept_time))
+    if behind_s:
+        log.info("The clock was %.0f s behind the last time known, and is set to that", behind_s)
     settings = steps.run("Settings", lambda: _settings(paths)) or Settings()
     waiting = steps.run("Unconfirmed change", lambda: unconfirmed.load(paths.unconfirmed_change))
     if waiting is not None:

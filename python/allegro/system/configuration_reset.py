@@ -34,9 +34,10 @@ ALWAYS_KEPT = (
     "state/allegro.sqlite-wal",
     "state/allegro.sqlite-shm",
     "state/system-id",
+    "state/time",
     "reset-order.json",
 )
-"""No settings, relative to the data partition: packets, captures and their list, bundles, the identity.
+"""No settings, relative to the data partition: packets, captures and their list, bundles, identity, time.
 
 What is kept is kept with its last good copy (`allegro.keeping`)."""
 

@@ -1,7 +1,9 @@
 import json
 import logging
+import os
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -117,8 +119,8 @@ def test_recorder_and_web_page_own_one_folder_each(paths: Paths) -> None:
 @pytest.mark.spec("N1", "N7")
 def test_host_name_and_time_of_the_settings(paths: Paths, tmp_path: Path, names: list[str]) -> None:
     paths.data.mkdir()
-    time = {"zone": "Europe/Berlin", "servers": ["ntp.example"]}
-    paths.settings.write_text(json.dumps({"management": {"host_name": "meter-7"}, "time": time}))
+    wanted = {"zone": "Europe/Berlin", "servers": ["ntp.example"]}
+    paths.settings.write_text(json.dumps({"management": {"host_name": "meter-7"}, "time": wanted}))
     assert prepare(paths, tmp_path / "network") == 0
     assert names == ["meter-7"]
     assert str(paths.localtime.readlink()) == "/usr/share/zoneinfo/Europe/Berlin"
@@ -140,3 +142,19 @@ def test_a_change_that_nobody_confirmed_does_not_count(paths: Paths, tmp_path: P
     assert not (tmp_path / "network/10-allegro-br1.netdev").exists(), "other settings are as they were"
     assert configure.known_names(configure.memory(paths.state)) == names
     assert json.loads(paths.settings.read_text())["management"] == new, "that is for the supervisor"
+
+
+@pytest.mark.spec("N7")
+def test_the_clock_does_not_start_before_the_last_time_known(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr("time.clock_settime_ns", lambda clock, ns: given.append(ns))
+    paths.state.mkdir(parents=True)
+    paths.kept_time.touch()
+    kept_ns = time.time_ns() + 3600 * 10**9
+    os.utime(paths.kept_time, ns=(kept_ns, kept_ns))
+    with caplog.at_level(logging.INFO):
+        assert prepare(paths, tmp_path / "network") == 0
+    assert given == [kept_ns]
+    assert "behind the last time known" in caplog.text

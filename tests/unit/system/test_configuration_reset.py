@@ -17,7 +17,7 @@ SEGMENT = "ring/00000000000000000001.seg"
 
 SURVIVING = {
     *(CAPTURE, WAITING, SEGMENT, "firmware/allegro-2.raucb"),
-    *("state/allegro.sqlite", "state/allegro.sqlite-wal", "state/system-id"),
+    *("state/allegro.sqlite", "state/allegro.sqlite-wal", "state/system-id", "state/time"),
 }
 USERS_OWN = {
     *("settings.json", "settings.damaged-20261121T143005Z.json", "state/ports.json", "state/ssh/id_ed25519"),
