@@ -45,7 +45,7 @@ def create_app(device: Device) -> ASGIApp:
         reset.router(device.reset_configuration),
         network.router(device.network),
         bmc.router(device.bmc),
-        clock.router(device.clock),
+        clock.router(device.clock, device.set_clock),
         files.router({"storage": device.storage, "upload": device.upload}),
         log.router(device.log),
         firmware.router(device.updates),

@@ -1,11 +1,11 @@
-"""The clock: zone, servers, and whether it is synchronised."""
+"""The clock: zone, servers, whether it is synchronised; set by hand."""
 
 import time
 from collections.abc import Callable
 from typing import Self
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
@@ -42,13 +42,27 @@ class ClockAnswer(BaseModel):
         )
 
 
-def router(state: Callable[[], ClockState]) -> APIRouter:
-    """GET /time."""
+class Setting(BaseModel):
+    """What the clock is to show."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    time: AwareDatetime = Field(description="ISO 8601 with its offset, or Z for UTC")
+
+
+def router(state: Callable[[], ClockState], set_clock: Callable[[int], None]) -> APIRouter:
+    """GET and PUT /time; `set_clock` takes ns since 1970."""
     routes = APIRouter(tags=["time"], responses=ERRORS)
 
     @routes.get("/time", dependencies=[requires("viewer")])
     def clock() -> ClockAnswer:
         """The clock; servers and zone are settings (section time)."""
+        return ClockAnswer.of(state())
+
+    @routes.put("/time", dependencies=[requires("admin")])
+    def put(request: Setting) -> ClockAnswer:
+        """Sets the clock by hand, while no time server keeps it. Captures of before keep their times."""
+        set_clock(round(request.time.timestamp() * 1_000_000) * 1000)
         return ClockAnswer.of(state())
 
     return routes

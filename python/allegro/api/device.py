@@ -52,5 +52,6 @@ class Device:
     network: NetworkParts
     bmc: Bmc
     clock: Callable[[], ClockState]
+    set_clock: Callable[[int], None]
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog

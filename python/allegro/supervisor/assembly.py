@@ -131,6 +131,12 @@ def run(paths: Paths, *, with_network: bool) -> None:
         identity.name,
     )
 
+    keeper = TimeKeeper(paths.kept_time)
+
+    def set_clock(wanted_ns: int) -> None:
+        clock.set_by_hand(wanted_ns, clock.state(settings.current.time))
+        keeper.keep()
+
     def recorder() -> RecorderStatus | None:
         return live_status(paths.recorder_status)
 
@@ -200,7 +206,6 @@ def run(paths: Paths, *, with_network: bool) -> None:
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
     parts.start("USB presenter", presenters.start)
     if with_network:
-        keeper = TimeKeeper(paths.kept_time)
         parts.start("kept time", lambda: _started(keeper.start, keeper.stop))
         parts.start("network", network.start)
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
@@ -240,6 +245,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             network=network.parts(),
             bmc=Bmc(),
             clock=lambda: clock.state(settings.current.time),
+            set_clock=set_clock if with_network else _no_clock,
             problems=watch.problems,
             log=journal.read,
         )
@@ -271,6 +277,10 @@ def job_store(paths: Paths) -> JobStore:
 
 def _no_power(_action: PowerAction) -> None:
     raise Unavailable("The supervisor runs on somebody's machine, which is not ours to switch off.")
+
+
+def _no_clock(_wanted_ns: int) -> None:
+    raise Unavailable("The supervisor runs on somebody's machine, whose clock is not ours to set.")
 
 
 def _ready() -> None:

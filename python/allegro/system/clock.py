@@ -4,19 +4,26 @@
 The servers reach systemd-timesyncd by the files of the management ports (allegro.network.management).
 """
 
+import fcntl
 import logging
 import re
+import struct
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from allegro.errors import Unavailable
+from allegro.errors import Conflict, InvalidInput, Unavailable
 from allegro.settings.network import Time
 
 ZONES = Path("/usr/share/zoneinfo")
+RTC = Path("/dev/rtc0")
+FIRST_YEAR, LAST_YEAR = 2026, 2099
+"""What a clock can be set to: not before there was such a device, nor where the machine's own clock ends."""
+
 _TIMEOUT_S = 30
+_RTC_SET_TIME = 0x4024700A  # linux/rtc.h
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +63,41 @@ def apply(settings: Time, localtime: Path) -> None:
             place="time.zone",
             remedy="It applies after a restart.",
         ) from error
+
+
+def set_by_hand(wanted_ns: int, now: ClockState, rtc: Path = RTC) -> None:
+    """Sets the clock, and that of the machine, to `wanted_ns` (ns since 1970); `now` is how the clock is.
+
+    Raises Conflict while a time server keeps the clock, InvalidInput, Unavailable.
+    """
+    if now.synchronised:
+        server = f"the time server {now.server}" if now.server else "a time server"
+        raise Conflict(
+            f"The clock is kept by {server}, which would set it back.",
+            place="time",
+            remedy="Only a clock that no server keeps is set by hand.",
+        )
+    year = time.gmtime(wanted_ns // 1_000_000_000).tm_year
+    if not FIRST_YEAR <= year <= LAST_YEAR:
+        raise InvalidInput(f"The year must be {FIRST_YEAR} to {LAST_YEAR}.", place="time")
+    log.info("The clock is set by hand, by %+.1f s", (wanted_ns - time.time_ns()) / 1e9)
+    try:
+        time.clock_settime_ns(time.CLOCK_REALTIME, wanted_ns)
+    except OSError as error:
+        raise Unavailable(f"The clock could not be set ({error.strerror}).", place="time") from error
+    try:
+        _set_rtc(rtc, wanted_ns // 1_000_000_000)
+    except OSError as error:
+        log.warning("The machine's own clock could not be set: %s", error.strerror)
+
+
+def _set_rtc(rtc: Path, seconds: int) -> None:
+    """In UTC, as the kernel keeps it. Raises OSError, also if there is none."""
+    when = time.gmtime(seconds)
+    # struct rtc_time: as struct tm, of which the last three do not count
+    fields = (when.tm_sec, when.tm_min, when.tm_hour, when.tm_mday, when.tm_mon - 1, when.tm_year - 1900)
+    with rtc.open("rb") as device:
+        fcntl.ioctl(device, _RTC_SET_TIME, struct.pack("9i", *fields, 0, 0, 0))
 
 
 def state(settings: Time) -> ClockState:

@@ -54,14 +54,18 @@ class TimeKeeper:
         self._stop.set()
         self._thread.join()
 
+    def keep(self) -> None:
+        """Keeps the present time now, as after it was set. What fails is logged, not once a minute."""
+        try:
+            save(self._path)
+            self._problem = ""
+        except OSError as error:
+            if str(error) != self._problem:
+                log.warning("The time could not be kept: %s", error.strerror)
+            self._problem = str(error)
+
     def _run(self) -> None:
         ended = False
         while not ended:
             ended = self._stop.wait(SAVE_EVERY_S)
-            try:
-                save(self._path)
-                self._problem = ""
-            except OSError as error:
-                if str(error) != self._problem:  # not once a minute
-                    log.warning("The time could not be kept: %s", error.strerror)
-                self._problem = str(error)
+            self.keep()

@@ -83,6 +83,8 @@ class Bench:
     problems: list[Problem] = field(default_factory=list)
     power: list[str] = field(default_factory=list)
     resets: list[list[str]] = field(default_factory=list)
+    clock_is_kept: bool = True
+    clock_set: list[int] = field(default_factory=list)
 
     def add_bmc(self, ipmitool: Run) -> None:
         """The machine has a BMC that answers so."""
@@ -262,7 +264,13 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         installer=installer,
         network=network,
         bmc=Bmc(lambda arguments: bench.ipmitool(arguments), paths.run / "ipmi0"),
-        clock=lambda: read_state(Time(), "+0000", {"NTPSynchronized": "yes"}, {"ServerName": "ntp.example"}),
+        clock=lambda: read_state(
+            Time(),
+            "+0000",
+            {"NTPSynchronized": "yes" if bench.clock_is_kept else "no"},
+            {"ServerName": "ntp.example"},
+        ),
+        set_clock=lambda ns: bench.clock_set.append(ns),
         problems=lambda: bench.problems,
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
             -limit:

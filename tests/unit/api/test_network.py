@@ -76,3 +76,14 @@ def test_the_clock(bench: Bench) -> None:
     answer = bench.get("/time")
     assert (answer["zone"], answer["utc_offset"], answer["synchronised"]) == ("UTC", "+00:00", True)
     assert answer["server"] == "ntp.example"
+
+
+@pytest.mark.spec("N7")
+def test_the_clock_is_set_by_hand(bench: Bench) -> None:
+    assert bench.call("PUT", "/time", {"time": "2026-11-29T23:30:05.25Z"}).status_code == 200
+    assert bench.call("PUT", "/time", {"time": "2026-11-30T00:30:05+01:00"}).status_code == 200
+    seconds = 1_795_995_005
+    assert bench.clock_set == [seconds * 10**9 + 250_000_000, seconds * 10**9]
+    error = bench.refused(422, "PUT", "/time", {"time": "2026-11-29T23:30:05"})
+    assert error["place"] == "time"
+    assert len(bench.clock_set) == 2

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from allegro.errors import Unavailable
+from allegro.errors import InvalidInput, Unavailable
 from allegro.system.bmc import Said
 from allegro.web.pages.links import assignment, partners
-from allegro.web.pages.time import local
+from allegro.web.pages.time import local, utc_of
 from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
 from tests.unit.web.playing_bmc import PlayingBmc
 from tests.unit.web.world import World
@@ -134,3 +134,29 @@ def test_the_clock_is_shown_in_its_own_time_zone(world: World) -> None:
     assert '<option value="Europe/Berlin">' in page
     assert local({"time": "2026-11-21T23:30:05.123456789Z", "utc_offset": "+05:30"}) == "2026-11-22 05:00:05"
     assert local({"time": "2026-11-21T02:30:05Z", "utc_offset": "-03:30"}) == "2026-11-20 23:00:05"
+
+
+@pytest.mark.spec("N7")
+def test_a_time_that_is_typed_counts_in_the_zone_of_the_device() -> None:
+    assert utc_of("2026-11-29T23:30:05", "Europe/Berlin") == "2026-11-29T23:30:05+01:00"
+    assert utc_of("2026-07-01T12:00", "Europe/Berlin") == "2026-07-01T12:00:00+02:00"
+    for typed in ("", "tomorrow"):
+        with pytest.raises(InvalidInput, match="is no date with a time"):
+            utc_of(typed, "UTC")
+
+
+@pytest.mark.spec("N7")
+def test_the_clock_is_set_by_an_administrator(world: World) -> None:
+    admin = world.user("admin")
+    assert "Set by hand" not in admin.page("/time"), "a time server keeps it"
+    world.device.clock_is_kept = False
+    page = admin.page("/time")
+    assert "Take the time of this browser" in page
+    assert re.search(
+        r'type="datetime-local" step="1" id="by-hand" name="local" value="\d{4}-\d\d-\d\dT[\d:]{8}"', page
+    )
+    assert "Set by hand" not in world.user("viewer").page("/time")
+    admin.post("/time/set", None, utc="2026-11-29T23:30:05.123Z")
+    admin.post("/time/set", None, utc="", local="2026-11-29T23:30:05")
+    seconds = 1_795_995_005
+    assert world.device.clock_set == [seconds * 10**9 + 123_000_000, seconds * 10**9]

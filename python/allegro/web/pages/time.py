@@ -1,4 +1,4 @@
-"""Time: how the clock is, its servers, the time zone."""
+"""Time: how the clock is, its servers, the time zone; setting it by hand."""
 
 import zoneinfo
 from datetime import datetime
@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from allegro.errors import InvalidInput
 from allegro.web.forms import Form, with_suggestions
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
@@ -42,6 +43,25 @@ async def _live(visit: Visit) -> Response:
     return visit.render("parts/time_live.html", clock=await _clock(visit))
 
 
+async def _set(visit: Visit) -> Response:
+    """`utc` is what the browser's clock shows, `local` a time in the device's own zone, typed by the user."""
+    wanted = visit.typed("utc")
+    if not wanted:
+        clock: dict[str, Any] = await visit.api.get("/time")
+        wanted = utc_of(visit.typed("local"), clock["zone"])
+    await visit.api.put("/time", {"time": wanted})
+    return visit.done("The clock is set.")
+
+
+def utc_of(typed: str, zone: str) -> str:
+    """ISO 8601 with offset, of a local time as <input type=datetime-local> sends it. Raises InvalidInput."""
+    try:
+        local = datetime.fromisoformat(typed)
+    except ValueError:
+        raise InvalidInput(f"{typed or 'Nothing'} is no date with a time.", place="local") from None
+    return local.replace(tzinfo=zoneinfo.ZoneInfo(zone)).isoformat()
+
+
 PAGE = Page(
     title="Time",
     path=PATH,
@@ -50,5 +70,6 @@ PAGE = Page(
     actions=(
         *SECTION.actions(PATH, _show),
         Action("GET", "/time/live", _live, poll=True),
+        Action("POST", "/time/set", _set, role="admin"),
     ),
 )

@@ -1,5 +1,5 @@
 // What plain HTML cannot do: the menu of small screens, times in the time zone of who reads, copy buttons, a question
-// before something is deleted, upload of large files. Everything else works without it, too.
+// before something is deleted, upload of large files, the time of the browser. Everything else works without it, too.
 "use strict";
 
 document.documentElement.classList.add("js");
@@ -58,6 +58,11 @@ document.addEventListener("submit", (event) => {
   const question = event.submitter?.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
 });
+
+for (const form of document.querySelectorAll("form[data-browser-time]")) {
+  form.hidden = false;
+  form.addEventListener("submit", () => { form.elements.utc.value = new Date().toISOString(); });
+}
 
 // A file goes to the API as it is, with its progress: too large for a form. Meanwhile nothing else may change the
 // page: loading it anew would break the upload off.
