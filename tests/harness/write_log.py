@@ -56,16 +56,17 @@ class Entry:
 def blockdev(overlay: Path, log: Path) -> dict[str, object]:
     """QEMU's -blockdev for a qcow2 file whose writes are logged; makes the empty log."""
     log.write_bytes(b"")
+    no_flush = {"no-flush": True}  # of the host's disk; the guest's flushes are logged all the same
     return {
         "driver": "blklogwrites",
         "node-name": "system",
         "discard": "unmap",
         "log-sector-size": SECTOR,
-        "log": {"driver": "file", "filename": str(log)},
+        "log": {"driver": "file", "filename": str(log), "cache": no_flush},
         "file": {
             "driver": "qcow2",
             "discard": "unmap",
-            "file": {"driver": "file", "filename": str(overlay)},
+            "file": {"driver": "file", "filename": str(overlay), "cache": no_flush},
         },
     }
 

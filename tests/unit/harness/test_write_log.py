@@ -1,6 +1,7 @@
 """The log is made by QEMU itself (qemu-io), so that its format is what QEMU writes."""
 
 import itertools
+import json
 import random
 import shutil
 import subprocess
@@ -38,13 +39,9 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("log")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", folder / "disk.qcow2", "1M"], check=True)
     node = write_log.blockdev(folder / "disk.qcow2", folder / "log")
-    options = (
-        f"driver={node['driver']},discard=unmap,log-sector-size={node['log-sector-size']},"
-        f"log.driver=file,log.filename={folder}/log,"
-        f"file.driver=qcow2,file.discard=unmap,file.file.driver=file,file.file.filename={folder}/disk.qcow2"
-    )
+    del node["node-name"]
     done = subprocess.run(
-        ["qemu-io", "--image-opts", options], input=COMMANDS, capture_output=True, text=True, check=True
+        ["qemu-io", f"json:{json.dumps(node)}"], input=COMMANDS, capture_output=True, text=True, check=True
     )
     assert "error" not in done.stdout + done.stderr
     return folder
