@@ -13,6 +13,12 @@ def available(directory: Path) -> int:
     return max(disk.f_bavail * disk.f_frsize - _reserve(disk), 0)
 
 
+def disk_size(directory: Path) -> int:
+    """Bytes of the file system of `directory`. Raises OSError."""
+    disk = os.statvfs(directory)
+    return disk.f_blocks * disk.f_frsize
+
+
 def largest_ring(directory: Path) -> int:
     """Bytes of the largest ring that could lie in `directory` if nothing else were there. Raises OSError."""
     disk = os.statvfs(directory)

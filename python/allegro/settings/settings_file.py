@@ -89,6 +89,26 @@ class SettingsStore:
         self.problem = ""  # the file is whole again
         return old, new
 
+    def states(self, section: str, name: str) -> bool:
+        """Whether the file says this, rather than leaving it to the default."""
+        stated = self._understood.raw.get(section)
+        return isinstance(stated, dict) and name in stated
+
+    def state(self, patch: Mapping[str, Any]) -> Settings:
+        """Writes values that the file does not state, and nothing else; all others stay as they are there.
+
+        Raises InvalidInput, and Unavailable if the file cannot be written.
+        """
+        validated(merged(self._current.model_dump(mode="json"), patch))
+        content = {"schema_version": self._file_version, **merged(patch, self._understood.raw)}
+        try:
+            self._file.write(_as_json(content))
+        except OSError as error:
+            raise Unavailable(f"The settings could not be saved: {error.strerror}.") from error
+        self._load()
+        self._current = self._understood.settings
+        return self._current
+
     def _load(self) -> None:
         found = self._file.read()
         self._unread = _unread(found)

@@ -26,8 +26,9 @@ from allegro.supervisor.kept_files import KeptFiles
 from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
-from allegro.supervisor.recorder_process import apply_settings, check_ring_size, last_status, live_status
+from allegro.supervisor.recorder_process import check_ring_size, last_status, live_status
 from allegro.supervisor.reset_orders import Resets
+from allegro.supervisor.ring_size import RingSize
 from allegro.supervisor.shortcut_actions import Shortcuts
 from allegro.supervisor.update_surroundings import surroundings
 from allegro.system import boottime, clock, journal
@@ -156,6 +157,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     )
     cutter = Cutter(jobs, around)
     triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
+    ring_size = RingSize(paths, jobs.unfinished)
     presenters = Presenters(settings, triggers.on_keys)
     updates = FirmwareService(
         paths.firmware, surroundings(identity.firmware, lambda: settings.current.firmware, recorder), actions
@@ -187,11 +189,12 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: network.safe.taken_back,
         network.safe.remaining_s,
         kept.problems,
+        ring_size.waits_for,
     )
     change = SettingsChanger(
         settings,
         (
-            Applier(("recording",), lambda new: apply_settings(new, paths)),
+            Applier(("recording",), ring_size.apply),
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
@@ -204,6 +207,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     # The API takes longest to start, because of what it imports. Presses count from before that.
     parts.start("sound", lambda: _started(player.start, player.stop))
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
+    parts.start("ring size", lambda: _started(lambda: ring_size.start(settings.current), ring_size.stop))
     parts.start("USB presenter", presenters.start)
     if with_network:
         parts.start("kept time", lambda: _started(keeper.start, keeper.stop))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
@@ -13,7 +14,15 @@ from allegro.storage.capture_files import FileStore
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder_process import age_s, last_status
-from allegro.system.health import DROPS_WINDOW_S, Facts, KeptFileProblem, Problem, RecentIncrease, problems
+from allegro.system.health import (
+    DROPS_WINDOW_S,
+    Facts,
+    KeptFileProblem,
+    Problem,
+    RecentIncrease,
+    full_reach_s,
+    problems,
+)
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.reader import ConnectedPresenter
 
@@ -38,6 +47,7 @@ class Watch:
         network_taken_back: Callable[[], str],
         network_waits_s: Callable[[], float | None],
         kept_files: Callable[[], Sequence[KeptFileProblem]],
+        ring_waits_for: Callable[[], int],
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -50,6 +60,7 @@ class Watch:
         self._network_taken_back = network_taken_back
         self._network_waits_s = network_waits_s
         self._kept_files = kept_files
+        self._ring_waits_for = ring_waits_for
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -101,7 +112,14 @@ class Watch:
             failed_parts=failed,
             network_taken_back=self._network_taken_back(),
             network_waits_s=self._network_waits_s(),
+            ring_waits_for=self._ring_waits_for(),
+            window_s=self._window_s(),
+            full_reach_s=_full_reach_s(status),
         )
+
+    def _window_s(self) -> int:
+        trigger = self._settings.current.trigger
+        return trigger.before_s + trigger.after_s
 
     def _run(self) -> None:
         known: set[str] = set()
@@ -138,3 +156,9 @@ class Watch:
             return (), str(error)
         failures = tuple((each.file.name, each.tries.error) for each in status.queue if each.tries.error)
         return failures, "" if failures else status.problem
+
+
+def _full_reach_s(status: RecorderStatus | None) -> float | None:
+    if status is None or status.ring is None:
+        return None
+    return full_reach_s(status.reach_back_s, status.ring.used, status.ring.size)

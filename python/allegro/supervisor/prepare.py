@@ -22,6 +22,7 @@ from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.recorder_process import wanted_config
+from allegro.supervisor.ring_size import state_ring_size
 from allegro.system import clock, kept_time
 from allegro.system.identity import host_name, set_host_name, system_id
 
@@ -89,7 +90,10 @@ def prepare(
     behind_s = steps.run("Clock", lambda: kept_time.restore(paths.kept_time))
     if behind_s:
         log.info("The clock was %.0f s behind the last time known, and is set to that", behind_s)
-    settings = steps.run("Settings", lambda: _settings(paths)) or Settings()
+    store = steps.run("Settings", lambda: _settings(paths))
+    settings = store.current if store is not None else Settings()
+    if store is not None:
+        settings = steps.run("Size of the ring", lambda: state_ring_size(store, paths.ring)) or settings
     waiting = steps.run("Unconfirmed change", lambda: unconfirmed.load(paths.unconfirmed_change))
     if waiting is not None:
         settings = _without(waiting, settings, paths, steps)
@@ -122,11 +126,11 @@ def _without(waiting: Unconfirmed, settings: Settings, paths: Paths, steps: Step
     return waiting.put_into(settings)
 
 
-def _settings(paths: Paths) -> Settings:
+def _settings(paths: Paths) -> SettingsStore:
     store = SettingsStore(paths.settings, read_only=True)
     if store.problem:
         log.error("%s", store.problem)
-    return store.current
+    return store
 
 
 def main() -> int:

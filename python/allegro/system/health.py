@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from allegro.words import duration
+
 Severity = Literal["error", "warning"]
 MIB = 1 << 20
 
@@ -23,6 +25,9 @@ SHOWN_REFUSED = 3
 STORAGE_LOW_BYTES = 512 * MIB
 STORAGE_LOW_SHARE = 0.05
 """Storage is nearly full below the smaller of these two: about one capture of a busy minute."""
+
+LEAST_USED = 0.05
+"""Share of the ring that has to be in use before anything is said of how far back it will reach."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,9 @@ class Facts:
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
     network_taken_back: str = ""  # why the last change was
     network_waits_s: float | None = None  # so long a change waits to be confirmed
+    ring_waits_for: int = 0  # captures that end before the ring is made smaller
+    window_s: float = 0  # of a capture as the settings have it, before and after the press
+    full_reach_s: float | None = None  # of the ring when it is full; None: not known
 
 
 def problems(facts: Facts) -> list[Problem]:
@@ -79,13 +87,13 @@ def problems(facts: Facts) -> list[Problem]:
 
 
 def recorder_silent(facts: Facts) -> Iterable[Problem]:
-    """The recorder does not run, or hangs."""
+    """The recorder does not run, or hangs, or the device is too busy for its word."""
     if recorder_is_silent(facts):
         since = "" if facts.recorder_age_s is None else f" for {facts.recorder_age_s:.0f} s"
         yield Problem(
             "recorder-silent",
             "error",
-            f"The recorder has not been heard of{since}: no packets are being recorded.",
+            f"The recorder has not been heard of{since}. Whether packets are being recorded is not known.",
             "It is restarted by itself. If this message stays, restart the device.",
         )
 
@@ -109,6 +117,31 @@ def ring_not_written(facts: Facts) -> Iterable[Problem]:
             "error",
             f"The storage device of the packet ring buffer refused {facts.write_errors} writes.",
             "Packets are missing. Check the disk and replace it if it is worn out.",
+        )
+
+
+def ring_too_short(facts: Facts) -> Iterable[Problem]:
+    """A press would not get what it is set to."""
+    reach_s = facts.full_reach_s
+    if not recorder_is_silent(facts) and reach_s is not None and reach_s < facts.window_s:
+        yield Problem(
+            "ring-too-short",
+            "warning",
+            f"Captures are set to {duration(facts.window_s)}, but with the traffic so far the full packet"
+            f" ring buffer reaches back {duration(reach_s)}.",
+            "Make the packet ring buffer larger, or the captures shorter.",
+        )
+
+
+def ring_waits(facts: Facts) -> Iterable[Problem]:
+    """A setting is not in force yet."""
+    if facts.ring_waits_for:
+        captures = "a capture" if facts.ring_waits_for == 1 else f"{facts.ring_waits_for} captures"
+        yield Problem(
+            "ring-waits",
+            "warning",
+            f"The packet ring buffer becomes smaller when {captures} accepted before no longer need it.",
+            "It goes on by itself. Cancel the captures to have it at once.",
         )
 
 
@@ -323,6 +356,8 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     recorder_silent,
     no_ring,
     ring_not_written,
+    ring_too_short,
+    ring_waits,
     packets_lost,
     no_link,
     storage_nearly_full,
@@ -339,6 +374,12 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     network_taken_back,
     network_waits,
 )
+
+
+def full_reach_s(reach_s: float, used: int, size: int) -> float | None:
+    """How far back a ring of `size` bytes reaches when it is full, if packets go on to come in as they did
+    while it got the `used` bytes that it has now; None if that is too little to say."""
+    return reach_s * size / used if used >= size * LEAST_USED > 0 else None
 
 
 class RecentIncrease:

@@ -50,7 +50,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     parts = Parts()
     presenters = [PRESENTER]
     told = (lambda: "", lambda: None, lambda: "", lambda: None)
-    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, *told, lambda: ())
+    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, *told, lambda: (), lambda: 0)
     made = Bench(paths, parts, queue, presenters, watch)
     made.say()
     yield made

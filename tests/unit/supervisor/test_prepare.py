@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro.capture import space
 from allegro.network import configure, kernel, redirect, unconfirmed
 from allegro.network.configure import Interfaces
 from allegro.network.unconfirmed import Unconfirmed
@@ -52,7 +53,9 @@ def test_a_first_start(paths: Paths, tmp_path: Path, names: list[str]) -> None:
     ]
     recorder = json.loads(paths.recorder_config.read_text())
     assert recorder["ring_directory"] == str(paths.ring)
-    assert recorder["ring_size"] == 1024 * 1024 * 1024
+    half = space.disk_size(paths.ring) // 2 >> 20
+    assert recorder["ring_size"] == min(max(half, 1024), space.largest_ring(paths.ring) >> 20) << 20
+    assert json.loads(paths.settings.read_text())["recording"]["ring_size_mib"] == recorder["ring_size"] >> 20
     assert recorder["status_file"] == str(paths.recorder_status)
     assert paths.system_id.exists()
     first = paths.system_id.read_text()

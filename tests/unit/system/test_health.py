@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from allegro.system.health import MIB, Facts, KeptFileProblem, RecentIncrease, problems
+from allegro.system.health import MIB, Facts, KeptFileProblem, RecentIncrease, full_reach_s, problems
 
 HEALTHY = Facts(
     recorder_age_s=0.2,
@@ -24,8 +24,12 @@ def test_a_healthy_device_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("facts", "expected", "says"),
     [
-        (replace(HEALTHY, recorder_age_s=None), "recorder-silent", "not been heard of:"),
-        (replace(HEALTHY, recorder_age_s=12.3), "recorder-silent", "for 12 s"),
+        (replace(HEALTHY, recorder_age_s=None), "recorder-silent", "not been heard of. Whether"),
+        (
+            replace(HEALTHY, recorder_age_s=12.3),
+            "recorder-silent",
+            "for 12 s. Whether packets are being recorded is not known.",
+        ),
         (
             replace(HEALTHY, recorder_state="no-ring", recorder_message="No space left."),
             "no-ring",
@@ -38,6 +42,13 @@ def test_a_healthy_device_has_no_problems() -> None:
         ),
         (replace(HEALTHY, network_waits_s=80.4), "network-waits", "taken back in 80 s"),
         (replace(HEALTHY, write_errors=3), "ring-write-errors", "refused 3 writes"),
+        (
+            replace(HEALTHY, window_s=60, full_reach_s=8.2),
+            "ring-too-short",
+            "with the traffic so far the full packet ring buffer reaches back 8 s",
+        ),
+        (replace(HEALTHY, ring_waits_for=1), "ring-waits", "becomes smaller when a capture accepted before"),
+        (replace(HEALTHY, ring_waits_for=2), "ring-waits", "when 2 captures"),
         (replace(HEALTHY, recent_drops=7), "packets-lost", "7 packets were lost in the last 5 minutes"),
         (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),
         (replace(HEALTHY, ports=(("port1", False),)), "no-link", "None of the measuring ports"),
@@ -112,6 +123,16 @@ def test_a_silent_recorder_hides_what_it_said_last() -> None:
 
 def test_a_starting_recorder_is_no_problem() -> None:
     assert seen(replace(HEALTHY, recorder_state="starting", ports=())) == []
+
+
+@pytest.mark.spec("R6")
+def test_a_ring_that_reaches_far_enough_or_is_nearly_empty_is_no_problem() -> None:
+    assert seen(replace(HEALTHY, window_s=60, full_reach_s=60)) == []
+    assert seen(replace(HEALTHY, window_s=60, full_reach_s=None)) == []
+    assert full_reach_s(30, 512, 1024) == 60
+    assert full_reach_s(30, 1024, 1024) == 30
+    assert full_reach_s(0.1, 10, 1024) is None
+    assert full_reach_s(0, 0, 0) is None
 
 
 def test_a_small_disk_is_not_always_full() -> None:
