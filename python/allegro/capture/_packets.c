@@ -15,6 +15,7 @@
 #include <Python.h>
 
 #include <linux/if_packet.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,12 @@
 #ifndef TP_STATUS_GSO_TCP
 #define TP_STATUS_GSO_TCP (1 << 8) /* since Linux 6.0 */
 #endif
+#define ETHERTYPE_QINQ 0x88a8u /* IEEE 802.1ad */
+#define ETHERTYPE_IPV4 0x0800u
+#define ETHERTYPE_IPV6 0x86ddu
+#define IPV4_FRAGMENT 0x3fffu /* more fragments, or an offset (RFC 791) */
 #define EPB_TYPE 6u
+#define EPB_CAPTURED 20u /* offset of the captured length */
 #define EPB_HEADER 28u
 #define EPB_OVERHEAD (EPB_HEADER + 4u)
 
@@ -49,15 +55,22 @@ struct fault {
     size_t offset;
 };
 
+struct counts { /* of what was written */
+    uint64_t packets, bytes;
+    uint64_t large;      /* made of several by the sender's offload */
+    uint64_t unfinished; /* handed over without their checksum */
+    uint64_t completed;  /* of these, how many have it now */
+};
+
 struct source {
     Py_buffer block;
     Py_buffer index;
     uint32_t interface;
     size_t position;
     size_t count;
-    uint64_t next_ns;
-    uint64_t packets;
-    uint64_t bytes;
+    int64_t shift_ns; /* stamp minus moment on the time line by which is merged */
+    int64_t next_ns;  /* on that time line */
+    struct counts counts;
 };
 
 struct module_state {
@@ -218,6 +231,14 @@ static struct entry entry_at(const struct source *source, size_t position)
     return entry;
 }
 
+/* Its moment on the time line; stamps are below 2^63 because seconds have 32 bits. */
+static int64_t moment_at(const struct source *source, size_t position)
+{
+    uint64_t moment = entry_at(source, position).time_ns - (uint64_t)source->shift_ns;
+
+    return (int64_t)moment;
+}
+
 /* Equal times: the source that the caller named first. */
 static int goes_before(const struct source *sources, size_t a, size_t b)
 {
@@ -295,8 +316,125 @@ static size_t put_packet(uint8_t *to, size_t room, const struct packet *packet, 
     return length;
 }
 
+/* --- checksums ---------------------------------------------------------------------------------------------------- */
+
+static uint16_t read_u16(const uint8_t *from)
+{
+    return (uint16_t)(from[0] << 8 | from[1]);
+}
+
+/* Ones' complement sum of big-endian words (RFC 1071); `sum` goes on from before, which had an even length. */
+static uint64_t add_words(uint64_t sum, const uint8_t *data, size_t length)
+{
+    for (; length > 1; data += 2, length -= 2)
+        sum += read_u16(data);
+    return length ? sum + ((uint64_t)*data << 8) : sum;
+}
+
+/* Where the transport header of an IPv6 packet begins (RFC 8200), after options that do not hide it; 0: nowhere. */
+static size_t skip_extensions(const uint8_t *frame, size_t at, size_t end, uint8_t *protocol)
+{
+    while (*protocol == IPPROTO_HOPOPTS || *protocol == IPPROTO_ROUTING || *protocol == IPPROTO_DSTOPTS) {
+        if (end - at < 8)
+            return 0;
+        *protocol = frame[at];
+        if (end - at < 8u * (1u + frame[at + 1]))
+            return 0;
+        at += 8u * (1u + frame[at + 1]);
+    }
+    return at;
+}
+
+/* Put the TCP or UDP checksum into a frame that its sender's card would have completed; `frame` is whole.
+ * Returns whether the headers say where it belongs: not for fragments, other protocols, or what is cut off. */
+static int complete_checksum(uint8_t *frame, size_t length)
+{
+    size_t at = MAC_ADDRESSES, end, field;
+    uint8_t protocol;
+    uint64_t sum;
+
+    while (length - at >= 2 + VLAN_TAG && (read_u16(frame + at) == ETHERTYPE_VLAN || read_u16(frame + at) == ETHERTYPE_QINQ))
+        at += VLAN_TAG;
+    if (length - at < 2)
+        return 0;
+    if (read_u16(frame + at) == ETHERTYPE_IPV4) {
+        size_t header, total;
+
+        at += 2;
+        if (length - at < 20 || frame[at] >> 4 != 4)
+            return 0;
+        header = 4u * (frame[at] & 15);
+        total = read_u16(frame + at + 2);
+        if (total == 0) /* a large packet that does not fit into 16 bits */
+            total = length - at;
+        if (header < 20 || total < header || total > length - at || (read_u16(frame + at + 6) & IPV4_FRAGMENT) != 0)
+            return 0;
+        protocol = frame[at + 9];
+        sum = add_words(0, frame + at + 12, 8);
+        end = at + total;
+        at += header;
+    } else if (read_u16(frame + at) == ETHERTYPE_IPV6) {
+        size_t total;
+
+        at += 2;
+        if (length - at < 40 || frame[at] >> 4 != 6)
+            return 0;
+        total = read_u16(frame + at + 4);
+        if (total == 0)
+            total = length - at - 40;
+        if (total > length - at - 40)
+            return 0;
+        protocol = frame[at + 6];
+        sum = add_words(0, frame + at + 8, 32);
+        end = at + 40 + total;
+        at = skip_extensions(frame, at + 40, end, &protocol);
+        if (at == 0)
+            return 0;
+    } else {
+        return 0;
+    }
+    if (protocol == IPPROTO_TCP && end - at >= 20)
+        field = at + 16;
+    else if (protocol == IPPROTO_UDP && end - at >= 8)
+        field = at + 6;
+    else
+        return 0;
+    frame[field] = frame[field + 1] = 0;
+    sum += protocol + (end - at);
+    sum = add_words(sum, frame + at, end - at);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~sum & 0xffff;
+    if (sum == 0 && protocol == IPPROTO_UDP)
+        sum = 0xffff; /* 0 would mean that there is none (RFC 768) */
+    frame[field] = (uint8_t)(sum >> 8);
+    frame[field + 1] = (uint8_t)sum;
+    return 1;
+}
+
+/* Count a packet that was written to `to`; complete its checksum if it came without. */
+static void account(struct counts *counts, const struct packet *packet, uint8_t *to, uint32_t wire_length)
+{
+    const struct tpacket3_hdr *header = &packet->header;
+
+    counts->packets++;
+    counts->bytes += wire_length;
+    if (header->tp_status & TP_STATUS_GSO_TCP)
+        counts->large++;
+    if (header->tp_status & TP_STATUS_CSUMNOTREADY) {
+        uint32_t captured;
+
+        memcpy(&captured, to + EPB_CAPTURED, sizeof captured);
+        counts->unfinished++;
+        if (captured == wire_length && captured >= MAC_ADDRESSES + 2)
+            counts->completed += (uint64_t)complete_checksum(to + EPB_HEADER, captured);
+    }
+}
+
+/* --- run ---------------------------------------------------------------------------------------------------------- */
+
 struct merge {
-    uint64_t start_ns, end_ns;
+    int64_t start_ns, end_ns;
     uint8_t *out;
     size_t size, used;
     uint64_t first_ns, last_ns;
@@ -311,7 +449,7 @@ static struct fault run_merge(struct merge *merge, struct source *sources, size_
         struct source *source = &sources[number];
 
         while (source->position < source->count &&
-               (source->next_ns = entry_at(source, source->position).time_ns) < merge->start_ns)
+               (source->next_ns = moment_at(source, source->position)) < merge->start_ns)
             source->position++;
         if (source->position < source->count && source->next_ns <= merge->end_ns)
             heap[open++] = number;
@@ -340,10 +478,9 @@ static struct fault run_merge(struct merge *merge, struct source *sources, size_
             merge->first_ns = entry.time_ns;
         merge->last_ns = entry.time_ns;
         merge->written = 1;
-        source->packets++;
-        source->bytes += wire_length;
+        account(&source->counts, &packet, merge->out + merge->used - length, wire_length);
         if (++source->position < source->count)
-            source->next_ns = entry_at(source, source->position).time_ns;
+            source->next_ns = moment_at(source, source->position);
         if (source->position == source->count || source->next_ns > merge->end_ns)
             heap[0] = heap[--open];
         sift_down(sources, heap, open, 0);
@@ -355,13 +492,15 @@ static struct fault run_merge(struct merge *merge, struct source *sources, size_
 static int parse_source(PyObject *item, struct source *source)
 {
     Py_ssize_t position, interface;
+    long long shift_ns;
 
     if (!PyTuple_Check(item)) {
-        PyErr_SetString(PyExc_TypeError, "a source is a tuple (block, index, position, interface)");
+        PyErr_SetString(PyExc_TypeError, "a source is a tuple (block, index, position, interface, shift_ns)");
         return -1;
     }
-    if (!PyArg_ParseTuple(item, "y*y*nn:source", &source->block, &source->index, &position, &interface))
+    if (!PyArg_ParseTuple(item, "y*y*nnL:source", &source->block, &source->index, &position, &interface, &shift_ns))
         return -1;
+    source->shift_ns = shift_ns;
     source->count = (size_t)source->index.len / sizeof(struct entry);
     if ((size_t)source->index.len % sizeof(struct entry) != 0)
         PyErr_SetString(PyExc_ValueError, "an index has a broken length");
@@ -387,8 +526,10 @@ static PyObject *emit_result(const struct merge *merge, const struct source *sou
         return NULL;
     for (size_t number = 0; number < count; number++) {
         const struct source *source = &sources[number];
-        PyObject *one = Py_BuildValue("(nKK)", (Py_ssize_t)source->position, (unsigned long long)source->packets,
-                                      (unsigned long long)source->bytes);
+        const struct counts *counts = &source->counts;
+        PyObject *one = Py_BuildValue("(nKKKKK)", (Py_ssize_t)source->position, (unsigned long long)counts->packets,
+                                      (unsigned long long)counts->bytes, (unsigned long long)counts->large,
+                                      (unsigned long long)counts->unfinished, (unsigned long long)counts->completed);
 
         if (one == NULL || PyTuple_SetItem(progress, (Py_ssize_t)number, one) < 0) {
             Py_DECREF(progress);
@@ -401,21 +542,18 @@ static PyObject *emit_result(const struct merge *merge, const struct source *sou
 
 static PyObject *emit(PyObject *module, PyObject *arguments)
 {
-    PyObject *list, *start, *end, *result = NULL;
+    PyObject *list, *result = NULL;
     Py_buffer out;
     Py_ssize_t used, wanted, count = 0;
+    long long start, end;
     struct merge merge = {0};
     struct source *sources = NULL;
     size_t *heap = NULL;
 
-    if (!PyArg_ParseTuple(arguments, "OO!O!w*n:emit", &list, &PyLong_Type, &start, &PyLong_Type, &end, &out, &used))
+    if (!PyArg_ParseTuple(arguments, "OLLw*n:emit", &list, &start, &end, &out, &used))
         return NULL;
-    merge.start_ns = PyLong_AsUnsignedLongLong(start);
-    if (PyErr_Occurred())
-        goto finish;
-    merge.end_ns = PyLong_AsUnsignedLongLong(end);
-    if (PyErr_Occurred())
-        goto finish;
+    merge.start_ns = start;
+    merge.end_ns = end;
     if (used < 0 || used > out.len) {
         PyErr_SetString(PyExc_ValueError, "used lies outside the output buffer");
         goto finish;

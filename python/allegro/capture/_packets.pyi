@@ -34,19 +34,28 @@ def scan(block: Buffer, earliest_ns: int = ..., latest_ns: int = ..., /) -> byte
     """
 
 def emit(
-    sources: Sequence[tuple[Buffer, Buffer, int, int]], start_ns: int, end_ns: int, out: Buffer, used: int, /
-) -> tuple[int, bool, int, int, tuple[tuple[int, int, int], ...]]:
-    """Merges blocks by time and writes their packets as pcapng Enhanced Packet Blocks.
+    sources: Sequence[tuple[Buffer, Buffer, int, int, int]],
+    start_ns: int,
+    end_ns: int,
+    out: Buffer,
+    used: int,
+    /,
+) -> tuple[int, bool, int, int, tuple[tuple[int, int, int, int, int, int], ...]]:
+    """Merges blocks by their moments on one time line; writes pcapng Enhanced Packet Blocks.
 
     A source is (block, its index from `scan`, number of the entry to go on with, interface number in the
-    file). Packets with start_ns <= time <= end_ns are written to `out` from offset `used` on, until none is
-    left or the next one does not fit. Equal times come in the order of the sources. A VLAN tag that the
-    kernel took out is put back.
+    file, shift_ns). A packet's moment is its stamp minus the shift, so that blocks whose stamps come from
+    clocks set differently are merged in the order in which they came in; the stamp itself is written. Packets
+    with start_ns <= moment <= end_ns are written to `out` from offset `used` on, until none is left or the
+    next one does not fit. Equal moments come in the order of the sources. A VLAN tag that the kernel took out
+    is put back; a TCP or UDP checksum that the sender left to its card (TP_STATUS_CSUMNOTREADY) is completed
+    where the frame is whole and its headers say where.
 
     Returns (used, done, first_ns, last_ns, progress): the new fill of `out`; whether all packets up to
-    `end_ns` are written; times of the first and last packet written by this call (0 if none); and per source
-    (number of the entry to go on with, packets written, their bytes on the wire).
+    `end_ns` are written; stamps of the first and last packet written by this call (0 if none); and per source
+    (number of the entry to go on with, packets written, their bytes on the wire, how many of them the
+    sender's offload made of several (TP_STATUS_GSO_TCP), came without checksum, and have it now).
 
     Raises BlockError if a block does not hold what its index says, ValueError if an argument is out of range
-    or `out` is too small for a single packet, OverflowError if a time is negative or above 64 bits.
+    or `out` is too small for a single packet, OverflowError if a time or shift exceeds 64 bits with sign.
     """

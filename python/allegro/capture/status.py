@@ -77,7 +77,8 @@ class RecorderStatus:
     lost; `complete_through_boot_ns` and `time_boot_ns` are the same and the time of the status by
     CLOCK_BOOTTIME of the start of the kernel `boot_id` (32 hex digits), which nobody sets. `drops`,
     `nic_missed` and `write_errors` count since the recorder's start. `reach_back_s` is how far back the ring
-    reaches now.
+    reaches now. Since the status before, `fullest` is the largest part (0..1) of a port's memory that was in
+    use, `slowest_write_s` the longest time that one write took.
     """
 
     time_ns: int = 0
@@ -99,6 +100,8 @@ class RecorderStatus:
     nic_missed: int = 0
     write_errors: int = 0
     reach_back_s: float = 0.0
+    fullest: float = 0.0
+    slowest_write_s: float = 0.0
 
 
 def to_json(status: RecorderStatus) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from allegro.atomic import write_atomically
 from allegro.capture import config, space
-from allegro.capture.segments import SMALLEST_RING
+from allegro.capture.ring.segments import SMALLEST_RING
 from allegro.errors import AllegroError, InvalidInput
 from allegro.paths import Paths
 from allegro.settings.model import Settings

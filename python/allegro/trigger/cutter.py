@@ -56,6 +56,7 @@ class Cutter:
         self.wake()
         for thread in self._threads:
             thread.join()
+        self._maker.close()
 
     def wake(self) -> None:
         """There is a new job."""
@@ -111,6 +112,7 @@ class Cutter:
                 log.error("Captures cannot be worked on: %s", error, exc_info=not known)
                 delay = _RETRY_S
             if delay != 0:
+                self._maker.prepare()
                 wake.wait(delay)
 
     def _step(self, *, only_short: bool = False) -> float | None:
@@ -135,21 +137,37 @@ class Cutter:
             if job.id in self._running:
                 continue
             monotonic = self._around.monotonic()
-            left = self._waiting.remaining(job, now_ns=self._around.now_ns(), monotonic=monotonic)
+            left = self._waiting.remaining(job, left_ns=self._left_ns(job), monotonic=monotonic)
             left = max(left, self._not_before.get(job.id, 0.0) - monotonic)
             if left <= 0:
-                recorder = self._around.recorder()
-                through = None if recorder is None else recorder.complete_through_ns
-                if self._waiting.on_disk(job, through, monotonic=monotonic):
+                ahead_ns = self._ahead_ns(job)
+                if self._waiting.on_disk(job, ahead_ns, monotonic=monotonic):
                     if only_short and not is_short(self._size(job), running):
                         continue
-                    behind = through is not None and through < job.end_ns
+                    behind = ahead_ns is not None and ahead_ns < 0
                     return (job, [_BEHIND] if behind else []), None
                 left = _POLL_S
             if job.state == "accepted":
                 self._store.change(job.id, state="waiting")
             delay = left if delay is None else min(delay, left)
         return None, delay
+
+    def _left_ns(self, job: Job) -> int:
+        """How long the window of the job still goes on."""
+        if job.end_boot_ns is not None and job.boot_id == self._around.boot_id:
+            return job.end_boot_ns - self._around.boot_ns()
+        return min(job.end_ns - self._around.now_ns(), job.end_ns - job.created_ns)
+
+    def _ahead_ns(self, job: Job) -> int | None:
+        """How much more than the window the recorder has on disk; None if it does not say."""
+        if job.boot_id and job.boot_id != self._around.boot_id and not job.after_ns:
+            return 0  # of an earlier start nothing is under way
+        recorder = self._around.recorder()
+        if recorder is None:
+            return None
+        if job.end_boot_ns is not None and job.boot_id == recorder.boot_id:
+            return recorder.complete_through_boot_ns - job.end_boot_ns
+        return recorder.complete_through_ns - job.end_ns
 
     def _size(self, job: Job) -> int | None:
         """Bytes of the file at most; None if that cannot be said, which is then told where it is cut."""

@@ -5,6 +5,7 @@ import os
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -48,29 +49,62 @@ class ExtractionStopped(Exception):
         self.reason = reason
 
 
-def run_extraction(
-    command: Sequence[str],
-    request: Request,
-    on_progress: Callable[[Progress], None],
-    should_stop: Callable[[], str],
-    *,
-    silence_s: float = _SILENCE_S,
-) -> Result:
-    """Runs it to its end, in the calling thread.
+class Extractions:
+    """Runs extractions. One process is kept waiting with its imports done, so that a press does not wait for
+    them: it ends with its first request, as any other.
 
-    `should_stop` is asked several times a second; a reason that is not empty ends the extraction and raises
-    ExtractionStopped with it. Raises ExtractionFailed with the words of the extraction, or with what can be
-    said from here.
+    The kernel ends a process with the thread that started it (CONFINED), so `prepare` and `run` are called by
+    threads that last.
     """
-    try:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    except OSError as error:
-        raise ExtractionFailed(f"The extraction cannot be started ({error.strerror}).") from error
-    with process:
+
+    def __init__(self, command: Sequence[str], *, silence_s: float = _SILENCE_S) -> None:
+        self._command = command
+        self._silence_s = silence_s
+        self._lock = threading.Lock()
+        self._waiting: subprocess.Popen[bytes] | None = None
+
+    def prepare(self) -> None:
+        """Starts the process that waits, if there is none. One that cannot be started is told by `run`."""
+        with self._lock:
+            if self._waiting is None or self._waiting.poll() is not None:
+                with contextlib.suppress(OSError):
+                    self._waiting = self._started()
+
+    def run(
+        self, request: Request, on_progress: Callable[[Progress], None], should_stop: Callable[[], str]
+    ) -> Result:
+        """Runs one to its end, in the calling thread.
+
+        `should_stop` is asked several times a second; a reason that is not empty ends the extraction and
+        raises ExtractionStopped with it. Raises ExtractionFailed with the words of the extraction, or with
+        what can be said from here.
+        """
         try:
-            return _follow(process, request, on_progress, should_stop, silence_s)
-        finally:
-            _end(process)
+            process = self._take() or self._started()
+        except OSError as error:
+            raise ExtractionFailed(f"The extraction cannot be started ({error.strerror}).") from error
+        with process:
+            try:
+                return _follow(process, request, on_progress, should_stop, self._silence_s)
+            finally:
+                _end(process)
+
+    def close(self) -> None:
+        """Ends the process that waits."""
+        if (process := self._take()) is not None:
+            process.kill()
+            process.communicate()
+
+    def _take(self) -> "subprocess.Popen[bytes] | None":
+        with self._lock:
+            process, self._waiting = self._waiting, None
+        if process is not None and process.poll() is not None:
+            process.communicate()
+            return None
+        return process
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def _follow(

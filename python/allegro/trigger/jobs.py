@@ -84,6 +84,11 @@ class Job:
         return self.press_ns + self.after_ns
 
     @property
+    def end_boot_ns(self) -> int | None:
+        """The same by the clock that nobody sets, if it is known."""
+        return None if self.press_boot_ns is None else self.press_boot_ns + self.after_ns
+
+    @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in END_STATES

@@ -12,12 +12,13 @@ from allegro.atomic import rename_without_replacing
 from allegro.capture.extraction.contract import Progress, Request, Result
 from allegro.errors import AllegroError
 from allegro.storage.capture_files import RESERVE, FileStore
+from allegro.system import boottime
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import (
     EXTRACT_COMMAND,
     ExtractionFailed,
+    Extractions,
     ExtractionStopped,
-    run_extraction,
 )
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.names import free_name
@@ -52,6 +53,14 @@ class Recorder(Protocol):
     def complete_through_ns(self) -> int:
         """Every packet received before this time is in the ring and readable."""
 
+    @property
+    def boot_id(self) -> str:
+        """The start of the kernel that the next one is of; empty if it does not say."""
+
+    @property
+    def complete_through_boot_ns(self) -> int:
+        """The same by the clock that nobody sets."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
@@ -77,6 +86,7 @@ class Surroundings:
     on_complete: Callable[[Job], None]
     boot_id: str = ""
     now_ns: Callable[[], int] = time.time_ns
+    boot_ns: Callable[[], int] = boottime.now_ns
     monotonic: Callable[[], float] = time.monotonic
     command: Sequence[str] = EXTRACT_COMMAND
 
@@ -103,6 +113,15 @@ class Maker:
         self._around = around
         self._interrupted = interrupted
         self._naming = naming
+        self._extractions = Extractions(around.command)
+
+    def prepare(self) -> None:
+        """Lets the next capture begin sooner. To be called by threads that last, when they have time."""
+        self._extractions.prepare()
+
+    def close(self) -> None:
+        """Ends what `prepare` began."""
+        self._extractions.close()
 
     def cut(self, job: Job, notes: Sequence[str]) -> None:
         """Works on a job in state cutting until it has ended.
@@ -169,7 +188,7 @@ class Maker:
             return self._interrupted(job) or (_NO_SPACE if files.free() < RESERVE // 2 else "")
 
         request = self._request(job, directory, notes)
-        self._publish(job, run_extraction(self._around.command, request, on_progress, should_stop))
+        self._publish(job, self._extractions.run(request, on_progress, should_stop))
 
     def _request(self, job: Job, directory: Path, notes: Sequence[str]) -> Request:
         device = f" ({job.device})" if job.device else ""
@@ -188,6 +207,8 @@ class Maker:
             ports=tuple(self._around.ports()),
             notes=tuple(notes),
             status_file=self._around.recorder_status,
+            boot_id=job.boot_id,
+            boot_offset_ns=0 if job.press_boot_ns is None else job.press_ns - job.press_boot_ns,
         )
 
     def _publish(self, job: Job, result: Result | None) -> None:

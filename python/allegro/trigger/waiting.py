@@ -1,7 +1,7 @@
 """When a job can be cut: its window is over, and the recorder has it on disk. No I/O.
 
-Waiting goes by the monotonic clock, so that setting the device's clock neither hurries a job nor holds it for
-years.
+Waiting goes by clocks that nobody sets, so that setting the device's clock neither hurries a job nor holds it
+for years.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from allegro.words import SECOND_NS
 SILENT_S: Final = 10.0
 # The same when it speaks, but does not move: a busy disk can take that long to write a small, full ring.
 STALLED_S: Final = 30.0
-# Bound for a recorder that moves, but is far behind the window (the clock was set back).
+# Bound for a recorder that moves, but is far behind the window.
 LATE_S: Final = 60.0
 
 
 @dataclass
 class _Wait:
     due: float
-    through_ns: int
+    ahead_ns: int | None
     moved: float
 
 
@@ -31,29 +31,28 @@ class Waiting:
     def __init__(self) -> None:
         self._waits: dict[int, _Wait] = {}
 
-    def remaining(self, job: Job, *, now_ns: int, monotonic: float) -> float:
-        """Seconds until the window is over; 0 or less when it is."""
+    def remaining(self, job: Job, *, left_ns: int, monotonic: float) -> float:
+        """Seconds until the window is over, 0 or less when it is: `left_ns` counts when first asked for."""
         wait = self._waits.get(job.id)
         if wait is None:
-            left_ns = min(job.end_ns - now_ns, job.end_ns - job.created_ns)
-            wait = self._waits[job.id] = _Wait(monotonic + max(0, left_ns) / SECOND_NS, -1, monotonic)
+            wait = self._waits[job.id] = _Wait(monotonic + max(0, left_ns) / SECOND_NS, None, monotonic)
         return wait.due - monotonic
 
-    def on_disk(self, job: Job, through_ns: int | None, *, monotonic: float) -> bool:
+    def on_disk(self, job: Job, ahead_ns: int | None, *, monotonic: float) -> bool:
         """Whether the window is on disk, or there is no more point in waiting for that.
 
-        `through_ns` is the time up to which everything received is readable; None when the recorder does not
-        say.
+        `ahead_ns` says how far behind the window's end lies the time up to which everything received is
+        readable (negative: before it); None when the recorder does not say.
         """
-        if through_ns is not None and through_ns >= job.end_ns:
+        if ahead_ns is not None and ahead_ns >= 0:
             return True
         wait = self._waits.get(job.id)
         if wait is None:  # cancelled since `remaining`
             return False
-        if through_ns is not None and through_ns != wait.through_ns:
-            wait.through_ns = through_ns
+        if ahead_ns is not None and ahead_ns != wait.ahead_ns:
+            wait.ahead_ns = ahead_ns
             wait.moved = monotonic
-        patience = STALLED_S if through_ns is not None else SILENT_S
+        patience = STALLED_S if ahead_ns is not None else SILENT_S
         return monotonic - max(wait.moved, wait.due) >= patience or monotonic - wait.due >= LATE_S
 
     def forget(self, job_id: int) -> None:

@@ -11,7 +11,7 @@ from allegro.capture import _packets
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame, block
 
-ALL = (0, 2**64 - 1)
+ALL = (-(2**63), 2**63 - 1)
 T = 1_763_762_605 * NS + 999_999_000
 PREFIX = bytes.fromhex("0a0d0d0a1c0000004d3c2b1a01000000ffffffffffffffff1c000000")
 INTERFACE = bytes.fromhex("01000000200000000100000000000000090001000900000000000000" + "20000000")
@@ -39,10 +39,13 @@ def emit_all(
     result = b""
     while True:
         out = bytearray(room)
-        sources = list(zip(blocks, indexes, positions, range(len(blocks)), strict=True))
+        sources = [
+            (image, index, position, number, 0)
+            for number, (image, index, position) in enumerate(zip(blocks, indexes, positions, strict=True))
+        ]
         used, done, _, _, progress = _packets.emit(sources, start_ns, end_ns, out, 0)
         result += out[:used]
-        positions = [position for position, _, _ in progress]
+        positions = [position for position, *_ in progress]
         if done:
             return result
 
@@ -156,41 +159,180 @@ def test_a_merge_is_the_sorted_sum_of_its_sources(
     assert [(one.time_ns, one.interface, int.from_bytes(one.data[14:18])) for one in got] == expected
 
 
+@pytest.mark.spec("R9")
+def test_stamps_of_clocks_set_differently_are_merged_by_moments() -> None:
+    """Set back by 5 s between the first and the second block: an answer does not come before its question."""
+    before = block([frame(T + 10 * NS + number, number) for number in range(3)])
+    after = block([frame(T + 5 * NS + number, 3 + number) for number in range(3)])
+    sources = [
+        (image, _packets.scan(image), 0, 0, shift) for image, shift in ((after, T), (before, T + 5 * NS + 3))
+    ]
+    out = bytearray(4096)
+    used, _, first, last, _ = _packets.emit(sources, 5 * NS - 2, 5 * NS + 1, out, 0)
+    got = packets_of(out[:used])
+    assert [int.from_bytes(one.data[14:18]) for one in got] == [1, 2, 3, 4]
+    assert [one.time_ns for one in got] == [T + 10 * NS + 1, T + 10 * NS + 2, T + 5 * NS, T + 5 * NS + 1]
+    assert (first, last) == (got[0].time_ns, got[3].time_ns)
+
+
+def l3(version: int, protocol: int, payload: bytes, options: bytes = b"", **more: int) -> bytes:
+    """An IP packet; `options` are IPv4 options or IPv6 extension headers with their next-header chain."""
+    if version == 4:
+        total = more.get("total", 20 + len(options) + len(payload))
+        head = (0x45 + len(options) // 4, 0, total, 1, more.get("fragment", 0), 64, protocol, 0)
+        return struct.pack(">BBHHHBBH4s4s", *head, b"\x0a\0\0\1", b"\xc0\xa8\0\2") + options + payload
+    following = more.get("following", protocol)
+    total = more.get("total", len(options) + len(payload))
+    return (
+        struct.pack(">IHBB16s16s", 6 << 28, total, following, 64, b"\xfe" * 16, b"\x20" * 16)
+        + options
+        + payload
+    )
+
+
+TCP_HEAD = struct.pack(">HHIIBBHHH", 1000, 2000, 1, 2, 0x50, 0x10, 1000, 0x1234, 0)
+UDP_HEAD = struct.pack(">HHHH", 53, 2000, 11, 0x1234)
+MACS = b"\x02\0\0\0\0\2" + b"\x02\0\0\0\0\1"
+UNFINISHED, LARGE = 1 << 3, 1 << 8
+
+
+def ones_complement(data: bytes) -> int:
+    data += bytes(len(data) % 2)
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total > 0xFFFF:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def emitted(frames: list[Frame]) -> tuple[list[bytes], tuple[int, int, int]]:
+    """The frames as written, and how many were large, came unfinished, were completed."""
+    image = block(frames)
+    out = bytearray(1 << 20)
+    used, done, _, _, ((_, _, _, *counts),) = _packets.emit(
+        [(image, _packets.scan(image), 0, 0, 0)], *ALL, out, 0
+    )
+    assert done
+    large, unfinished, completed = counts
+    return [one.data for one in packets_of(out[:used])], (large, unfinished, completed)
+
+
+@pytest.mark.spec("T9")
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize("protocol", [6, 17])
+@pytest.mark.parametrize("tags", [b"", b"\x81\0\0\5", b"\x88\xa8\0\5\x81\0\0\6"])
+@pytest.mark.parametrize("tail", [b"", b"x", b"xyz" * 400, bytes(5)])
+def test_a_checksum_left_to_the_card_is_completed(
+    version: int, protocol: int, tags: bytes, tail: bytes
+) -> None:
+    payload = (TCP_HEAD if protocol == 6 else UDP_HEAD) + tail
+    options = b"" if version == 4 else b"\x3c" + bytes(7) + bytes([protocol, 0]) + bytes(6)
+    packet = l3(version, protocol, payload, options, **({"following": 0} if version == 6 else {}))
+    sent = MACS + tags + (b"\x08\0" if version == 4 else b"\x86\xdd") + packet + b"pad"
+    (got,), counts = emitted([Frame(T, sent, status=UNFINISHED)])
+    assert counts == (0, 1, 1)
+    field = 16 if protocol == 6 else 6
+    start = len(sent) - 3 - len(payload)
+    assert (
+        got[: start + field] + got[start + field + 2 :] == sent[: start + field] + sent[start + field + 2 :]
+    )
+    addresses = packet[12:20] if version == 4 else packet[8:40]
+    pseudo = addresses + struct.pack(">II", protocol, len(payload))
+    assert ones_complement(pseudo + got[start:-3]) == 0xFFFF
+
+
+@pytest.mark.spec("T9")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x08\0" + l3(4, 6, TCP_HEAD, fragment=0x2000),
+        b"\x08\0" + l3(4, 6, TCP_HEAD, fragment=7),
+        b"\x08\0" + l3(4, 6, TCP_HEAD, total=60),
+        b"\x08\0" + l3(4, 6, TCP_HEAD, total=10),
+        b"\x08\0" + l3(4, 6, TCP_HEAD[:19]),
+        b"\x08\0" + l3(4, 1, TCP_HEAD),
+        b"\x86\xdd" + l3(6, 44, TCP_HEAD),
+        b"\x86\xdd" + l3(6, 6, TCP_HEAD, b"\6\xff" + bytes(6), following=0),
+        b"\x86\xdd" + l3(6, 6, TCP_HEAD, total=60),
+        b"\x08\6" + bytes(40),
+        b"\x08\0",
+        b"\x81\0",
+        b"\x81\0\0\0\x08",
+        b"",
+    ],
+)
+def test_where_the_headers_do_not_say_where_nothing_is_changed(sent: bytes) -> None:
+    (got,), counts = emitted([Frame(T, MACS + sent, status=UNFINISHED)])
+    assert got == MACS + sent
+    assert counts == (0, 1, 0)
+
+
+@pytest.mark.spec("T9")
+def test_only_what_came_unfinished_and_whole_is_completed_and_large_ones_are_counted() -> None:
+    sent = MACS + b"\x08\0" + l3(4, 6, TCP_HEAD + bytes(3000))
+    huge = MACS + b"\x08\0" + l3(4, 6, TCP_HEAD + bytes(66_000), total=0)
+    frames = [
+        Frame(T, sent),
+        Frame(T + 1, sent[:60], wire=len(sent), status=UNFINISHED),
+        Frame(T + 2, sent, status=UNFINISHED | LARGE),
+        Frame(T + 3, huge, status=UNFINISHED | LARGE),
+        Frame(T + 4, sent, status=LARGE),
+    ]
+    got, counts = emitted(frames)
+    assert [one == frame.data for one, frame in zip(got, frames, strict=True)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert counts == (3, 3, 2)
+
+
+@pytest.mark.spec("R2", "T9")
+@given(
+    data=st.binary(max_size=120), head=st.sampled_from([b"\x08\0E", b"\x08\0F", b"\x86\xdd`", b"\x81\0", b""])
+)
+def test_no_frame_without_checksum_crashes(data: bytes, head: bytes) -> None:
+    emitted([Frame(T, MACS + head + data, status=UNFINISHED)])
+
+
 def test_emit_tells_how_far_it_came() -> None:
     image = block([frame(T + number, number) for number in range(4)])
     index = _packets.scan(image)
     out = bytearray(10 + 3 * 92)
-    used, done, first, last, progress = _packets.emit([(image, index, 0, 2)], T + 1, T + 9, out, 10)
-    assert (used, done, first, last, progress) == (10 + 3 * 92, True, T + 1, T + 3, ((4, 3, 180),))
+    used, done, first, last, progress = _packets.emit([(image, index, 0, 2, 0)], T + 1, T + 9, out, 10)
+    assert (used, done, first, last, progress) == (10 + 3 * 92, True, T + 1, T + 3, ((4, 3, 180, 0, 0, 0),))
     assert out[:10] == bytes(10)
-    assert _packets.emit([(image, index, 4, 2)], T + 1, T + 9, out, 10) == (10, True, 0, 0, ((4, 0, 0),))
+    nothing = (4, 0, 0, 0, 0, 0)
+    assert _packets.emit([(image, index, 4, 2, 0)], T + 1, T + 9, out, 10) == (10, True, 0, 0, (nothing,))
     assert _packets.emit([], 0, 1, out, 0) == (0, True, 0, 0, ())
 
 
 def test_an_output_buffer_too_small_for_a_packet_is_an_error_not_a_loop() -> None:
     image = block([frame(T)])
     with pytest.raises(ValueError, match="smaller than one packet"):
-        _packets.emit([(image, _packets.scan(image), 0, 0)], *ALL, bytearray(91), 0)
+        _packets.emit([(image, _packets.scan(image), 0, 0, 0)], *ALL, bytearray(91), 0)
 
 
 @pytest.mark.parametrize(
     ("source", "error"),
     [
-        ((b"", b"", -1, 0), ValueError),
-        ((b"", b"", 1, 0), ValueError),
-        ((b"", b"x", 0, 0), ValueError),
-        ((b"", b"", 0, -1), ValueError),
-        ((b"", b"", 0, 2**32), ValueError),
-        ((b"", b"", 0), TypeError),
-        (("", b"", 0, 0), TypeError),
-        ([b"", b"", 0, 0], TypeError),
+        ((b"", b"", -1, 0, 0), ValueError),
+        ((b"", b"", 1, 0, 0), ValueError),
+        ((b"", b"x", 0, 0, 0), ValueError),
+        ((b"", b"", 0, -1, 0), ValueError),
+        ((b"", b"", 0, 2**32, 0), ValueError),
+        ((b"", b"", 0, 0, 2**63), OverflowError),
+        ((b"", b"", 0, 0), TypeError),
+        (("", b"", 0, 0, 0), TypeError),
+        ([b"", b"", 0, 0, 0], TypeError),
         (None, TypeError),
     ],
 )
 def test_wrong_sources_are_refused(source: object, error: type[Exception]) -> None:
     good = block([frame(T)])
     with pytest.raises(error):
-        _packets.emit([(good, _packets.scan(good), 0, 0), source], *ALL, bytearray(999), 0)  # type: ignore[list-item]
+        _packets.emit([(good, _packets.scan(good), 0, 0, 0), source], *ALL, bytearray(999), 0)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("used", [-1, 11])
@@ -199,7 +341,7 @@ def test_a_fill_outside_the_buffer_is_refused(used: int) -> None:
         _packets.emit([], 0, 1, bytearray(10), used)
 
 
-@pytest.mark.parametrize("window", [(-1, 0), (0, -1), (0, 2**64)])
+@pytest.mark.parametrize("window", [(-(2**63) - 1, 0), (0, -(2**63) - 1), (0, 2**63)])
 def test_times_outside_64_bits_are_refused(window: tuple[int, int]) -> None:
     with pytest.raises(OverflowError):
         _packets.emit([], *window, bytearray(10), 0)
@@ -255,7 +397,7 @@ def test_emit_checks_again_what_scan_has_checked() -> None:
     index = _packets.scan(image)
     for bad in (bytes(100), image[:300], image[:256]):
         with pytest.raises(_packets.BlockError):
-            _packets.emit([(bad, index, 0, 0)], *ALL, bytearray(999), 0)
+            _packets.emit([(bad, index, 0, 0, 0)], *ALL, bytearray(999), 0)
 
 
 def use(image: bytes | bytearray) -> None:
@@ -312,6 +454,6 @@ def test_a_false_index_never_crashes(index: bytes, size: int, seed: int) -> None
     near = b"".join(struct.pack("<QII", 1, offset % 600, 0) for offset in index)
     for one in (index, near):
         try:
-            _packets.emit([(image, one, 0, 0)], *ALL, bytearray(4096), 0)
+            _packets.emit([(image, one, 0, 0, seed - 50)], *ALL, bytearray(4096), 0)
         except ValueError as error:
             assert error.args  # noqa: PT017 - a BlockError or a too small buffer, nothing else

@@ -13,9 +13,11 @@ import pytest
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage import capture_files
+from allegro.system import boottime
 from allegro.trigger import making, waiting
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter
+from allegro.trigger.extraction import Extractions
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.making import Maker, Surroundings
 from allegro.trigger.press import Press
@@ -33,6 +35,8 @@ class Recorder:
     state: str = "recording"
     message: str = ""
     complete_through_ns: int = 2**62
+    boot_id: str = ""
+    complete_through_boot_ns: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +169,8 @@ class TestFromPressToFile:
             },
             "ports": ["port1", "port2"],
             "notes": [],
+            "boot_id": "",
+            "boot_offset_ns": 0,
         }
 
     def test_three_presses_in_one_second_are_three_files_in_order(self, bench: Bench) -> None:
@@ -206,6 +212,28 @@ class TestFromPressToFile:
         assert bench.calls() == []
         bench.recorder.complete_through_ns = PRESS_NS
         assert bench.ended(job).state == "complete"
+
+    @pytest.mark.spec("R9")
+    @pytest.mark.parametrize("set_by_s", [-3600, 3600])
+    def test_a_clock_that_is_set_after_the_press_holds_up_nothing(self, bench: Bench, set_by_s: int) -> None:
+        pressed_ns = time.time_ns()
+        boot_ns = boottime.now_ns()
+        around = dataclasses.replace(
+            bench.around, boot_id="ab" * 16, now_ns=lambda: time.time_ns() + set_by_s * SECOND_NS
+        )
+        bench.recorder = Recorder(
+            complete_through_ns=pressed_ns + set_by_s * SECOND_NS,
+            boot_id="ab" * 16,
+            complete_through_boot_ns=boot_ns + 2,
+        )
+        bench.cutter = Cutter(bench.store, around)
+        bench.triggers = Triggers(bench.store, bench.cutter, around, Defaults)
+        bench.start()
+        bench.triggers.on_keys([Press(pressed_ns, "presenter", "next", "R400", boot_ns)])
+        assert bench.ended(bench.store.recent()[0]).state == "complete"
+        (call,) = bench.calls()
+        assert call["notes"] == []
+        assert (call["boot_id"], call["boot_offset_ns"]) == ("ab" * 16, pressed_ns - boot_ns)
 
     def test_a_recorder_that_stays_behind_is_told_in_the_file(
         self, bench: Bench, monkeypatch: pytest.MonkeyPatch
@@ -535,17 +563,11 @@ def cut_at(patch: pytest.MonkeyPatch, step: int) -> None:
     patch.setattr(Path, "unlink", cutting(Path.unlink))
     patch.setattr("allegro.trigger.making.rename_without_replacing", cutting(_rename()))
     patch.setattr(os, "fsync", cutting(os.fsync))
-    patch.setattr("allegro.trigger.making.run_extraction", cutting(_extraction()))
+    patch.setattr(Extractions, "run", cutting(Extractions.run))
 
 
 def _rename() -> Callable[..., object]:
     return rename_without_replacing
-
-
-def _extraction() -> Callable[..., object]:
-    from allegro.trigger.extraction import run_extraction
-
-    return run_extraction
 
 
 @pytest.mark.spec("T10")

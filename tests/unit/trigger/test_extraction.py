@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from allegro.capture.extraction.contract import Progress, Request, Result, message_line, parse_request
-from allegro.trigger.extraction import ExtractionFailed, ExtractionStopped, run_extraction
+from allegro.trigger.extraction import ExtractionFailed, Extractions, ExtractionStopped
 
 
 def run(script: str, *, stop: str = "", silence_s: float = 60.0) -> tuple[Result, list[Progress]]:
     heard: list[Progress] = []
     command = [sys.executable, "-c", script]
-    result = run_extraction(command, REQUEST, heard.append, lambda: stop, silence_s=silence_s)
+    result = Extractions(command, silence_s=silence_s).run(REQUEST, heard.append, lambda: stop)
     return result, heard
 
 
@@ -63,8 +63,8 @@ def test_stopped(tmp_path: Path) -> None:
     )
     calls = iter(["", "", "", "", "", "", "", ""])
     with pytest.raises(ExtractionStopped) as caught:
-        run_extraction(
-            [sys.executable, "-c", script], REQUEST, lambda progress: None, lambda: next(calls, "enough")
+        Extractions([sys.executable, "-c", script]).run(
+            REQUEST, lambda progress: None, lambda: next(calls, "enough")
         )
     assert caught.value.reason == "enough"
     assert mark.exists()
@@ -73,3 +73,46 @@ def test_stopped(tmp_path: Path) -> None:
 def test_silence_is_not_waited_for_for_ever() -> None:
     with pytest.raises(ExtractionFailed, match="no sign of life"):
         run("import time; time.sleep(50)", silence_s=0.3)
+
+
+PIDS = "import os; open({0!r}, 'a').write(str(os.getpid()) + ' '); "
+
+
+class TestWaiting:
+    """A process that has its imports done waits for the next request."""
+
+    def extractions(self, pids: Path) -> Extractions:
+        return Extractions([sys.executable, "-c", PIDS.format(str(pids)) + READ + f"print('{RESULT}')"])
+
+    def run(self, extractions: Extractions) -> Result:
+        return extractions.run(REQUEST, lambda progress: None, lambda: "")
+
+    def test_the_one_that_waits_is_used_once(self, tmp_path: Path) -> None:
+        pids = tmp_path / "pids"
+        extractions = self.extractions(pids)
+        for number in range(1, 3):
+            extractions.prepare()
+            extractions.prepare()
+            waiting = extractions._waiting
+            assert waiting is not None
+            assert self.run(extractions) == ANSWER
+            assert pids.read_text().split()[-1] == str(waiting.pid)
+            assert len(pids.read_text().split()) == number
+        assert self.run(extractions) == ANSWER
+        assert len(set(pids.read_text().split())) == 3
+
+    def test_one_that_died_meanwhile_is_replaced(self, tmp_path: Path) -> None:
+        extractions = self.extractions(tmp_path / "pids")
+        extractions.prepare()
+        assert extractions._waiting is not None
+        extractions._waiting.kill()
+        extractions._waiting.wait()
+        assert self.run(extractions) == ANSWER
+
+    def test_closing_leaves_no_process(self, tmp_path: Path) -> None:
+        extractions = self.extractions(tmp_path / "pids")
+        extractions.prepare()
+        waiting = extractions._waiting
+        assert waiting is not None
+        extractions.close()
+        assert waiting.returncode is not None

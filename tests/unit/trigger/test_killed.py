@@ -23,6 +23,7 @@ from allegro.trigger.service import Triggers
 
 class Recorder:
     state, message, complete_through_ns = "recording", "", 2**62
+    boot_id, complete_through_boot_ns = "", 0
 
 class Defaults:
     before_s, after_s = 0, 0

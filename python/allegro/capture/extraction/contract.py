@@ -12,6 +12,7 @@ Times are nanoseconds since 1970 (UTC).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ class Request:
     texts for the section comment; `ports` the names of all measuring ports, so that silent ones are described
     in the file too; `notes` are sentences for people that the caller knows and the file is to say. With the
     recorder's `status_file` the extraction keeps out of its way.
+
+    A press carries the clock that nobody sets: at that moment, of the start of the kernel `boot_id` (32
+    hexadecimal digits), the wall clock was `boot_offset_ns` ahead of CLOCK_BOOTTIME. Without it (empty) the
+    window is one of dates.
     """
 
     ring_directory: Path
@@ -39,6 +44,8 @@ class Request:
     ports: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     status_file: Path | None = None
+    boot_id: str = ""
+    boot_offset_ns: int = 0
 
     def to_json(self) -> bytes:
         """As `parse_request` reads it."""
@@ -137,7 +144,23 @@ def parse_request(text: str | bytes) -> Request:
         ports=ports,
         notes=notes,
         status_file=Path(_string(value, "status_file")) if status_file is not None else None,
+        boot_id=_boot_id(value),
+        boot_offset_ns=_offset(value),
     )
+
+
+def _boot_id(value: dict[str, Any]) -> str:
+    text = value.get("boot_id", "")
+    if not isinstance(text, str) or not re.fullmatch(r"(?:[0-9a-f]{32})?", text):
+        raise InvalidInput("32 hexadecimal digits are expected here.", place="boot_id")
+    return text
+
+
+def _offset(value: dict[str, Any]) -> int:
+    number = value.get("boot_offset_ns", 0)
+    if not isinstance(number, int) or isinstance(number, bool) or abs(number) > LATEST_NS:
+        raise InvalidInput("A difference in nanoseconds is expected here.", place="boot_offset_ns")
+    return number
 
 
 def _string(value: dict[str, Any], key: str) -> str:

@@ -21,6 +21,11 @@ JOIN_NS = 5 * NS
 MOST_LOSSES = 10
 """Occasions of loss told one by one per port; a summary tells the rest."""
 
+MOST_AWAYS = 20
+
+SHORTEST_AWAY_NS = 500_000_000
+"""What was away for less is not told: opening a ring or a port takes a moment."""
+
 OVERWRITTEN = "were already overwritten"
 DAMAGED = "are damaged on the disk"
 
@@ -33,22 +38,59 @@ class Window:
     end_ns: int
 
 
+KINDS = {
+    "drops": "because the recorder could not keep up",
+    "unwritten": "because the disk refused them",
+    "unrecorded": "because the ring or the port was not open yet",
+    "missed": "in the network card",
+    "fifo": "in the network card, whose FIFO overran",
+    "over": "in the network card, whose receive buffers overran",
+    "crc": "as they were damaged on the wire",
+    "length": "as they were too long or too short",
+}
+"""What a port can lose (fields of `allegro.capture.ring.record.Losses`), and how it is told. `dropped` is not
+among them: the kernel counts there also what was recorded."""
+
+SYSTEM_KINDS = ("drops", "unwritten", "unrecorded")
+CARD_KINDS = ("missed", "fifo", "over")
+REFUSED_KINDS = ("crc", "length")
+
+RING, PORT, LINK = "ring", "port", "link"
+
+
+@dataclass(frozen=True)
+class Away:
+    """Something (RING, PORT or LINK) was not there; None: since before, or still."""
+
+    what: str
+    port: str
+    start_ns: int | None
+    end_ns: int | None
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Up:
-    """A period in which the recorder was running, as far as it could still say so."""
+    """A period in which the recorder was running, and up to `alive_ns` had everything on disk.
+
+    `running`: it still is.
+    """
 
     start_ns: int
     alive_ns: int
+    running: bool = False
 
 
 @dataclass(frozen=True)
 class Ring:
-    """What the ring had: times of its oldest and newest packet (None: it is empty), whether older ones
-    have been overwritten, and when the recorder was up (empty: not known)."""
+    """What the ring had: whether it is empty, the time of its oldest packet if older ones have been
+    overwritten, when the recorder was up (empty: not known), and from when on the device had been
+    running if nothing can be said of what is older."""
 
-    bounds: tuple[int, int] | None
-    wrapped: bool
+    empty: bool
+    oldest_ns: int | None
     up: Sequence[Up]
+    unplaced_before_ns: int | None = None
 
 
 @dataclass
@@ -70,15 +112,19 @@ class Span:
 class Findings:
     """What was found out while the records were read; small, however long the window is."""
 
-    system_losses: dict[str, list[Span]] = field(default_factory=dict)
-    card_losses: dict[str, list[Span]] = field(default_factory=dict)
+    losses: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
+    away: list[Away] = field(default_factory=list)
+    steps: list[tuple[int, int]] = field(default_factory=list)
+    """What the clock said when it was set, and by how much (both ns)."""
+    large: dict[str, int] = field(default_factory=dict)
+    unfinished: dict[str, int] = field(default_factory=dict)
     holes: dict[tuple[str, str], Span] = field(default_factory=dict)
     missing_records: Span | None = None
     clock_set_back_ns: int | None = None
 
-    def lose(self, losses: dict[str, list[Span]], port: str, count: int, start_ns: int, end_ns: int) -> None:
-        """Counts packets that never came into the ring; `losses` is one of the two tables above."""
-        spans = losses.setdefault(port, [])
+    def lose(self, kind: str, port: str, count: int, start_ns: int, end_ns: int) -> None:
+        """Counts packets that never came into the ring; `kind` is one of KINDS."""
+        spans = self.losses.setdefault((kind, port), [])
         if spans and (start_ns - spans[-1].end_ns <= JOIN_NS or len(spans) > MOST_LOSSES):
             spans[-1].include(count, start_ns, end_ns)
         else:
@@ -96,11 +142,18 @@ class Findings:
 
     def drops(self, port: str) -> int:
         """Packets lost between kernel and ring."""
-        return sum(span.count for span in self.system_losses.get(port, ()))
+        return self._lost(SYSTEM_KINDS, port)
 
     def nic_missed(self, port: str) -> int:
         """Packets lost by the network card."""
-        return sum(span.count for span in self.card_losses.get(port, ()))
+        return self._lost(CARD_KINDS, port)
+
+    def refused(self, port: str) -> int:
+        """Frames that the network card refused."""
+        return self._lost(REFUSED_KINDS, port)
+
+    def _lost(self, kinds: Iterable[str], port: str) -> int:
+        return sum(span.count for kind in kinds for span in self.losses.get((kind, port), ()))
 
 
 def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: int) -> list[str]:
@@ -108,14 +161,16 @@ def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: 
 
     `packets` is how many the file holds, `now_ns` the time of the extraction.
     """
-    told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring.up, now_ns)]
+    told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns)]
     if findings.clock_set_back_ns is not None:
         told.append(
             f"The device's clock was set back near {exact_moment(findings.clock_set_back_ns)}: "
             "packets around that time are not in the order of their times."
         )
-    told += _losses(findings.system_losses, "because the recorder could not keep up")
-    told += _losses(findings.card_losses, "in the network card")
+    told += _steps(findings.steps)
+    told += _aways(window, findings.away)
+    told += _losses(findings.losses)
+    told += _offloads(findings)
     for (reason, port), span in sorted(findings.holes.items()):
         told.append(f"Up to {_packets(span.count)} of {port} {_between(span)} are missing: they {reason}.")
     if findings.missing_records is not None:
@@ -131,10 +186,10 @@ def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: 
 
 
 def _reach(window: Window, ring: Ring) -> list[str]:
-    if ring.bounds is None:
+    if ring.empty:
         return ["The ring holds no packets."]
-    oldest = ring.bounds[0]
-    if not ring.wrapped or window.start_ns >= oldest:
+    oldest = ring.oldest_ns
+    if oldest is None or window.start_ns >= oldest:
         return []
     if window.end_ns < oldest:
         return [f"The ring reaches back only to {exact_moment(oldest)}: the whole window lies before that."]
@@ -152,23 +207,42 @@ def _future(window: Window, now_ns: int) -> list[str]:
     return []
 
 
-def _downtimes(window: Window, up: Sequence[Up], now_ns: int) -> list[str]:
+def _downtimes(window: Window, ring: Ring, now_ns: int) -> list[str]:
     """The parts of the window, as far as it is past, in which no recorder was running."""
+    up = ring.up
     if not up:
         return []
     told = []
     end_ns = min(window.end_ns, now_ns)
     covered_ns = window.start_ns
+    if ring.unplaced_before_ns is not None and covered_ns < ring.unplaced_before_ns:
+        covered_ns = min(ring.unplaced_before_ns, end_ns)
+        told.append(
+            f"The device was started at {exact_moment(ring.unplaced_before_ns)}. What was recorded before"
+            " is not in this file: how long ago that was is not known, as the clock stood still meanwhile."
+        )
     # Not the one that started last: the clock may have been set back since.
     latest = min(up, key=lambda run: abs(now_ns - run.alive_ns))
     for run in sorted(up, key=lambda run: run.start_ns):
         if run.start_ns > covered_ns:
             told += _downtime(covered_ns, min(run.start_ns, end_ns))
         alive_ns = run.alive_ns
-        if run is latest and now_ns - alive_ns <= ALIVE_NS:
+        if run is latest and not run.running and now_ns - alive_ns <= ALIVE_NS:
             alive_ns = now_ns
         covered_ns = max(covered_ns, alive_ns)
+    if latest.running and covered_ns == max(latest.alive_ns, window.start_ns):
+        return told + _not_yet(covered_ns, end_ns)
     return told + _downtime(covered_ns, end_ns)
+
+
+def _not_yet(start_ns: int, end_ns: int) -> list[str]:
+    if end_ns - start_ns < SHORTEST_AWAY_NS:
+        return []
+    length = duration((end_ns - start_ns) / NS)
+    return [
+        f"The disk was behind: what came in after {exact_moment(start_ns)}, the last {length} of the window,"
+        " was not on it yet when this file was made."
+    ]
 
 
 def _downtime(start_ns: int, end_ns: int) -> list[str]:
@@ -178,12 +252,66 @@ def _downtime(start_ns: int, end_ns: int) -> list[str]:
     return [f"The recorder was not running from {start} to {end} ({length})."]
 
 
-def _losses(losses: dict[str, list[Span]], why: str) -> Iterable[str]:
-    for port, spans in sorted(losses.items()):
-        for span in spans:
-            verb = "was" if span.count == 1 else "were"
-            when = _between(span).replace("between", "between about")
-            yield f"{_packets(span.count)} {verb} lost on {port} {when} {why}."
+def _losses(losses: dict[tuple[str, str], list[Span]]) -> Iterable[str]:
+    for kind, why in KINDS.items():
+        for (lost, port), spans in sorted(losses.items()):
+            for span in spans if lost == kind else ():
+                verb = "was" if span.count == 1 else "were"
+                when = _between(span).replace("between", "between about")
+                if kind in REFUSED_KINDS:
+                    frames = "1 frame" if span.count == 1 else f"{span.count} frames"
+                    yield f"{frames} {verb} refused by the network card of {port} {when}, {why}."
+                else:
+                    yield f"{_packets(span.count)} {verb} lost on {port} {when} {why}."
+
+
+def _steps(steps: Sequence[tuple[int, int]]) -> Iterable[str]:
+    for before_ns, size_ns in steps[:MOST_LOSSES]:
+        direction, length = "forward" if size_ns > 0 else "back", duration(abs(size_ns) / NS)
+        yield (
+            f"The device's clock was set {direction} by {length}, from {exact_moment(before_ns)} to"
+            f" {exact_moment(before_ns + size_ns)}; packets stand in the order in which they came in."
+        )
+    if len(steps) > MOST_LOSSES:
+        yield f"The device's clock was set {len(steps) - MOST_LOSSES} more times."
+
+
+def _aways(window: Window, aways: Sequence[Away]) -> Iterable[str]:
+    told = [away for away in aways if _touches(window, away)]
+    for away in told[:MOST_AWAYS]:
+        start_ns, end_ns = away.start_ns, away.end_ns
+        when = f" from {exact_moment(start_ns)}" if start_ns is not None else ""
+        when += f" to {exact_moment(end_ns)}" if end_ns is not None else " on"
+        when = when if start_ns is not None else when.replace(" to ", " until ")
+        if start_ns is not None and end_ns is not None:
+            when += f" ({duration((end_ns - start_ns) / NS)})"
+        if away.what == RING:
+            reason = away.reason.rstrip(".")
+            yield f"The packet ring was not open{when}{f': {reason}' if reason else ''}."
+        else:
+            yield f"{away.port} {'had no link' if away.what == LINK else 'was not there'}{when}."
+    if len(told) > MOST_AWAYS:
+        yield f"Ports or links were away {len(told) - MOST_AWAYS} more times."
+
+
+def _touches(window: Window, away: Away) -> bool:
+    start_ns = window.start_ns if away.start_ns is None else away.start_ns
+    end_ns = window.end_ns if away.end_ns is None else away.end_ns
+    return start_ns <= window.end_ns and end_ns >= window.start_ns and end_ns - start_ns >= SHORTEST_AWAY_NS
+
+
+def _offloads(findings: Findings) -> Iterable[str]:
+    for port, count in sorted(findings.large.items()):
+        yield (
+            f"{_packets(count)} of {port} came larger than on the wire, as the host of this virtual machine"
+            " handed them over: switch off segmentation offload there."
+        )
+    for port, count in sorted(findings.unfinished.items()):
+        verb = "has" if count == 1 else "have"
+        yield (
+            f"{_packets(count)} of {port} {verb} no checksum, as the host of this virtual machine left it to"
+            " a network card: switch off checksum offload there."
+        )
 
 
 def _packets(count: int) -> str:

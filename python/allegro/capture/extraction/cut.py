@@ -1,26 +1,34 @@
 """Cuts a window out of the packet ring: the records of the window, merged by time.
 
 What of the window is overwritten, damaged or was never recorded becomes a note in the file; the rest is
-still exported. Memory does not grow with the window: records are listed one segment at a time, read when
-their packets are next, and written through one buffer.
+still exported. Memory does not grow with the window: records are listed one segment at a time, read in groups
+a little ahead of the merge (`reading`), and written through two buffers (`output`).
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import platform
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from allegro import words
-from allegro.capture import _packets
+from allegro.capture import _packets, status
 from allegro.capture.extraction import coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
 from allegro.capture.extraction.output import Output
+from allegro.capture.extraction.reading import Group, ReadAhead
+from allegro.capture.extraction.timeline import Timeline, timeline
+from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
 from allegro.capture.extraction.yielding import Courtesy
+from allegro.capture.ring import news
 from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record
 from allegro.errors import Unavailable
+from allegro.system import boottime
 from allegro.version import own_version
 
 NS = 1_000_000_000
@@ -30,29 +38,19 @@ HEADER_SIZE = 16384
 
 COMMENT_LIMIT = HEADER_SIZE - 1024
 
-DISORDER_NS = 5 * NS
-"""How far the order of the records on disk may differ from the order of their times: each port's blocks wait
-for themselves until the recorder writes them."""
-
-MARGIN_NS = 2 * NS
-"""Losses are counted with the record that the recorder wrote next, but may have happened after its packets,
-while the disk was behind: those of records this close to the window are looked at too."""
-
-SAMPLE_NS = NS // 4
-"""The recorder asks for losses this often, and tells them with the next record."""
-
 Report = Callable[[float, int, int], None]
 """Called with progress (0..1), packets and bytes so far."""
+
+_ENTRY = struct.Struct("<QII")
 
 
 def extract(request: Request, report: Report, courtesy: Courtesy) -> Result:
     """Writes the file. Raises AllegroError, and then there is no file."""
-    window = coverage.Window(request.start_ns, request.end_ns)
     with RingReader(request.ring_directory) as reader, Output(request.output) as output:
         try:
-            cut = _Cut(window, reader, output, {*request.ports, *reader.ports()})
+            cut = _Cut(request, reader, output)
             cut.run(report, courtesy)
-            result = cut.finish(request.comment, request.notes, time.time_ns())
+            result, header = cut.finish()
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -61,19 +59,21 @@ def extract(request: Request, report: Report, courtesy: Courtesy) -> Result:
                 place=str(request.ring_directory),
                 remedy="Check the disk that holds it.",
             ) from error
-        output.publish()
+        output.publish(header)
     return result
 
 
 class _Source:
-    """A block that is being merged."""
+    """Packets of a block that are being merged; their stamps are `shift_ns` ahead of the time line."""
 
-    __slots__ = ("block", "index", "interface", "position")
+    __slots__ = ("block", "group", "index", "interface", "position", "shift_ns")
 
-    def __init__(self, block: bytes, index: bytes, interface: int) -> None:
+    def __init__(self, group: Group, block: memoryview, index: bytes, interface: int, shift_ns: int) -> None:
+        self.group = group
         self.block = block
         self.index = index
         self.interface = interface
+        self.shift_ns = shift_ns
         self.position = 0
 
     @property
@@ -82,12 +82,11 @@ class _Source:
 
 
 class _Cut:
-    """One extraction: the records of the window, merged by time."""
+    """One extraction."""
 
-    def __init__(
-        self, window: coverage.Window, reader: RingReader, output: Output, ports: Iterable[str]
-    ) -> None:
-        self._window = window
+    def __init__(self, request: Request, reader: RingReader, output: Output) -> None:
+        self._request = request
+        self._window = coverage.Window(request.start_ns, request.end_ns)
         self._reader = reader
         self._output = output
         self._findings = coverage.Findings()
@@ -97,33 +96,37 @@ class _Cut:
         self._bytes = 0
         self._first_ns: int | None = None
         self._last_ns: int | None = None
-        self._earliest_record_ns: int | None = None
+        self._earliest_ns: int | None = None
+        self._runs = reader.runs()
+        self._line = timeline(self._runs, bytes.fromhex(request.boot_id), request.boot_offset_ns)
         self._wrapped = reader.has_overwritten()
-        self._bounds = reader.bounds()
+        self._oldest_ns = self._oldest()
+        bounds = reader.bounds()
+        self._empty = bounds is None
+        self._newest_ns = bounds[1] + self._line.correction_ns if bounds else request.end_ns
         self._output.write(bytes(HEADER_SIZE))
-        for port in sorted(ports, key=_natural):
+        for port in sorted({*request.ports, *reader.ports()}, key=_natural):
             self._interface(port)
 
     def run(self, report: Report, courtesy: Courtesy) -> None:
         """Writes all packets of the window."""
-        window = self._window
+        window, line = self._window, self._line
         report(0.0, 0, 0)
-        records = self._reader.iterate(max(window.start_ns - MARGIN_NS, 0), window.end_ns + MARGIN_NS)
-        for ref in in_order_of_time(self._watch(records), DISORDER_NS):
-            if (
-                ref.last_ns < window.start_ns - ORDER_SLACK_NS
-                or ref.first_ns > window.end_ns + ORDER_SLACK_NS
-            ):
-                continue
-            courtesy.breathe()
-            self._merge_until(ref.first_ns - ORDER_SLACK_NS - 1)
-            self._load(ref)
-            report(self._progress(ref.first_ns), sum(self._packets), self._bytes)
-        self._merge_until(window.end_ns)
+        watch = Watch(window, line, self._runs, self._findings, self._news)
+        records = in_order_of_time(watch.pass_on(self._records()), line, DISORDER_NS)
+        with ReadAhead() as ahead:
+            for group in ahead.groups(record for record in records if self._wanted(record)):
+                begin_ns = line.first(group.records[0])
+                courtesy.breathe()
+                self._merge_until(begin_ns - ORDER_SLACK_NS - 1, ahead)
+                self._load(group, ahead)
+                report(self._progress(begin_ns), sum(self._packets), self._bytes)
+            self._merge_until(window.end_ns, ahead)
+        report(1.0, sum(self._packets), self._bytes)
 
-    def finish(self, comment: dict[str, str], known: Iterable[str], now_ns: int) -> Result:
-        """Writes what stands behind and before the packets. `known` are notes that are not found here."""
-        window, findings = self._window, self._findings
+    def finish(self) -> tuple[Result, bytes]:
+        """Writes what stands behind the packets; the result, and what is to stand before them."""
+        request, window, findings = self._request, self._window, self._findings
         counts = [
             PortResult(name, packets, findings.drops(name), findings.nic_missed(name))
             for name, packets in zip(self._names, self._packets, strict=True)
@@ -135,10 +138,11 @@ class _Cut:
             self._output.write(pcapng.interface_statistics(interface, statistics))
         packets = sum(self._packets)
         drops = sum(count.drops + count.nic_missed for count in counts)
-        notes = [*known, *coverage.notes(window, self._ring(), findings, packets, now_ns)]
+        found = coverage.notes(window, self._ring(), findings, packets, self._now())
+        notes = [*request.notes, *found]
         size = self._output.size
         fields = [
-            *_readable(comment),
+            *_readable(request.comment),
             ("window", f"{words.utc(window.start_ns)} to {words.utc(window.end_ns)}"),
             ("packets", str(packets)),
             ("packets lost in the window", str(drops)),
@@ -151,85 +155,148 @@ class _Cut:
             application=f"Allegro {own_version()}",
         )
         header = pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
-        self._output.write_header(header)
-        return Result(packets, self._bytes, size, self._first_ns, self._last_ns, drops, notes, counts)
+        result = Result(packets, self._bytes, size, self._first_ns, self._last_ns, drops, notes, counts)
+        return result, header
+
+    def _records(self) -> Iterator[Record]:
+        """The records of all starts of the kernel that the window reaches, in their order on disk."""
+        window, line = self._window, self._line
+        start_ns = max(window.start_ns - MARGIN_NS, 0)
+        known = [run for run in self._runs if not run.boot_id]
+        passes: list[Iterator[Record]] = []
+        if known or not self._runs:
+            stamps = (start_ns - line.correction_ns, window.end_ns + DISORDER_NS - line.correction_ns)
+            old = self._reader.iterate(max(stamps[0], 0), stamps[1])
+            passes.append(record for record in old if not record.boot_id)
+        for number, (boot_id, offset_ns) in enumerate(line.offsets.items()):
+            following = list(line.offsets.values())[number + 1 :]
+            if offset_ns <= window.end_ns and not any(start_ns >= later for later in following):
+                begin_ns = max(start_ns - offset_ns, 0)
+                passes.append(self._reader.iterate_boot(boot_id, begin_ns, LATEST_NS))
+        return itertools.chain.from_iterable(passes)
+
+    def _wanted(self, record: Record) -> bool:
+        window, line = self._window, self._line
+        return (
+            line.last(record) >= window.start_ns - ORDER_SLACK_NS
+            and line.first(record) <= window.end_ns + ORDER_SLACK_NS
+        )
+
+    def _news(self, record: Record) -> tuple[news.News, ...]:
+        try:
+            return self._reader.news(record)
+        except (RecordGone, RecordDamaged):
+            return ()
+
+    def _oldest(self) -> int | None:
+        """The moment of the oldest packets in the ring; None if they have no place on the time line."""
+        oldest = next((record for record in self._reader.iterate(0, LATEST_NS) if record.packets), None)
+        return self._line.first(oldest) if oldest is not None and self._line.has(oldest) else None
+
+    def _now(self) -> int:
+        """This moment, on the time line."""
+        offset_ns = self._line.offsets.get(bytes.fromhex(boottime.boot_id()))
+        if offset_ns is None:
+            return time.time_ns() + self._line.correction_ns
+        return boottime.now_ns() + offset_ns
 
     def _ring(self) -> coverage.Ring:
         """The ring as it was for this extraction: what was read before it was overwritten counts as there."""
-        bounds = self._reader.bounds() or self._bounds
-        if bounds is not None and self._earliest_record_ns is not None:
-            bounds = (min(bounds[0], self._earliest_record_ns), bounds[1])
+        oldest_ns, before_ns = self._oldest(), self._oldest_ns
         wrapped = self._wrapped
-        if not wrapped and bounds is not None and self._bounds is not None:
-            wrapped = bounds[0] > self._bounds[0] and self._reader.has_overwritten()
-        up = [coverage.Up(run.start_ns, run.alive_ns) for run in self._reader.runs()]
-        return coverage.Ring(bounds, wrapped, up)
+        if not wrapped and oldest_ns is not None and before_ns is not None:
+            wrapped = oldest_ns > before_ns and self._reader.has_overwritten()
+        if oldest_ns is not None and self._earliest_ns is not None:
+            oldest_ns = min(oldest_ns, self._earliest_ns)
+        empty = self._empty and self._reader.bounds() is None
+        unplaced_ns = self._line.begin_ns if self._line.unplaced else None
+        return coverage.Ring(empty, oldest_ns if wrapped else None, self._ups(), unplaced_ns)
 
-    def _watch(self, records: Iterable[Record]) -> Iterator[Record]:
-        """Notes what the records say about losses, and which are missing between them."""
+    def _ups(self) -> list[coverage.Up]:
+        """When the recorder was up; of one that is running, how far it has come by its own word."""
+        said = _recorder(self._request.status_file)
+        ups = []
+        for run in self._reader.runs():
+            span = self._line.run(run)
+            if span is None:
+                continue
+            start_ns, alive_ns = span
+            running = said is not None and said.run_id == run.run
+            if said is not None and running:
+                through_ns = said.complete_through_ns - (run.alive_ns - alive_ns)
+                if run.boot_id and said.boot_id == run.boot_id:
+                    through_ns = self._line.moment(bytes.fromhex(run.boot_id), said.complete_through_boot_ns)
+                alive_ns = max(alive_ns, through_ns)
+            ups.append(coverage.Up(start_ns, alive_ns, running))
+        return ups
+
+    def _load(self, group: Group, ahead: ReadAhead) -> None:
+        """Makes sources of the group's blocks."""
+        for record, block in zip(group.records, group.blocks, strict=True):
+            if isinstance(block, str):
+                self._hole(block, record)
+                continue
+            bounds = max(record.first_ns - PACKET_SLACK_NS, 0), record.last_ns + PACKET_SLACK_NS
+            try:
+                index = _packets.scan(block[: record.used], *bounds)
+            except _packets.BlockError:
+                self._hole(coverage.DAMAGED, record)
+                ahead.done(group)
+                continue
+            first_ns = self._line.first(record)
+            self._earliest_ns = min(first_ns, self._earliest_ns or first_ns)
+            interface, shift_ns = self._interface(record.port_name), self._line.shift(record)
+            if record.step_ns:
+                index, later = split_at_step(index, record)
+                group.users += 1
+                self._open.append(_Source(group, block, later, interface, shift_ns + record.step_ns))
+            self._open.append(_Source(group, block, index, interface, shift_ns))
+
+    def _hole(self, reason: str, record: Record) -> None:
+        first_ns, last_ns = self._line.first(record), self._line.last(record)
+        self._findings.hole(reason, record.port_name, record.packets, first_ns, last_ns)
+
+    def _merge_until(self, end_ns: int, ahead: ReadAhead) -> None:
+        """Writes the packets of the open blocks up to a moment that no later block can fall below."""
         window, findings = self._window, self._findings
-        last_of_port: dict[str, int] = {}
-        previous: Record | None = None
-        for ref in records:
-            if previous is not None and previous.run == ref.run and ref.sequence > previous.sequence + 1:
-                start_ns, end_ns = sorted((previous.last_ns, ref.first_ns))
-                if window.start_ns <= start_ns and end_ns <= window.end_ns:
-                    findings.miss(ref.sequence - previous.sequence - 1, start_ns, end_ns)
-            previous = ref
-            # Somewhere from the port's record before this one until this one was written.
-            since_ns = min(last_of_port.get(ref.port_name, ref.first_ns), ref.first_ns) - SAMPLE_NS
-            if since_ns <= window.end_ns and ref.last_ns + MARGIN_NS >= window.start_ns:
-                for table, count in (
-                    (findings.system_losses, ref.drops),
-                    (findings.card_losses, ref.nic_missed),
-                ):
-                    if count:
-                        findings.lose(table, ref.port_name, count, since_ns, ref.last_ns)
-            last_of_port[ref.port_name] = ref.last_ns
-            yield ref
-
-    def _load(self, ref: Record) -> None:
-        try:
-            block = self._reader.read(ref)
-            bounds = max(ref.first_ns - PACKET_SLACK_NS, 0), ref.last_ns + PACKET_SLACK_NS
-            index = _packets.scan(memoryview(block)[: ref.used], *bounds)
-        except RecordGone:
-            self._hole(coverage.OVERWRITTEN, ref)
-            return
-        except (RecordDamaged, _packets.BlockError):
-            self._hole(coverage.DAMAGED, ref)
-            return
-        if self._earliest_record_ns is None or ref.first_ns < self._earliest_record_ns:
-            self._earliest_record_ns = ref.first_ns
-        self._open.append(_Source(block, index, self._interface(ref.port_name)))
-
-    def _hole(self, reason: str, ref: Record) -> None:
-        self._findings.hole(reason, ref.port_name, ref.packets, ref.first_ns, ref.last_ns)
-
-    def _merge_until(self, end_ns: int) -> None:
-        """Writes the packets of the open blocks up to a time that no later block can fall below."""
-        window = self._window
         end_ns = min(end_ns, window.end_ns)
         done = end_ns < window.start_ns or not self._open
         while not done:
-            sources = [(one.block, one.index, one.position, one.interface) for one in self._open]
+            sources = [
+                (one.block, one.index, one.position, one.interface, one.shift_ns) for one in self._open
+            ]
             used, done, first_ns, last_ns, progress = _packets.emit(
                 sources, window.start_ns, end_ns, self._output.buffer, self._output.used
             )
-            if any(packets for _, packets, _ in progress):
-                self._note_times(first_ns, last_ns)
-            for source, (position, packets, count) in zip(self._open, progress, strict=True):
+            written = 0
+            for source, (position, packets, count, large, unfinished, completed) in zip(
+                self._open, progress, strict=True
+            ):
                 source.position = position
-                self._packets[source.interface] += packets
-                self._bytes += count
+                if packets:
+                    written += packets
+                    self._packets[source.interface] += packets
+                    self._bytes += count
+                if large or unfinished > completed:
+                    name = self._names[source.interface]
+                    findings.large[name] = findings.large.get(name, 0) + large
+                    lacking = findings.unfinished.get(name, 0) + unfinished - completed
+                    findings.unfinished[name] = lacking
+            if written:
+                self._note_times(first_ns, last_ns)
             self._output.filled(used, full=not done)
-        self._open = [source for source in self._open if not source.exhausted]
+        still_open = []
+        for source in self._open:
+            if source.exhausted:
+                ahead.done(source.group)
+            else:
+                still_open.append(source)
+        self._open = still_open
 
     def _note_times(self, first_ns: int, last_ns: int) -> None:
-        if self._last_ns is not None and first_ns < self._last_ns:
-            self._findings.clock_set_back_ns = self._last_ns
-        self._first_ns = first_ns if self._first_ns is None else min(self._first_ns, first_ns)
-        self._last_ns = last_ns if self._last_ns is None else max(self._last_ns, last_ns)
+        """Stamps of what was written."""
+        self._first_ns = first_ns if self._first_ns is None else self._first_ns
+        self._last_ns = last_ns
 
     def _interface(self, port: str) -> int:
         """Number of a port in the file; describes it there first if it is new."""
@@ -239,30 +306,56 @@ class _Cut:
             self._output.write(pcapng.interface_description(port))
         return self._names.index(port)
 
-    def _progress(self, time_ns: int) -> float:
+    def _progress(self, moment: int) -> float:
         """By time, within the part of the window that the ring holds."""
-        start_ns, end_ns = self._window.start_ns, self._window.end_ns
-        if self._bounds is not None:
-            start_ns, end_ns = max(start_ns, self._bounds[0]), min(end_ns, self._bounds[1])
+        start_ns = max(self._window.start_ns, self._oldest_ns or 0)
+        end_ns = min(self._window.end_ns, self._newest_ns)
         if end_ns <= start_ns:
             return 0.0
-        return min(max((time_ns - start_ns) / (end_ns - start_ns), 0.0), 1.0)
+        return min(max((moment - start_ns) / (end_ns - start_ns), 0.0), 1.0)
 
 
-def in_order_of_time(records: Iterable[Record], disorder_ns: int) -> Iterator[Record]:
+def in_order_of_time(records: Iterable[Record], line: Timeline, disorder_ns: int) -> Iterator[Record]:
     """Sorts records by their first packet, holding back no more than those of the last `disorder_ns`.
 
     Records that come even later are passed on at once.
     """
     waiting: list[tuple[int, int, Record]] = []
     newest_ns = 0
-    for ref in records:
-        heapq.heappush(waiting, (ref.first_ns, ref.sequence, ref))
-        newest_ns = max(newest_ns, ref.first_ns)
+    for record in records:
+        first_ns = line.first(record)
+        heapq.heappush(waiting, (first_ns, record.sequence, record))
+        newest_ns = max(newest_ns, first_ns)
         while waiting[0][0] < newest_ns - disorder_ns:
             yield heapq.heappop(waiting)[2]
     while waiting:
         yield heapq.heappop(waiting)[2]
+
+
+def split_at_step(index: bytes, record: Record) -> tuple[bytes, bytes]:
+    """The index of a block in two: packets stamped before the clock was set, and those stamped after it.
+
+    Packets are taken in the order in which they came in. One belongs to those after as soon as its stamp does
+    not fit before (by the record's first and last time since the start of the kernel).
+    """
+    before: list[tuple[int, int, int]] = []
+    after: list[tuple[int, int, int]] = []
+    entries = sorted(_ENTRY.iter_unpack(index), key=lambda entry: entry[1])
+    for entry in entries:
+        moment = entry[0] - record.wall_offset_ns
+        fits = record.first_boot_ns - ORDER_SLACK_NS <= moment <= record.last_boot_ns + ORDER_SLACK_NS
+        (after if after or not fits else before).append(entry)
+    halves = (b"".join(_ENTRY.pack(*entry) for entry in sorted(half)) for half in (before, after))
+    return next(halves), next(halves)
+
+
+def _recorder(status_file: Path | None) -> status.RecorderStatus | None:
+    """What the recorder says, if its process is there."""
+    try:
+        said = status.from_json(status_file.read_bytes()) if status_file is not None else None
+    except (OSError, ValueError):
+        return None
+    return said if said is not None and Path(f"/proc/{said.pid}").exists() else None
 
 
 def _readable(comment: dict[str, str]) -> Iterator[tuple[str, str]]:

@@ -1,40 +1,52 @@
-"""The file that an extraction writes, as long as it is not complete."""
+"""The file that an extraction writes, as long as it is not complete.
+
+Full buffers are written by a thread, past the page cache (O_DIRECT), while the next one is filled: neither
+memory nor processor is spent on copies, and the recorder's disk has never more than one of them to do.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
 from allegro.atomic import rename_without_replacing
-from allegro.capture.extraction.yielding import flush_range
 from allegro.errors import Conflict, Unavailable
 
 MIB = 1 << 20
 
 OUT_SIZE = 4 * MIB
-FLUSH_SIZE = 4 * MIB
-"""Short pieces: the recorder's writes have to wait behind what the disk has already been given."""
+"""Bytes of a buffer. Short pieces: the recorder's writes have to wait behind what the disk was given."""
+
+_ALIGNMENT = 4096
+"""What O_DIRECT needs on every usual disk, for place and length in the file and in memory."""
 
 
 class Output:
     """A file that appears under its name only when it is complete.
 
     Until then it is `.<name>.partial` beside it, locked by this process; leaving without `publish` removes
-    it. Raises Conflict if the name is taken, Unavailable if the place cannot be written or is full.
+    it. Raises Conflict if the name is taken, Unavailable if the place cannot be written or is full (which may
+    come to light only with a later call).
+
+    `buffer` may be filled from `used` on by others, who then call `filled`.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
-        self.buffer = bytearray(OUT_SIZE)
+        self.buffer = mmap.mmap(-1, OUT_SIZE)
         self.used = 0
+        self._spare = mmap.mmap(-1, OUT_SIZE)
         self._written = 0
-        self._flushed = 0
+        self._writing: Future[None] | None = None
+        self._writer = ThreadPoolExecutor(1, "output")
         if path.exists():
             raise _name_taken(path)
         with _storage_errors(path):
@@ -42,6 +54,7 @@ class Output:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.ftruncate(self._file, 0)
+                _set_direct(self._file, True)
             except BlockingIOError:
                 os.close(self._file)
                 raise Conflict("This file is already being written.", place=str(path)) from None
@@ -52,6 +65,7 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._writer.shutdown()
         self._partial.unlink(missing_ok=True)
         os.close(self._file)
 
@@ -62,8 +76,8 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Appends a small piece."""
-        if len(data) > len(self.buffer) - self.used:
-            self._drain()
+        if len(data) > OUT_SIZE - self.used:
+            self._hand_over()
         self.buffer[self.used : self.used + len(data)] = data
         self.used += len(data)
 
@@ -71,17 +85,20 @@ class Output:
         """The buffer has been filled up to `used` from outside; `full`: nothing more fits."""
         self.used = used
         if full:
-            self._drain()
+            self._hand_over()
 
-    def write_header(self, header: bytes) -> None:
-        """Replaces the beginning of the file."""
-        self._drain()
-        self._write_at(memoryview(header), 0)
-
-    def publish(self) -> None:
-        """Makes the file safe on disk and gives it its name."""
-        self._drain()
+    def publish(self, header: bytes) -> None:
+        """Replaces the beginning of the file by `header` (a multiple of 4096 bytes, not longer than what is
+        there), makes the file safe on disk and gives it its name."""
+        size = self.size
+        self._hand_over()
         with _storage_errors(self._path):
+            self._wait()
+            self.buffer[self.used : _ALIGNMENT] = bytes(_ALIGNMENT - self.used)
+            self._write(self.buffer, _ALIGNMENT, self._written)
+            self.buffer[: len(header)] = header
+            self._write(self.buffer, len(header), 0)
+            os.ftruncate(self._file, size)
             os.fsync(self._file)
             try:
                 # No hard link: FAT and exFAT have none.
@@ -89,20 +106,44 @@ class Output:
             except FileExistsError:
                 raise _name_taken(self._path) from None
 
-    def _drain(self) -> None:
-        with memoryview(self.buffer) as view:
-            self._write_at(view[: self.used], self._written)
-        self._written += self.used
-        self.used = 0
-        if self._written - self._flushed >= FLUSH_SIZE:
-            flush_range(self._file, self._flushed, self._written - self._flushed)
-            self._flushed = self._written
-
-    def _write_at(self, data: memoryview, offset: int) -> None:
+    def _hand_over(self) -> None:
+        """Lets what fills whole pages be written, and goes on in the other buffer with the rest."""
         with _storage_errors(self._path):
-            while data:
-                count = os.pwrite(self._file, data, offset)
-                data, offset = data[count:], offset + count
+            self._wait()
+        whole = self.used & -_ALIGNMENT
+        full, self.buffer, self._spare = self.buffer, self._spare, self.buffer
+        self.buffer[: self.used - whole] = full[whole : self.used]
+        self.used -= whole
+        self._writing = self._writer.submit(self._write, full, whole, self._written)
+        self._written += whole
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _write(self, buffer: mmap.mmap, length: int, offset: int) -> None:
+        """A disk that has its last sectors left writes less than asked: the rest tells what is wrong."""
+        with memoryview(buffer) as view:
+            start = 0
+            while start < length:
+                try:
+                    start += os.pwrite(self._file, view[start:length], offset + start)
+                except OSError as error:
+                    if error.errno != errno.EINVAL or not _set_direct(self._file, False):
+                        raise
+
+
+def _set_direct(descriptor: int, wanted: bool) -> bool:
+    """Goes over to writing past the page cache, or back; False if that was so, or cannot be."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    if bool(flags & os.O_DIRECT) == wanted:
+        return False
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags ^ os.O_DIRECT)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

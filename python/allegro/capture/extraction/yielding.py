@@ -16,9 +16,6 @@ _IOPRIO_WHO_PROCESS = 1
 _IOPRIO_CLASS_IDLE = 3
 _IOPRIO_CLASS_SHIFT = 13
 
-# sync_file_range(2): wait for what is being written, start the rest, wait for that too.
-_SYNC_RANGE_FLAGS = 1 | 2 | 4
-
 NS = 1_000_000_000
 CHECK_S = 0.25
 """How often the recorder writes its status, and is asked."""
@@ -29,13 +26,16 @@ PAUSE_S = 1.0
 BEHIND_NS = 1 * NS
 """A recorder whose newest packets have waited longer than this to be written is falling behind."""
 
-BUSY_BYTES_PER_S = 20_000_000
-"""A recorder that records more than this needs its part of the disk."""
+FULL = 0.25
+"""A recorder whose fullest port uses more than this part of its memory needs the disk."""
+
+SLOW_WRITE_S = 0.2
+"""A recorder whose writes take longer than this needs the disk."""
 
 REST = 1.0
-"""While the recorder is busy, each piece of work is followed by a rest of this many times its length. What
-takes long because the disk is in demand then leaves the disk alone for long. The I/O class does not do that:
-it has no effect on writing through the page cache, nor with many disk schedulers."""
+"""While the recorder needs the disk, each piece of work is followed by a rest of this many times its length.
+What takes long because the disk is in demand then leaves the disk alone for long. The I/O class does not do
+that: it has no effect with many disk schedulers."""
 
 SHORTEST_REST_S = 0.005
 LONGEST_REST_S = 2.0
@@ -54,23 +54,11 @@ def lower_priority() -> None:
         _libc.syscall(number, _IOPRIO_WHO_PROCESS, 0, _IOPRIO_CLASS_IDLE << _IOPRIO_CLASS_SHIFT)
 
 
-def flush_range(descriptor: int, offset: int, length: int) -> None:
-    """Writes a part of a file to disk and drops it from the page cache: little is ever waiting to be written.
-
-    Unlike fdatasync it does not commit the file system's journal, on which the recorder would have to wait.
-    It says nothing about errors: those are told by the fsync at the end.
-    """
-    _libc.sync_file_range(
-        descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(_SYNC_RANGE_FLAGS)
-    )
-    os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
-
-
 class Courtesy:
     """Decides by the recorder's status when to pause.
 
-    Rests between two pieces of work while the recorder is busy; pauses while packets were dropped since the
-    last look, or while the recorder is falling behind.
+    Rests between two pieces of work while the recorder's memory fills or its writes are slow; pauses while
+    packets were dropped since the last look, or while the recorder is falling behind.
     """
 
     def __init__(
@@ -111,7 +99,7 @@ class Courtesy:
         if now.state != status.RECORDING or time.time_ns() - now.time_ns > STALE_NS:
             return
         self._drops = now.drops
-        self._busy = now.bytes_per_s > BUSY_BYTES_PER_S
+        self._busy = now.fullest > FULL or now.slowest_write_s > SLOW_WRITE_S
         behind = now.time_ns - now.complete_through_ns > BEHIND_NS
         if behind or (drops is not None and now.drops > drops):
             self._sleep(PAUSE_S)

@@ -4,7 +4,12 @@ import pytest
 
 from allegro.capture.extraction.coverage import (
     DAMAGED,
+    KINDS,
+    LINK,
     OVERWRITTEN,
+    PORT,
+    RING,
+    Away,
     Findings,
     Ring,
     Up,
@@ -18,7 +23,7 @@ NOON = 1_795_262_400 * S  # 2026-11-21 12:00:00 UTC
 WINDOW = Window(NOON, NOON + 60 * S)
 NOW = NOON + 62 * S
 UP = (Up(NOON - 1000 * S, NOW - S),)
-WHOLE = Ring((NOON - 500 * S, NOON + 61 * S), wrapped=True, up=UP)
+WHOLE = Ring(False, NOON - 500 * S, UP)
 
 
 def told(
@@ -45,15 +50,15 @@ def test_an_empty_file_says_why() -> None:
     assert told(packets=0) == [
         "No packet is in this file: nothing was received on any measuring port in this window."
     ]
-    assert told(packets=0, ring=Ring(None, wrapped=False, up=UP)) == [
+    assert told(packets=0, ring=Ring(True, None, UP)) == [
         "No packet is in this file.",
         "The ring holds no packets.",
     ]
-    assert told(packets=0, ring=Ring((NOON + 90 * S, NOON + 99 * S), wrapped=True, up=UP)) == [
+    assert told(packets=0, ring=Ring(False, NOON + 90 * S, UP)) == [
         "No packet is in this file.",
         f"The ring reaches back only to {at(90)}: the whole window lies before that.",
     ]
-    assert told(packets=0, now=NOON - 5 * S, ring=Ring((0, 1), wrapped=False, up=(Up(0, NOON - 5 * S),))) == [
+    assert told(packets=0, now=NOON - 5 * S, ring=Ring(False, None, (Up(0, NOON - 5 * S),))) == [
         "No packet is in this file.",
         f"The window begins in the future; this file was made at {at(-5)}.",
     ]
@@ -61,18 +66,18 @@ def test_an_empty_file_says_why() -> None:
 
 @pytest.mark.spec("T6", "T3")
 def test_a_ring_that_is_too_short() -> None:
-    ring = Ring((NOON + 35 * S, NOON + 61 * S), wrapped=True, up=UP)
+    ring = Ring(False, NOON + 35 * S, UP)
     assert told(ring=ring) == [
         f"The ring reaches back only to {at(35)}: the first 35 s of the window are missing."
     ]
 
 
 def test_a_ring_that_has_overwritten_nothing_is_not_too_short() -> None:
-    assert told(ring=Ring((NOON + 35 * S, NOON + 61 * S), wrapped=False, up=UP)) == []
+    assert told(ring=Ring(False, None, UP)) == []
 
 
 def test_a_window_that_is_not_over() -> None:
-    assert told(now=NOON + 20 * S, ring=Ring(WHOLE.bounds, wrapped=True, up=(Up(0, NOON + 19 * S),))) == [
+    assert told(now=NOON + 20 * S, ring=Ring(False, WHOLE.oldest_ns, (Up(0, NOON + 19 * S),))) == [
         f"This file was made at {at(20)}, 40 s before the end of the window."
     ]
 
@@ -100,11 +105,11 @@ def test_when_the_recorder_was_down(up: list[tuple[float, float]], down: list[tu
         f"The recorder was not running from {at(start)} to {at(end)} ({duration(end - start)})."
         for start, end in down
     ]
-    assert told(ring=Ring(WHOLE.bounds, wrapped=True, up=runs)) == expected
+    assert told(ring=Ring(False, WHOLE.oldest_ns, runs)) == expected
 
 
 def test_a_recorder_that_was_heard_of_a_moment_ago_is_running() -> None:
-    ring = Ring(WHOLE.bounds, wrapped=True, up=(Up(0, NOON + 58 * S),))
+    ring = Ring(False, WHOLE.oldest_ns, (Up(0, NOON + 58 * S),))
     assert told(ring=ring) == []
     assert told(ring=ring, now=NOON + 64 * S) == [
         f"The recorder was not running from {at(58)} to {at(60)} (2 s)."
@@ -113,17 +118,17 @@ def test_a_recorder_that_was_heard_of_a_moment_ago_is_running() -> None:
 
 def test_after_the_clock_was_set_back_the_run_of_now_is_the_running_one() -> None:
     before, now = Up(NOON + 3600 * S, NOON + 7200 * S), Up(NOON - S, NOON + 58 * S)
-    assert told(ring=Ring(WHOLE.bounds, wrapped=True, up=(now, before))) == []
+    assert told(ring=Ring(False, WHOLE.oldest_ns, (now, before))) == []
 
 
 @pytest.mark.spec("R5")
 def test_losses_per_port_and_time() -> None:
     why = "because the recorder could not keep up"
     findings = Findings()
-    findings.lose(findings.system_losses, "port1", 2, NOON + 1 * S, NOON + 2 * S)
-    findings.lose(findings.system_losses, "port1", 1, NOON + 3 * S, NOON + 4 * S)
-    findings.lose(findings.system_losses, "port1", 1, NOON + 30 * S, NOON + 31 * S)
-    findings.lose(findings.card_losses, "port2", 9, NOON + 5 * S, NOON + 5 * S)
+    findings.lose("drops", "port1", 2, NOON + 1 * S, NOON + 2 * S)
+    findings.lose("drops", "port1", 1, NOON + 3 * S, NOON + 4 * S)
+    findings.lose("drops", "port1", 1, NOON + 30 * S, NOON + 31 * S)
+    findings.lose("missed", "port2", 9, NOON + 5 * S, NOON + 5 * S)
     assert told(findings=findings) == [
         f"3 packets were lost on port1 between about {at(1)} and {at(4)} {why}.",
         f"1 packet was lost on port1 between about {at(30)} and {at(31)} {why}.",
@@ -136,7 +141,7 @@ def test_losses_per_port_and_time() -> None:
 def test_many_losses_do_not_make_many_notes() -> None:
     findings = Findings()
     for number in range(100_000):
-        findings.lose(findings.system_losses, "port1", 1, NOON + number * 10 * S, NOON + number * 10 * S)
+        findings.lose("drops", "port1", 1, NOON + number * 10 * S, NOON + number * 10 * S)
     assert len(told(findings=findings)) < 20
     assert findings.drops("port1") == 100_000
 
@@ -158,3 +163,82 @@ def test_what_could_not_be_read() -> None:
     ]
     findings.miss(2, NOON + 8 * S, NOON + 9 * S)
     assert told(findings=findings)[-1].startswith("3 pieces of the recording between")
+
+
+@pytest.mark.spec("R12")
+def test_every_kind_of_loss_is_named_and_counted() -> None:
+    findings = Findings()
+    for number, kind in enumerate(KINDS, 1):
+        findings.lose(kind, "port1", number, NOON, NOON + S)
+    sentences = told(findings=findings)
+    assert len(sentences) == len(set(sentences)) == len(KINDS)
+    assert [sentence.split()[0] for sentence in sentences] == [str(number) for number in range(1, 9)]
+    assert sentences[6] == (
+        f"7 frames were refused by the network card of port1 between about {at(0)} and {at(1)},"
+        " as they were damaged on the wire."
+    )
+    assert (findings.drops("port1"), findings.nic_missed("port1"), findings.refused("port1")) == (6, 15, 15)
+
+
+@pytest.mark.spec("R10")
+@pytest.mark.parametrize(
+    ("away", "sentence"),
+    [
+        (Away(PORT, "port2", NOON + S, NOON + 5 * S), f"port2 was not there from {at(1)} to {at(5)} (4 s)."),
+        (Away(PORT, "port2", NOON + S, None), f"port2 was not there from {at(1)} on."),
+        (Away(LINK, "port1", None, NOON + 5 * S), f"port1 had no link until {at(5)}."),
+        (Away(LINK, "port1", NOON - 9 * S, NOON - 5 * S), None),
+        (Away(LINK, "port1", NOON + 61 * S, None), None),
+        (Away(RING, "", NOON, NOON + 4 * S), f"The packet ring was not open from {at(0)} to {at(4)} (4 s)."),
+        (
+            Away(RING, "", NOON, NOON + 4 * S, "The disk refuses."),
+            f"The packet ring was not open from {at(0)} to {at(4)} (4 s): The disk refuses.",
+        ),
+        (Away(RING, "", NOON, NOON + S // 5), None),
+    ],
+)
+def test_what_was_away_meanwhile(away: Away, sentence: str | None) -> None:
+    findings = Findings()
+    findings.away.append(away)
+    assert told(findings=findings) == ([sentence] if sentence else [])
+
+
+@pytest.mark.spec("R9")
+def test_a_step_of_the_clock_is_told_with_moment_and_size() -> None:
+    findings = Findings()
+    findings.steps = [(NOON + 3600 * S, -3600 * S), (NOON + S, S // 2)]
+    assert told(findings=findings) == [
+        f"The device's clock was set back by 1 h, from {at(3600)} to {at(0)};"
+        " packets stand in the order in which they came in.",
+        f"The device's clock was set forward by 500 ms, from {at(1)} to {at(1.5)};"
+        " packets stand in the order in which they came in.",
+    ]
+
+
+@pytest.mark.spec("R5", "R10")
+def test_a_recorder_that_runs_and_is_behind_is_not_said_to_be_down() -> None:
+    up = (Up(0, NOON + 48 * S, running=True),)
+    assert told(ring=Ring(False, None, up)) == [
+        f"The disk was behind: what came in after {at(48)}, the last 12 s of the window,"
+        " was not on it yet when this file was made."
+    ]
+    assert told(ring=Ring(False, None, (Up(0, NOON + 60 * S, running=True),))) == []
+
+
+@pytest.mark.spec("R9")
+def test_what_has_no_place_before_the_start_is_told() -> None:
+    ring = Ring(False, None, (Up(NOON + 22 * S, NOW),), unplaced_before_ns=NOON + 20 * S)
+    first, second = told(ring=ring)
+    assert first.startswith(
+        f"The device was started at {at(20)}. What was recorded before is not in this file"
+    )
+    assert second == f"The recorder was not running from {at(20)} to {at(22)} (2 s)."
+
+
+@pytest.mark.spec("T9")
+def test_what_a_virtual_machines_host_made_is_told() -> None:
+    findings = Findings()
+    findings.large["port1"], findings.unfinished["port2"] = 3, 1
+    large, unfinished = told(findings=findings)
+    assert large.startswith("3 packets of port1 came larger than on the wire")
+    assert unfinished.startswith("1 packet of port2 has no checksum")

@@ -10,9 +10,9 @@ import pytest
 from allegro import words
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
+from allegro.capture.extraction.reading import ReadAhead
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.record import Record
+from allegro.capture.ring.record import Segment
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RUN, Ring
@@ -162,15 +162,15 @@ def test_records_overwritten_while_reading(ring: Ring, cut: Cut, monkeypatch: py
     for at in range(4):
         ring.new_segment()
         ring.add(1, [frame(T + at * 100 * MS, at)])
-    read = RingReader.read
+    fill = ReadAhead._fill
 
-    def overtaken(reader: RingReader, ref: Record) -> bytes:
+    def overtaken(ahead: ReadAhead, segment: Segment, view: memoryview, offset: int) -> bool:
         oldest = ring.directory / f"{1:016x}.blocks"
         if oldest.exists():  # the recorder takes the oldest segment into use once more
             oldest.rename(ring.directory / f"{9:016x}.blocks")
-        return read(reader, ref)
+        return fill(ahead, segment, view, offset)
 
-    monkeypatch.setattr(RingReader, "read", overtaken)
+    monkeypatch.setattr(ReadAhead, "_fill", overtaken)
     result, file = cut(T, T + NS)
     assert [number(packet) for packet in file.packets] == [1, 2, 3]
     assert any("were already overwritten" in note for note in result.notes)
@@ -266,7 +266,8 @@ def test_memory_does_not_grow_with_the_window(ring: Ring, tmp_path: Path) -> Non
 
 
 @pytest.mark.spec("R7")
-def test_progress_rises(ring: Ring, tmp_path: Path) -> None:
+def test_progress_rises(ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("allegro.capture.extraction.reading.GROUP_RECORDS", 1)
     for at in range(20):
         ring.add(1, [frame(T + at * NS)])
     told: list[tuple[float, int, int]] = []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -11,13 +10,13 @@ import pytest
 from allegro.capture import status
 from allegro.capture.extraction.yielding import (
     BEHIND_NS,
-    BUSY_BYTES_PER_S,
     CHECK_S,
+    FULL,
     LONGEST_REST_S,
     PAUSE_S,
+    SLOW_WRITE_S,
     STALE_NS,
     Courtesy,
-    flush_range,
 )
 
 
@@ -36,12 +35,19 @@ class Bench:
         behind_ns: int = 0,
         age_ns: int = 0,
         state: str = status.RECORDING,
-        bytes_per_s: float = 0,
+        fullest: float = 0,
+        slowest_write_s: float = 0,
     ) -> None:
         now = time.time_ns() - age_ns
         through = now - behind_ns
         written = status.RecorderStatus(
-            time_ns=now, state=state, drops=drops, complete_through_ns=through, bytes_per_s=bytes_per_s
+            time_ns=now,
+            state=state,
+            drops=drops,
+            complete_through_ns=through,
+            bytes_per_s=1e9,
+            fullest=fullest,
+            slowest_write_s=slowest_write_s,
         )
         status.write(written, self.file)
 
@@ -83,15 +89,18 @@ def test_it_pauses_while_the_recorder_is_behind(bench: Bench) -> None:
 
 
 @pytest.mark.spec("R7")
-def test_it_rests_as_long_as_it_works_while_the_recorder_is_busy(bench: Bench) -> None:
-    bench.say(bytes_per_s=BUSY_BYTES_PER_S + 1)
+@pytest.mark.parametrize("need", [{"fullest": FULL + 0.01}, {"slowest_write_s": SLOW_WRITE_S + 0.01}])
+def test_it_rests_as_long_as_it_works_while_the_recorder_needs_the_disk(
+    bench: Bench, need: dict[str, float]
+) -> None:
+    bench.say(**need)  # type: ignore[arg-type]
     bench.courtesy.breathe()
     for worked, rested in ((0.001, []), (0.002, []), (0.004, [0.007]), (0.1, [0.1]), (9, [LONGEST_REST_S])):
         bench.slept.clear()
         bench.now += worked
         bench.courtesy.breathe()
         assert bench.slept == pytest.approx(rested)
-    bench.say(bytes_per_s=BUSY_BYTES_PER_S)
+    bench.say(fullest=FULL, slowest_write_s=SLOW_WRITE_S)
     bench.slept.clear()
     for _ in range(10):
         bench.now += 1
@@ -122,14 +131,3 @@ def test_the_priority_is_the_lowest() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["19", "idle"]
-
-
-def test_flushing_keeps_the_content(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(bytes(range(256)) * 64)
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        flush_range(descriptor, 0, 16384)
-    finally:
-        os.close(descriptor)
-    assert path.read_bytes() == bytes(range(256)) * 64

@@ -1,0 +1,152 @@
+"""Gathers from the records of a window what was lost, was away or was set meanwhile. No I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from allegro.capture.extraction import coverage
+from allegro.capture.extraction.coverage import Away, Findings, Window
+from allegro.capture.extraction.timeline import Timeline
+from allegro.capture.ring import news
+from allegro.capture.ring.record import Record
+from allegro.capture.ring.segments import Run
+
+NS = 1_000_000_000
+
+MARGIN_NS = 2 * NS
+"""Losses are told with the record that the recorder wrote next, but may have happened after its packets,
+while the disk was behind: those of records this close to the window are looked at too."""
+
+SAMPLE_NS = NS // 4
+"""The recorder asks for losses this often."""
+
+DISORDER_NS = 5 * NS
+"""How far the order of the records on disk may differ from the order of their times: each port's blocks wait
+for themselves until the recorder writes them."""
+
+BEYOND = 64
+"""Records looked at behind the window: the first ones say what was missing until then."""
+
+_OPENING_NS = 5 * NS
+"""A port that is opened this soon after the recorder's start was not away before."""
+
+
+class Watch:
+    """What the records say, put into `findings`; `read_news` reads a record of news."""
+
+    def __init__(
+        self,
+        window: Window,
+        timeline: Timeline,
+        runs: Iterable[Run],
+        findings: Findings,
+        read_news: Callable[[Record], tuple[news.News, ...]],
+    ) -> None:
+        self._window = window
+        self._timeline = timeline
+        self._findings = findings
+        self._read_news = read_news
+        self._began = {run.run: span[0] for run in runs if (span := timeline.run(run)) is not None}
+        self._last_of_port: dict[str, int] = {}
+        self._gaps: list[tuple[int, int, int]] = []
+        self._away: dict[tuple[str, str], int] = {}
+
+    def pass_on(self, records: Iterable[Record]) -> Iterator[Record]:
+        """The records with packets, in their order on disk, until some way behind the window."""
+        previous: Record | None = None
+        beyond = 0
+        for record in records:
+            if not self._timeline.has(record):
+                continue
+            if previous is not None:
+                self._note_gap(previous, record)
+            previous = record
+            self._note_losses(record)
+            if record.is_news:
+                for told in self._read_news(record):
+                    self._note(told, record)
+            elif record.packets:
+                yield record
+            if self._timeline.first(record) > self._window.end_ns + DISORDER_NS:
+                beyond += 1
+                if beyond >= BEYOND:
+                    break
+        self._finish()
+
+    def _note_gap(self, previous: Record, record: Record) -> None:
+        if not record.boot_id and record.first_ns < previous.first_ns - DISORDER_NS:
+            self._findings.clock_set_back_ns = self._timeline.last(previous)
+        missing = record.sequence - previous.sequence - 1
+        if previous.run == record.run and missing > 0:
+            start_ns, end_ns = sorted((self._timeline.last(previous), self._timeline.first(record)))
+            if self._window.start_ns <= start_ns and end_ns <= self._window.end_ns:
+                self._gaps.append((missing, start_ns, end_ns))
+
+    def _note_losses(self, record: Record) -> None:
+        timeline, window, losses = self._timeline, self._window, record.losses
+        first_ns, last_ns = timeline.first(record), timeline.last(record)
+        if any(losses):
+            if record.boot_id and losses.until_boot_ns:
+                start_ns = timeline.moment(record.boot_id, losses.from_boot_ns)
+                end_ns = timeline.moment(record.boot_id, losses.until_boot_ns)
+                told = start_ns <= window.end_ns and end_ns >= window.start_ns
+            else:
+                # Somewhere from the port's record before this one until this one was written.
+                start_ns = min(self._last_of_port.get(record.port_name, first_ns), first_ns) - SAMPLE_NS
+                end_ns = last_ns
+                told = start_ns <= window.end_ns and end_ns + MARGIN_NS >= window.start_ns
+            if told:
+                for kind in coverage.KINDS:
+                    if count := getattr(losses, kind):
+                        self._findings.lose(kind, record.port_name, count, start_ns, end_ns)
+        self._last_of_port[record.port_name] = last_ns
+
+    def _note(self, told: news.News, record: Record) -> None:
+        if not record.boot_id:
+            return
+        moment = self._timeline.moment(record.boot_id, told.boot_ns)
+        began_ns = self._began.get(record.run, moment)
+        match told:
+            case news.RingOpened():
+                since_ns = began_ns
+                if told.since_boot_ns:
+                    since_ns = self._timeline.moment(record.boot_id, told.since_boot_ns)
+                self._findings.away.append(Away(coverage.RING, "", since_ns, moment, told.reason))
+            case news.PortClosed():
+                self._away.setdefault((coverage.PORT, told.port), moment)
+            case news.PortOpened():
+                self._back(coverage.PORT, told.port, moment, began_ns)
+            case news.LinkDown():
+                self._away.setdefault((coverage.LINK, told.port), moment)
+            case news.LinkUp():
+                self._back(coverage.LINK, told.port, moment, began_ns)
+            case news.ClockStepped():
+                if self._window.start_ns <= moment and moment - told.within_ns <= self._window.end_ns:
+                    self._findings.steps.append((told.wall_ns - told.size_ns, told.size_ns))
+
+    def _back(self, what: str, port: str, moment: int, began_ns: int) -> None:
+        since_ns = self._away.pop((what, port), None)
+        if since_ns is not None or moment - began_ns > _OPENING_NS:
+            self._findings.away.append(Away(what, port, since_ns, moment))
+
+    def _finish(self) -> None:
+        for (what, port), since_ns in self._away.items():
+            self._findings.away.append(Away(what, port, since_ns, None))
+        for missing, start_ns, end_ns in self._gaps:
+            if not self._explained(start_ns, end_ns):
+                self._findings.miss(missing, start_ns, end_ns)
+
+    def _explained(self, start_ns: int, end_ns: int) -> bool:
+        """Whether numbers are missing because the disk refused records, or the ring was opened anew."""
+        spans = [
+            (span.start_ns, span.end_ns)
+            for (kind, _), spans in self._findings.losses.items()
+            if kind == "unwritten"
+            for span in spans
+        ]
+        spans += [
+            (away.start_ns, away.end_ns)
+            for away in self._findings.away
+            if away.what == coverage.RING and away.start_ns is not None and away.end_ns is not None
+        ]
+        return any(begin <= end_ns + MARGIN_NS and end >= start_ns - MARGIN_NS for begin, end in spans)

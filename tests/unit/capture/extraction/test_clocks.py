@@ -1,0 +1,233 @@
+"""Windows are measured by the clock that nobody sets; all times of the wall clock may be anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from allegro.capture.extraction.contract import Request, Result
+from allegro.capture.extraction.cut import extract
+from allegro.capture.extraction.yielding import Courtesy
+from allegro.capture.ring import segments
+from allegro.capture.ring.news import ClockStepped
+from allegro.capture.ring.record import Times
+from tests.unit.capture import pcapng_reader
+from tests.unit.capture.blocks import NS, Frame
+from tests.unit.capture.rings import RUN, Ring
+
+MS = NS // 1000
+EPOCH = RUN - 200 * 86400 * NS
+"""Where a clock without battery begins."""
+
+
+@dataclass
+class Device:
+    """A recorder with two ports: every 10 ms a numbered packet on one of them, in records of 100 ms."""
+
+    ring: Ring
+    boot_id: bytes = b""
+    boot_ns: int = 0
+    wall_ns: int = 0
+    number: int = 0
+    runs: list[segments.Run] = field(default_factory=list)
+
+    def start(self, wall_ns: int) -> None:
+        """Power on: the clock shows `wall_ns`, and the recorder begins at once."""
+        self.boot_id = bytes([len(self.runs) + 1]) * 16
+        self.boot_ns, self.wall_ns = 0, wall_ns
+        self.runs.append(segments.Run(RUN + len(self.runs), wall_ns, wall_ns, (), self.boot_id.hex(), 0, 0))
+
+    def record(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            frames = []
+            for _ in range(10):
+                frames.append(self.frame())
+                self.pass_time(10 * MS)
+            first = self.boot_ns - 100 * MS
+            times = Times(self.boot_id, first, first + 90 * MS, self.wall_ns - self.boot_ns)
+            self.ring.add(1 + self.number // 10 % 2, frames, times=times)
+        self.said()
+
+    def frame(self) -> Frame:
+        self.number += 1
+        return Frame(self.wall_ns, b"\xff" * 12 + b"\x88\xb5" + (self.number - 1).to_bytes(8) + bytes(40))
+
+    def pass_time(self, ns: int) -> None:
+        self.boot_ns += ns
+        self.wall_ns += ns
+
+    def step(self, size_ns: int, *, told: bool = True) -> None:
+        self.wall_ns += size_ns
+        if told:
+            times = Times(self.boot_id, self.boot_ns, self.boot_ns, self.wall_ns - self.boot_ns)
+            news = ClockStepped(self.boot_ns, self.wall_ns, size_ns, 0)
+            self.ring.tell(news, times=times, wall_ns=self.wall_ns)
+
+    def said(self) -> None:
+        run = self.runs[-1]._replace(alive_ns=self.wall_ns, alive_boot_ns=self.boot_ns)
+        self.runs[-1] = run
+        segments.write_runs(self.ring.directory, self.runs, sync=False)
+
+    def press(self, before_s: float, *, after_s: float = 0) -> Request:
+        return Request(
+            self.ring.directory,
+            self.wall_ns - int(before_s * NS),
+            self.wall_ns + int(after_s * NS),
+            self.ring.directory.parent / "out.pcapng",
+            boot_id=self.boot_id.hex(),
+            boot_offset_ns=self.wall_ns - self.boot_ns,
+        )
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Device:
+    return Device(Ring(tmp_path / "ring"))
+
+
+def cut(request: Request) -> tuple[list[int], Result]:
+    result = extract(request, lambda *_: None, Courtesy(None))
+    packets = pcapng_reader.read(request.output.read_bytes()).packets
+    request.output.unlink()
+    return [int.from_bytes(packet.data[14:22]) for packet in packets], result
+
+
+HOUR = 3600 * NS
+
+
+@pytest.mark.spec("R9")
+@pytest.mark.parametrize(
+    "step_ns",
+    [400 * MS, 500 * MS, NS, 2 * NS, 4900 * MS, 6 * NS, 20 * NS, HOUR, 86400 * NS, 365 * 86400 * NS],
+)
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_step_loses_nothing_and_mixes_nothing(device: Device, step_ns: int, direction: int) -> None:
+    device.start(RUN)
+    device.record(50)
+    device.step(direction * step_ns)
+    device.record(20)
+    numbers, result = cut(device.press(60))
+    assert numbers == list(range(1000, 7000))
+    assert len(result.notes) == 1
+    word = "forward" if direction > 0 else "back"
+    assert f"clock was set {word} by" in result.notes[0]
+
+
+@pytest.mark.spec("R9")
+@pytest.mark.parametrize("step_ns", [-HOUR, -2 * NS, 2 * NS, HOUR])
+def test_a_step_after_the_press_moves_no_window(device: Device, step_ns: int) -> None:
+    device.start(RUN)
+    device.record(70)
+    request = device.press(60, after_s=10)
+    device.record(4)
+    device.step(step_ns)
+    device.record(20)
+    numbers, result = cut(request)
+    assert numbers == list(range(1000, 8001))
+    assert len(result.notes) == 1
+
+
+@pytest.mark.spec("R9")
+@pytest.mark.parametrize("step_ns", [-HOUR, -2 * NS, -600 * MS, 600 * MS, 2 * NS, HOUR])
+def test_a_step_within_a_record(device: Device, step_ns: int) -> None:
+    device.start(RUN)
+    device.record(5)
+    first, offset = device.boot_ns, device.wall_ns - device.boot_ns
+    frames = []
+    for number in range(10):
+        if number == 4:
+            device.step(step_ns, told=False)
+        frames.append(device.frame())
+        device.pass_time(10 * MS)
+    times = Times(device.boot_id, first, first + 90 * MS, offset, step_ns)
+    device.ring.add(1, frames, times=times)
+    device.record(5)
+    numbers, _ = cut(device.press(60))
+    # The slack of a torn page is less than such a step: the recorder lets no block last so long.
+    assert numbers == list(range(1010))
+
+
+@pytest.mark.spec("R9")
+def test_many_steps_are_told_and_change_no_order(device: Device) -> None:
+    device.start(EPOCH)
+    for size_ns in (5 * 365 * 86400 * NS, -2 * NS, 700 * MS, -HOUR):
+        device.record(10)
+        device.step(size_ns)
+    device.record(10)
+    numbers, result = cut(device.press(45))
+    assert numbers == list(range(500, 5000))
+    assert sum("clock was set" in note for note in result.notes) == 4
+
+
+@pytest.mark.spec("R9")
+def test_of_two_power_ons_without_battery_only_the_last_is_in_the_minute(device: Device) -> None:
+    device.start(EPOCH)
+    device.record(90)
+    device.start(EPOCH)
+    device.record(80)
+    numbers, result = cut(device.press(60))
+    assert numbers == list(range(9000 + 2000, 9000 + 8000))
+    assert result.notes == []
+
+
+@pytest.mark.spec("R9")
+def test_what_came_before_a_start_whose_distance_is_not_known_is_left_out_and_told(device: Device) -> None:
+    device.start(EPOCH)
+    device.record(90)
+    device.start(EPOCH)
+    device.record(20)
+    numbers, result = cut(device.press(60))
+    assert numbers == list(range(9000, 11000))
+    assert any("how long ago that was is not known" in note for note in result.notes)
+
+
+@pytest.mark.spec("R9")
+def test_an_earlier_power_on_comes_in_where_the_window_really_reaches_it(device: Device) -> None:
+    device.start(RUN)
+    device.record(90)
+    device.start(RUN + 100 * NS)
+    device.record(20)
+    numbers, result = cut(device.press(60))
+    assert numbers == list(range(9000 - 3000, 11000))
+    assert result.notes == [
+        "The recorder was not running from 2025-11-21 21:54:50.000 UTC to 2025-11-21 21:55:00.000 UTC (10 s)."
+    ]
+
+
+@pytest.mark.spec("R9")
+def test_it_is_placed_by_the_clock_of_its_end(device: Device) -> None:
+    """Without battery, but with a time server: the clock is set some seconds after each start."""
+    device.start(EPOCH)
+    device.record(10)
+    device.step(RUN - EPOCH)
+    device.record(30)
+    device.start(EPOCH)
+    device.record(10)
+    device.step(RUN - EPOCH + 45 * NS)  # five seconds after the end of the first
+    device.record(5)
+    numbers, _ = cut(device.press(30))
+    assert numbers == list(range(4000 - 1000, 5500))
+
+
+@pytest.mark.spec("R9", "T3")
+def test_a_press_of_an_earlier_start_is_finished_after_the_restart(device: Device) -> None:
+    device.start(EPOCH)
+    device.record(70)
+    request = device.press(60)
+    device.start(RUN)
+    device.record(10)
+    numbers, result = cut(request)
+    assert numbers == list(range(1000, 7000))
+    assert result.notes == []
+
+
+@pytest.mark.spec("R9")
+def test_a_window_of_dates_is_placed_by_the_clock_of_the_end(device: Device) -> None:
+    device.start(RUN)
+    device.record(30)
+    device.step(2 * NS)
+    device.record(30)
+    request = Request(device.ring.directory, RUN, RUN + 100 * NS, device.ring.directory.parent / "out.pcapng")
+    numbers, _ = cut(request)
+    assert numbers == list(range(6000))
