@@ -23,6 +23,7 @@ class Ring:
 
     directory: Path
     sequence: int = 1
+    run: int = RUN
     path: Path | None = None
     used: int = 0
     places: list[tuple[Path, int]] = field(default_factory=list)
@@ -75,7 +76,7 @@ class Ring:
         times: blocks.Times,
         flags: int,
     ) -> None:
-        header = blocks.seal(image, RING_ID, self.sequence, RUN, port, name, losses, times, flags)
+        header = blocks.seal(image, RING_ID, self.sequence, self.run, port, name, losses, times, flags)
         if self.path is None or self.used + header.length > SEGMENT:
             self.new_segment()
         assert self.path is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -10,75 +9,14 @@ import pytest
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.ring import segments
-from allegro.capture.ring.news import ClockStepped
 from allegro.capture.ring.record import Times
 from tests.unit.capture import pcapng_reader
-from tests.unit.capture.blocks import NS, Frame
+from tests.unit.capture.blocks import NS
+from tests.unit.capture.devices import MS, Device
 from tests.unit.capture.rings import RUN, Ring
 
-MS = NS // 1000
 EPOCH = RUN - 200 * 86400 * NS
 """Where a clock without battery begins."""
-
-
-@dataclass
-class Device:
-    """A recorder with two ports: every 10 ms a numbered packet on one of them, in records of 100 ms."""
-
-    ring: Ring
-    boot_id: bytes = b""
-    boot_ns: int = 0
-    wall_ns: int = 0
-    number: int = 0
-    runs: list[segments.Run] = field(default_factory=list)
-
-    def start(self, wall_ns: int) -> None:
-        """Power on: the clock shows `wall_ns`, and the recorder begins at once."""
-        self.boot_id = bytes([len(self.runs) + 1]) * 16
-        self.boot_ns, self.wall_ns = 0, wall_ns
-        self.runs.append(segments.Run(RUN + len(self.runs), wall_ns, wall_ns, (), self.boot_id.hex(), 0, 0))
-
-    def record(self, seconds: float) -> None:
-        for _ in range(round(seconds * 10)):
-            frames = []
-            for _ in range(10):
-                frames.append(self.frame())
-                self.pass_time(10 * MS)
-            first = self.boot_ns - 100 * MS
-            times = Times(self.boot_id, first, first + 90 * MS, self.wall_ns - self.boot_ns)
-            self.ring.add(1 + self.number // 10 % 2, frames, times=times)
-        self.said()
-
-    def frame(self) -> Frame:
-        self.number += 1
-        return Frame(self.wall_ns, b"\xff" * 12 + b"\x88\xb5" + (self.number - 1).to_bytes(8) + bytes(40))
-
-    def pass_time(self, ns: int) -> None:
-        self.boot_ns += ns
-        self.wall_ns += ns
-
-    def step(self, size_ns: int, *, told: bool = True) -> None:
-        self.wall_ns += size_ns
-        if told:
-            times = Times(self.boot_id, self.boot_ns, self.boot_ns, self.wall_ns - self.boot_ns)
-            news = ClockStepped(self.boot_ns, self.wall_ns, size_ns, 0)
-            self.ring.tell(news, times=times, wall_ns=self.wall_ns)
-
-    def said(self) -> None:
-        run = self.runs[-1]._replace(alive_ns=self.wall_ns, alive_boot_ns=self.boot_ns)
-        self.runs[-1] = run
-        segments.write_runs(self.ring.directory, self.runs, sync=False)
-
-    def press(self, before_s: float, *, after_s: float = 0) -> Request:
-        return Request(
-            self.ring.directory,
-            self.wall_ns - int(before_s * NS),
-            self.wall_ns + int(after_s * NS),
-            self.ring.directory.parent / "out.pcapng",
-            boot_id=self.boot_id.hex(),
-            boot_offset_ns=self.wall_ns - self.boot_ns,
-        )
 
 
 @pytest.fixture
@@ -139,7 +77,6 @@ def test_a_step_within_a_record(device: Device, step_ns: int) -> None:
         if number == 4:
             device.step(step_ns, told=False)
         frames.append(device.frame())
-        device.pass_time(10 * MS)
     times = Times(device.boot_id, first, first + 90 * MS, offset, step_ns)
     device.ring.add(1, frames, times=times)
     device.record(5)
