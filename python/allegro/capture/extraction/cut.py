@@ -162,12 +162,11 @@ class _Cut:
         """The records of all starts of the kernel that the window reaches, in their order on disk."""
         window, line = self._window, self._line
         start_ns = max(window.start_ns - MARGIN_NS, 0)
-        known = [run for run in self._runs if not run.boot_id]
         passes: list[Iterator[Record]] = []
-        if known or not self._runs:
+        if not all(run.boot_id for run in self._runs) or not self._runs:
             stamps = (start_ns - line.correction_ns, window.end_ns + DISORDER_NS - line.correction_ns)
-            old = self._reader.iterate(max(stamps[0], 0), stamps[1])
-            passes.append(record for record in old if not record.boot_id)
+            others = self._reader.iterate(max(stamps[0], 0), stamps[1])
+            passes.append(record for record in others if record.boot_id not in line.offsets)
         for number, (boot_id, offset_ns) in enumerate(line.offsets.items()):
             following = list(line.offsets.values())[number + 1 :]
             if offset_ns <= window.end_ns and not any(start_ns >= later for later in following):
@@ -225,7 +224,7 @@ class _Cut:
             if said is not None and running:
                 through_ns = said.complete_through_ns - (run.alive_ns - alive_ns)
                 if run.boot_id and said.boot_id == run.boot_id:
-                    through_ns = self._line.moment(bytes.fromhex(run.boot_id), said.complete_through_boot_ns)
+                    through_ns = said.complete_through_boot_ns + start_ns - run.start_boot_ns
                 alive_ns = max(alive_ns, through_ns)
             ups.append(coverage.Up(start_ns, alive_ns, running))
         return ups

@@ -5,7 +5,7 @@ set at all times as it was at the press. Packets that came in since the device w
 the clock that nobody sets. Those of an earlier or later start are placed by what the clock said at the end of
 that start, when it was set best; a start whose place cannot be true (it would overlap with that of the press,
 as on a device whose clock does not run while it is off) has none. What release 0.1.0 recorded knows no other
-clock than the one of its stamps.
+clock than that of its stamps.
 """
 
 from __future__ import annotations
@@ -31,49 +31,52 @@ class Start:
 @dataclass(frozen=True)
 class Timeline:
     """Where records have their place. `offsets` are those of the starts that have one, in their order: moment
-    minus CLOCK_BOOTTIME. `correction_ns` is moment minus stamp for records that know no start.
-    `begin_ns` is the moment of the start of the press, if starts before it have no place (`unplaced`).
+    minus CLOCK_BOOTTIME; those of `unplaced` have none, and lie before the moment `begin_ns`. Records of a
+    start that is not known, or that know none, are placed by their stamps: moment minus stamp is
+    `correction_ns`.
     """
 
     offsets: dict[bytes, int]
     correction_ns: int = 0
     begin_ns: int = 0
-    unplaced: bool = False
+    unplaced: frozenset[bytes] = frozenset()
 
     def has(self, record: Record) -> bool:
         """Whether the record has a place."""
-        return not record.boot_id or record.boot_id in self.offsets
+        return record.boot_id not in self.unplaced
 
     def first(self, record: Record) -> int:
         """The moment of the record's first packet."""
         if record.boot_id:
-            return record.first_boot_ns + self.offsets[record.boot_id]
+            return record.first_boot_ns + self._offset(record)
         return record.first_ns + self.correction_ns
 
     def last(self, record: Record) -> int:
         """The moment of the record's last packet."""
         if record.boot_id:
-            return record.last_boot_ns + self.offsets[record.boot_id]
+            return record.last_boot_ns + self._offset(record)
         return record.last_ns + self.correction_ns
 
     def shift(self, record: Record) -> int:
         """Stamp minus moment of the record's packets (of those before the step, if the clock was set)."""
         if record.boot_id:
-            return record.wall_offset_ns - self.offsets[record.boot_id]
+            return record.wall_offset_ns - self._offset(record)
         return -self.correction_ns
 
-    def moment(self, boot_id: bytes, boot_ns: int) -> int:
-        """The moment of a time of CLOCK_BOOTTIME."""
-        return boot_ns + self.offsets[boot_id]
+    def moment(self, record: Record, boot_ns: int) -> int:
+        """The moment of a time of CLOCK_BOOTTIME that a record tells, which has to know its start."""
+        return boot_ns + self._offset(record)
+
+    def _offset(self, record: Record) -> int:
+        known = self.offsets.get(record.boot_id)
+        return record.wall_offset_ns + self.correction_ns if known is None else known
 
     def run(self, run: Run) -> tuple[int, int] | None:
         """The moments at which a run began and at which it was last alive; None if it has no place."""
         if not run.boot_id:
             return run.start_ns + self.correction_ns, run.alive_ns + self.correction_ns
         offset_ns = self.offsets.get(bytes.fromhex(run.boot_id))
-        if offset_ns is None:
-            return None
-        return run.start_boot_ns + offset_ns, run.alive_boot_ns + offset_ns
+        return None if offset_ns is None else (run.start_boot_ns + offset_ns, run.alive_boot_ns + offset_ns)
 
 
 def timeline(runs: Sequence[Run], boot_id: bytes, offset_ns: int) -> Timeline:
@@ -97,7 +100,7 @@ def timeline(runs: Sequence[Run], boot_id: bytes, offset_ns: int) -> Timeline:
         after = number > place and start.first_boot_ns + own_ns >= end_ns
         if number == place or before or after:
             offsets[start.boot_id] = offset_ns if number == place else own_ns
-    unplaced = any(start.boot_id not in offsets for start in starts[:place])
+    unplaced = frozenset(start.boot_id for start in starts if start.boot_id not in offsets)
     return Timeline(offsets, correction_ns, begin_ns, unplaced)
 
 

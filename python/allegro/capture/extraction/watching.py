@@ -87,8 +87,8 @@ class Watch:
         first_ns, last_ns = timeline.first(record), timeline.last(record)
         if any(losses):
             if record.boot_id and losses.until_boot_ns:
-                start_ns = timeline.moment(record.boot_id, losses.from_boot_ns)
-                end_ns = timeline.moment(record.boot_id, losses.until_boot_ns)
+                start_ns = timeline.moment(record, losses.from_boot_ns)
+                end_ns = timeline.moment(record, losses.until_boot_ns)
                 told = start_ns <= window.end_ns and end_ns >= window.start_ns
             else:
                 # Somewhere from the port's record before this one until this one was written.
@@ -104,13 +104,13 @@ class Watch:
     def _note(self, told: news.News, record: Record) -> None:
         if not record.boot_id:
             return
-        moment = self._timeline.moment(record.boot_id, told.boot_ns)
+        moment = self._timeline.moment(record, told.boot_ns)
         began_ns = self._began.get(record.run, moment)
         match told:
             case news.RingOpened():
                 since_ns = began_ns
                 if told.since_boot_ns:
-                    since_ns = self._timeline.moment(record.boot_id, told.since_boot_ns)
+                    since_ns = self._timeline.moment(record, told.since_boot_ns)
                 self._findings.away.append(Away(coverage.RING, "", since_ns, moment, told.reason))
             case news.PortClosed():
                 self._away.setdefault((coverage.PORT, told.port), moment)

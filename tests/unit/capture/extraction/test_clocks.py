@@ -168,3 +168,14 @@ def test_a_window_of_dates_is_placed_by_the_clock_of_the_end(device: Device) -> 
     request = Request(device.ring.directory, RUN, RUN + 100 * NS, device.ring.directory.parent / "out.pcapng")
     numbers, _ = cut(request)
     assert numbers == list(range(6000))
+
+
+@pytest.mark.spec("R2", "R9")
+def test_without_the_list_of_runs_stamps_must_do(device: Device) -> None:
+    device.start(RUN)
+    device.record(70)
+    request = device.press(60)
+    (device.ring.directory / "runs.json").unlink()
+    assert cut(request)[0] == list(range(1000, 7000))
+    by_date = Request(request.ring_directory, request.start_ns, request.end_ns, request.output)
+    assert cut(by_date)[0] == list(range(1000, 7000))
