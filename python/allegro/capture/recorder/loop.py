@@ -93,6 +93,7 @@ class Recorder:
         self._records: deque[_UnderWay] = deque()
         self._trouble = _Trouble()
         self._last_written = 0
+        self._load = telling.Load()
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._steps = StepWatch()
         self._links = LinkWatch()
@@ -159,6 +160,7 @@ class Recorder:
             fullest = max(fullest, port.under_way / len(port.busy))
         if job is not None:
             self._pool.submit(job)
+        self._load.fullest = max(self._load.fullest, fullest)
         self._ports.close_drained(now)
         if self._outbox.waiting() and self._trouble.since is None:
             self._tell(now)
@@ -258,6 +260,7 @@ class Recorder:
             return
         while self._records and self._records[0].job.done:
             done = self._records.popleft()
+            self._load.slowest_write_s = max(self._load.slowest_write_s, done.job.seconds)
             if isinstance(done.source, tuple):
                 port, number = done.source
                 port.finished(number)
@@ -400,7 +403,9 @@ class Recorder:
             self._ports,
             self._message(),
             self._trouble.errors + (writer.sync_errors if writer is not None else 0),
+            self._load,
         )
+        self._load = telling.Load()
         try:
             status.write(report, self._config.status_file)
             self._status_failed = False

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from allegro.capture import status
 from allegro.capture.recorder.clock import Reading
 from allegro.capture.recorder.ports import Ports
 from allegro.capture.recorder.ring_keeper import RingKeeper
 from allegro.capture.status import RecorderStatus
+
+
+@dataclass
+class Load:
+    """How much the recorder needs its disk, since the status before: the largest part (0..1) of a port's
+    memory that was in use, and the longest time that one write took."""
+
+    fullest: float = 0.0
+    slowest_write_s: float = 0.0
 
 
 def status_of(
@@ -20,6 +30,7 @@ def status_of(
     ports: Ports,
     message: str,
     write_errors: int,
+    load: Load,
 ) -> RecorderStatus:
     """The status of this moment; `complete` is up to when the ring is complete, by both clocks."""
     ring = keeper.writer.status() if keeper.writer is not None else None
@@ -49,4 +60,6 @@ def status_of(
         nic_missed=ports.gone.nic_missed + sum(port.nic_missed for port in everything),
         write_errors=write_errors,
         reach_back_s=round(max(now.wall_ns - oldest, 0) / 1e9, 3) if oldest is not None else 0.0,
+        fullest=round(load.fullest, 3),
+        slowest_write_s=round(load.slowest_write_s, 3),
     )

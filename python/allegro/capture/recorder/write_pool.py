@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -23,13 +24,15 @@ MOST_RECORDS = 64
 
 @dataclass(eq=False)
 class WriteJob:
-    """Records that lie one behind the other in one file. `done` is set last, when `error` is final."""
+    """Records that lie one behind the other in one file. `done` is set last, when `error` is final and
+    `seconds` says how long it took."""
 
     descriptor: int
     offset: int
     views: list[memoryview] = field(default_factory=list)
     length: int = 0
     error: OSError | None = None
+    seconds: float = 0.0
     done: bool = False
 
     def takes(self, descriptor: int, offset: int, length: int) -> bool:
@@ -48,11 +51,13 @@ class WriteJob:
 
     def run(self) -> None:
         """Writes the batch and hands its blocks back to the kernel, whether that worked or not."""
+        began = time.monotonic()
         try:
             self._write()
         except OSError as error:
             self.error = error
         finally:
+            self.seconds = time.monotonic() - began
             for view in self.views:
                 blocks.release(view)
                 view.release()
