@@ -37,6 +37,11 @@ class Paths:
         return self.state / "time"
 
     @property
+    def clock_was_behind(self) -> Path:
+        """There if the clock started before the last time known, and nobody has set it by hand since."""
+        return self.run / "clock-was-behind"
+
+    @property
     def unconfirmed_change(self) -> Path:
         """The network settings to go back to while changed ones are not confirmed; kept if they are kept."""
         return self.state / "unconfirmed-network.json"

@@ -35,7 +35,7 @@ from allegro.system import boottime, clock, journal
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.identity import system_id
-from allegro.system.kept_time import TimeKeeper
+from allegro.system.kept_time import TimeKeeper, is_believable
 from allegro.system.notify import notify
 from allegro.system.power import Action as PowerAction
 from allegro.system.power import power
@@ -130,6 +130,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: settings.current.export,
         paths.ssh,
         identity.name,
+        clock_is_believable=lambda: is_believable(paths.clock_was_behind),
     )
 
     keeper = TimeKeeper(paths.kept_time)
@@ -137,6 +138,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     def set_clock(wanted_ns: int) -> None:
         clock.set_by_hand(wanted_ns, clock.state(settings.current.time))
         keeper.keep()
+        paths.clock_was_behind.unlink(missing_ok=True)
 
     def recorder() -> RecorderStatus | None:
         return live_status(paths.recorder_status)

@@ -90,6 +90,7 @@ def prepare(
     behind_s = steps.run("Clock", lambda: kept_time.restore(paths.kept_time))
     if behind_s:
         log.info("The clock was %.0f s behind the last time known, and is set to that", behind_s)
+        steps.run("Mark of a late clock", paths.clock_was_behind.touch)
     store = steps.run("Settings", lambda: _settings(paths))
     settings = store.current if store is not None else Settings()
     if store is not None:

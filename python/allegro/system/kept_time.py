@@ -3,6 +3,9 @@
 A machine whose clock has no battery starts in the past. Until a server has answered, file names, captures and
 certificates would bear times that have been. systemd-timesyncd keeps the time for that, but in /var, which is
 empty after each start here. In the same form: the time is when the file was last changed.
+
+A clock that had to be set that way is late by the time for which the device was off. Until a server, or
+somebody by hand, has set it, nothing that is due at a time of day is done by it, for ten minutes at most.
 """
 
 import logging
@@ -10,7 +13,12 @@ import threading
 import time
 from pathlib import Path
 
+from allegro.system import boottime
+
 SAVE_EVERY_S = 60.0
+DOUBTED_FOR_S = 600.0
+SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
+"""There once a time server has set the clock (systemd-timesyncd.service(8))."""
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +42,11 @@ def restore(path: Path) -> float:
         return 0.0
     time.clock_settime_ns(time.CLOCK_REALTIME, kept_ns)
     return behind_ns / 1e9
+
+
+def is_believable(was_behind: Path, synchronised: Path = SYNCHRONISED) -> bool:
+    """Whether what is due at a time of day may be done; `was_behind` is there if the clock had to be set."""
+    return not was_behind.exists() or synchronised.exists() or boottime.now_ns() > DOUBTED_FOR_S * 1e9
 
 
 class TimeKeeper:

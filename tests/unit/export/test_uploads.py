@@ -27,6 +27,7 @@ class Bench:
     def __init__(self, directory: Path) -> None:
         (directory / "upload").mkdir()
         self.now = START
+        self.believable = True
         self.export = Export(
             enabled=True, host="127.0.0.1", port=1, username="u", password="p", host_key=PINNED
         )
@@ -36,7 +37,12 @@ class Bench:
 
     def make(self, directory: Path) -> ExportService:
         return ExportService(
-            self.queue, lambda: self.export, directory / "ssh", "allegro-mm-1234", clock_ns=lambda: self.now
+            self.queue,
+            lambda: self.export,
+            directory / "ssh",
+            "allegro-mm-1234",
+            clock_ns=lambda: self.now,
+            clock_is_believable=lambda: self.believable,
         )
 
     def add(self, name: str) -> None:
@@ -73,6 +79,22 @@ def test_a_missed_run_is_made_up_for_at_start(bench: Bench) -> None:
     bench.now += 100 * HOUR
     bench.service = bench.make_again()
     assert bench.attempts() == {"a": 1}
+
+
+@pytest.mark.spec("N7", "X4")
+def test_a_clock_that_is_late_starts_no_daily_run(bench: Bench) -> None:
+    bench.add("a")
+    bench.attempts()
+    bench.believable = False
+    bench.now += 24 * HOUR
+    assert bench.attempts() == {"a": 0}
+    bench.export = bench.export.model_copy(update={"immediately": True})
+    assert bench.attempts() == {"a": 1}, "that is due at no time of day"
+    bench.add("b")
+    bench.export = bench.export.model_copy(update={"immediately": False})
+    assert bench.attempts()["b"] == 0
+    bench.believable = True
+    assert bench.attempts()["b"] == 1
 
 
 @pytest.mark.spec("X4")

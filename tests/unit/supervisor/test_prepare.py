@@ -161,3 +161,4 @@ def test_the_clock_does_not_start_before_the_last_time_known(
         assert prepare(paths, tmp_path / "network") == 0
     assert given == [kept_ns]
     assert "behind the last time known" in caplog.text
+    assert paths.clock_was_behind.exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro.system import kept_time
+from allegro.system import boottime, kept_time
 from allegro.system.kept_time import TimeKeeper
 from tests.harness.waiting import wait_for
 
@@ -76,3 +76,19 @@ def test_a_place_that_cannot_be_written_is_told_once(
         wait_for(lambda: len(tries) > 3, "more tries", 10)
         keeper.stop()
     assert caplog.text.count("The time could not be kept: Read-only file system") == 1
+
+
+def test_a_clock_that_was_behind_is_doubted_until_a_server_has_set_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since_start = [20.0]
+    monkeypatch.setattr(boottime, "now_ns", lambda: int(since_start[0] * 1e9))
+    mark, synchronised = tmp_path / "clock-was-behind", tmp_path / "synchronized"
+    assert kept_time.is_believable(mark, synchronised)
+    mark.touch()
+    assert not kept_time.is_believable(mark, synchronised)
+    synchronised.touch()
+    assert kept_time.is_believable(mark, synchronised)
+    synchronised.unlink()
+    since_start[0] = 601.0
+    assert kept_time.is_believable(mark, synchronised), "where no server answers, it is as true as it gets"
