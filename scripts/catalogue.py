@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from allegro.errors import AllegroError
-from allegro.firmware import index
+from allegro.firmware import release_index
 from allegro.firmware.bundles import META, SUFFIX
-from allegro.firmware.index import Offer
+from allegro.firmware.release_index import Offer
 from allegro.firmware.versions import Version
 from board.allegro.image.signing_keys import Keys, find_keys
 from board.allegro.image.workshop import BuildError
@@ -42,7 +42,7 @@ def main() -> int:
     except (BuildError, AllegroError) as error:
         print(f"{error}", file=sys.stderr)
         return 1
-    print(f"{options.folder / index.NAME}: {', '.join(versions) or 'no versions'}")
+    print(f"{options.folder / release_index.NAME}: {', '.join(versions) or 'no versions'}")
     return 0
 
 
@@ -72,21 +72,21 @@ def write_index(folder: Path, keys: Keys) -> list[str]:
         raise BuildError(f"{folder} holds bundles for different devices: {', '.join(sorted(compatibles))}.")
     offers.sort(key=lambda offer: Version.parse(offer.version), reverse=True)
     content = {
-        "format": index.FORMAT,
+        "format": release_index.FORMAT,
         "compatible": next(iter(compatibles), ""),
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "versions": [asdict(offer) for offer in offers],
     }
     signed = sign(json.dumps(content, indent=1, ensure_ascii=False).encode(), keys)
-    partial = folder / f".{index.NAME}.partial"
+    partial = folder / f".{release_index.NAME}.partial"
     partial.write_bytes(signed)
-    partial.rename(folder / index.NAME)
+    partial.rename(folder / release_index.NAME)
     return [offer.version for offer in offers]
 
 
 def read_manifest(bundle: Path, keyring: Path) -> configparser.ConfigParser:
     """Return the manifest of a verity bundle, which stands in its signature, if the keyring trusts that."""
-    content = index.verified(signature(bundle), keyring, "any", what=bundle.name)
+    content = release_index.verified(signature(bundle), keyring, "any", what=bundle.name)
     manifest = configparser.ConfigParser(interpolation=None)
     manifest.read_string(content.decode())
     if manifest.get("bundle", "format", fallback="") != "verity":

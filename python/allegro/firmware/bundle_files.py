@@ -10,7 +10,7 @@ from typing import BinaryIO
 from allegro.atomic import sync_directory
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.firmware.bundles import FILE_NAME, SUFFIX
-from allegro.firmware.index import Offer
+from allegro.firmware.release_index import Offer
 
 RESERVE = 64 << 20
 """Always left free on the data partition: settings, jobs and captures lie there as well."""

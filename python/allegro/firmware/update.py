@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
-from allegro.firmware import boot_state, bundle_files, bundles, index, releases
+from allegro.firmware import boot_state, bundle_files, bundles, release_index, releases
 from allegro.firmware.authority import Authority
 from allegro.firmware.boot_state import FACTORY, SLOTS, BootName, BootState, Slot, other_slot
 from allegro.firmware.bundle_files import FirmwareFiles, StoredFile
 from allegro.firmware.bundles import Bundle
 from allegro.firmware.events import Event, Events
-from allegro.firmware.index import Index, Offer
+from allegro.firmware.release_index import Index, Offer
 from allegro.firmware.releases import Release
 from allegro.firmware.trial import Trial, TrialNote, fell_back
 from allegro.firmware.verity import check_payload
@@ -263,7 +263,7 @@ class FirmwareService:
             authority = self._around.authority()
             with self._server() as server:
                 signed = server.index()
-            found = index.parsed(index.verified(signed, authority.keyring, authority.purpose))
+            found = release_index.parsed(release_index.verified(signed, authority.keyring, authority.purpose))
             if found.compatible != authority.compatible:
                 raise InvalidInput(
                     f"The update server is for other devices ({found.compatible}).", place="firmware.server"

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
-from allegro.firmware.index import LARGEST, NAME, Offer
+from allegro.firmware.release_index import LARGEST, NAME, Offer
 
 _TIMEOUT = httpx.Timeout(30.0, connect=15.0)
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)

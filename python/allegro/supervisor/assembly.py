@@ -42,11 +42,11 @@ from allegro.system.power import power
 from allegro.trigger.beep import Player
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.estimate import ring_estimate
+from allegro.trigger.input_reader import ConnectedPresenter, PresenterReader
 from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.keys import models
 from allegro.trigger.making import Surroundings
 from allegro.trigger.press import Press
-from allegro.trigger.reader import ConnectedPresenter, PresenterReader
 from allegro.trigger.service import Triggers
 from allegro.version import own_version
 

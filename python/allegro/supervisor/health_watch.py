@@ -23,8 +23,8 @@ from allegro.system.health import (
     full_reach_s,
     problems,
 )
+from allegro.trigger.input_reader import ConnectedPresenter
 from allegro.trigger.jobs import JobStore
-from allegro.trigger.reader import ConnectedPresenter
 
 LOOK_EVERY_S = 10.0
 

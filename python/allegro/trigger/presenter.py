@@ -8,10 +8,10 @@ from typing import Final
 
 import evdev
 
+from allegro.trigger.input_reader import FoundInput, PresenterReader
 from allegro.trigger.keys import PresenterModel
 from allegro.trigger.linux_inputs import EvdevInput, UdevInputs, usb_id
 from allegro.trigger.press import Press
-from allegro.trigger.reader import FoundInput, PresenterReader
 
 # _IOW('E', 0xa0, int) of Linux include/uapi/linux/input.h
 _EVIOCSCLOCKID: Final = 0x400445A0

@@ -9,7 +9,7 @@ import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.firmware import update_client as module
-from allegro.firmware.index import NAME, Offer
+from allegro.firmware.release_index import NAME, Offer
 from allegro.firmware.update_client import Server, Stopped
 from tests.harness.certificates import TestAuthority
 from tests.harness.update_server import UpdateServer

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import InvalidInput
-from allegro.firmware import index
+from allegro.firmware import release_index
 from board.allegro.image.bundle import key_file_value
 from board.allegro.image.signing_keys import Keys
 from board.allegro.image.workshop import BuildError
@@ -59,7 +59,9 @@ def test_the_index_lists_all_bundles_and_a_device_believes_it(
     for version in ("1.2.0", "1.10.0"):
         bundle(folder / f"allegro-{version}.raucb", authority, version)
     assert write_index(folder, keys) == ["1.10.0", "1.2.0"]
-    found = index.parsed(index.verified((folder / index.NAME).read_bytes(), authority.certificate))
+    found = release_index.parsed(
+        release_index.verified((folder / release_index.NAME).read_bytes(), authority.certificate)
+    )
     assert [offer.version for offer in found.offers] == ["1.10.0", "1.2.0"]
     assert found.compatible == "x"
     offer = found.offers[0]
@@ -93,7 +95,7 @@ def test_what_devices_would_refuse_is_not_listed(
     bundle(folder / "b.raucb", authority, "1.0.1", compatible="toaster")
     with pytest.raises(BuildError, match="different devices"):
         write_index(folder, keys)
-    assert not (folder / index.NAME).exists()
+    assert not (folder / release_index.NAME).exists()
 
 
 def test_texts_in_key_files() -> None:

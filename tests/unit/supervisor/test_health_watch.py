@@ -14,8 +14,8 @@ from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor import health_watch
 from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.parts import Parts
+from allegro.trigger.input_reader import ConnectedPresenter
 from allegro.trigger.jobs import JobStore
-from allegro.trigger.reader import ConnectedPresenter
 
 PRESENTER = ConnectedPresenter("Logitech R400", "046d", "c52d", "")
 

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from allegro.capture import config, status
 from allegro.capture.recorder import telling
-from allegro.capture.recorder.clock import BLOCK_AGE_NS, Clock, Reading, StepWatch, boot_id, read_clocks
+from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock, Reading, StepWatch, boot_id, read_clocks
 from allegro.capture.recorder.completeness import Completeness
-from allegro.capture.recorder.links import LinkWatch
+from allegro.capture.recorder.link_states import LinkWatch
 from allegro.capture.recorder.outbox import Letter, Outbox, write_letter
 from allegro.capture.recorder.port import RecordedPort
-from allegro.capture.recorder.ports import Ports
+from allegro.capture.recorder.recorded_ports import Ports
 from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
 from allegro.capture.recorder.write_pool import WriteJob, WritePool
 from allegro.capture.ring import news

@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from allegro.capture.config import RecorderConfig
-from allegro.capture.recorder.clock import Reading
+from allegro.capture.recorder.clocks import Reading
 from allegro.capture.ring.news import RingOpened
 from allegro.capture.ring.writer import RingUnavailable, RingWriter
 

@@ -14,7 +14,7 @@ import pytest
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
 from allegro.capture.recorder import loop
-from allegro.capture.recorder.clock import Reading, read_clocks
+from allegro.capture.recorder.clocks import Reading, read_clocks
 from allegro.capture.recorder.loop import Recorder
 from allegro.capture.ring.news import ClockStepped, RingClosed, RingOpened
 from allegro.capture.ring.reader import RingReader

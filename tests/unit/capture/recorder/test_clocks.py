@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from allegro.capture.recorder import clock
-from allegro.capture.recorder.clock import Clock, Reading
+from allegro.capture.recorder import clocks
+from allegro.capture.recorder.clocks import Clock, Reading
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -50,7 +50,7 @@ def test_every_block_gets_the_time_that_nobody_set(size: int) -> None:
                 step = kept.look(Reading(moment, wall(moment)))
                 looked = moment
                 steps += [step] if step else []
-        times = kept.times(wall(first), wall(last), before - clock.BLOCK_AGE_NS)
+        times = kept.times(wall(first), wall(last), before - clocks.BLOCK_AGE_NS)
         assert (times.first_boot_ns, times.last_boot_ns) == (first, last)
         assert times.wall_offset_ns == wall(first) - first
         assert times.step_ns == (size if first < set_at <= last else 0)
@@ -76,7 +76,7 @@ def test_small_steps_never_change_the_order_of_a_port() -> None:
             last_wall = moment + offset
             before, looked = looked, moment + MS
             kept.look(Reading(looked, looked + offset))
-            since = max(before - clock.BLOCK_AGE_NS, last_boot)
+            since = max(before - clocks.BLOCK_AGE_NS, last_boot)
             times = kept.times(first_wall, last_wall, since)
             assert times.first_boot_ns >= since - 2 * MS
             assert times.first_boot_ns <= times.last_boot_ns
@@ -85,15 +85,15 @@ def test_small_steps_never_change_the_order_of_a_port() -> None:
 
 @pytest.mark.spec("R9")
 def test_a_real_machine_has_both_clocks_and_one_id() -> None:
-    assert len(clock.boot_id()) == 16
-    assert clock.boot_id() == clock.boot_id()
-    readings = [clock.read_clocks() for _ in range(50)]
+    assert len(clocks.boot_id()) == 16
+    assert clocks.boot_id() == clocks.boot_id()
+    readings = [clocks.read_clocks() for _ in range(50)]
     assert all(a.boot_ns < b.boot_ns for a, b in itertools.pairwise(readings))
-    kept = Clock(readings[0], clock.boot_id())
+    kept = Clock(readings[0], clocks.boot_id())
     assert not any(kept.look(reading) for reading in readings)
 
 
 def test_the_watch_is_silent_while_nobody_sets_the_clock() -> None:
-    watch = clock.StepWatch()
+    watch = clocks.StepWatch()
     watch.clear()
     watch.close()

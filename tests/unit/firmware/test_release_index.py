@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from allegro.errors import InvalidInput
-from allegro.firmware import index
+from allegro.firmware import release_index
 from tests.harness.certificates import TestAuthority, cms
 
 OFFER = {
@@ -26,7 +26,7 @@ def text(**changes: Any) -> bytes:
 def test_what_the_authority_signed_is_taken_and_nothing_else(tmp_path: Path) -> None:
     authority = TestAuthority(tmp_path)
     signed = cms(text(), authority.issue("maker"))
-    assert index.verified(signed, authority.certificate) == text()
+    assert release_index.verified(signed, authority.certificate) == text()
     refused = {
         "does not trust|not trust": cms(text(), TestAuthority(tmp_path / "other").issue("stranger")),
         "expired": cms(text(), authority.issue("old", days=(-300, -1))),
@@ -38,7 +38,7 @@ def test_what_the_authority_signed_is_taken_and_nothing_else(tmp_path: Path) -> 
     refused["damaged|not signed"] = bytes(damaged)
     for words, content in refused.items():
         with pytest.raises(InvalidInput, match=words):
-            index.verified(content, authority.certificate)
+            release_index.verified(content, authority.certificate)
 
 
 def test_the_offers_newest_first_without_nonsense() -> None:
@@ -52,7 +52,7 @@ def test_the_offers_newest_first_without_nonsense() -> None:
     ]
     older = {**OFFER, "version": "1.9.0"}
     newer = {**OFFER, "version": "2.1.0"}
-    found = index.parsed(text(versions=[OFFER, *strange, older, newer]))
+    found = release_index.parsed(text(versions=[OFFER, *strange, older, newer]))
     assert [offer.version for offer in found.offers] == ["2.1.0", "2.0.0", "1.9.0"]
     offer = found.offer("2.0.0")
     assert offer is not None
@@ -64,4 +64,4 @@ def test_the_offers_newest_first_without_nonsense() -> None:
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", text(versions=5), text(format=2)])
 def test_what_is_no_index_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidInput, match="index of the update server"):
-        index.parsed(content)
+        release_index.parsed(content)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allegro.capture.recorder.links import LinkEvent, LinkWatch, parse
+from allegro.capture.recorder.link_states import LinkEvent, LinkWatch, parse
 
 UP, LOWER_UP = 1, 1 << 16
 NEW, DEL = 16, 17

@@ -9,9 +9,9 @@ import socket
 from dataclasses import dataclass
 
 from allegro.capture.config import RecorderConfig
-from allegro.capture.recorder.clock import Reading
+from allegro.capture.recorder.clocks import Reading
 from allegro.capture.recorder.completeness import Completeness
-from allegro.capture.recorder.links import LinkEvent
+from allegro.capture.recorder.link_states import LinkEvent
 from allegro.capture.recorder.outbox import Outbox
 from allegro.capture.recorder.port import RecordedPort
 from allegro.capture.recorder.socket import RingSocket
