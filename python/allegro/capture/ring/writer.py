@@ -12,7 +12,6 @@ loses its index and its name, and that is made safe on disk before the first byt
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import logging
@@ -58,7 +57,8 @@ class OpenSegment:
     """A segment that is empty, that records are written to, or that waits for its last ones.
 
     `first` is the sequence number of its first record. Until there is one, and the publisher has come by, it
-    has no index and the name of an empty segment. `entries` are those that are not in the index yet.
+    has no index and the name of an empty segment (`named` is False). `entries` are those that the publisher
+    has not seen; of the index, `indexed` bytes are in the file, and `unindexed` are still to be written.
     """
 
     path: Path
@@ -66,8 +66,10 @@ class OpenSegment:
     size: int
     first: int = 0
     used: int = 0
+    named: bool = False
     index: int | None = None
-    index_sound: bool = True
+    indexed: int = 0
+    unindexed: bytearray = field(default_factory=bytearray)
     packer: Packer = field(default_factory=Packer)
     summary: Summary = field(default_factory=Summary)
     pending: int = 0
@@ -280,20 +282,14 @@ class RingWriter:
             opened = self._opened()
         for segment in opened:
             count = len(segment.entries)
-            if not count:
-                continue
-            if segment.index is None:
+            if count and not segment.named:
                 segment.path = segment.path.rename(segments.blocks_path(self.directory, segment.first))
-                segment.index = _open_index(segment.path)
+                segment.named = True
             entries = list(segment.entries)[:count]
-            data = b"".join(map(segment.packer.pack, entries))
-            # A disk without room for an index has still room for the records, and readers can ask those.
-            try:
-                written = os.write(segment.index, data)
-            except OSError:
-                written = 0
-            segment.index_sound &= written == len(data)
-            self.published = entries[-1].sequence
+            segment.unindexed += b"".join(map(segment.packer.pack, entries))
+            _write_index(segment)
+            if entries:
+                self.published = entries[-1].sequence
             # Only now, as a segment is finished when it has none left.
             for _ in range(count):
                 segment.entries.popleft()
@@ -434,7 +430,7 @@ class RingWriter:
         """Closes the segments that have got all their records, in their order."""
         while self._closing and not self._closing[0].pending and not self._closing[0].entries:
             segment = self._closing[0]
-            if segment.index is None:
+            if not segment.named:
                 # Not one of its records could be written.
                 with self._lock:
                     self._closing.remove(segment)
@@ -443,14 +439,15 @@ class RingWriter:
                 continue
             os.fdatasync(segment.descriptor)
             # Not synced: the index may be lost in a power cut, but not be there before the data are.
-            if segment.index_sound:
-                with contextlib.suppress(OSError):  # the index is but a cache
-                    os.write(segment.index, segment.packer.pack_summary(segment.summary))
+            if _write_index(segment):
+                segment.unindexed += segment.packer.pack_summary(segment.summary)
+                _write_index(segment)
             with self._lock:
                 self._closing.remove(segment)
                 self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
             os.close(segment.descriptor)
-            os.close(segment.index)
+            if segment.index is not None:
+                os.close(segment.index)
 
     def _sync(self) -> None:
         with self._lock:
@@ -521,7 +518,8 @@ class RingWriter:
         os.truncate(place, entries * index.ENTRY_SIZE)
         self._finished.pop()
         self._current = _open_segment(newest.path, newest.size)
-        self._current.index = _open_index(newest.path)
+        self._current.named = True
+        self._current.indexed = entries * index.ENTRY_SIZE
         self._current.packer = Packer(entries)
         self._current.used = newest.summary.end
         self._current.summary = newest.summary
@@ -545,9 +543,25 @@ def _open_segment(path: Path, size: int) -> OpenSegment:
     return OpenSegment(path, descriptor, size)
 
 
-def _open_index(segment: Path) -> int:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    return os.open(index.index_path(segment), flags, 0o640)
+def _write_index(segment: OpenSegment) -> bool:
+    """Appends to the index what it lacks, and says whether it lacks nothing then.
+
+    A disk without room for an index has still room for the records, and readers ask those where the index
+    ends: so what cannot be written waits for the next time, and nothing is ever left out between.
+    """
+    if not segment.unindexed:
+        return True
+    try:
+        if segment.index is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+            segment.index = os.open(index.index_path(segment.path), flags, 0o640)
+        written = os.pwrite(segment.index, segment.unindexed, segment.indexed)
+    except OSError:
+        return False
+    written -= written % index.ENTRY_SIZE
+    segment.indexed += written
+    del segment.unindexed[:written]
+    return not segment.unindexed
 
 
 def _remove(path: Path) -> None:

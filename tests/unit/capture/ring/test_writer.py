@@ -108,6 +108,66 @@ def test_after_kill_the_index_is_made_anew_and_equal(
     assert all(index.read_summary(index.index_path(path)) for path in segments.list_segments(tmp_path))
 
 
+def break_index(broken: pytest.MonkeyPatch, part: int) -> None:
+    """Only so many bytes of each write to an index go to disk; none means that the disk is full."""
+    pwrite = os.pwrite
+
+    def write(descriptor: int, data: bytes, offset: int) -> int:
+        if not Path(f"/proc/self/fd/{descriptor}").readlink().name.endswith(".index"):
+            return pwrite(descriptor, data, offset)
+        if not part:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return pwrite(descriptor, bytes(data)[:part], offset)
+
+    broken.setattr(os, "pwrite", write)
+
+
+@pytest.mark.spec("R4", "R5")
+@pytest.mark.parametrize("part", [0, 50, 150])
+def test_a_failed_write_of_the_index_costs_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(10):
+        append(writer, number)
+    with monkeypatch.context() as broken:
+        break_index(broken, part)
+        for number in range(10, 20):
+            append(writer, number)
+        assert numbers(tmp_path) == list(range(20))
+    for number in range(20, 30):
+        append(writer, number)
+    assert numbers(tmp_path) == list(range(30))
+    writer.close()
+    (path,) = segments.list_segments(tmp_path)
+    assert index.read_summary(index.index_path(path))
+    assert numbers(tmp_path) == list(range(30))
+
+
+@pytest.mark.spec("R1", "R4")
+def test_recording_goes_on_when_no_index_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three laps of a ring on a disk that has no room for any further file."""
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    system_open = os.open
+
+    def full(path: str | Path, flags: int, *more: int, **named: int) -> int:
+        if str(path).endswith(".index") and flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return system_open(path, flags, *more, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "open", full)
+        for number in range(400):
+            append_patiently(writer, number)
+        found = numbers(tmp_path)
+        assert found == list(range(found[0], 400))
+        assert len(found) >= 2 * 34
+        writer.close()
+    assert not list(tmp_path.glob("*.index"))
+    RingWriter(tmp_path, SMALLEST, 2).close()
+    assert numbers(tmp_path) == found
+
+
 def test_two_writers_are_refused(tmp_path: Path) -> None:
     writer = RingWriter(tmp_path, SMALLEST, 1)
     with pytest.raises(RingUnavailable, match="Another process"):
