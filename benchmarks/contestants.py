@@ -54,6 +54,7 @@ def recorder_command(directory: Path) -> list[str]:
         "ring_directory": str(directory / "ring"),
         "ring_size": RING_SIZE,
         "status_file": str(state / "status.json"),
+        "blocks_per_port": BUFFER_MIB,
     }
     (directory / "recorder.json").write_text(json.dumps(settings))
     return [sys.executable, "-m", "allegro.capture.recorder", str(directory / "recorder.json")]

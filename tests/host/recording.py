@@ -120,7 +120,7 @@ class Recording:
 
     def configure(self, **changes: int) -> None:
         """Writes recorder.json."""
-        self.options.update(changes)
+        self.options = {"blocks_per_port": 64, **self.options, **changes}
         base = RecorderConfig(
             ring_directory=self.ring, ring_size=self.ring_size, status_file=self.directory / "status.json"
         )

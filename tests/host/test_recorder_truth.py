@@ -247,6 +247,25 @@ def test_links_and_names_are_told(namespace: Namespace, recording: Recording) ->
     assert (renamed.port, renamed.new_name) == ("port1", "port7")
 
 
+@pytest.mark.spec("R5")
+def test_a_quiet_link_survives_a_disk_that_stands_still(
+    namespace: Namespace, recording: Recording, flag: Path
+) -> None:
+    """Each block of the kernel holds a packet: more of them than there are wait for the disk."""
+    add_port(namespace, 1)
+    recording.changed = STANDING_DISK.format(flag=str(flag))
+    recording.configure(blocks_per_port=16, retire_ms=10)
+    recording.start_with_ports("port1")
+    flag.touch()
+    sent = paced(namespace, 300, pause=0.02)
+    flag.unlink()
+    recording.wait_until_complete()
+    recording.stop()
+    assert len([record for record in recording.records() if record.packets]) > 100
+    assert [seen.number for seen in contents(recording.ring)] == list(range(sent))
+    assert recording.losses().system == 0
+
+
 @pytest.mark.spec("R4", "R5")
 def test_complete_waits_for_the_news_of_a_loss(
     namespace: Namespace, recording: Recording, flag: Path

@@ -20,8 +20,9 @@ _MEMORY_STEPS = (4, 1024)
 class RecorderConfig:
     """Sizes are in bytes. Every network interface whose whole name matches `port_pattern` is recorded.
 
-    `block_size` (a power of two, 64 KiB to 4 MiB) and `blocks_per_port` (4 to 1024) are the memory between
-    kernel and disk; `retire_ms` (1 to 1000) is how long the kernel may keep a block that is not full.
+    `block_size` (a power of two, 64 KiB to 4 MiB) and `blocks_per_port` (4 to 1024; 0: by the port's speed
+    and the machine's memory) are the memory between kernel and disk; `retire_ms` (1 to 1000) is how long the
+    kernel may keep a block that is not full.
     """
 
     ring_directory: Path
@@ -29,7 +30,7 @@ class RecorderConfig:
     status_file: Path
     port_pattern: str = "port[0-9]+"
     block_size: int = segments.MIB
-    blocks_per_port: int = 64
+    blocks_per_port: int = 0
     retire_ms: int = 100
 
     def __post_init__(self) -> None:
@@ -47,9 +48,9 @@ class RecorderConfig:
             "must be a power of two, 64 KiB to 4 MiB",
         )
         _check(
-            _MEMORY_STEPS[0] <= self.blocks_per_port <= _MEMORY_STEPS[1],
+            self.blocks_per_port == 0 or _MEMORY_STEPS[0] <= self.blocks_per_port <= _MEMORY_STEPS[1],
             "blocks_per_port",
-            "must be 4 to 1024",
+            "must be 4 to 1024, or 0",
         )
         _check(1 <= self.retire_ms <= 1000, "retire_ms", "must be 1 to 1000")
 

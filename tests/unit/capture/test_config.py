@@ -31,7 +31,7 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
 
 def test_defaults_and_unknown_keys(tmp_path: Path) -> None:
     loaded = load(tmp_path, {**GOOD, "future": True})
-    assert (loaded.port_pattern, loaded.block_size, loaded.blocks_per_port) == ("port[0-9]+", 1 << 20, 64)
+    assert (loaded.port_pattern, loaded.block_size, loaded.blocks_per_port) == ("port[0-9]+", 1 << 20, 0)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,14 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from allegro.capture import config, status
 from allegro.capture.recorder import telling
 from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock, Reading, StepWatch, boot_id, read_clocks
 from allegro.capture.recorder.completeness import Completeness
 from allegro.capture.recorder.link_states import LinkWatch
+from allegro.capture.recorder.memory import SMALL, Arena
 from allegro.capture.recorder.outbox import Letter, Outbox, write_letter
 from allegro.capture.recorder.port import RecordedPort
 from allegro.capture.recorder.recorded_ports import Ports
@@ -51,14 +53,27 @@ _BROKEN_AFTER = 10.0
 _FOREVER = 1 << 63
 
 
+class _Block(NamedTuple):
+    """A block of a port, by its number."""
+
+    port: RecordedPort
+    number: int
+
+
+class _Copy(NamedTuple):
+    """A block of a port that was copied into the arena."""
+
+    port: RecordedPort
+
+
 @dataclass(eq=False)
 class _UnderWay:
-    """A record under way: with the block number of a port, or with a letter."""
+    """A record under way, and what is in it."""
 
     job: WriteJob
     slot: Slot
     record: Record
-    source: tuple[RecordedPort, int] | Letter
+    source: _Block | _Copy | Letter
     losses_of: object
 
 
@@ -90,6 +105,7 @@ class Recorder:
         self._ring = RingKeeper(now, self._clock.boot_id)
         self._config_error = ""
         self._pool = WritePool(_WRITERS)
+        self._arena = Arena()
         self._records: deque[_UnderWay] = deque()
         self._trouble = _Trouble()
         self._last_written = 0
@@ -211,11 +227,19 @@ class Recorder:
                 if job is not None:
                     self._pool.submit(job)
                 job = WriteJob(slot.segment.descriptor, slot.offset)
-            job.add(block[: record.length])
-            port.take()
-            self._records.append(_UnderWay(job, slot, record, (port, number), port))
+            source: _Block | _Copy = _Block(port, number)
+            copy = self._arena.copy(block[: record.length]) if record.length * SMALL <= len(block) else None
+            if copy is None:
+                job.add(block[: record.length])
+                port.take()
+            else:
+                job.add(copy)
+                source = _Copy(port)
+                port.take_copied()
+                blocks.release(block)
+            self._records.append(_UnderWay(job, slot, record, source, port))
         port.emptied_boot_ns = now.boot_ns
-        if not port.under_way:
+        if not port.under_way and not port.copied:
             self._completeness.reached(port, port.quiet_through(now.boot_ns))
         return job
 
@@ -261,23 +285,26 @@ class Recorder:
         while self._records and self._records[0].job.done:
             done = self._records.popleft()
             self._load.slowest_write_s = max(self._load.slowest_write_s, done.job.seconds)
-            if isinstance(done.source, tuple):
-                port, number = done.source
-                port.finished(number)
+            source = done.source
+            if isinstance(source, _Block):
+                source.port.finished(source.number)
+            elif isinstance(source, _Copy):
+                source.port.copied -= 1
+                self._arena.give_back()
             if done.job.error is None:
                 writer.written(done.slot, done.record)
                 self._last_written = done.record.sequence
                 self._trouble.since = None
-                if isinstance(done.source, tuple):
-                    self._completeness.reached(port, done.record.last_boot_ns)
+                if not isinstance(source, Letter):
+                    self._completeness.reached(source.port, done.record.last_boot_ns)
                 continue
             self._failed(done.job.error)
             writer.lost(done.slot)
             self._completeness.not_written(done.losses_of, done.record.sequence)
-            if isinstance(done.source, Letter):
-                self._outbox.give_back(done.source)
+            if isinstance(source, Letter):
+                self._outbox.give_back(source)
             else:
-                port.lose_unwritten(done.record, now.boot_ns)
+                source.port.lose_unwritten(done.record, now.boot_ns)
         writer.publish()
 
     def _failed(self, error: OSError) -> None:

@@ -23,7 +23,8 @@ def port_index(name: str) -> int:
 
 
 class RecordedPort:
-    """`index` is the number in the port's name; `busy` has one flag per block that is being written.
+    """`index` is the number in the port's name; `busy` has one flag per block that is being written, and of
+    `copied` blocks a copy is.
 
     At `emptied_boot_ns` no block was waiting to be taken; the last packet taken came in at `last_boot_ns`.
     `link_up` is what is known of its link. All times are ns of CLOCK_BOOTTIME.
@@ -36,6 +37,7 @@ class RecordedPort:
         self.socket = socket
         self.busy = bytearray(len(socket.blocks))
         self.under_way = 0
+        self.copied = 0
         self.closing_since: float | None = None
         self.emptied_boot_ns = now_ns
         self.last_boot_ns = 0
@@ -64,6 +66,11 @@ class RecordedPort:
         """The block that `ready` told is being written from now on."""
         self.busy[self._next] = 1
         self.under_way += 1
+        self.skip()
+
+    def take_copied(self) -> None:
+        """A copy of the block that `ready` told is being written; the kernel gets the block itself back."""
+        self.copied += 1
         self.skip()
 
     def skip(self) -> None:
@@ -153,7 +160,7 @@ class RecordedPort:
 
     def drained(self) -> bool:
         """After `stop`: whether the kernel has handed over everything and all of it is written."""
-        if self.closing_since is None or self.under_way or self.ready() is not None:
+        if self.closing_since is None or self.under_way or self.copied or self.ready() is not None:
             return False
         return (time.monotonic() - self.closing_since) * 1e9 > self._retire_ns + _QUIET_NS
 

@@ -12,6 +12,7 @@ from allegro.capture.config import RecorderConfig
 from allegro.capture.recorder.clocks import Reading
 from allegro.capture.recorder.completeness import Completeness
 from allegro.capture.recorder.link_states import LinkEvent
+from allegro.capture.recorder.memory import blocks_for
 from allegro.capture.recorder.outbox import Outbox
 from allegro.capture.recorder.port import RecordedPort
 from allegro.capture.recorder.socket import RingSocket
@@ -50,6 +51,7 @@ class Ports:
         self._poll = poll
         self._outbox = outbox
         self._completeness = completeness
+        self._count = 0
         self._known: set[int] | None = None
         """Numbers of all interfaces at the last look."""
 
@@ -73,6 +75,7 @@ class Ports:
                     self._outbox.add(PortClosed(*now, name))
                 self.let_go(port)
         self.refused = {name: text for name, text in self.refused.items() if name in present}
+        self._count = len(present)
         for name in sorted(present.keys() - self.open.keys()):
             new = self._known is not None and present[name] not in self._known
             self._open(name, present[name], options, now, new=new)
@@ -105,17 +108,16 @@ class Ports:
             port.close()
 
     def _open(self, name: str, ifindex: int, options: RecorderConfig, now: Reading, *, new: bool) -> None:
+        count = options.blocks_per_port or blocks_for(name, options.block_size, self._count)
         try:
-            connection = RingSocket(
-                name, ifindex, options.block_size, options.blocks_per_port, options.retire_ms
-            )
+            connection = RingSocket(name, ifindex, options.block_size, count, options.retire_ms)
         except AllegroError as error:
             if self.refused.get(name) != str(error):
                 _LOG.warning("%s", error)
             self.refused[name] = str(error)
             return
         self.refused.pop(name, None)
-        if len(connection.blocks) < options.blocks_per_port:
+        if len(connection.blocks) < count:
             _LOG.warning("%s: memory for only %d blocks", name, len(connection.blocks))
         port = RecordedPort(name, ifindex, connection, options.retire_ms, now.boot_ns)
         self.open[name] = port
