@@ -110,6 +110,15 @@ class NetworkAnswer(BaseModel):
     )
 
 
+class ChangeAnswer(BaseModel):
+    """Whether a change of the network waits for confirmation."""
+
+    confirm_within_s: float | None = Field(
+        description="Changed settings are taken back after so many seconds unless they are confirmed;"
+        " null: none wait"
+    )
+
+
 class ClaimRequest(BaseModel):
     """How a temporary address is wanted."""
 
@@ -154,6 +163,11 @@ def router(parts: NetworkParts) -> APIRouter:
     def network() -> NetworkAnswer:
         """Ports, addresses, and whether a change waits for confirmation."""
         return answer()
+
+    @routes.get("/change", dependencies=[requires("viewer")])
+    def change() -> ChangeAnswer:
+        """Whether a change waits for confirmation. Asked by every page, so it looks at nothing else."""
+        return ChangeAnswer(confirm_within_s=parts.remaining_s())
 
     @routes.post("/confirm", dependencies=[requires("admin")])
     def confirm() -> NetworkAnswer:

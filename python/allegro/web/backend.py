@@ -46,7 +46,13 @@ class Backend:
     async def ask(self, asker: Asker, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """One request; `path` without /api. Answers with the JSON value; raises ApiError for a refusal."""
         async with self.stream(asker, method, f"/api{path}", json=body) as response:
-            await response.aread()
+            try:
+                await response.aread()
+            except httpx.HTTPError:
+                raise Unavailable(
+                    "The answer of the device's control program broke off.",
+                    remedy="It may be restarting: wait half a minute, then load the page again.",
+                ) from None
         return decoded(response)
 
     @asynccontextmanager

@@ -49,7 +49,7 @@ async def sample(history: History, backend: Backend) -> None:
     while True:
         try:
             history.add(time.time(), await backend.ask(SAMPLER, "GET", "/ring"))
-        except (AllegroError, KeyError, TypeError):
+        except (AllegroError, KeyError, TypeError, ValueError, AttributeError):
             history.gap(time.time())
         await asyncio.sleep(INTERVAL_S)
 

@@ -1,9 +1,10 @@
 """What all pages share: who asks, whether that may be, and how a page is put together."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
@@ -33,6 +34,7 @@ from allegro.web.sessions import Session, Sessions
 # The prefix makes browsers insist on Secure, on Path=/ and on no Domain (RFC 6265bis, 4.1.3.2).
 COOKIE = "__Host-allegro"
 LOOKS = ("GET", "HEAD")
+_CHANGE_S = 2.0
 LARGEST_FORM = 256 * 1024
 NEW_PASSWORD = "/password"  # noqa: S105 (an address)
 
@@ -124,6 +126,7 @@ class Visit:
     user: User
     page: Page | None
     data: Mapping[str, Sequence[str]]  # the form that was sent
+    confirm_within_s: float | None = None  # a change of the network waits for so long
 
     @property
     def api(self) -> UserApi:
@@ -148,6 +151,7 @@ class Visit:
             "may": self.may,
             "csrf": self.session.csrf,
             "host_name": self.site.host_name,
+            "confirm_within_s": self.confirm_within_s,
             "flashes": [] if self.is_part else self.session.take_flashes(),
         }
         return HTMLResponse(self.site.templates.get_template(template).render(whole | context), status)
@@ -202,11 +206,24 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
                     f"Your role ({user.role}) does not allow this.",
                     remedy="Ask an administrator of the device.",
                 )
+            if not (action.poll or visit.is_part or user.must_change):
+                visit = replace(visit, confirm_within_s=await _confirm_within_s(visit))
             return await action.handler(visit)
         except AllegroError as error:
             return _failed(visit, action, error)
 
     return Route(action.path, endpoint, methods=[action.method])
+
+
+async def _confirm_within_s(visit: Visit) -> float | None:
+    """Whether a change of the network waits. Who cannot be asked keeps no page from being shown."""
+    try:
+        async with asyncio.timeout(_CHANGE_S):
+            change = await visit.api.get("/network/change")
+    except (AllegroError, TimeoutError):
+        return None
+    waits: float | None = change["confirm_within_s"]
+    return waits
 
 
 async def form_of(request: Request) -> Mapping[str, Sequence[str]]:

@@ -1,4 +1,12 @@
-from allegro.web.history import KEPT, History
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from allegro.web import history as history_module
+from allegro.web.backend import Backend
+from allegro.web.history import KEPT, History, sample
 
 
 def test_ports_come_and_go_and_old_samples_are_forgotten() -> None:
@@ -17,3 +25,44 @@ def test_ports_come_and_go_and_old_samples_are_forgotten() -> None:
     for number in range(KEPT):
         history.gap(10.0 + number)
     assert history.series()["ports"] == []
+
+
+@pytest.mark.spec("W3")
+def test_the_sampler_survives_whatever_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "INTERVAL_S", 0.0)
+
+    class Broken(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b'{"ports"'
+            raise httpx.RemoteProtocolError("peer closed connection")
+
+    good = {"ports": [{"name": "port1", "bytes_per_s": 1.0}]}
+    answers = [
+        httpx.Response(200, stream=Broken()),
+        httpx.Response(200, content=b"{"),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json=7),
+        httpx.Response(200, json={"ports": [7]}),
+        httpx.Response(200, json={"ports": [{"name": "port1", "bytes_per_s": None}]}),
+        httpx.Response(503, json={"error": {}}),
+        httpx.Response(200, json=good),
+    ]
+
+    async def run() -> History:
+        history, asked_all = History(), asyncio.Event()
+
+        class Transport(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                if answers:
+                    return answers.pop(0)
+                asked_all.set()
+                return httpx.Response(200, json=good)
+
+        task = asyncio.create_task(sample(history, Backend(Transport())))
+        await asked_all.wait()
+        assert not task.done()
+        task.cancel()
+        return history
+
+    (port,) = asyncio.run(run()).series()["ports"]
+    assert port["bits_per_s"][:8] == [*[None] * 7, 8]

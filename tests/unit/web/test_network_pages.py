@@ -1,5 +1,6 @@
 """Ports, temporary address, BMC and clock on the page."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.system.bmc import Said
+from allegro.web.backend import Asker, Backend
+from allegro.web.pages import management
 from allegro.web.pages.links import assignment, partners
 from allegro.web.pages.time import local, utc_of
 from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
@@ -160,3 +163,41 @@ def test_the_clock_is_set_by_an_administrator(world: World) -> None:
     admin.post("/time/set", None, utc="", local="2026-11-29T23:30:05")
     seconds = 1_795_995_005
     assert world.device.clock_set == [seconds * 10**9 + 123_000_000, seconds * 10**9]
+
+
+@pytest.mark.spec("N5")
+def test_a_change_that_waits_can_be_confirmed_from_every_page(world: World) -> None:
+    browser = world.user("admin")
+    pages = [page.path for page in world.site.pages if page.path != "/manual"]
+    assert all("/management/confirm" not in browser.page(path) for path in pages)
+    world.device.remaining_s = 90.0
+    for path in pages:
+        shown = browser.page(path)
+        assert shown.count('action="/management/confirm"') == 1, path
+        assert "taken back in 90 seconds" in shown, path
+    assert 'action="/management/confirm"' not in world.user("viewer").page("/")
+
+
+@pytest.mark.spec("N6")
+def test_a_bmc_that_hangs_does_not_take_the_page_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = world.user("admin")
+    monkeypatch.setattr(management, "BMC_S", 0.05)
+    real = Backend.ask
+
+    async def hangs(self: Backend, asker: Asker, method: str, path: str, body: Any = None) -> Any:
+        if path == "/bmc":
+            await asyncio.sleep(60)
+        return await real(self, asker, method, path, body)
+
+    monkeypatch.setattr(Backend, "ask", hangs)
+    assert "The BMC has not answered" in browser.page("/management")
+
+    async def breaks(self: Backend, asker: Asker, method: str, path: str, body: Any = None) -> Any:
+        if path == "/bmc":
+            raise Unavailable("The device did not answer in time.")
+        return await real(self, asker, method, path, body)
+
+    monkeypatch.setattr(Backend, "ask", breaks)
+    assert "did not answer in time" in browser.page("/management")

@@ -1,5 +1,6 @@
 """Management interface settings: the addresses by which the device is reached, by cable and by WiFi."""
 
+import asyncio
 from typing import Any
 
 from starlette.responses import Response
@@ -12,6 +13,9 @@ from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/management"
+BMC_S = 5.0
+"""So long the page waits for a BMC; one that is well answers within a second."""
+
 LAN = Section("management")
 WIFI = Section("wifi")
 
@@ -33,8 +37,13 @@ async def _show(
 async def _bmc(visit: Visit) -> dict[str, Any] | None:
     """The BMC with its form; None without one. One that does not answer must not take the page with it."""
     try:
-        bmc: dict[str, Any] = await visit.api.get("/bmc")
-    except ApiError as error:
+        async with asyncio.timeout(BMC_S):
+            bmc: dict[str, Any] = await visit.api.get("/bmc")
+    except TimeoutError:
+        return {
+            "problem": f"The BMC has not answered within {BMC_S:.0f} s. Load the page again to ask again."
+        }
+    except AllegroError as error:
         return {"problem": str(error)}
     if not bmc["present"]:
         return None

@@ -14,6 +14,7 @@
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   let plot = null;
   let drawn = "";
+  let now = 0; // of the device, as the data says: the browser's clock may be another one
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const seriesColor = (index) => color(`--series-${(index % SERIES_COLORS) + 1}`);
@@ -54,7 +55,7 @@
       height: place.clientHeight,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { range: () => [Date.now() / 1000 - SHOWN_S, Date.now() / 1000] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1000)] } },
+      scales: { x: { range: () => [now - SHOWN_S, now] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1000)] } },
       axes: [
         { ...axis, space: 70, size: 32, values: [[60, "{HH}:{mm}", null, null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
         { ...axis, size: 84, values: (_plot, values) => values.map(rate) },
@@ -76,6 +77,7 @@
     } catch {
       return; // the device is busy or restarting: the next try comes soon
     }
+    now = answer.times.at(-1) ?? Date.now() / 1000;
     const names = answer.ports.map((port) => port.name);
     const data = [answer.times, ...answer.ports.map((port) => port.bits_per_s)];
     const wanted = `${names.join()} ${dark.matches}`;
