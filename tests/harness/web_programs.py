@@ -35,7 +35,8 @@ def basic(name: str, password: str) -> dict[str, str]:
 class Programs:
     """The two programs of a device in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: Sequence[str] = ()) -> None:
+        self._prefix = prefix
         self.paths = Paths(folder / "data", folder / "run")
         self.log = folder / "log"
         self.https_port = self.http_port = 0
@@ -44,7 +45,7 @@ class Programs:
 
     def start(self) -> None:
         """Starts both, and waits until the page answers."""
-        self.paths.web.mkdir(parents=True, mode=0o700)
+        self.paths.web.mkdir(parents=True, mode=0o700, exist_ok=True)
         users = UserStore(self.paths.web / "users.json")
         for role, password in PASSWORDS.items():
             if role != "admin":
@@ -105,7 +106,10 @@ class Programs:
     def _run(self, module: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *module], stdout=log, stderr=log, env=os.environ | unit_environment()
+                [*self._prefix, sys.executable, "-m", *module],
+                stdout=log,
+                stderr=log,
+                env=os.environ | unit_environment(),
             )
         self._running.append(process)
         return process
@@ -121,9 +125,9 @@ class Programs:
 
 
 @contextmanager
-def web_programs(folder: Path) -> Iterator[Programs]:
-    """Both programs, as long as this lasts."""
-    made = Programs(folder)
+def web_programs(folder: Path, prefix: Sequence[str] = ()) -> Iterator[Programs]:
+    """Both programs, as long as this lasts; started by the command `prefix` (`ip netns exec`, say)."""
+    made = Programs(folder, prefix)
     try:
         made.start()
         yield made
