@@ -39,6 +39,12 @@ class Conflict(AllegroError):
     status = 409
 
 
+class Outdated(AllegroError):
+    """The request is made for a state that is not the present one any more (If-Match, RFC 9110, 13.1.1)."""
+
+    status = 412
+
+
 class Unavailable(AllegroError):
     """A part of the device that is needed does not work at the moment."""
 

@@ -1,17 +1,43 @@
 """The settings: show them, change some of them."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Header, Response
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.errors import NotFound, Outdated
 from allegro.settings.masks import masked
 from allegro.settings.model import Settings
+from allegro.settings.patches import digest
 
-Change = Callable[[Mapping[str, Any]], tuple[Settings, list[str]]]
+Before = Callable[[Settings], None]
+
+
+class Change(Protocol):
+    """Saves and applies a patch; answers with the new settings and what could not be put into effect.
+
+    `before` is given the present settings, and may refuse.
+    """
+
+    def __call__(  # noqa: D102
+        self, patch: Mapping[str, Any], before: Before = ...
+    ) -> tuple[Settings, list[str]]: ...
+
+
+IfMatch = Annotated[
+    str | None,
+    Header(
+        description="ETag of the settings that the change is made for. If they are others now, nothing is"
+        " saved, and the answer is 412."
+    ),
+]
+_PATCH = (
+    "Any part of it, nested as it is shown; what is not named stays as it is. A secret that comes back as"
+    " asterisks stays as it is, too."
+)
 
 
 class SettingsChanged(BaseModel):
@@ -30,34 +56,85 @@ class SettingsChanged(BaseModel):
 def router(
     current: Callable[[], Settings], change: Change, remaining_s: Callable[[], float | None]
 ) -> APIRouter:
-    """GET and PATCH /settings. `change` saves a patch and applies it; it answers with what did not work.
+    """GET and PATCH, of all settings and of one section. `change` saves a patch and applies it.
 
     `remaining_s`: seconds left to confirm a change of the network, None if none waits.
     """
     routes = APIRouter(tags=["settings"], responses=ERRORS)
 
-    @routes.get("/settings", dependencies=[requires("viewer")])
-    def get() -> Settings:
-        """All settings. A secret that is set is shown as asterisks."""
-        return Settings.model_validate(masked(current()))
-
-    @routes.patch("/settings", dependencies=[requires("admin")])
-    def patch(
-        changes: Annotated[
-            dict[str, Any],
-            Body(
-                description="Any part of the settings, nested as they are shown; what is not named stays as"
-                " it is. A secret that comes back as asterisks stays as it is, too.",
-                examples=[{"trigger": {"before_s": 90}}],
-            ),
-        ],
+    def saved(
+        patch: Mapping[str, Any], section: str, if_match: str | None, response: Response
     ) -> SettingsChanged:
-        """Changes settings. Everything is checked first: either all is saved, or nothing."""
-        new, warnings = change(changes)
+        def unchanged(present: Settings) -> None:
+            if if_match is not None and not _matches(if_match, _shown(present, section)):
+                raise Outdated(
+                    "Somebody else has changed these settings meanwhile; nothing was saved.",
+                    place=section,
+                    remedy="Look at them again, then repeat your change.",
+                )
+
+        new, warnings = change(patch, unchanged)
+        response.headers["ETag"] = _tag(_shown(new, section))
         return SettingsChanged(
             settings=Settings.model_validate(masked(new)),
             warnings=warnings,
             confirm_within_s=remaining_s(),
         )
 
+    @routes.get("/settings", dependencies=[requires("viewer")])
+    def get(response: Response) -> Settings:
+        """All settings. A secret that is set is shown as asterisks. ETag: see PATCH."""
+        shown = masked(current())
+        response.headers["ETag"] = _tag(shown)
+        return Settings.model_validate(shown)
+
+    @routes.patch("/settings", dependencies=[requires("admin")])
+    def patch(
+        changes: Annotated[
+            dict[str, Any], Body(description=_PATCH, examples=[{"trigger": {"before_s": 90}}])
+        ],
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> SettingsChanged:
+        """Changes settings. Everything is checked first: either all is saved, or nothing."""
+        return saved(changes, "", if_match, response)
+
+    @routes.get("/settings/{section}", dependencies=[requires("viewer")])
+    def get_section(section: str, response: Response) -> dict[str, Any]:
+        """One section of the settings, as GET /settings shows it. ETag: see PATCH."""
+        shown = _shown(current(), section)
+        response.headers["ETag"] = _tag(shown)
+        return shown
+
+    @routes.patch("/settings/{section}", dependencies=[requires("admin")])
+    def patch_section(
+        section: str,
+        changes: Annotated[dict[str, Any], Body(description=_PATCH, examples=[{"before_s": 90}])],
+        response: Response,
+        if_match: IfMatch = None,
+    ) -> SettingsChanged:
+        """Changes one section of the settings, if nobody else has changed it since it was read (If-Match)."""
+        _shown(current(), section)
+        return saved({section: changes}, section, if_match, response)
+
     return routes
+
+
+def _shown(settings: Settings, section: str) -> dict[str, Any]:
+    """A section as it may be shown; all of them without a name. Raises NotFound."""
+    shown = masked(settings)
+    if not section:
+        return shown
+    values = shown.get(section)
+    if not isinstance(values, dict):
+        raise NotFound(f"There is no section {section} of the settings.", place="section")
+    return values
+
+
+def _tag(shown: Mapping[str, Any]) -> str:
+    """As a strong entity tag (RFC 9110, 8.8.3)."""
+    return f'"{digest(shown)}"'
+
+
+def _matches(if_match: str, shown: Mapping[str, Any]) -> bool:
+    return bool({"*", _tag(shown)} & {each.strip() for each in if_match.split(",")})

@@ -14,8 +14,7 @@ from allegro.keeping import Absent, Damaged, Found, KeptFile, Unreadable, Value,
 from allegro.settings.base import in_words
 from allegro.settings.lenient import Refused, Understood, understood
 from allegro.settings.model import SCHEMA_VERSION, Settings
-
-JsonObject = dict[str, Any]
+from allegro.settings.patches import JsonObject, merged
 
 
 class SettingsStore:
@@ -148,29 +147,6 @@ def _unread(found: Found[tuple[int, JsonObject]]) -> str:
     """Why the file cannot be read at the moment, whether or not its copy can; empty if it can."""
     own = found.instead_of if isinstance(found, Value) else found
     return own.reason if isinstance(own, Unreadable) else ""
-
-
-def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
-    """`base` with `patch` laid over it, section by section (RFC 7396 without its rule for null)."""
-    result = dict(base)
-    for name, value in patch.items():
-        present = result.get(name)
-        result[name] = (
-            merged(present, value) if isinstance(present, dict) and isinstance(value, Mapping) else value
-        )
-    return result
-
-
-def differing(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> JsonObject:
-    """The part of `wanted` that is not so in `present`: the smallest patch that makes one of the other."""
-    result: JsonObject = {}
-    for name, value in wanted.items():
-        if isinstance(value, Mapping) and isinstance(below := present.get(name), Mapping):
-            if inner := differing(value, below):
-                result[name] = inner
-        elif name not in present or present[name] != value:
-            result[name] = value
-    return result
 
 
 def validated(raw: Mapping[str, Any]) -> Settings:

@@ -9,7 +9,8 @@ from typing import Any
 from allegro.errors import AllegroError
 from allegro.settings.masks import without_masks
 from allegro.settings.model import Settings
-from allegro.settings.settings_file import SettingsStore, differing
+from allegro.settings.patches import differing
+from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.safe_change import SafeChange
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,16 @@ class SettingsChanger:
         self._safe = safe
         self._lock = safe.lock if safe else threading.RLock()
 
-    def __call__(self, patch: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    def __call__(
+        self, patch: Mapping[str, Any], before: Callable[[Settings], None] = lambda _present: None
+    ) -> tuple[Settings, list[str]]:
         """Merges a nested patch, saves and applies it; answers with what could not be applied, in words.
 
-        Raises InvalidInput or Unavailable if nothing was saved.
+        `before` is given the present settings, which nobody else changes meanwhile, and may raise
+        AllegroError. Raises that, InvalidInput or Unavailable if nothing was saved.
         """
         with self._lock:
+            before(self._store.current)
             waiting = self._safe.waiting if self._safe else None
             try:
                 old, new = self._store.change(without_masks(patch), self._check)

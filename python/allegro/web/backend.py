@@ -43,9 +43,16 @@ class Backend:
         """Ends all connections."""
         await self._client.aclose()
 
-    async def ask(self, asker: Asker, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def ask(
+        self,
+        asker: Asker,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """One request; `path` without /api. Answers with the JSON value; raises ApiError for a refusal."""
-        async with self.stream(asker, method, f"/api{path}", json=body) as response:
+        async with self.stream(asker, method, f"/api{path}", headers=headers, json=body) as response:
             try:
                 await response.aread()
             except httpx.HTTPError:
@@ -107,9 +114,10 @@ class UserApi:
         """POST."""
         return await self._backend.ask(self._asker, "POST", path, body)
 
-    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """PATCH."""
-        return await self._backend.ask(self._asker, "PATCH", path, body)
+    async def patch(self, path: str, body: Mapping[str, Any], *, if_match: str = "") -> Any:
+        """PATCH; `if_match`: the digest of what is to be changed."""
+        headers = {"If-Match": f'"{if_match}"'} if if_match else {}
+        return await self._backend.ask(self._asker, "PATCH", path, body, headers)
 
     async def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """PUT."""

@@ -57,10 +57,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Form:
-    """Inputs of one section. `error`: a mistake that belongs to no field in particular."""
+    """Inputs of one section. `error`: a mistake that belongs to no field in particular.
+
+    `seen`: the values in force when the form was made, as JSON; they come back with it.
+    """
 
     fields: tuple[Field, ...]
     error: str = ""
+    seen: str = ""
     first_wrong: str = field(default="", compare=False)  # id of the input that gets the focus
 
 
@@ -94,11 +98,16 @@ def with_error(wrong: Form, error: AllegroError) -> Form:
     text = f"{error.message} {error.remedy}".strip()
     at_place = _marked(wrong.fields, lambda field: _is_at(field, error.place), text)
     if at_place != wrong.fields:
-        return Form(at_place, first_wrong=_first_wrong(at_place))
+        return replace(wrong, fields=at_place, first_wrong=_first_wrong(at_place))
     named = _marked(wrong.fields, lambda field: _names(error.message, field), text)
     if named != wrong.fields:
-        return Form(named, first_wrong=_first_wrong(named))
-    return Form(wrong.fields, error=text)
+        return replace(wrong, fields=named, first_wrong=_first_wrong(named))
+    return replace(wrong, error=text)
+
+
+def with_changes(made: Form, seen: Values, present: Values) -> Form:
+    """The form with a word at each field that somebody else has changed: its value before, and now."""
+    return replace(made, fields=_with_changes(made.fields, seen, present))
 
 
 def _fields(
@@ -274,6 +283,30 @@ def _is_at(candidate: Field, place: str) -> bool:
 def _names(message: str, candidate: Field) -> bool:
     name = candidate.name.rpartition(".")[2]
     return bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", message, re.IGNORECASE))
+
+
+def _with_changes(fields: Sequence[Field], seen: Values, present: Values) -> tuple[Field, ...]:
+    result = []
+    for each in fields:
+        name = each.name.rpartition(".")[2]
+        before, now = seen.get(name), present.get(name)
+        if each.kind == "group":
+            result.append(replace(each, fields=_with_changes(each.fields, before or {}, now or {})))
+        elif before != now:
+            words = f"Changed by somebody else: {_said(each, before)} before, {_said(each, now)} now."
+            result.append(replace(each, error=words))
+        else:
+            result.append(each)
+    return tuple(result)
+
+
+def _said(field: Field, value: Any) -> str:
+    if field.kind == "checkbox":
+        return "on" if value else "off"
+    if field.kind in ("table", "lines"):
+        rows = [each if isinstance(each, str) else " ".join(map(str, each.values())) for each in value or ()]
+        return ", ".join(rows) or "none"
+    return dict(field.choices).get(str(value), str(value)) or "empty"
 
 
 def _first_wrong(fields: Sequence[Field]) -> str:

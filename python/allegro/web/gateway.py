@@ -42,7 +42,10 @@ _PART = 256 * 1024
 _SILENT_S = 60.0
 """A client that sends nothing of a request for so long has gone without a word: asleep, or out of reach."""
 
-_TO_SUPERVISOR = ("accept", "content-type", "range", "if-range", "if-none-match", "if-modified-since")
+_TO_SUPERVISOR = (
+    *("accept", "content-type", "range"),
+    *("if-match", "if-range", "if-none-match", "if-modified-since"),
+)
 _TO_CLIENT = (
     *("content-type", "content-length", "content-disposition", "content-range", "accept-ranges"),
     *("etag", "last-modified", "allow", "retry-after"),

@@ -330,3 +330,50 @@ def test_every_field_of_an_answer_is_in_the_description(bench: Bench) -> None:
         name = schema["schema"]["$ref"].rpartition("/")[2]
         properties = description["components"]["schemas"][name]["properties"]
         assert bench.get(path).keys() == properties.keys(), path
+
+
+@pytest.mark.spec("W13", "W6")
+def test_a_change_made_for_other_settings_is_told_and_not_saved(bench: Bench) -> None:
+    read = bench.call("GET", "/settings/trigger")
+    tag = read.headers["ETag"]
+    assert read.json()["before_s"] == 60
+    first = bench.call("PATCH", "/settings/trigger", {"before_s": 300}, {"If-Match": tag})
+    assert (first.status_code, first.json()["settings"]["trigger"]["before_s"]) == (200, 300)
+    assert first.headers["ETag"] == bench.call("GET", "/settings/trigger").headers["ETag"] != tag
+    late = bench.call("PATCH", "/settings/trigger", {"after_s": 5}, {"If-Match": tag})
+    assert late.status_code == 412
+    assert late.json()["error"] == {
+        "message": "Somebody else has changed these settings meanwhile; nothing was saved.",
+        "place": "trigger",
+        "remedy": "Look at them again, then repeat your change.",
+    }
+    assert bench.settings.current.trigger.after_s == 0
+
+
+@pytest.mark.spec("W13", "W6")
+def test_what_a_change_is_made_for(bench: Bench) -> None:
+    def status(path: str, body: object, tag: str) -> int:
+        return bench.call("PATCH", path, body, {"If-Match": tag}).status_code
+
+    trigger, export, whole = (
+        bench.call("GET", f"/settings{name}").headers["ETag"] for name in ("/trigger", "/export", "")
+    )
+    assert status("/settings/trigger", {"after_s": 1}, trigger) == 200
+    assert status("/settings/export", {"port": 2222}, export) == 200, "another section is nobody's business"
+    assert status("/settings", {"trigger": {"after_s": 2}}, whole) == 412
+    assert status("/settings/trigger", {"after_s": 3}, "") == 412
+    assert status("/settings/trigger", {"after_s": 4}, "*") == 200
+    now = bench.call("GET", "/settings").headers["ETag"]
+    assert status("/settings", {"trigger": {"after_s": 5}}, f'"x", {now}') == 200
+    assert bench.settings.current.trigger.after_s == 5
+
+
+@pytest.mark.spec("W6")
+def test_one_section_is_judged_as_all_of_them(bench: Bench) -> None:
+    assert bench.refused(422, "PATCH", "/settings/trigger", {"before_s": -1})["place"] == "trigger.before_s"
+    assert bench.refused(422, "PATCH", "/settings/trigger", {"x": 1})["place"] == "trigger.x"
+    for name in ("nonsense", "schema_version"):
+        assert bench.refused(404, "GET", f"/settings/{name}")["place"] == "section"
+        assert bench.refused(404, "PATCH", f"/settings/{name}", {})["place"] == "section"
+    bench.call("PATCH", "/settings/export", {"password": "geheim"})
+    assert bench.get("/settings/export")["password"] == "********"

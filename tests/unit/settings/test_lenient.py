@@ -9,7 +9,7 @@ import pytest
 from allegro.settings.lenient import understood
 from allegro.settings.masks import MASK
 from allegro.settings.model import Settings
-from allegro.settings.settings_file import merged
+from allegro.settings.patches import merged
 
 R400 = {"vendor": "046d", "product": "c52d", "name": "R400"}
 EXPORT = {"enabled": True, "host": "sftp.example", "username": "probe"}

@@ -5,7 +5,8 @@ from pydantic import BaseModel
 
 from allegro.errors import InvalidInput
 from allegro.settings.model import Export, Settings
-from allegro.settings.settings_file import merged, validated
+from allegro.settings.patches import merged
+from allegro.settings.settings_file import validated
 
 
 def test_defaults_of_the_specification() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.settings.model import Settings
-from allegro.settings.settings_file import SettingsStore, differing, merged
+from allegro.settings.patches import differing, merged
+from allegro.settings.settings_file import SettingsStore
 
 
 @pytest.fixture

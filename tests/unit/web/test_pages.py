@@ -1,3 +1,5 @@
+import html
+import json
 import re
 
 import pytest
@@ -266,3 +268,61 @@ def test_a_changed_network_is_confirmed_or_taken_back_on_the_page(world: World) 
     assert admin.post("/management/confirm").status_code == 303
     assert admin.post("/management/take-back").status_code == 303
     assert world.device.asked == ["confirm", "take back"]
+
+
+def inputs(page: str, action: str) -> dict[str, str]:
+    """What a browser would send of a form, as it stands on the page."""
+    form = re.search(rf'<form method="post" action="{action}" class="stack settings".*?</form>', page, re.S)
+    assert form
+    found = {}
+    for tag in re.findall(r"<input[^>]*>", form[0]):
+        name, value = (re.search(rf'{each}="([^"]*)"', tag) for each in ("name", "value"))
+        if name and ('type="checkbox"' not in tag or " checked" in tag):
+            found[name[1]] = html.unescape(value[1]) if value else ""
+    return found
+
+
+@pytest.mark.spec("W13")
+def test_a_form_that_is_older_than_the_settings_says_so_and_puts_nothing_back(world: World) -> None:
+    anna = world.user("admin")
+    mine = inputs(anna.get("/trigger").text, "/trigger")
+    world.device.call("PATCH", "/settings/trigger", {"before_s": 300, "debounce_ms": 500})
+    answer = anna.send("POST", "/trigger", data=mine | {"trigger.after_s": "5", "trigger.debounce_ms": "700"})
+    assert answer.status_code == 412
+    page = html.unescape(answer.text)
+    assert "Somebody else has changed these settings since you opened this page" in page
+    assert "Changed by somebody else: 60 before, 300 now." in page
+    assert "Changed by somebody else: 1000 before, 500 now." in page
+    assert world.device.settings.current.trigger.after_s == 0
+    again = inputs(answer.text, "/trigger")
+    shown = {name: again[f"trigger.{name}"] for name in ("before_s", "after_s", "debounce_ms")}
+    assert shown == {"before_s": "300", "after_s": "5", "debounce_ms": "700"}
+    assert anna.send("POST", "/trigger", data=again).headers["location"] == "/trigger"
+    trigger = world.device.settings.current.trigger
+    assert (trigger.before_s, trigger.after_s, trigger.debounce_ms) == (300, 5, 700)
+
+
+@pytest.mark.spec("W13", "U7")
+def test_a_form_saves_what_was_changed_in_it_and_leaves_what_is_not_understood(world: World) -> None:
+    path = world.device.paths.settings
+    path.write_text(json.dumps({"time": {"zone": "Europe/Nowhere"}}))
+    world.device.settings._load()
+    anna = world.user("admin")
+    mine = inputs(anna.get("/time").text, "/time")
+    assert (
+        anna.send("POST", "/time", data=mine | {"time.servers": "192.0.2.1"}).headers["location"] == "/time"
+    )
+    kept = json.loads(path.read_text())["time"]
+    assert (kept["zone"], kept["servers"]) == ("Europe/Nowhere", ["192.0.2.1"])
+
+
+@pytest.mark.spec("W13")
+def test_a_mistake_in_an_older_form_is_told_against_what_it_was_made_for(world: World) -> None:
+    anna = world.user("admin")
+    mine = inputs(anna.get("/trigger").text, "/trigger")
+    wrong = anna.send("POST", "/trigger", data=mine | {"trigger.after_s": "soon"})
+    assert wrong.status_code == 422
+    assert inputs(wrong.text, "/trigger")["seen"] == mine["seen"]
+    world.device.call("PATCH", "/settings/trigger", {"before_s": 300})
+    late = anna.send("POST", "/trigger", data=inputs(wrong.text, "/trigger") | {"trigger.after_s": "5"})
+    assert late.status_code == 412

@@ -3,19 +3,27 @@
 The models are loaded by the first form: they take longer than the rest of the web page, which starts without.
 """
 
+import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
 from allegro.api.client import ApiError
+from allegro.errors import AllegroError, InvalidInput, Outdated
+from allegro.settings.patches import differing, digest, merged
 from allegro.web import forms
-from allegro.web.forms import Form
+from allegro.web.forms import Form, Values
 from allegro.web.site import Action, Handler, Visit
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+_BOTH = AllegroError(
+    "Somebody else has changed these settings since you opened this page, so nothing is saved yet.",
+    remedy="Your own changes stand below with those of others: look at both, then save again.",
+)
 
 Show = Callable[[Visit, Form, int], Awaitable[Response]]
 
@@ -35,28 +43,45 @@ class Section:
 
         return type(getattr(Settings(), self.name))
 
-    def form(self, values: dict[str, Any]) -> Form:
-        """The form with these values."""
-        return self.finish(forms.form(self.model, self.name, values, leave_out=self.leave_out))
+    def form(self, values: Values, seen: Values) -> Form:
+        """The form with these values; `seen` are those in force of which its user knows."""
+        made = forms.form(self.model, self.name, values, leave_out=self.leave_out)
+        return replace(self.finish(made), seen=json.dumps(seen))
 
     async def present(self, visit: Visit) -> Form:
         """The form with the values in force."""
-        return self.form((await visit.api.get("/settings"))[self.name])
+        values = await self._in_force(visit)
+        return self.form(values, values)
 
     def saver(self, show: Show, saved: str = "Saved.") -> Handler:
-        """Answers the form: saves it and goes back to the page, or shows it again with the mistake."""
+        """Answers the form: saves what was changed in it and goes back to the page, or shows it again.
+
+        Again with the mistake, or with what somebody else has changed since the form was made.
+        """
 
         async def save(visit: Visit) -> Response:
             typed = forms.patch(self.model, self.name, visit.data, leave_out=self.leave_out)
+            seen = _values(visit.typed("seen"))
+            changes = typed if seen is None else differing(typed, seen)
+            tag = "" if seen is None else digest(seen)
             try:
-                answer = await visit.api.patch("/settings", {self.name: typed})
+                answer = await visit.api.patch(f"/settings/{self.name}", changes, if_match=tag)
             except ApiError as error:
-                if error.status != 422:
+                if error.status == Outdated.status and seen is not None:
+                    present = await self._in_force(visit)
+                    both = self.form(merged(present, changes), present)
+                    again = forms.with_error(forms.with_changes(both, seen, present), _BOTH)
+                    return await show(visit, again, error.status)
+                if error.status != InvalidInput.status:
                     raise
-                return await show(visit, forms.with_error(self.form(typed), error), 422)
+                return await show(visit, forms.with_error(self.form(typed, seen or typed), error), 422)
             return visit.done(saved, warnings=answer["warnings"])
 
         return save
+
+    async def _in_force(self, visit: Visit) -> Values:
+        values: Values = await visit.api.get(f"/settings/{self.name}")
+        return values
 
     def actions(self, path: str, show: Show, saved: str = "Saved.") -> tuple[Action, Action]:
         """GET and POST of a page whose main thing is this form."""
@@ -65,3 +90,12 @@ class Section:
             return await show(visit, await self.present(visit), 200)
 
         return Action("GET", path, look), Action("POST", path, self.saver(show, saved), role="admin")
+
+
+def _values(text: str) -> Values | None:
+    """The values that came back with the form; None if it has none, as one that a program fills in."""
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
