@@ -34,7 +34,7 @@ def matches(password: str, kept: str) -> bool:
     """Whether this is the password; takes some ten milliseconds, whatever the answer is."""
     try:
         Argon2id.verify_phc_encoded(password.encode(), kept)
-    except InvalidKey:
+    except (InvalidKey, ValueError):  # not this one, or what is kept is none
         return False
     return True
 

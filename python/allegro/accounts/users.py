@@ -4,14 +4,15 @@ import json
 import logging
 import re
 import threading
-import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from allegro.accounts import passwords
 from allegro.accounts.roles import ROLES, Role
-from allegro.atomic import write_atomically
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
+from allegro.keeping import Absent, KeptFile, Value, trouble
 
 FIRST_USER = "admin"
 FIRST_PASSWORD = "allegro"  # noqa: S105 (printed in the manual; has to be changed at the first login)
@@ -32,12 +33,20 @@ class User:
 
 
 class UserStore:
-    """All users. May be called from several threads. Changes raise Unavailable if they cannot be saved."""
+    """All users. May be called from several threads. Changes raise Unavailable if they cannot be saved.
+
+    The first login holds only where no users were ever kept. If those that were cannot be read, nobody gets
+    in until they can; each login tries again. An entry that this version does not understand (a role of a
+    newer one) lets nobody in, and stays in the file; so does whatever else is unknown there.
+    """
+
+    _raw: Mapping[str, Any]  # the file as it was read
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = KeptFile(path, _parsed)
         self._lock = threading.Lock()
-        self._users = self._load()
+        self._load()
+        self._file.mend()
         # Somebody who guesses names must not see by the clock which ones exist.
         self._nobody = passwords.hashed("nobody")
 
@@ -49,8 +58,32 @@ class UserStore:
         """The user of that name, as it is now."""
         return self._users.get(name)
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the users, in a sentence; empty if nothing is."""
+        if not self._known_file:
+            return f"The users of this page cannot be known: their file {self._trouble}. Nobody can log in."
+        if self._trouble:
+            return f"The file of the users of this page {self._trouble}."
+        names = ", ".join(name or "one without a name" for name in map(_name_of, self._not_understood()))
+        return f"These users cannot log in with this version of the firmware: {names}." if names else ""
+
+    @property
+    def locked(self) -> bool:
+        """Whether nobody can log in, because the users cannot be read."""
+        return not self._known_file
+
     def verified(self, name: str, password: str) -> User | None:
-        """The user, if this is the password."""
+        """The user, if this is the password. Raises Unavailable if the users cannot be read."""
+        with self._lock:
+            if self.locked:
+                self._load()
+        if self.locked:
+            raise Unavailable(
+                self.problem,
+                remedy="Restart the device; if this message stays, replace its disk, or reset its"
+                " configuration in the boot menu.",
+            )
         user = self._users.get(name)
         right = passwords.matches(password, user.password if user else self._nobody)
         return user if user and right else None
@@ -67,6 +100,10 @@ class UserStore:
         with self._lock:
             if name in self._users:
                 raise Conflict(f"There is a user {name} already.", place="name")
+            if any(_name_of(each) == name for each in self._not_understood()):
+                raise Conflict(
+                    f"There is a user {name} already, whom this version does not understand.", place="name"
+                )
             if len(self._users) >= MOST_USERS:
                 raise Conflict(f"There cannot be more than {MOST_USERS} users.", place="name")
             self._save({**self._users, name: User(name, checked, kept, must_change=True)})
@@ -103,46 +140,59 @@ class UserStore:
     def _save(self, users: dict[str, User]) -> None:
         if not any(user.role == "admin" for user in users.values()):
             raise Conflict("At least one user must have the role admin.", place="role")
-        content = {"schema_version": 1, "users": [asdict(user) for user in users.values()]}
+        known = {_name_of(each): each for each in self._raw["users"]}
+        entries = [{**known.get(user.name, {}), **asdict(user)} for user in users.values()]
+        content = {"schema_version": 1, **self._raw, "users": [*entries, *self._not_understood()]}
         try:
-            write_atomically(self._path, json.dumps(content, indent=2).encode() + b"\n")
+            self._file.write(json.dumps(content, indent=2).encode() + b"\n")
         except OSError as error:
             raise Unavailable(
                 f"The users could not be saved: {error.strerror}.",
                 remedy="Look at the free space of the storage device.",
             ) from error
         self._users = users
+        self._raw = content
+        self._trouble = ""
 
-    def _load(self) -> dict[str, User]:
-        try:
-            content = json.loads(self._path.read_bytes())
-            users = {each["name"]: _user(each) for each in content["users"]}
-            if not any(user.role == "admin" for user in users.values()):
-                raise ValueError("no admin in it")
-        except FileNotFoundError:
-            return _first()
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            aside = self._path.with_name(
-                f"users.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.json"
-            )
-            log.error("The file of the users cannot be used (%s). The first login holds again.", error)
-            try:
-                self._path.rename(aside)
-            except OSError as failure:
-                log.error("It could not be put aside: %s", failure)
-            return _first()
-        return users
+    def _not_understood(self) -> list[Any]:
+        return [each for each in self._raw["users"] if _user(each) is None]
 
-
-def _first() -> dict[str, User]:
-    return {FIRST_USER: User(FIRST_USER, "admin", passwords.hashed(FIRST_PASSWORD), must_change=True)}
+    def _load(self) -> None:
+        found = self._file.read()
+        self._trouble = trouble(found)
+        self._known_file = isinstance(found, Value | Absent)
+        self._raw = found.value if isinstance(found, Value) else {"users": []}
+        understood = [user for each in self._raw["users"] if (user := _user(each)) is not None]
+        self._users = {user.name: user for user in understood}
+        if isinstance(found, Absent):
+            self._users = {
+                FIRST_USER: User(FIRST_USER, "admin", passwords.hashed(FIRST_PASSWORD), must_change=True)
+            }
+        if self.problem:
+            log.error("%s", self.problem)
 
 
-def _user(raw: dict[str, object]) -> User:
-    name, kept = raw["name"], raw["password"]
-    if not isinstance(name, str) or not isinstance(kept, str) or not kept.startswith("$argon2id$"):
-        raise ValueError("a user without name or password")
-    return User(name, _role(str(raw["role"])), kept, must_change=bool(raw["must_change"]))
+def _parsed(content: bytes) -> dict[str, Any]:
+    raw = json.loads(content)
+    if not isinstance(raw, dict) or not isinstance(raw.get("users"), list):
+        raise ValueError("no list of users")
+    if all(_user(each) is None for each in raw["users"]):
+        raise ValueError("no user in it")
+    return raw
+
+
+def _user(raw: Any) -> User | None:
+    """The user of an entry; None if this version does not understand it. Who may log in is never guessed."""
+    match raw:
+        case {"name": str(name), "role": str(named), "password": str(kept)} if kept.startswith("$argon2id$"):
+            role = next((each for each in ROLES if each == named), None)
+            return User(name, role, kept, raw.get("must_change") is not False) if role else None
+    return None
+
+
+def _name_of(raw: Any) -> str:
+    name = raw.get("name") if isinstance(raw, dict) else None
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
 
 
 def _role(text: str) -> Role:

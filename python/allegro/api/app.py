@@ -41,7 +41,7 @@ def create_app(device: Device) -> ASGIApp:
         jobs.router(device.triggers, device.jobs, device.cutter),
         ring.router(device.recorder),
         settings.router(device.settings, device.change_settings, device.network.remaining_s),
-        power.router(device.power),
+        power.router(device.power, device.restart_without_data),
         reset.router(device.reset_configuration),
         network.router(device.network),
         bmc.router(device.bmc),

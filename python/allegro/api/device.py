@@ -47,6 +47,7 @@ class Device:
     actions: Actions
     wifi: WifiCare
     power: Callable[[PowerAction], None]
+    restart_without_data: Callable[[], None]
     reset_configuration: Callable[[Iterable[str]], None]
     installer: Installer
     network: NetworkParts

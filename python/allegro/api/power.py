@@ -18,8 +18,8 @@ class PowerRequest(BaseModel):
     action: Action = Field(description="reboot: start again; power-off: switch off")
 
 
-def router(power: Callable[[Action], None]) -> APIRouter:
-    """POST /power."""
+def router(power: Callable[[Action], None], restart_without_data: Callable[[], None]) -> APIRouter:
+    """POST /power, and /power/rescue for the web page where nobody can log in."""
     routes = APIRouter(tags=["power"], responses=ERRORS)
 
     @routes.post("/power", dependencies=[requires("admin")], status_code=202)
@@ -30,5 +30,15 @@ def router(power: Callable[[Action], None]) -> APIRouter:
         """
         power(request.action)
         return request
+
+    @routes.post("/power/rescue", dependencies=[requires("viewer")], status_code=202)
+    def rescue() -> PowerRequest:
+        """Starts the device again because its data partition, and with it its users, cannot be used.
+
+        The web page asks for it in the name of nobody. Only while there is no data partition, and not within
+        the first ten minutes after a start.
+        """
+        restart_without_data()
+        return PowerRequest(action="reboot")
 
     return routes

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
-from allegro.keeping import Absent, KeptFile, Unreadable, Value, trouble
+from allegro.export.key_file import kept
+from allegro.keeping import Absent, Unreadable, Value, trouble
 
-PRIVATE_NAME = "id_ed25519"
 PUBLIC_NAME = "id_ed25519.pub"
 
 _making = threading.Lock()  # whoever asks first makes it, and all others get that one
@@ -45,7 +45,7 @@ def device_key(directory: Path, host_name: str) -> DeviceKey:
                 raise OSError(found.number, found.reason)
             if not isinstance(found, Value):
                 raise ValueError(f"it {trouble(found)}")
-            key = found.value
+            key = paramiko.Ed25519Key.from_private_key(io.StringIO(found.value))
             line = f"{key.get_name()} {key.get_base64()} allegro@{host_name}"
             public = directory / PUBLIC_NAME
             if _text(public).strip() != line:
@@ -58,14 +58,6 @@ def device_key(directory: Path, host_name: str) -> DeviceKey:
             "which the server must be told.",
         ) from error
     return DeviceKey(key, line)
-
-
-def kept(directory: Path) -> KeptFile[paramiko.PKey]:
-    """The file of the private key."""
-    return KeptFile(
-        directory / PRIVATE_NAME,
-        lambda content: paramiko.Ed25519Key.from_private_key(io.StringIO(content.decode("ascii"))),
-    )
 
 
 def _new_private_key() -> bytes:

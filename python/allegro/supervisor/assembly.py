@@ -27,6 +27,7 @@ from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder_process import check_ring_size, last_status, live_status
+from allegro.supervisor.rescue import restart_without_data
 from allegro.supervisor.reset_orders import Resets
 from allegro.supervisor.ring_size import RingSize
 from allegro.supervisor.shortcut_actions import Shortcuts
@@ -246,6 +247,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             actions=actions,
             wifi=wifi,
             power=control,
+            restart_without_data=lambda: restart_without_data(lambda: data_problem(paths.data), control),
             reset_configuration=resets.configuration,
             installer=Installer(actions),
             network=network.parts(),

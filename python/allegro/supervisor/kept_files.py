@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from allegro.export import device_key
+from allegro.export import key_file
 from allegro.firmware.events import Events
 from allegro.firmware.trial import TrialNote
 from allegro.keeping import KeptFile, Value, trouble
@@ -66,7 +66,7 @@ def kept_files(paths: Paths) -> tuple[_Kept, ...]:
         _Kept(
             "device-key",
             "The device's own SSH key",
-            device_key.kept(paths.ssh),
+            key_file.kept(paths.ssh),
             "Uploads that log in with it wait.",
         ),
     )

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import gc
 import logging
@@ -9,6 +10,7 @@ import signal
 import socket
 import ssl
 import sys
+import tempfile
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -16,11 +18,13 @@ from starlette.types import ASGIApp
 from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import UserStore
 from allegro.errors import AllegroError, Unavailable
+from allegro.keeping import Damaged, trouble
 from allegro.paths import Paths
 from allegro.system.notify import alive, alive_every_s, notify
 from allegro.web import certificate
 from allegro.web.app import create_app, inside_app, make_site, redirecting_app
 from allegro.web.backend import Backend, over_socket
+from allegro.web.certificate import CertificateInfo
 from allegro.web.crowd import Crowd, Limits
 from allegro.web.known_browsers import KnownBrowsers, kept_key
 from allegro.web.page_server import DoorServer, InsideServer
@@ -132,14 +136,16 @@ async def _answers(inside: Path, within_s: float) -> bool:
 
 def run(paths: Paths, built: Path, https_port: int, http_port: int) -> None:
     """Serves the page. Raises AllegroError if it cannot."""
-    pem = paths.web / "certificate.pem"
+    with tempfile.TemporaryDirectory(prefix="allegro-web-") as spare:
+        _run(paths, built, https_port, http_port, Path(spare))
+
+
+def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path) -> None:
     host_name = socket.gethostname()
-    try:
+    with contextlib.suppress(OSError):  # without a data partition the page comes up, and says so
         paths.web.mkdir(mode=0o700, parents=True, exist_ok=True)
-        info = certificate.ensure(pem, certificate.names_for(host_name), certificate.utc_now())
-        public = certificate.public_part(pem)
-    except OSError as error:
-        raise Unavailable(f"The certificate cannot be kept: {error.strerror}.", place=str(pem)) from error
+    pem, info, certificate_problem = _certificate(paths.web, spare, host_name)
+    public = certificate.public_part(pem)
     log.info("Certificate SHA-256 %s", info.fingerprint)
     made = make_site(
         UserStore(paths.web / "users.json"),
@@ -149,11 +155,32 @@ def run(paths: Paths, built: Path, https_port: int, http_port: int) -> None:
         host_name,
         KnownBrowsers(kept_key(paths.web / "browsers.key")),
         TokenStore(paths.web / "tokens.json"),
+        certificate_problem,
     )
     tls = certificate.tls(pem)
     page = create_app(made, built)
     inside = inside_app(made, page)
     asyncio.run(serve(page, inside, tls, listen(https_port), listen(http_port), paths.page_socket))
+
+
+def _certificate(folder: Path, spare: Path, host_name: str) -> tuple[Path, CertificateInfo, str]:
+    """The page's certificate, and what was wrong with it; one for this run only if none can be kept."""
+    names = certificate.names_for(host_name)
+    file = folder / "certificate.pem"
+    found = certificate.kept(file).read()
+    wrong = trouble(found)
+    anew = " It is made anew: browsers ask again." if isinstance(found, Damaged) else ""
+    problem = f"The certificate of this page {wrong}.{anew}" if wrong else ""
+    try:
+        return file, certificate.ensure(file, names, certificate.utc_now()), problem
+    except OSError as error:
+        problem = (
+            f"The certificate of this page cannot be read or kept ({error.strerror}); until the next start it"
+            " has another one."
+        )
+        log.error("%s", problem)
+        file = spare / file.name
+        return file, certificate.ensure(file, names, certificate.utc_now()), problem
 
 
 def main() -> int:

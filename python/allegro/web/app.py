@@ -38,6 +38,7 @@ def make_site(
     host_name: str,
     browsers: KnownBrowsers,
     tokens: TokenStore,
+    certificate_problem: str = "",
 ) -> Site:
     """The parts of the page. `built`: the folder that scripts/web_assets.py makes."""
     return Site(
@@ -49,6 +50,7 @@ def make_site(
         host_name=host_name,
         browsers=browsers,
         tokens=tokens,
+        certificate_problem=certificate_problem,
         pages=PAGES,
         menu=menu(PAGES),
         templates=site.templates(),

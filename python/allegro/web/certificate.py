@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from allegro.atomic import write_atomically
+from allegro.keeping import Damaged, KeptFile, Unreadable, Value
 from allegro.network.wifi_address import DEFAULT_ADDRESS
 
 ORGANIZATION = "Allegro, made by the device itself"
@@ -46,19 +46,28 @@ def names_for(host_name: str) -> list[str]:
 def ensure(file: Path, names: Sequence[str], now: datetime) -> CertificateInfo:
     """Certificate and key in `file` (PEM, mode 0600).
 
-    Made anew if they are missing, unusable, ending, or lack a name. Raises OSError if it cannot be written.
+    Made anew if they are missing, unusable, ending, or lack a name. Raises OSError if they cannot be read or
+    written.
     """
-    try:
-        present = _read(file)
-        if present.ends - now > RENEW_BEFORE_END and set(names) <= set(present.names):
-            return present
-        log.info("The certificate is made anew: it ends, or the name of the device has changed")
-    except FileNotFoundError:
-        pass
-    except ValueError as error:
-        log.error("The certificate cannot be used (%s) and is made anew", error)
-    write_atomically(file, _made(names, now), mode=0o600)
-    return _read(file)
+    stored = kept(file)
+    stored.mend()
+    match stored.read():
+        case Unreadable(reason, number) | Value(_, Unreadable(reason, number)):
+            raise OSError(number, reason)
+        case Value(present):
+            if present.ends - now > RENEW_BEFORE_END and set(names) <= set(present.names):
+                return present
+            log.info("The certificate is made anew: it ends, or the name of the device has changed")
+        case Damaged(reason):
+            log.error("The certificate cannot be used (%s) and is made anew", reason)
+    made = _made(names, now)
+    stored.write(made)
+    return _info(made)
+
+
+def kept(file: Path) -> KeptFile[CertificateInfo]:
+    """The file of certificate and key."""
+    return KeptFile(file, _info)
 
 
 def tls(file: Path) -> ssl.SSLContext:
@@ -77,8 +86,7 @@ def _certificate(content: bytes) -> x509.Certificate:
     return x509.load_pem_x509_certificate(content)
 
 
-def _read(file: Path) -> CertificateInfo:
-    content = file.read_bytes()
+def _info(content: bytes) -> CertificateInfo:
     certificate = _certificate(content)
     key = serialization.load_pem_private_key(content, password=None)
     if key.public_key() != certificate.public_key():

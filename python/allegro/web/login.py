@@ -10,12 +10,18 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from allegro.accounts.users import FIRST_PASSWORD, FIRST_USER, User
+from allegro.api.asker import Forbidden
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web import known_browsers
+from allegro.web.backend import Asker
 from allegro.web.neighbourhood import neighbourhood
 from allegro.web.sessions import LONGEST_S
 from allegro.web.site import COOKIE, NEW_PASSWORD, Action, Site, Visit, form_of, plain_error, route, see
 from allegro.web.turns import Turns
+
+RESTART = "/restart"
+NOBODY = Asker("nobody", "viewer")
+"""Who asks for a restart without a login; can do nothing that changes anything else."""
 
 
 class TooManyAttempts(AllegroError):
@@ -79,6 +85,7 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             first_login=first is not None and first.must_change and len(site.users.all()) == 1,
             first_user=FIRST_USER,
             first_password=FIRST_PASSWORD,
+            locked=site.users.problem if site.users.locked else "",
         )
         answer = HTMLResponse(html, error.status if error else 200)
         if isinstance(error, TooManyAttempts):
@@ -108,6 +115,17 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         if not site.browsers.name(note, user.name):
             set_cookie(known_browsers.COOKIE, site.browsers.note(user.name), max_age=known_browsers.KEPT_S)
         return answer
+
+    async def restart(request: Request) -> Response:
+        """Where nobody can log in; the supervisor decides whether it may be."""
+        try:
+            await form_of(request)
+            if not site.users.locked:
+                raise Forbidden("Log in to restart the device.")
+            await site.backend.ask(NOBODY, "POST", "/power/rescue")
+        except AllegroError as error:
+            return plain_error(site, error)
+        return HTMLResponse(site.templates.get_template("restarted.html").render(host_name=site.host_name))
 
     async def logout(visit: Visit) -> Response:
         site.sessions.end(visit.request.cookies.get(COOKIE, ""))
@@ -141,7 +159,11 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         Action("GET", NEW_PASSWORD, ask_new, before_new_password=True),
         Action("POST", NEW_PASSWORD, take_new, before_new_password=True),
     )
-    return [Route("/login", login, methods=["GET", "POST"]), *(route(site, each, None) for each in actions)]
+    return [
+        Route("/login", login, methods=["GET", "POST"]),
+        Route(RESTART, restart, methods=["POST"]),
+        *(route(site, each, None) for each in actions),
+    ]
 
 
 def _own_path(text: str) -> str:

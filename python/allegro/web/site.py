@@ -38,6 +38,8 @@ _CHANGE_S = 2.0
 LARGEST_FORM = 256 * 1024
 NEW_PASSWORD = "/password"  # noqa: S105 (an address)
 
+USERS_REMEDY = "All others can log in. If this comes again after a restart, replace the disk."
+
 log = logging.getLogger(__name__)
 
 
@@ -93,10 +95,24 @@ class Site:
     templates: jinja2.Environment
     browsers: KnownBrowsers
     tokens: TokenStore
+    certificate_problem: str = ""
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
     history: History = field(default_factory=History)
     now_s: Callable[[], float] = time.monotonic
+
+    def problems(self) -> list[dict[str, str]]:
+        """What is wrong with what the page itself keeps, as the API tells of everything else."""
+        disk = "Restart the device; if this message stays, replace its disk."
+        wrong = (
+            ("users", self.users.problem, disk if self.users.locked else USERS_REMEDY),
+            ("certificate", self.certificate_problem, disk),
+        )
+        return [
+            {"id": name, "severity": "error", "text": text, "remedy": remedy}
+            for name, text, remedy in wrong
+            if text
+        ]
 
 
 def templates() -> jinja2.Environment:

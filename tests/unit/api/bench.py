@@ -260,6 +260,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         actions=actions,
         wifi=wifi.care,
         power=lambda action: bench.power.append(action),
+        restart_without_data=lambda: bench.asked.append("rescue"),
         reset_configuration=lambda keep: bench.resets.append(list(keep)),
         installer=installer,
         network=network,

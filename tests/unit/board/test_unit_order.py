@@ -18,7 +18,7 @@ def ordered(name: str, word: str) -> set[str]:
     ("unit", "before_it"),
     [
         ("allegro-recorder.service", {"data.mount", "allegro-prepare.service"}),
-        ("allegro-web.service", {"allegro-prepare.service"}),
+        ("allegro-web.service", {"data.mount", "allegro-prepare.service"}),
         ("allegro-supervisor.service", {"allegro-prepare.service", "dbus.socket"}),
     ],
 )

@@ -13,7 +13,10 @@ def values(unit: str, name: str) -> list[str]:
     return [word for line in lines if line.startswith(f"{name}=") for word in line.partition("=")[2].split()]
 
 
-@pytest.mark.parametrize("unit", ["allegro-prepare.service", "allegro-recorder.service"])
+@pytest.mark.spec("S2")
+@pytest.mark.parametrize(
+    "unit", ["allegro-prepare.service", "allegro-recorder.service", "allegro-web.service"]
+)
 def test_the_data_partition_is_waited_for_but_not_required(unit: str) -> None:
     assert "data.mount" in values(unit, "After")
     assert "data.mount" in values(unit, "Wants")

@@ -44,12 +44,25 @@ def test_a_damaged_one_is_replaced(tmp_path: Path, content: bytes) -> None:
     assert certificate.ensure(file, NAMES, NOW).names
 
 
+@pytest.mark.spec("S2")
+def test_a_damaged_one_gives_way_to_its_copy_and_one_that_cannot_be_read_stays(tmp_path: Path) -> None:
+    file = tmp_path / "certificate.pem"
+    first = certificate.ensure(file, NAMES, NOW)
+    file.write_bytes(b"\x00")
+    assert certificate.ensure(file, NAMES, NOW) == first
+    file.unlink()
+    file.mkdir()  # reading it fails, whoever asks
+    with pytest.raises(OSError, match="Is a directory"):
+        certificate.ensure(file, NAMES, NOW)
+
+
 def test_a_key_that_does_not_fit_is_replaced(tmp_path: Path) -> None:
     one, two = tmp_path / "one.pem", tmp_path / "two.pem"
     certificate.ensure(one, NAMES, NOW)
     certificate.ensure(two, NAMES, NOW)
     key = two.read_bytes().partition(b"-----BEGIN PRIVATE KEY")
     one.write_bytes(certificate.public_part(one) + key[1] + key[2])
+    (tmp_path / ".one.pem.good").unlink()
     old = certificate.public_part(one)
     certificate.ensure(one, NAMES, NOW)
     assert certificate.public_part(one) != old

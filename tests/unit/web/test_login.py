@@ -1,8 +1,11 @@
+import base64
 import json
+from dataclasses import replace
 
 import pytest
 
 from allegro.accounts.users import UserStore
+from allegro.web.app import create_app
 from allegro.web.sessions import IDLE_S
 from tests.unit.web.world import PASSWORD, Browser, World
 
@@ -39,12 +42,52 @@ def test_users_survive_a_restart_and_their_file_is_nobody_elses(world: World) ->
     assert again.verified("the-viewer", PASSWORD + "!")
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"users": [{"name": 1}]}', '{"users": []}'])
-def test_a_damaged_file_of_users_is_put_aside(world: World, content: str) -> None:
-    world.users_file.write_text(content)
-    store = UserStore(world.users_file)
-    assert [(user.name, user.must_change) for user in store.all()] == [("admin", True)]
-    assert len(list(world.users_file.parent.glob("users.damaged-*.json"))) == 1
+@pytest.mark.spec("S2")
+def test_a_device_whose_users_cannot_be_read_lets_nobody_in_and_says_so(world: World) -> None:
+    world.site.users.add("anna", "admin", PASSWORD)
+    for path in (world.users_file, world.users_file.with_name(".users.json.good")):
+        path.unlink()
+        path.mkdir()  # reading it fails, whoever asks
+    made = replace(world.site, users=UserStore(world.users_file))
+    browser = Browser(create_app(made, world.users_file.parent / "built"))
+    shown = browser.page("/login")
+    assert "The users of this page cannot be known: their file cannot be read (Is a directory)" in shown
+    assert "This device is new" not in shown
+    for name, password in (("admin", "allegro"), ("anna", PASSWORD)):
+        answer = browser.log_in(name, password)
+        assert answer.status_code == 503
+        assert "Nobody can log in" in answer.text
+    assert world.device.asked == []
+    assert "The device restarts" in browser.send("POST", "/restart").text
+    assert world.device.asked == ["rescue"]
+    basic = base64.b64encode(b"admin:allegro").decode()
+    answer = browser.get("/api/status", headers={"Authorization": f"Basic {basic}"})
+    assert answer.status_code == 503
+    refused = browser.send("POST", "/restart", headers={"Sec-Fetch-Site": "cross-site"})
+    assert refused.status_code == 403
+
+
+@pytest.mark.spec("S2", "S3")
+def test_nobody_restarts_a_device_whose_users_are_known(world: World) -> None:
+    assert Browser(world.app).send("POST", "/restart").status_code == 403
+    assert "Restart the device" not in Browser(world.app).page("/login")
+    assert world.device.asked == []
+
+
+@pytest.mark.spec("S2")
+def test_the_dashboard_names_what_is_wrong_with_users_and_certificate(world: World) -> None:
+    world.user("viewer")
+    raw = json.loads(world.users_file.read_text())
+    raw["users"].append({"name": "olga", "role": "operator", "password": "x"})
+    world.users_file.write_text(json.dumps(raw))
+    made = replace(
+        world.site, users=UserStore(world.users_file), certificate_problem="The certificate is damaged."
+    )
+    browser = Browser(create_app(made, world.users_file.parent / "built"))
+    browser.log_in("the-viewer", PASSWORD + "!")
+    dashboard = browser.page("/")
+    assert "These users cannot log in with this version of the firmware: olga." in dashboard
+    assert "The certificate is damaged." in dashboard
 
 
 def test_an_idle_session_ends_although_its_page_polls(world: World) -> None:

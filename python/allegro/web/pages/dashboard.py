@@ -17,6 +17,7 @@ RECORDING = {
 
 async def _facts(visit: Visit) -> dict[str, Any]:
     device = await visit.api.get("/status")
+    device["problems"] = [*visit.site.problems(), *device["problems"]]
     files = {file["name"] for file in await visit.api.get("/files")}
     kind, words = RECORDING[device["ring"]["state"]]
     return {
