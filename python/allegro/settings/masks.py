@@ -1,10 +1,11 @@
 """Secrets never leave the device: in what is shown they are replaced by a mask, and the mask changes nothing.
 
-A secret is a field of `allegro.settings.model` with `json_schema_extra={"secret": True}`.
+A secret is a field of `allegro.settings.model` with `json_schema_extra={"secret": True}`, in a section or in
+the rows of a table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -14,15 +15,11 @@ MASK = "********"
 JsonObject = dict[str, Any]
 
 
-def masked(settings: Settings) -> JsonObject:
+def masked(settings: BaseModel) -> JsonObject:
     """The settings as they may be shown: a secret that is set is `MASK`, one that is not set stays empty."""
     shown: JsonObject = settings.model_dump(mode="json")
-    for *sections, name in _secrets(type(settings)):
-        holder = shown
-        for section in sections:
-            holder = holder[section]
-        if holder[name]:
-            holder[name] = MASK
+    for secret in _secrets(type(settings)):
+        _mask(shown, secret)
     return shown
 
 
@@ -31,9 +28,21 @@ def without_masks(patch: Mapping[str, Any]) -> JsonObject:
     return _without(patch, tuple(_secrets(Settings)))
 
 
-def is_secret(place: Sequence[str]) -> bool:
-    """Whether the value at this place of the settings, or something below it, is a secret."""
-    return any(secret[: len(place)] == tuple(place) for secret in _secrets(Settings))
+def is_secret(place: Sequence[str], model: type[BaseModel] = Settings) -> bool:
+    """Whether the value at this place, numbers of rows left out, or something below it, is a secret."""
+    return any(secret[: len(place)] == tuple(place) for secret in _secrets(model))
+
+
+def _mask(shown: Any, secret: Sequence[str]) -> None:
+    if isinstance(shown, list):
+        for row in shown:
+            _mask(row, secret)
+    elif isinstance(shown, dict):
+        name, *rest = secret
+        if rest:
+            _mask(shown.get(name), rest)
+        elif shown.get(name):
+            shown[name] = MASK
 
 
 def _without(patch: Mapping[str, Any], secrets: tuple[tuple[str, ...], ...]) -> JsonObject:
@@ -47,9 +56,18 @@ def _without(patch: Mapping[str, Any], secrets: tuple[tuple[str, ...], ...]) -> 
 
 
 def _secrets(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
-    """Paths of all secret fields below a model."""
+    """Paths of all secret fields below a model; a table's rows add nothing to the path."""
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from ((name, *rest) for rest in _secrets(field.annotation))
-        elif isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret"):
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret"):
             yield (name,)
+        else:
+            for inner in _models(field.annotation):
+                yield from ((name, *rest) for rest in _secrets(inner))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models in a field's type: itself, in a list, or as one of several."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)

@@ -13,6 +13,7 @@ from allegro.errors import InvalidInput, Unavailable
 from allegro.keeping import Absent, Damaged, Found, KeptFile, Unreadable, Value, trouble
 from allegro.settings.base import in_words
 from allegro.settings.lenient import Refused, Understood, understood
+from allegro.settings.masks import is_secret
 from allegro.settings.model import SCHEMA_VERSION, Settings
 from allegro.settings.patches import JsonObject, merged
 
@@ -166,7 +167,7 @@ def plain(error: ValidationError) -> InvalidInput:
             "There is no such setting.", place=place, remedy="`allegro settings get` lists all of them."
         )
     value = first["input"]
-    shown = (
-        "" if isinstance(value, dict) or "password" in place else f" (got {json.dumps(value, default=str)})"
-    )
+    names = [part for part in first["loc"] if isinstance(part, str)]
+    hidden = isinstance(value, dict | list) or is_secret(names)
+    shown = "" if hidden else f" (got {json.dumps(value, default=str)})"
     return InvalidInput(f"{in_words(first['msg'])}{shown}.", place=place)

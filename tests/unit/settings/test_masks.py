@@ -1,4 +1,6 @@
-from allegro.settings.masks import MASK, masked, without_masks
+from pydantic import BaseModel, Field
+
+from allegro.settings.masks import MASK, is_secret, masked, without_masks
 from allegro.settings.model import Export, Settings
 
 
@@ -28,3 +30,28 @@ def test_a_mask_elsewhere_is_a_value() -> None:
         "export": {"username": MASK},
         "x": MASK,
     }
+
+
+class Server(BaseModel):
+    host: str
+    pin: str = Field(json_schema_extra={"secret": True})
+
+
+class Section(BaseModel):
+    servers: list[Server]
+    spare: Server | None = None
+
+
+class Whole(BaseModel):
+    section: Section
+
+
+def test_secrets_in_the_rows_of_a_table_are_masked_by_the_schema_whatever_they_are_called() -> None:
+    rows = [Server(host="a", pin="1234"), Server(host="b", pin="")]
+    shown = masked(Whole(section=Section(servers=rows)))
+    assert shown["section"]["servers"] == [{"host": "a", "pin": MASK}, {"host": "b", "pin": ""}]
+    shown = masked(Whole(section=Section(servers=[], spare=rows[0])))
+    assert shown["section"]["spare"]["pin"] == MASK
+    assert is_secret(("section", "servers", "pin"), Whole)
+    assert is_secret(("section", "servers"), Whole), "a row may hold one"
+    assert not is_secret(("section", "servers", "host"), Whole)
