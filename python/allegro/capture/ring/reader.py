@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 
-from allegro.capture.ring import index, news, record, segments
+from allegro.capture.ring import index, news, record, segments, summaries
 from allegro.capture.ring.news import News
 from allegro.capture.ring.record import Record, Segment
 from allegro.capture.ring.segments import Run
+from allegro.capture.ring.summaries import Listed
 from allegro.errors import AllegroError
 
 ORDER_SLACK_NS = 50_000_000
@@ -154,33 +155,45 @@ class RingReader:
 
     def bounds(self) -> tuple[int, int] | None:
         """Time of the oldest and of the newest packet in ns, None if the ring holds none."""
-        paths = self._segments()
-        oldest = next(self._extents(paths), None)
-        newest = next(self._extents(paths[::-1]), None)
+        listed = self._segments()
+        oldest = next(self._spans(listed), None)
+        newest = next(self._spans(listed[::-1]), None)
         if oldest is None or newest is None:
             return None
         return oldest[0], newest[1]
 
     def has_overwritten(self) -> bool:
         """Whether the ring's first packets are gone: it reaches back only to the oldest in `bounds`."""
-        first = [segments.first_sequence(path) for path in self._segments()[:1]]
-        return any(sequence is not None and sequence > _FIRST_SEQUENCE for sequence in first)
+        return any(place.sequence > _FIRST_SEQUENCE for place in self._segments()[:1])
 
-    def _segments(self) -> list[Path]:
-        try:
-            return segments.list_segments(self._directory)
-        except FileNotFoundError:
-            return []
+    def _segments(self) -> list[Listed]:
+        """The segments with records, oldest first; a summary that ring.index does not know is None."""
+        listed = summaries.read(self._directory)
+        if listed is None:
+            try:
+                paths = segments.list_segments(self._directory)
+            except FileNotFoundError:
+                return []
+            return [Listed(segments.first_sequence(path) or 0, 0, None) for path in paths]
+        # Those that are gone by now are the oldest.
+        gone = 0
+        while gone < len(listed) and not self._path(listed[gone]).exists():
+            gone += 1
+        return listed[gone:]
 
-    def _extents(self, paths: list[Path]) -> Iterator[tuple[int, int]]:
+    def _path(self, place: Listed) -> Path:
+        return segments.blocks_path(self._directory, place.sequence)
+
+    def _spans(self, listed: list[Listed]) -> Iterator[tuple[int, int]]:
         """Earliest and latest time of each of these segments that has any."""
-        last = max(paths, default=None)
-        for path in paths:
-            summary = index.read_summary(index.index_path(path))
+        last = max((place.sequence for place in listed), default=None)
+        for place in listed:
+            path = self._path(place)
+            summary = place.summary or index.read_summary(index.index_path(path))
             if summary is None:
                 summary = index.Summary()
                 with contextlib.suppress(FileNotFoundError):
-                    for found in self._entries(path, newest=path == last):
+                    for found in self._entries(path, newest=place.sequence == last):
                         summary = summary.plus(found)
             if summary.records:
                 yield summary.first_ns, summary.last_ns
@@ -189,13 +202,16 @@ class RingReader:
         self, segment_wanted: Callable[[index.Summary], bool], wanted: Callable[[Record], bool]
     ) -> Iterator[Record]:
         """The wanted records of all segments but those whose summary says that there are none."""
-        paths = self._segments()
-        for path in paths:
-            summary = index.read_summary(index.index_path(path))
-            if summary is not None and not segment_wanted(summary):
+        listed = self._segments()
+        for place in listed:
+            if place.summary is not None and not segment_wanted(place.summary):
+                continue
+            path = self._path(place)
+            summary = place.summary or index.read_summary(index.index_path(path))
+            if place.summary is None and summary is not None and not segment_wanted(summary):
                 continue
             with contextlib.suppress(FileNotFoundError):
-                yield from filter(wanted, self._entries(path, newest=path == paths[-1]))
+                yield from filter(wanted, self._entries(path, newest=place is listed[-1]))
 
     def _entries(self, path: Path, *, newest: bool) -> Iterator[Record]:
         """The records of a segment, by index and, where that ends early, by the records themselves.

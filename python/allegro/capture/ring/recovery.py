@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from allegro.atomic import SUFFIX, sync_directory, write_atomically
-from allegro.capture.ring import index, record, segments
+from allegro.capture.ring import index, record, segments, summaries
 from allegro.capture.ring.index import Summary
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import RingIdentity, Run
@@ -26,6 +26,10 @@ _SEQUENCE_GAP = 4096
 More than can be under way (all blocks of a few ports), so that no number is used twice."""
 
 _KEPT_RUNS = 1000
+
+_CHECKED = 64
+"""So many of the newest segments are looked at. The others are what ring.index says, which is written when a
+segment's data are safe; a disk that has lost them since shows that when they are read."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,15 @@ def recover(directory: Path) -> RecoveredRing:
     ring = RecoveredRing(_identity(directory))
     work = _Work(ring)
     free = segments.list_free(directory)
-    for path in segments.list_segments(directory):
+    named = segments.list_segments(directory)
+    known = _known(directory)
+    for path in named[:-_CHECKED] if known else ():
+        listed = known.get(segments.first_sequence(path) or 0)
+        if listed is None or listed.summary is None:
+            _take(work, path, segments.first_sequence(path) or 0, named=True)
+        else:
+            ring.segments.append(RecoveredSegment(path, listed.size, listed.summary))
+    for path in named[-_CHECKED:] if known else named:
         _take(work, path, segments.first_sequence(path) or 0, named=True)
     newest = _newest_sequence(ring)
     for path in free:
@@ -81,6 +93,10 @@ def recover(directory: Path) -> RecoveredRing:
     _remove_orphans(directory)
     sync_directory(directory)
     return ring
+
+
+def _known(directory: Path) -> dict[int, summaries.Listed]:
+    return {listed.sequence: listed for listed in summaries.read(directory) or ()}
 
 
 def _newest_sequence(ring: RecoveredRing) -> int:
@@ -217,7 +233,10 @@ def _alive_until(run: Run, time_ns: int) -> Run:
 
 
 def _remove_orphans(directory: Path) -> None:
-    """Removes indexes without their segment, and small files that were being replaced."""
+    """Removes indexes without their segment, and small files that were being replaced.
+
+    The list of segments is one of them, for version 0.1.0 too: the writer makes it anew.
+    """
     for path in directory.iterdir():
         orphan = path.suffix == ".index" and not path.with_suffix(".blocks").exists()
         if orphan or (path.name.startswith(".") and path.name.endswith(SUFFIX)):

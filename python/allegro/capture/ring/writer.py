@@ -19,17 +19,19 @@ import os
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from allegro.atomic import sync_directory
 from allegro.capture import space
 from allegro.capture.ring import index, recovery, segments
+from allegro.capture.ring.finished import FinishedSegments
 from allegro.capture.ring.index import Packer, Summary
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.recovery import RecoveredSegment
 from allegro.capture.ring.segments import Run
+from allegro.capture.ring.summaries import Listed, SummaryFile
 from allegro.capture.status import RingStatus
 from allegro.errors import AllegroError, Unavailable
 from allegro.words import mebibytes
@@ -40,6 +42,7 @@ _RUNS_INTERVAL = 1.0
 _UPKEEP_INTERVAL = 0.4
 _SHORTEST_SYNC_INTERVAL = 0.2
 _SPACE_INTERVAL = 10.0
+_LIST_INTERVAL = 10.0
 _PUBLISH_PAUSE = 0.1
 _EMPTY_AHEAD = 2
 
@@ -117,7 +120,7 @@ class RingWriter:
             ring = recovery.recover(directory)
             self.ring_id = ring.identity.ring_id
             self._next = ring.next_sequence
-            self._finished = deque(ring.segments)
+            self._finished = FinishedSegments(ring.segments)
             self._free = [_open_segment(path, path.stat().st_size) for path in ring.free]
             self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns, (), boot_id, start_boot_ns, start_boot_ns)]
             self._alive_ns, self._alive_boot_ns = run_ns, start_boot_ns
@@ -127,6 +130,8 @@ class RingWriter:
             self._shrink()
             while self._count() < segments.FEWEST_SEGMENTS:
                 self._create_segment()
+            self._summaries = SummaryFile(directory)
+            self._list_segments()
             segments.write_runs(directory, self._runs, sync=True)
         except OSError as error:
             self._release()
@@ -200,21 +205,24 @@ class RingWriter:
     def status(self) -> RingStatus:
         """The ring as it is now."""
         with self._lock:
-            opened = self._opened()
-            summaries = [segment.summary for segment in self._finished if segment.summary.records]
-            summaries += [segment.summary for segment in opened if segment.summary.records]
+            opened = [segment.summary for segment in self._opened() if segment.summary.records]
+            sums = replace(self._finished.sums)
+            oldest = [*self._finished.summaries(range(2)), *opened][:2]
+            newest = [*self._finished.summaries(range(-2, 0)), *opened][-2:]
             size = self._total()
+        for summary in opened:
+            sums.add(0, summary)
         return RingStatus(
             directory=str(self.directory),
             size=size,
             target=self._target,
             segment_size=self._segment_size,
-            used=sum(summary.end for summary in summaries),
-            oldest_ns=min((summary.first_ns for summary in summaries[:2]), default=None),
-            newest_ns=max((summary.last_ns for summary in summaries[-2:]), default=None),
-            records=sum(summary.records for summary in summaries),
-            packets=sum(summary.packets for summary in summaries),
-            bytes=sum(summary.used for summary in summaries),
+            used=sums.end,
+            oldest_ns=min((summary.first_ns for summary in oldest), default=None),
+            newest_ns=max((summary.last_ns for summary in newest), default=None),
+            records=sums.records,
+            packets=sums.packets,
+            bytes=sums.used,
             sequence=self._next,
         )
 
@@ -242,6 +250,7 @@ class RingWriter:
                     self._current = None
             self._publish()
             self._finish_segments()
+            self._summaries.close()
             self._write_runs(sync=True)
         except OSError as error:
             _LOG.warning("ring not closed cleanly: %s", error.strerror)
@@ -285,6 +294,7 @@ class RingWriter:
             if count and not segment.named:
                 segment.path = segment.path.rename(segments.blocks_path(self.directory, segment.first))
                 segment.named = True
+                self._summaries.add(Listed(segment.first, segment.size, None))
             entries = list(segment.entries)[:count]
             segment.unindexed += b"".join(map(segment.packer.pack, entries))
             _write_index(segment)
@@ -299,7 +309,7 @@ class RingWriter:
     # -- upkeep thread -------------------------------------------------------------------------------
 
     def _upkeep(self) -> None:
-        synced = noted = time.monotonic()
+        synced = noted = listed = time.monotonic()
         while not self._stopped:
             self._wake.wait(_UPKEEP_INTERVAL)
             self._wake.clear()
@@ -307,6 +317,9 @@ class RingWriter:
             try:
                 self._adjust(now)
                 self._finish_segments()
+                if self._summaries.worn(self._count()) and now - listed >= _LIST_INTERVAL:
+                    listed = now
+                    self._list_segments()
                 if now - synced >= _SHORTEST_SYNC_INTERVAL:
                     synced = now
                     self._sync()
@@ -316,6 +329,18 @@ class RingWriter:
             except Exception as error:
                 self._failed("The ring's files could not be kept in order", error)
                 time.sleep(_UPKEEP_INTERVAL)
+
+    def _list_segments(self) -> None:
+        """Writes ring.index anew."""
+        with self._lock:
+            finished = [
+                Listed(segments.first_sequence(segment.path) or 0, segment.size, segment.summary)
+                for segment in self._finished
+            ]
+            opened = [
+                Listed(segment.first, segment.size, None) for segment in self._opened() if segment.named
+            ]
+        self._summaries.write([*finished, *opened])
 
     def _note_runs(self) -> None:
         """Notes that the recorder lives. On a full disk that waits; the packets have their place already."""
@@ -369,7 +394,7 @@ class RingWriter:
                     empty = self._free.pop()
                     os.close(empty.descriptor)
                     path = empty.path
-                elif self._finished:
+                elif len(self._finished):
                     path = self._finished.popleft().path
                 else:
                     break
@@ -406,7 +431,7 @@ class RingWriter:
         while True:
             with self._lock:
                 missing = min(_EMPTY_AHEAD, self._count() // 4) - len(self._free) - len(emptied)
-                if not self._finished:
+                if not len(self._finished):
                     break
                 oldest = self._finished[0]
                 # Few, large segments of an earlier size must not keep the ring from going on in small ones.
@@ -420,7 +445,7 @@ class RingWriter:
                 index.index_path(oldest.path).unlink(missing_ok=True)
                 emptied.append(_open_segment(oldest.path.rename(path), oldest.size))
             with self._lock:
-                del self._finished[0]
+                self._finished.popleft()
         if emptied:
             sync_directory(self.directory)
             with self._lock:
@@ -445,6 +470,7 @@ class RingWriter:
             with self._lock:
                 self._closing.remove(segment)
                 self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
+            self._summaries.add(Listed(segment.first, segment.size, segment.summary))
             os.close(segment.descriptor)
             if segment.index is not None:
                 os.close(segment.index)
@@ -480,8 +506,7 @@ class RingWriter:
 
     def _total(self) -> int:
         with self._lock:
-            finished = sum(segment.size for segment in self._finished)
-            return finished + sum(segment.size for segment in (*self._free, *self._opened()))
+            return self._finished.sums.size + sum(segment.size for segment in (*self._free, *self._opened()))
 
     def _opened(self) -> list[OpenSegment]:
         return [*self._closing, *([self._current] if self._current else [])]
@@ -506,7 +531,7 @@ class RingWriter:
 
     def _continue_newest(self) -> None:
         """Goes on in the newest segment, so that many restarts do not fill the ring with half-empty ones."""
-        if not self._finished or self._finished[-1].size != self._segment_size:
+        if not len(self._finished) or self._finished[-1].size != self._segment_size:
             return
         newest = self._finished[-1]
         place = index.index_path(newest.path)
@@ -519,6 +544,7 @@ class RingWriter:
         self._finished.pop()
         self._current = _open_segment(newest.path, newest.size)
         self._current.named = True
+        self._current.first = segments.first_sequence(newest.path) or 0
         self._current.indexed = entries * index.ENTRY_SIZE
         self._current.packer = Packer(entries)
         self._current.used = newest.summary.end

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from allegro.capture.ring import index, recovery, segments, summaries
+from allegro.capture.ring.finished import FinishedSegments, Sums
+from allegro.capture.ring.index import Packer, Summary
+from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.record import Record
+from allegro.capture.ring.recovery import RecoveredSegment, recover
+from allegro.capture.ring.summaries import Listed, SummaryFile
+from allegro.capture.ring.writer import RingWriter
+from tests.unit.capture.blocks import Frame
+from tests.unit.capture.ring.writing import SMALLEST, START, append, everything, numbers
+from tests.unit.capture.rings import RUN, SEGMENT, Ring
+
+SUMMARY = Summary(3, 6, 900, 10, 20, 7, 12288, 5, 15)
+
+
+@pytest.mark.spec("R11")
+def test_what_is_said_last_of_a_segment_counts(tmp_path: Path) -> None:
+    file = SummaryFile(tmp_path)
+    assert summaries.read(tmp_path) is None
+    file.write([Listed(1, 4096, SUMMARY), Listed(8, 4096, None)])
+    file.add(Listed(20, 8192, None))
+    file.add(Listed(8, 4096, SUMMARY))
+    wanted = [Listed(1, 4096, SUMMARY), Listed(8, 4096, SUMMARY), Listed(20, 8192, None)]
+    assert summaries.read(tmp_path) == wanted
+    file.close()
+    with (tmp_path / summaries.FILE).open("ab") as torn:
+        torn.write(b"half an entry")
+    assert summaries.read(tmp_path) == wanted
+
+
+@pytest.mark.spec("R11")
+def test_a_damaged_list_is_none(tmp_path: Path) -> None:
+    file = SummaryFile(tmp_path)
+    file.write([Listed(1, 4096, SUMMARY), Listed(8, 4096, None)])
+    data = bytearray((tmp_path / summaries.FILE).read_bytes())
+    for place in range(0, len(data), 7):
+        data[place] ^= 1
+        (tmp_path / summaries.FILE).write_bytes(data)
+        # Four reserved bytes of each entry are covered by its checksum as well.
+        assert summaries.read(tmp_path) is None
+        data[place] ^= 1
+
+
+@pytest.mark.spec("R11")
+def test_a_list_that_cannot_be_kept_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = SummaryFile(tmp_path)
+    file.write([Listed(1, 4096, None)])
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "write", lambda *_: 5)
+        file.add(Listed(1, 4096, SUMMARY))
+    assert summaries.read(tmp_path) is None
+    assert file.worn(1)
+    file.add(Listed(2, 4096, None))
+    assert summaries.read(tmp_path) is None
+
+
+@pytest.mark.spec("R6", "R11")
+def test_sums_follow_what_comes_and_goes() -> None:
+    kept = FinishedSegments([RecoveredSegment(Path(f"{number}"), 4096, SUMMARY) for number in range(3)])
+    kept.append(RecoveredSegment(Path("3"), 8192, SUMMARY))
+    assert kept.popleft().path == Path("0")
+    assert kept.pop().path == Path("3")
+    assert kept.sums == Sums(8192, 2 * 12288, 6, 12, 1800)
+    assert [segment.path.name for segment in kept] == ["1", "2"]
+    assert kept.summaries(range(5)) == kept.summaries(range(-2, 0)) == [SUMMARY, SUMMARY]
+
+
+@pytest.mark.spec("R11")
+def test_the_writer_lists_what_there_is(tmp_path: Path, abandon: Callable[[RingWriter], None]) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, START)
+    for number in range(80):
+        append(writer, number, size=60_000)
+    abandon(writer)
+    listed = summaries.read(tmp_path)
+    assert listed is not None
+    named = [segments.first_sequence(path) for path in segments.list_segments(tmp_path)]
+    assert [place.sequence for place in listed] == named
+    assert numbers(tmp_path) == list(range(80))
+    (tmp_path / summaries.FILE).unlink()
+    assert numbers(tmp_path) == list(range(80))
+    RingWriter(tmp_path, SMALLEST, START + 1).close()
+    listed = summaries.read(tmp_path)
+    assert listed is not None
+    assert all(place.summary for place in listed)
+
+
+def large(ring: Ring, count: int) -> list[Path]:
+    """A ring of so many finished segments of one record each; the files are holes but for that."""
+    listed = []
+    for number in range(count):
+        ring.new_segment()
+        ring.add(1, [Frame(RUN + number * 1_000_000_000, bytes(60))])
+    paths = segments.list_segments(ring.directory)
+    for path in paths:
+        record = read_first(path)
+        summary, packer = Summary().plus(record), Packer()
+        data = packer.pack(record) + packer.pack_summary(summary)
+        index.index_path(path).write_bytes(data)
+        listed.append(Listed(segments.first_sequence(path) or 0, SEGMENT, summary))
+    file = SummaryFile(ring.directory)
+    file.write(listed)
+    file.close()
+    return paths
+
+
+def read_first(path: Path) -> Record:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        identity = segments.read_identity(path.parent)
+        assert identity is not None
+        return next(segments.walk(descriptor, SEGMENT, identity.ring_id, 1))
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.spec("R11")
+def test_neither_start_nor_press_opens_the_segments_of_a_large_ring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Ring(tmp_path / "ring")
+    paths = large(ring, 3 * recovery._CHECKED)
+    before = everything(ring.directory)
+    looked: list[Path] = []
+    take = recovery._take
+
+    def note(work: recovery._Work, path: Path, minimum: int, *, named: bool) -> None:
+        looked.append(path)
+        take(work, path, minimum, named=named)
+
+    monkeypatch.setattr(recovery, "_take", note)
+    opened: list[object] = []
+    system_open = os.open
+
+    def count(path: str | Path, flags: int, *more: int, **named: int) -> int:
+        opened.append(path)
+        return system_open(path, flags, *more, **named)
+
+    with monkeypatch.context() as counted:
+        counted.setattr(os, "open", count)
+        with RingReader(ring.directory) as reader:
+            end_ns = RUN + (len(paths) - 1) * 1_000_000_000
+            assert len(reader.records(end_ns - 4_000_000_000, end_ns)) == 5
+            assert reader.bounds() == (RUN, end_ns)
+    assert len(opened) <= 5
+    found = recover(ring.directory)
+    assert looked == paths[-recovery._CHECKED :]
+    assert [segment.path for segment in found.segments] == paths
+    assert everything(ring.directory) == before
+
+
+@pytest.mark.spec("R2", "R11")
+def test_what_an_old_segment_has_lost_is_told_when_it_is_read(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / "ring")
+    paths = large(ring, recovery._CHECKED + 5)
+    paths[0].write_bytes(bytes(SEGMENT))
+    paths[1].unlink()
+    found = recover(ring.directory)
+    assert [segment.path for segment in found.segments] == [paths[0], *paths[2:]]
+    (ring.directory / summaries.FILE).unlink(missing_ok=True)
+    with RingReader(ring.directory) as reader:
+        assert len(reader.records(0, 1 << 62)) == len(paths) - 1
