@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from allegro.accounts.roles import Role, role_named
-from allegro.atomic import write_atomically
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
+from allegro.keeping import Absent, KeptFile, Value, trouble
 
 MOST_TOKENS = 100
 LONGEST_DAYS = 3650
@@ -47,18 +47,38 @@ class Token:
 class TokenStore:
     """All tokens. May be called from several threads.
 
-    If their file cannot be read or understood, no token lets anybody in, and nothing is written over it.
+    If their file cannot be read or understood, nor its last good copy, no token lets anybody in, and nothing
+    is written over it. An entry that this version does not understand lets nobody in, and stays.
     """
 
     def __init__(
         self, path: Path, now_s: Callable[[], float] = lambda: datetime.now(UTC).timestamp()
     ) -> None:
-        self._path = path
+        self._file = KeptFile(path, _parsed)
         self._now_s = now_s
         self._lock = threading.Lock()
-        self._problem = ""
         self._noted: dict[str, float] = {}
-        self._tokens = self._load()
+        found = self._file.read()
+        self._file.mend()
+        self._trouble = trouble(found)
+        self._lost = not isinstance(found, Value | Absent)
+        self._raw: dict[str, Any] = found.value if isinstance(found, Value) else {"tokens": []}
+        known = [token for raw in self._raw["tokens"] if (token := _token(raw)) is not None]
+        self._tokens = {token.id: token for token in known}
+        if self.problem:
+            log.error("%s", self.problem)
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the tokens, in a sentence; empty if nothing is."""
+        if self._trouble:
+            lost = " No token lets anybody in." if self._lost else ""
+            return f"The file of the API tokens {self._trouble}.{lost}"
+        count = len(self._not_understood())
+        return f"{count} of the API tokens let nobody in with this version of the firmware." if count else ""
+
+    def _not_understood(self) -> list[Any]:
+        return [raw for raw in self._raw["tokens"] if _token(raw) is None]
 
     def all(self) -> list[Token]:
         """By name; those that have ended, too."""
@@ -135,42 +155,44 @@ class TokenStore:
                 log.warning("The last use of a token is not noted: %s", error)
 
     def _save(self, tokens: dict[str, Token]) -> None:
-        if self._problem:
+        if self._lost:
             raise Unavailable(
-                f"The tokens cannot be changed: their file {self._problem}.", remedy="Restart the device."
+                f"The tokens cannot be changed: their file {self._trouble}.", remedy="Restart the device."
             )
-        content = {"schema_version": 1, "tokens": [asdict(token) for token in tokens.values()]}
+        known = {raw["id"]: raw for raw in self._raw["tokens"] if _token(raw) is not None}
+        entries = [{**known.get(token.id, {}), **asdict(token)} for token in tokens.values()]
+        content = {"schema_version": 1, **self._raw, "tokens": [*entries, *self._not_understood()]}
         try:
-            write_atomically(self._path, json.dumps(content, indent=2).encode() + b"\n")
+            self._file.write(json.dumps(content, indent=2).encode() + b"\n")
         except OSError as error:
             raise Unavailable(
                 f"The tokens could not be saved: {error.strerror}.",
                 remedy="Look at the free space of the storage device.",
             ) from error
         self._tokens = tokens
-
-    def _load(self) -> dict[str, Token]:
-        try:
-            content = json.loads(self._path.read_bytes())
-            return {token.id: token for token in map(_token, content["tokens"])}
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            self._problem = f"cannot be read ({error.strerror})"
-        except (ValueError, TypeError, KeyError) as error:
-            self._problem = f"makes no sense ({error})"
-        log.error("The file of the API tokens %s. No token lets anybody in.", self._problem)
-        return {}
+        self._raw = content
+        self._trouble = ""
 
 
-def _token(raw: Any) -> Token:
+def _parsed(content: bytes) -> dict[str, Any]:
+    raw = json.loads(content)
+    if not isinstance(raw, dict) or not isinstance(raw.get("tokens"), list):
+        raise ValueError("no list of tokens")
+    for each in raw["tokens"]:
+        if not all(isinstance(each[name], str) for name in ("id", "name", "role", "sha256")):
+            raise ValueError("a token that is not complete")
+    return raw
+
+
+def _token(raw: Any) -> Token | None:
+    """The token of an entry; None if this version does not understand it."""
     match raw:
         case {"id": str(), "name": str(), "role": str(named), "sha256": str(), "created_s": float() | int()}:
             role = role_named(named)
             ends_s, used_s = raw.get("ends_s"), raw.get("used_s")
             if role and isinstance(ends_s, float | int | None) and isinstance(used_s, float | int | None):
                 return Token(raw["id"], raw["name"], role, raw["sha256"], raw["created_s"], ends_s, used_s)
-    raise ValueError("a token that is not complete")
+    return None
 
 
 def _hash(secret: str) -> str:

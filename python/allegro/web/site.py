@@ -106,6 +106,7 @@ class Site:
         disk = "Restart the device; if this message stays, replace its disk."
         wrong = (
             ("users", self.users.problem, disk if self.users.locked else USERS_REMEDY),
+            ("tokens", self.tokens.problem, disk),
             ("certificate", self.certificate_problem, disk),
         )
         return [

@@ -132,3 +132,26 @@ def test_a_role_of_another_version_is_no_token(store: TokenStore, tmp_path: Path
     path = tmp_path / "tokens.json"
     path.write_text(json.dumps(json.loads(path.read_text())).replace('"admin"', '"superadmin"'))
     assert TokenStore(path).all() == []
+
+
+@pytest.mark.spec("S2", "U7")
+def test_tokens_of_a_newer_version_stay_and_a_damaged_file_gives_way_to_its_copy(
+    store: TokenStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens.json"
+    _, secret = store.add("a", "viewer", None)
+    raw = json.loads(path.read_text())
+    odd = {**raw["tokens"][0], "id": "0" * 12, "name": "b", "role": "operator"}
+    raw["tokens"][0]["scope"] = "captures"
+    path.write_text(json.dumps({**raw, "schema_version": 2, "tokens": [*raw["tokens"], odd]}))
+    newer = TokenStore(path)
+    assert newer.problem == "1 of the API tokens let nobody in with this version of the firmware."
+    newer.add("c", "viewer", None)
+    kept = json.loads(path.read_text())
+    assert kept["schema_version"] == 2
+    assert kept["tokens"][0]["scope"] == "captures"
+    assert kept["tokens"][-1] == odd
+    path.write_bytes(b"\x00")
+    again = TokenStore(path)
+    assert again.problem.endswith("so its last good copy counts.")
+    assert again.verified(secret) is not None
