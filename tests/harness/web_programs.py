@@ -43,14 +43,10 @@ class Programs:
         self.web: subprocess.Popen[bytes] | None = None
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def start(self) -> None:
-        """Starts both, and waits until the page answers."""
-        self.paths.web.mkdir(parents=True, mode=0o700, exist_ok=True)
-        users = UserStore(self.paths.web / "users.json")
-        for role, password in PASSWORDS.items():
-            if role != "admin":
-                users.add(role, role, "for the first login")
-            users.set_password(role, password)
+    def start(self, *, used: bool = False) -> None:
+        """Starts both, and waits until the page answers. `used`: it has its users already."""
+        if not used:
+            self._make_users()
         folders = ["--data", str(self.paths.data), "--run", str(self.paths.run)]
         self._run(["allegro.supervisor", *folders])
         self._wait_for("Ready")
@@ -58,6 +54,14 @@ class Programs:
         self.web = self._run(["allegro.web", *folders, *built, "--https-port=0", "--http-port=0"])
         found = self._wait_for(r"HTTPS on port (\d+), HTTP on port (\d+)")
         self.https_port, self.http_port = int(found[1]), int(found[2])
+
+    def _make_users(self) -> None:
+        self.paths.web.mkdir(parents=True, mode=0o700, exist_ok=True)
+        users = UserStore(self.paths.web / "users.json")
+        for role, password in PASSWORDS.items():
+            if role != "admin":
+                users.add(role, role, "for the first login")
+            users.set_password(role, password)
 
     def request(
         self,
@@ -85,7 +89,8 @@ class Programs:
                 connection.putheader("Content-Length", str(len(content)))
             connection.endheaders(content)
             answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
+            headers = {name: ", ".join(answer.headers.get_all(name, ())) for name in answer.headers}
+            return answer.status, headers, answer.read()
         finally:
             connection.close()
 
