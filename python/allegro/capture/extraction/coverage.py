@@ -114,6 +114,8 @@ class Findings:
 
     losses: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
     away: list[Away] = field(default_factory=list)
+    opened: dict[int, int] = field(default_factory=dict)
+    """When a run had opened its first port: before that it received nothing."""
     steps: list[tuple[int, int]] = field(default_factory=list)
     """What the clock said when it was set, and by how much (both ns)."""
     large: dict[str, int] = field(default_factory=dict)

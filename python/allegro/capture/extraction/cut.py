@@ -226,6 +226,7 @@ class _Cut:
                 if run.boot_id and said.boot_id == run.boot_id:
                     through_ns = said.complete_through_boot_ns + start_ns - run.start_boot_ns
                 alive_ns = max(alive_ns, through_ns)
+            start_ns = max(start_ns, self._findings.opened.get(run.run, start_ns))
             ups.append(coverage.Up(start_ns, alive_ns, running))
         return ups
 

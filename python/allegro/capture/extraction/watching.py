@@ -115,6 +115,8 @@ class Watch:
             case news.PortClosed():
                 self._away.setdefault((coverage.PORT, told.port), moment)
             case news.PortOpened():
+                if moment - began_ns <= _OPENING_NS:
+                    self._findings.opened.setdefault(record.run, moment)
                 self._back(coverage.PORT, told.port, moment, began_ns)
             case news.LinkDown():
                 self._away.setdefault((coverage.LINK, told.port), moment)

@@ -456,7 +456,8 @@ class Recorder:
         return " ".join(part for part in parts if part)
 
     def _shut_down(self) -> None:
-        """Lets all ports run dry, writes everything, closes the ring."""
+        """Lets all ports run dry, writes everything, closes the ring. What comes in now is not taken."""
+        stopped = read_clocks()
         for port in list(self._ports.open.values()):
             self._ports.let_go(port)
         end = time.monotonic() + _BROKEN_AFTER
@@ -466,7 +467,7 @@ class Recorder:
         self._end_ring()
         self._report()
         if self._ring.writer is not None and not self._records:
-            self._ring.writer.alive(read_clocks(), ())
+            self._ring.writer.alive(stopped, ())
         self._ring.end()
         self._links.close()
         self._steps.close()
