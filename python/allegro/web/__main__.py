@@ -28,6 +28,7 @@ from allegro.web.certificate import CertificateInfo
 from allegro.web.crowd import Crowd, Limits
 from allegro.web.known_browsers import KnownBrowsers, kept_key
 from allegro.web.page_server import DoorServer, InsideServer
+from allegro.web.served_certificate import ServedCertificate
 
 BUILT = Path(__file__).parent / "built"
 """What scripts/web_assets.py makes: the files of others, and the manual."""
@@ -145,22 +146,21 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
     with contextlib.suppress(OSError):  # without a data partition the page comes up, and says so
         paths.web.mkdir(mode=0o700, parents=True, exist_ok=True)
     pem, info, certificate_problem = _certificate(paths.web, spare, host_name)
-    public = certificate.public_part(pem)
+    served = ServedCertificate(pem, info)
     log.info("Certificate SHA-256 %s", info.fingerprint)
     made = make_site(
         UserStore(paths.web / "users.json"),
         Backend(over_socket(paths.api_socket)),
         built,
-        (info, public),
+        served,
         host_name,
         KnownBrowsers(kept_key(paths.web / "browsers.key")),
         TokenStore(paths.web / "tokens.json"),
         certificate_problem,
     )
-    tls = certificate.tls(pem)
     page = create_app(made, built)
     inside = inside_app(made, page)
-    asyncio.run(serve(page, inside, tls, listen(https_port), listen(http_port), paths.page_socket))
+    asyncio.run(serve(page, inside, served.context, listen(https_port), listen(http_port), paths.page_socket))
 
 
 def _certificate(folder: Path, spare: Path, host_name: str) -> tuple[Path, CertificateInfo, str]:

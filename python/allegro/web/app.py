@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from allegro.errors import AllegroError, NotFound
 from allegro.web import gateway, history, login, site
 from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Backend
-from allegro.web.certificate import CertificateInfo
 from allegro.web.headers import Headers
 from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import menu
 from allegro.web.pages import PAGES
+from allegro.web.served_certificate import ServedCertificate
 from allegro.web.site import Site
 
 OWN_FILES = Path(__file__).parent / "static"
@@ -34,7 +35,7 @@ def make_site(
     users: UserStore,
     backend: Backend,
     built: Path,
-    certificate: tuple[CertificateInfo, bytes],
+    certificate: ServedCertificate,
     host_name: str,
     browsers: KnownBrowsers,
     tokens: TokenStore,
@@ -45,8 +46,7 @@ def make_site(
         users=users,
         backend=backend,
         manual=Manual(built / "manual"),
-        certificate=certificate[0],
-        certificate_pem=certificate[1],
+        certificate=certificate,
         host_name=host_name,
         browsers=browsers,
         tokens=tokens,
@@ -71,13 +71,17 @@ def create_app(made: Site, built: Path) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        sampler = asyncio.create_task(history.sample(made.history, made.backend))
+        tasks = [
+            asyncio.create_task(history.sample(made.history, made.backend)),
+            asyncio.create_task(made.certificate.care(socket.gethostname)),
+        ]
         try:
             yield
         finally:
-            sampler.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sampler
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await made.backend.close()
 
     async def http_error(_: Request, error: Exception) -> Response:

@@ -17,11 +17,13 @@ from allegro.keeping import Damaged, KeptFile, Unreadable, Value
 from allegro.network.wifi_address import DEFAULT_ADDRESS
 
 ORGANIZATION = "Allegro, made by the device itself"
-VALID = timedelta(days=3650)
-RENEW_BEFORE_END = timedelta(days=30)
+LONGEST = timedelta(days=398)
+"""What browsers and systems accept (CA/Browser Forum, Baseline Requirements, 6.3.2)."""
 
-# The clock of a device without a battery may be late at the first start, and the browser's is not.
-BACKDATED = timedelta(days=365)
+# The device's clock may be ahead of the browser's.
+BACKDATED = timedelta(days=30)
+VALID = LONGEST - BACKDATED - timedelta(days=1)
+RENEW_BEFORE_END = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class CertificateInfo:
 
     fingerprint: str
     names: tuple[str, ...]
+    begins: datetime
     ends: datetime
 
 
@@ -55,14 +58,21 @@ def ensure(file: Path, names: Sequence[str], now: datetime) -> CertificateInfo:
         case Unreadable(reason, number) | Value(_, Unreadable(reason, number)):
             raise OSError(number, reason)
         case Value(present):
-            if present.ends - now > RENEW_BEFORE_END and set(names) <= set(present.names):
+            if _holds(present, names, now):
                 return present
-            log.info("The certificate is made anew: it ends, or the name of the device has changed")
+            log.info(
+                "The certificate is made anew: it ends or lasts too long, or the device's name has changed"
+            )
         case Damaged(reason):
             log.error("The certificate cannot be used (%s) and is made anew", reason)
     made = _made(names, now)
     stored.write(made)
     return _info(made)
+
+
+def _holds(present: CertificateInfo, names: Sequence[str], now: datetime) -> bool:
+    soon = present.ends - now <= RENEW_BEFORE_END or now < present.begins
+    return not soon and present.ends - present.begins <= LONGEST and set(names) <= set(present.names)
 
 
 def kept(file: Path) -> KeptFile[CertificateInfo]:
@@ -97,7 +107,10 @@ def _info(content: bytes) -> CertificateInfo:
         *map(str, alternative.get_values_for_type(x509.IPAddress)),
     )
     return CertificateInfo(
-        certificate.fingerprint(hashes.SHA256()).hex(":").upper(), names, certificate.not_valid_after_utc
+        certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
+        names,
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
     )
 
 

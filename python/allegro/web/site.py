@@ -23,12 +23,12 @@ from allegro.errors import AllegroError, InvalidInput
 from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
-from allegro.web.certificate import CertificateInfo
 from allegro.web.connection import user_is_known
 from allegro.web.history import History
 from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
+from allegro.web.served_certificate import ServedCertificate
 from allegro.web.sessions import Session, Sessions
 
 # The prefix makes browsers insist on Secure, on Path=/ and on no Domain (RFC 6265bis, 4.1.3.2).
@@ -87,8 +87,7 @@ class Site:
     users: UserStore
     backend: Backend
     manual: Manual
-    certificate: CertificateInfo
-    certificate_pem: bytes
+    certificate: ServedCertificate
     host_name: str
     pages: Sequence[Page]
     menu: Sequence[Page | Heading[Page]]

@@ -1,10 +1,12 @@
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from allegro.web import certificate
+from allegro.web.served_certificate import ServedCertificate
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NAMES = certificate.names_for("allegro-mm-1a2b")
@@ -17,16 +19,65 @@ def test_it_is_made_once_for_all_names(tmp_path: Path) -> None:
         *("allegro", "allegro.local", "192.168.78.1", "allegro-mm-1a2b", "allegro-mm-1a2b.local")
     }
     assert file.stat().st_mode & 0o777 == 0o600
-    assert certificate.ensure(file, NAMES, NOW + timedelta(days=3000)) == made
+    assert certificate.ensure(file, NAMES, NOW + timedelta(days=300)) == made
     ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(file)
     assert b"PRIVATE" not in certificate.public_part(file)
 
 
-@pytest.mark.parametrize("days", [3621, 4000])
+@pytest.mark.parametrize("days", [338, 4000, -40])
 def test_one_that_ends_is_replaced(tmp_path: Path, days: int) -> None:
     file = tmp_path / "certificate.pem"
     made = certificate.ensure(file, NAMES, NOW)
     assert certificate.ensure(file, NAMES, NOW + timedelta(days=days)).fingerprint != made.fingerprint
+
+
+@pytest.mark.spec("W1")
+def test_it_lasts_no_longer_than_browsers_accept_and_one_that_does_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "certificate.pem"
+    made = certificate.ensure(file, NAMES, NOW)
+    assert made.ends - made.begins <= timedelta(days=398)
+    assert made.begins < NOW
+    monkeypatch.setattr(certificate, "VALID", timedelta(days=3650))
+    file.unlink()
+    (tmp_path / ".certificate.pem.good").unlink()
+    of_0_1_0 = certificate.ensure(file, NAMES, NOW)
+    monkeypatch.undo()
+    assert certificate.ensure(file, NAMES, NOW).fingerprint != of_0_1_0.fingerprint
+
+
+@pytest.mark.spec("W1")
+def test_it_is_renewed_while_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "certificate.pem"
+    monkeypatch.setattr(certificate, "utc_now", lambda: NOW)
+    served = ServedCertificate(file, certificate.ensure(file, NAMES, NOW))
+    first = served.info
+
+    def shown() -> bytes:
+        client, server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        unchecked = ssl._create_unverified_context()
+        asking = unchecked.wrap_bio(server, client, server_hostname="allegro")
+        answering = served.context.wrap_bio(client, server, server_side=True)
+        while True:
+            try:
+                asking.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                with suppress(ssl.SSLWantReadError):
+                    answering.do_handshake()
+        return asking.getpeercert(binary_form=True) or b""
+
+    before = shown()
+    assert not served.renew("allegro-mm-1a2b")
+    assert shown() == before
+    monkeypatch.setattr(certificate, "utc_now", lambda: NOW + timedelta(days=340))
+    assert served.renew("allegro-mm-1a2b")
+    assert served.info.ends > first.ends
+    assert shown() != before
+    assert ssl.PEM_cert_to_DER_cert(served.public.decode()) == shown()
+    assert served.renew("another-name")
+    assert "another-name.local" in served.info.names
 
 
 def test_one_without_the_present_name_is_replaced(tmp_path: Path) -> None:

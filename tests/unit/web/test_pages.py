@@ -228,7 +228,7 @@ def test_a_device_that_does_not_answer_is_told_in_plain_words(world: World) -> N
 
 def test_the_certificate_can_be_compared_and_downloaded(world: World) -> None:
     browser = world.user("viewer")
-    assert world.site.certificate.fingerprint in browser.page("/administration")
+    assert world.site.certificate.info.fingerprint in browser.page("/administration")
     file = browser.get("/administration/certificate")
     assert b"BEGIN CERTIFICATE" in file.content
     assert b"PRIVATE" not in file.content

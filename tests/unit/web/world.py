@@ -20,6 +20,7 @@ from allegro.web import certificate
 from allegro.web.app import create_app, make_site
 from allegro.web.backend import Backend
 from allegro.web.known_browsers import KnownBrowsers
+from allegro.web.served_certificate import ServedCertificate
 from allegro.web.site import Site
 from tests.unit.api.bench import Bench, make_bench
 
@@ -102,7 +103,7 @@ class World:
             UserStore(self.users_file),
             Backend(httpx.ASGITransport(self.device.app)),
             folder / "built",
-            (info, certificate.public_part(pem)),
+            ServedCertificate(pem, info),
             "allegro-mm-3456",
             KnownBrowsers(b"k" * 32),
             TokenStore(folder / "tokens.json"),

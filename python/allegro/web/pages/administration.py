@@ -14,13 +14,13 @@ KEEP = {
 
 
 async def _look(visit: Visit) -> Response:
-    return visit.render("administration.html", certificate=visit.site.certificate, keep=KEEP)
+    return visit.render("administration.html", certificate=visit.site.certificate.info, keep=KEEP)
 
 
 async def _certificate(visit: Visit) -> Response:
     disposition = f'attachment; filename="{visit.site.host_name}.crt"'
     return Response(
-        visit.site.certificate_pem,
+        visit.site.certificate.public,
         media_type="application/x-pem-file",
         headers={"Content-Disposition": disposition},
     )
