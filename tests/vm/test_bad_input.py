@@ -112,14 +112,15 @@ def test_a_damaged_ring_costs_only_what_is_damaged(lab: Lab, tmp_path: Path, res
     assert [number_of(p.data) for p in after.packets][-100:] == [(8, number) for number in range(100)]
 
 
-@pytest.mark.spec("W6")
-def test_damaged_settings_are_replaced_by_defaults_and_told(lab: Lab) -> None:
+@pytest.mark.spec("W6", "S2")
+def test_damaged_settings_give_way_to_their_copy_and_it_is_told(lab: Lab) -> None:
+    lab.device.set({"trigger": {"before_s": 77}})
     lab.machine.run(
         'echo \'{"trigger": {"before_s": \' > /data/settings.json; systemctl restart allegro-supervisor'
     )
     status = lab.device.wait_ready()
     assert any(problem["id"] == "settings-damaged" for problem in status["problems"])
-    assert lab.device.get("/settings")["trigger"]["before_s"] == 60
+    assert lab.device.get("/settings")["trigger"]["before_s"] == 77
 
 
 @pytest.mark.spec("I5", "R2")
