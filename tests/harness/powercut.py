@@ -35,6 +35,8 @@ class Scenario(Protocol):
     name: str
     boots: bool
     """Whether the action begins with a switched-off machine; else with a running device."""
+    done: str
+    """The outcome of the whole action, with no cut."""
     share: float
     """How many cuts it gets, as a part of those of the longest action."""
 
@@ -106,10 +108,10 @@ def run(
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "writes.log"
     base = directory / "disk.raw"
-    first = _record(scenario, directory, saved, log, base, say)
+    first, last = _record(scenario, directory, saved, log, base, say)
     replay = Replay(base, log, copy_sparse)
-    left = _choose(replay.entries, first, count, random.Random(seed))
-    say(f"{scenario.name}: {len(replay.entries) - first} requests to the disk were logged")
+    left = _choose(replay.entries[:last], first, count, random.Random(seed))
+    say(f"{scenario.name}: {last - first} requests to the disk were logged")
     result = Result(scenario.name, seed, len(left))
     futures: list[Future[None]] = []
 
@@ -156,8 +158,13 @@ def _choose(
     return dict(sorted(left.items(), key=lambda each: each[0].whole))
 
 
-def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, base: Path, say: Say) -> int:
-    """Logs the action; returns the number of its first entry. `base` becomes the disk before all entries."""
+def _record(
+    scenario: Scenario, directory: Path, saved: SavedState, log: Path, base: Path, say: Say
+) -> tuple[int, int]:
+    """Logs the action, and checks what it does when nothing is cut.
+
+    Returns the numbers of its first entry and of the one after its last. `base` becomes the disk before all.
+    """
     say(f"{scenario.name}: watching what it writes")
     if scenario.boots:
         machine = VirtualMachine(directory / "watched", saved.configuration, write_log=log)
@@ -175,13 +182,16 @@ def _record(scenario: Scenario, directory: Path, saved: SavedState, log: Path, b
             machine.run("sync")
             first = len(write_log.read(log))
         scenario.act(machine, device)
+        last = len(write_log.read(log))
+        if (became := scenario.outcome(machine, device)) != scenario.done:
+            raise BenchError(f"{scenario.name}, with no cut: the device became {became!r}")
     except BaseException:
         save_diagnosis(machine, directory / "watched-failed")
         raise
     finally:
         machine.close()
         machine.remove_disks()
-    return first
+    return first, last
 
 
 def _start_from(scenario: Scenario, disk: Path, directory: Path, configuration: Configuration) -> str:

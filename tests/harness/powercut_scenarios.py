@@ -80,6 +80,7 @@ class SettingsWrite:
     """Settings are saved, again and again: what was confirmed holds, and each file is whole."""
 
     name = "settings write"
+    done = "whole"
     boots = False
     share = 0.2
     _LAST = 12
@@ -109,6 +110,7 @@ class ConfigurationReset:
     """Everything of the user's is there, or nothing; captures are kept."""
 
     name = "configuration reset"
+    done = "new"
     boots = False
     share = 0.2
 
@@ -117,9 +119,9 @@ class ConfigurationReset:
         plant(machine, device)
 
     def act(self, machine: VirtualMachine, device: Device) -> None:
-        """Ordered by API; done at the start that follows."""
+        """Ordered by the command line, sparing nothing; done at the start that follows."""
         before = boot_id(machine)
-        device.post("/reset", {})
+        machine.run("allegro reset configuration")
         wait_other_boot(machine, before)
         device.wait_ready(timeout=600)
 
@@ -134,6 +136,7 @@ class FactoryReset:
     """Everything as before, or as shipped; the version as shipped starts."""
 
     name = "factory reset"
+    done = "new"
     boots = False
     share = 0.2
 
@@ -180,6 +183,7 @@ class Installation:
     """The running version goes on; the other slot holds nothing to be started, or all of the new version."""
 
     name = "installation"
+    done = "new"
     boots = False
     share = 1.0
 
@@ -215,6 +219,7 @@ class Activation:
     """The version that ran before, or the activated one, confirmed; nothing in between."""
 
     name = "activation"
+    done = "new"
     boots = False
     share = 0.2
 
@@ -262,6 +267,7 @@ class FirstBoot:
     """The first start of a new device: folders, identity, certificate, ring, the data partition's growth."""
 
     name = "first boot"
+    done = "ready"
     boots = True
     share = 0.2
 

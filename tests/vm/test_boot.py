@@ -1,4 +1,4 @@
-"""The image starts by itself, by BIOS (as in all other tests) and by UEFI; and how long that takes."""
+"""The image starts by itself by BIOS, and how long that takes. By UEFI it does in test_install_to_disk.py."""
 
 import time
 
@@ -11,14 +11,6 @@ from tests.harness.waiting import wait_for
 
 PROGRAMS = ("allegro-recorder", "allegro-supervisor", "allegro-web")
 OURS = (*PROGRAMS, "allegro-prepare", "allegro-console", "allegro-confirm", "allegro-started")
-
-
-@pytest.mark.spec("I1", "T3")
-def test_starts_by_uefi_and_captures(start_lab: StartLab) -> None:
-    lab = start_lab(boot=True, configuration=Configuration(firmware="uefi"))
-    lab.machine.run("test -d /sys/firmware/efi")
-    job = lab.device.wait_job(lab.device.trigger()["id"])
-    assert job["state"] == "complete"
 
 
 @pytest.mark.spec("I3", "I5")

@@ -1,4 +1,4 @@
-"""A device started from a USB stick installs itself on the empty internal disk, and starts from there."""
+"""A device started from a USB stick by UEFI installs itself on the empty internal disk, and starts there."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ def by_serial(device: Device) -> dict[str, str]:
     return {each["serial"]: each["name"] for each in (*answer["disks"], answer["running_from"])}
 
 
-@pytest.mark.spec("I1", "I2")
+@pytest.mark.spec("I1", "I2", "T3")
 @pytest.mark.timeout(1800)
 def test_stick_installs_on_the_internal_disk_which_then_starts(start_lab: StartLab, tmp_path: Path) -> None:
     disks = (("internal", INTERNAL_MIB), (STORAGE, 128))
@@ -37,6 +37,10 @@ def test_stick_installs_on_the_internal_disk_which_then_starts(start_lab: StartL
     )
     device, machine = lab.device, lab.machine
     names = by_serial(device)
+
+    # the stick is a device like any other
+    machine.run("test -d /sys/firmware/efi")
+    assert device.wait_job(device.trigger()["id"])["state"] == "complete"
 
     # what is offered, and what is refused with the reason
     storage = f"/dev/{names[STORAGE]}"

@@ -23,6 +23,9 @@ FIRST = "10.0.2.15"
 NAME = "allegro-mm-1e00.local"
 PASSWORD = "correct horse battery"
 
+WAITS_S = 60
+"""So long a change can be confirmed where nobody does: on a busy host it is in force only after a while."""
+
 DOCUMENTED_TCP = {"80/tcp", "443/tcp"}
 DOCUMENTED_UDP = {68, 546, 5353}
 """DHCP client, DHCPv6 client, mDNS (docs/manual/network.md)."""
@@ -37,9 +40,12 @@ def _server(address: str, **more: str) -> dict[str, dict[str, str]]:
     return {"management": {"mode": "server", "address": address, **more}}
 
 
-def _whole_time_since(began: float, confirm_within_s: float) -> bool:
-    """Whether a change made since `began` can be confirmed for 120 s, which run while it is being made."""
-    return 120 - (time.monotonic() - began) - 1 < confirm_within_s <= 120
+def _whole_time_since(began: float, confirm_within_s: float, whole: float = 120) -> bool:
+    """Whether a change made since `began` can be confirmed for the whole time, which runs while it is made.
+
+    The device has 120 s by itself.
+    """
+    return whole - (time.monotonic() - began) - 1 < confirm_within_s <= whole
 
 
 @pytest.mark.spec("N1", "N3", "N5", "N6", "T3")
@@ -133,14 +139,14 @@ def test_a_wrong_address_is_taken_back_and_a_confirmed_one_stays(start_lab: Star
     confirmed = json.loads(desk.curl("https://192.168.5.1/api/network/confirm", *as_admin))
     assert confirmed["confirm_within_s"] is None, confirmed
 
-    # with the time that the device has by itself, and nobody there to confirm
-    device.set({"management": {"confirm_s": 120}})
+    # with nobody there to confirm
+    device.set({"management": {"confirm_s": WAITS_S}})
     began = time.monotonic()
     answer = device.set({"management": {"address": "203.0.113.9/24"}})
-    assert _whole_time_since(began, answer["confirm_within_s"])
+    assert _whole_time_since(began, answer["confirm_within_s"], WAITS_S)
     wait_for(lambda: _has(lab, "203.0.113.9"), "the wrong address", 60, 1)
     assert not desk.reaches("192.168.5.1")
-    while time.monotonic() < began + 110:
+    while time.monotonic() < began + WAITS_S - 10:
         assert device.get("/network")["confirm_within_s"] is not None
         time.sleep(10)
     desk.wait_reaches("192.168.5.1", 60)

@@ -1,11 +1,14 @@
-"""The presenter: plugged in at any time, recognised, grabbed; one press is one capture."""
+"""The presenter: plugged in at any time, recognised, grabbed; one press is one capture.
+
+That it is there at power-on is shown where machines are powered on: in test_power_cut.py.
+"""
 
 import time
 from typing import Any
 
 import pytest
 
-from tests.conftest import Lab, StartLab, Tell
+from tests.conftest import Lab, Tell
 from tests.harness.waiting import wait_for
 
 # Tries to grab every input device of the receiver (EVIOCGRAB, linux/input.h); prints the outcome of each.
@@ -33,19 +36,6 @@ def test_recognised_however_often_it_is_plugged_in(lab: Lab, tell: Tell) -> None
         wait_for(lambda: lab.device.status()["presenters"] == [], "the end of the presenter", 10)
     # Told, not asserted: an emulated processor on a busy host takes any time.
     tell(f"the presenter is listened to {sorted(seconds)[2]:.1f} s after it is plugged in (median of 5)")
-
-
-@pytest.mark.spec("T1")
-def test_recognised_when_it_is_plugged_in_at_power_on(start_lab: StartLab) -> None:
-    lab = start_lab()
-    lab.machine.cut_power()
-    lab.machine.start()
-    lab.machine.presenter.plug()
-    lab.device.wait_ready()
-    wait_for(lambda: lab.device.status()["presenters"], "the presenter", 30)
-    lab.machine.presenter.press("next")
-    (job,) = lab.device.wait_jobs(1)
-    assert (job["state"], job["key"], job["source"]) == ("complete", "next", "presenter")
 
 
 @pytest.mark.spec("T1")

@@ -17,36 +17,29 @@ from tests.harness.waiting import wait_for
 
 
 @pytest.mark.spec("U5", "W9")
-def test_configuration_reset_removes_settings_and_keeps_captures(lab: Lab, report: Path) -> None:
+def test_configuration_reset_removes_settings_and_keeps_captures_and_what_is_to_be_spared(
+    lab: Lab, report: Path
+) -> None:
+    """Sparing nothing, by the command line, it is done where its power is cut (powercut_scenarios)."""
     machine, device = lab.machine, lab.device
     plant(machine, device)
     job = device.wait_job(device.trigger()["id"])
     assert planted_settings(machine, device) == "old"
     identity = device.status()["system_id"]
+    certificate = machine.run("md5sum /data/web/certificate.pem").stdout
     before = boot_id(machine)
-    # By the command line, sparing nothing; then everything is as on a new device, but for captures.
-    machine.run("allegro reset configuration")
+    device.post("/reset", {"keep": ["keys"]})
     wait_other_boot(machine, before)
     device.wait_ready()
     assert planted_settings(machine, device) == "new"
     assert planted_capture(machine)
+    assert machine.run("md5sum /data/web/certificate.pem").stdout == certificate
     assert device.status()["system_id"] == identity
     assert [(each["id"], each["state"]) for each in device.jobs()] == [(job["id"], "complete")]
     machine.run(f"test -s /data/storage/{job['file']}")
     assert {"name": "reset", "state": "done"}.items() <= device.status()["actions"][0].items()
     assert "Configuration reset: removing" in machine.serial_text()
     machine.screenshot(report / "after-reset.png")
-
-    # Sparing something.
-    plant(machine, device)
-    machine.run("install -m 600 -o allegro-web -g allegro-web /dev/null /data/web/users.json.test")
-    users = machine.run("md5sum /data/web/certificate.pem").stdout
-    before = boot_id(machine)
-    device.post("/reset", {"keep": ["keys"]})
-    wait_other_boot(machine, before)
-    device.wait_ready()
-    assert planted_settings(machine, device) == "new"
-    assert machine.run("md5sum /data/web/certificate.pem").stdout == users
 
 
 @pytest.mark.long
