@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from scripts.bench import Progress, require_host, run_main
-from tests.harness import booted, powercut
+from tests.harness import booted, powercut, situations
 from tests.harness.bench_errors import BenchError
 from tests.harness.powercut_scenarios import SCENARIOS
 from tests.harness.qemu import IMAGE, REPOSITORY, Configuration
@@ -46,7 +46,8 @@ def main() -> None:
             directory = DIRECTORY / scenario.name.replace(" ", "-")
             shutil.rmtree(directory, ignore_errors=True)
             count = math.ceil(options.count * scenario.share)
-            results.append(powercut.run(scenario, count, seed, directory, saved, say, options.jobs))
+            begin = situations.state(scenario.situation, saved, DIRECTORY / "situation")
+            results.append(powercut.run(scenario, count, seed, directory, begin, say, options.jobs))
             (DIRECTORY / "report.md").write_text(_report(seed, results))
     print(powercut.summary(results))
     failures = [failure for result in results for failure in result.failures]

@@ -14,9 +14,10 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests import timetable
-from tests.harness import booted, starts
+from tests.harness import booted, situations, starts
 from tests.harness.device import Device
 from tests.harness.ports import FramePort, Port
+from tests.harness.powercut import Situation
 from tests.harness.qemu import (
     IMAGE,
     REPOSITORY,
@@ -161,7 +162,7 @@ class Lab:
 
 
 class StartLab(Protocol):
-    """Starts a machine that ends with the test. Without `boot` it continues from the saved state."""
+    """Starts a machine that ends with the test. Without `boot` it goes on from the saved `situation`."""
 
     def __call__(
         self,
@@ -172,6 +173,7 @@ class StartLab(Protocol):
         sound: bool = False,
         boot: bool = False,
         configuration: Configuration | None = None,
+        situation: Situation = "ready",
     ) -> Lab: ...
 
 
@@ -206,12 +208,14 @@ def start_lab(
         sound: bool = False,
         boot: bool = False,
         configuration: Configuration | None = None,
+        situation: Situation = "ready",
     ) -> Lab:
         frame_ports = [FramePort() for _ in range(cables)] if ports is None else []
         saved: SavedState | None = None
         if not boot:
             assert configuration is None, "a saved state has the standard configuration"
-            saved = request.getfixturevalue("saved_state")
+            ready = request.getfixturevalue("saved_state")
+            saved = situations.state(situation, ready, REPORT / "situation")
         machine = VirtualMachine(
             tmp_path / f"machine-{len(started)}",
             None if saved else configuration or Configuration(),

@@ -1,6 +1,7 @@
 """The image booted once: tests and demo start from its saved state, within about a second."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -29,6 +30,40 @@ def ready(
         if not state.complete:
             before_start()
             _boot_and_save(state, diagnosis)
+    return state
+
+
+def prepared(
+    name: str,
+    recipe: Path,
+    ready: SavedState,
+    prepare: Callable[[VirtualMachine, Device], None],
+    diagnosis: Path,
+) -> SavedState:
+    """The saved state of a device that `prepare` has brought into the situation `name`.
+
+    It stands on `ready`, from which it is made if it is not there, by one process only; it is made anew when
+    the file `recipe` has changed. Logs go to `diagnosis` if that fails. Raises BenchError.
+    """
+    directory = ready.memory.parent / f"{name}-{hashlib.sha256(recipe.read_bytes()).hexdigest()[:8]}"
+    state = replace(SavedState.at(directory, ready.configuration), situation=name)
+    with ready.memory.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not state.complete:
+            for old in ready.memory.parent.glob(f"{name}-*"):
+                shutil.rmtree(old)
+            machine = VirtualMachine(directory / "preparing", saved=ready)
+            try:
+                machine.start()
+                device = Device(machine)
+                device.wait_ready()
+                prepare(machine, device)
+                machine.save(state)
+            except BaseException:
+                save_diagnosis(machine, diagnosis)
+                raise
+            finally:
+                machine.close()
     return state
 
 

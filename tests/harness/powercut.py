@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tests.harness import write_log
 from tests.harness.bench_errors import BenchError
@@ -27,6 +27,8 @@ from tests.harness.write_log import Entry, Loss, Remains, Replay
 LOSSES: tuple[Loss, ...] = ("some", "all", "nothing", "some")
 
 Say = Callable[[str], None]
+Situation = Literal["ready", "installed"]
+"""What a device was brought to before; see tests.harness.situations."""
 
 
 class Scenario(Protocol):
@@ -35,6 +37,8 @@ class Scenario(Protocol):
     name: str
     boots: bool
     """Whether the action begins with a switched-off machine; else with a running device."""
+    situation: Situation
+    """What it begins from."""
     done: str
     """The outcome of the whole action, with no cut."""
     share: float

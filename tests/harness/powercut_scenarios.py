@@ -7,7 +7,7 @@ from tests.harness import updating
 from tests.harness.bench_errors import BenchError
 from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
-from tests.harness.powercut import Scenario
+from tests.harness.powercut import Scenario, Situation
 from tests.harness.qemu import VirtualMachine
 from tests.harness.waiting import wait_for
 
@@ -80,6 +80,7 @@ class SettingsWrite:
     """Settings are saved, again and again: what was confirmed holds, and each file is whole."""
 
     name = "settings write"
+    situation: Situation = "ready"
     done = "whole"
     boots = False
     share = 0.2
@@ -110,6 +111,7 @@ class ConfigurationReset:
     """Everything of the user's is there, or nothing; captures are kept."""
 
     name = "configuration reset"
+    situation: Situation = "ready"
     done = "new"
     boots = False
     share = 0.2
@@ -136,6 +138,7 @@ class FactoryReset:
     """Everything as before, or as shipped; the version as shipped starts."""
 
     name = "factory reset"
+    situation: Situation = "ready"
     done = "new"
     boots = False
     share = 0.2
@@ -183,6 +186,7 @@ class Installation:
     """The running version goes on; the other slot holds nothing to be started, or all of the new version."""
 
     name = "installation"
+    situation: Situation = "ready"
     done = "new"
     boots = False
     share = 1.0
@@ -219,14 +223,13 @@ class Activation:
     """The version that ran before, or the activated one, confirmed; nothing in between."""
 
     name = "activation"
+    situation: Situation = "installed"
     done = "new"
     boots = False
     share = 0.2
 
     def prepare(self, machine: VirtualMachine, device: Device) -> None:
-        """The new version is installed."""
-        plant(machine, device)
-        updating.follow(device, "/firmware/install", {"name": _download(device)}, 900)
+        """Nothing: the new version is installed, and what must be kept is there."""
 
     def act(self, machine: VirtualMachine, device: Device) -> None:
         """From the order to the new version's confirmation."""
@@ -267,6 +270,7 @@ class FirstBoot:
     """The first start of a new device: folders, identity, certificate, ring, the data partition's growth."""
 
     name = "first boot"
+    situation: Situation = "ready"
     done = "ready"
     boots = True
     share = 0.2

@@ -85,6 +85,7 @@ class SavedState:
     memory: Path
     overlay: Path
     variables: Path | None  # UEFI variable store
+    situation: str = "ready"  # what it has been brought to, in a word
 
     @classmethod
     def at(cls, directory: Path, configuration: Configuration) -> "SavedState":
@@ -191,7 +192,11 @@ class VirtualMachine:
         self._disconnect()  # from a guest that has switched itself off
         incoming = self.saved is not None and self.starts == 0
         self._start = starts.begin(
-            "saved state" if incoming else "power-on again" if self.starts else self._origin
+            f"saved state, {self.saved.situation}"
+            if self.saved is not None and incoming
+            else "power-on again"
+            if self.starts
+            else self._origin
         )
         self._make_disks()
         self._marker = self.serial_log.stat().st_size if self.serial_log.exists() else 0

@@ -20,6 +20,9 @@ RESTART_S = 400.0
 FALL_BACK_S = 900.0
 """Three starts that fail and one that does not, on a busy machine without hardware acceleration."""
 
+_BREAKS_AFTER = 60_000_000
+"""Bytes of a bundle."""
+
 Answer = dict[str, Any]
 
 
@@ -44,6 +47,27 @@ def bring(device: Device, bundle: Path, version: str, keys: Keys) -> None:
         update_server(Path(folder), [bundle], keys, device),
     ):
         follow(device, "/firmware/download", {"version": version})
+
+
+def bring_over_a_bad_line(device: Device, bundles: dict[str, Path], keys: Keys) -> None:
+    """Let the device find newer versions and download all; the connection breaks off in the first of them.
+
+    Raises BenchError if the device does not find the first one, or does not go on where it was.
+    """
+    newest = next(iter(bundles))
+    with (
+        tempfile.TemporaryDirectory(prefix="allegro-served-") as folder,
+        update_server(Path(folder), list(bundles.values()), keys, device) as server,
+    ):
+        told = (device.post("/firmware/check")["newer"], device.status()["newer_firmware"])
+        if told != (newest, newest):
+            raise BenchError(f"the server has {newest}, but the device tells of {told}")
+        server.break_after = _BREAKS_AFTER
+        for version in bundles:
+            follow(device, "/firmware/download", {"version": version})
+            server.break_after = None
+        if not any("bytes=" in request for request in server.requests):
+            raise BenchError(f"the download that broke off did not go on where it was: {server.requests}")
 
 
 def follow(device: Device, path: str, body: Answer, timeout: float = INSTALL_S) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import powercut
+from tests.harness import powercut, situations
 from tests.harness.powercut import Scenario
 from tests.harness.powercut_scenarios import SCENARIOS
 from tests.harness.qemu import SavedState
@@ -27,7 +27,8 @@ SEED = 20261122
 def test_a_cut_leaves_a_device_that_starts_with_old_or_new(
     scenario: Scenario, saved_state: SavedState, tmp_path: Path, report: Path
 ) -> None:
-    result = powercut.run(scenario, CUTS[scenario.name], SEED, tmp_path, saved_state)
+    begin = situations.state(scenario.situation, saved_state, report / "situation")
+    result = powercut.run(scenario, CUTS[scenario.name], SEED, tmp_path, begin)
     (report / "cuts.md").write_text(powercut.summary([result]) + "\n")
     assert result.failures == []
     assert result.outcomes.total() == CUTS[scenario.name]

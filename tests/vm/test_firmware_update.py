@@ -7,7 +7,7 @@ import pytest
 
 from scripts.build_vm import project_fact
 from tests.conftest import Lab, StartLab
-from tests.harness import updating
+from tests.harness import situations, updating
 from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
 from tests.harness.powercut_scenarios import FactoryReset
@@ -16,7 +16,7 @@ from tests.harness.qemu import Configuration
 from tests.harness.watch import HUNG
 
 A = project_fact("VERSION")
-B = "99.1.0"
+B = situations.NEXT
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +27,15 @@ def maker() -> BundleMaker:
 def plant(device: Device) -> dict[str, Any]:
     """Something of each kind that an update must keep."""
     device.set({"trigger": {"before_s": 77}, "export": {"host": "files.example", "username": "probe"}})
-    job = device.wait_job(device.trigger(before_s=5)["id"])
-    digest = device.machine.run(f"sha256sum /data/storage/{job['file']}").stdout
+    device.wait_job(device.trigger(before_s=5)["id"])
+    return planted_in(device)
+
+
+def planted_in(device: Device) -> dict[str, Any]:
+    """What was planted, the newest capture of it."""
+    job = device.jobs()[-1]
     return {
-        "digest": digest,
+        "digest": device.machine.run(f"sha256sum /data/storage/{job['file']}").stdout,
         "job": job["id"],
         "users": device.machine.run("cat /data/web/users.json", check=False).stdout,
         "system_id": device.status()["system_id"],
@@ -48,22 +53,14 @@ def check_kept(device: Device, planted: dict[str, Any], host: str = "files.examp
     assert status["problems"] == [each for each in status["problems"] if each["id"] == "no-link"]
 
 
-def download(device: Device, maker: BundleMaker, folder: Path, bundles: dict[str, Path]) -> None:
-    """Brings versions from an update server; the connection breaks off in the first of them."""
-    with updating.update_server(folder, list(bundles.values()), maker.keys, device) as server:
-        assert device.post("/firmware/check")["newer"] == B
-        assert device.status()["newer_firmware"] == B
-        server.break_after = 60_000_000
-        for version in bundles:
-            updating.follow(device, "/firmware/download", {"version": version})
-            server.break_after = None
-        ranges = [request for request in server.requests if "bytes=" in request]
-        assert ranges, "the download was interrupted, and went on where it was"
-
-
 def update(device: Device, bundle: Path) -> None:
-    """From A in slot A to B in slot B."""
+    """From A in slot A to B in slot B, which is not installed yet."""
     updating.follow(device, "/firmware/install", {"name": bundle.name})
+    start_installed(device, bundle)
+
+
+def start_installed(device: Device, bundle: Path) -> None:
+    """From A in slot A to B in slot B."""
     assert updating.activate(device, "slot-b") == B
     answer = updating.wait_confirmed(device, B, "slot-b")
     slots = {each["name"]: each for each in answer["versions"]}
@@ -91,13 +88,11 @@ def falls_back(device: Device, maker: BundleMaker, fault: str) -> str:
 
 @pytest.mark.spec("U1", "U2", "U7")
 @pytest.mark.timeout(2400)
-def test_an_update_and_the_way_back_keep_everything(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
-    """Back by starting the version before, which is still in its slot."""
-    device = lab.device
-    planted = plant(device)
-    bundle = maker.version(B)
-    download(device, maker, tmp_path, {B: bundle})
-    update(device, bundle)
+def test_an_update_and_the_way_back_keep_everything(start_lab: StartLab, maker: BundleMaker) -> None:
+    """Back by starting the version before, which is still in its slot. B came over a line that broke off."""
+    device = start_lab(situation="installed").device
+    planted = planted_in(device)
+    start_installed(device, maker.version(B))
     check_kept(device, planted)
     device.set({"export": {"host": "other.example"}})
     assert updating.activate(device, "slot-a", older=True) == A
@@ -145,12 +140,12 @@ def test_a_factory_reset_brings_the_shipped_version_back_after_two_updates(
 @pytest.mark.long
 @pytest.mark.spec("U1", "U2", "U7")
 @pytest.mark.timeout(7200)
-def test_update_and_back_three_times(lab: Lab, maker: BundleMaker, tmp_path: Path) -> None:
+def test_update_and_back_three_times(lab: Lab, maker: BundleMaker) -> None:
     """Both versions are installed each time."""
     device = lab.device
     planted = plant(device)
     bundles = {B: maker.version(B), A: maker.shipped()}
-    download(device, maker, tmp_path, bundles)
+    updating.bring_over_a_bad_line(device, bundles, maker.keys)
     for number in range(3):
         update(device, bundles[B])
         check_kept(device, planted, "files.example" if number == 0 else "other.example")
