@@ -12,6 +12,7 @@ from allegro.capture.status import RecorderStatus, from_json
 from allegro.errors import InvalidInput, Unavailable
 from allegro.paths import Paths
 from allegro.settings.model import Settings
+from allegro.system import boottime
 from allegro.system.health import MIB, RECORDER_SILENT_S
 
 UNIT = "allegro-recorder.service"
@@ -29,7 +30,13 @@ def last_status(path: Path) -> RecorderStatus | None:
 
 
 def age_s(status: RecorderStatus, now_ns: int) -> float:
-    """Seconds since the status was written. If the clock was set in between, that counts as age, too."""
+    """Seconds since the status was written, by the clock that nobody sets.
+
+    One that does not know it is of another start, or of release 0.1.0: then a clock that was set counts as
+    age, too.
+    """
+    if status.boot_id == boottime.boot_id():
+        return (boottime.now_ns() - status.time_boot_ns) / 1e9
     return abs(now_ns - status.time_ns) / 1e9
 
 

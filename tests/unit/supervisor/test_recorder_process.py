@@ -12,6 +12,7 @@ from allegro.errors import InvalidInput, Unavailable
 from allegro.paths import Paths
 from allegro.settings.model import Recording, Settings
 from allegro.supervisor import recorder_process
+from allegro.system import boottime
 
 
 @pytest.fixture
@@ -32,6 +33,18 @@ def test_an_old_status_is_silence(paths: Paths, seconds_ago: int, alive: bool) -
     write(RecorderStatus(time_ns=time.time_ns() - seconds_ago * 1_000_000_000), paths.recorder_status)
     assert (recorder_process.live_status(paths.recorder_status) is not None) is alive
     assert recorder_process.last_status(paths.recorder_status) is not None
+
+
+@pytest.mark.spec("R9")
+@pytest.mark.parametrize(("seconds_ago", "alive"), [(0, True), (4, True), (6, False)])
+def test_a_clock_that_was_set_makes_nobody_silent(paths: Paths, seconds_ago: int, alive: bool) -> None:
+    said = RecorderStatus(
+        time_ns=time.time_ns() - 3600 * 1_000_000_000,
+        boot_id=boottime.boot_id(),
+        time_boot_ns=boottime.now_ns() - seconds_ago * 1_000_000_000,
+    )
+    write(said, paths.recorder_status)
+    assert (recorder_process.live_status(paths.recorder_status) is not None) is alive
 
 
 def test_the_ring_size_is_changed_and_the_rest_of_the_file_kept(paths: Paths) -> None:
