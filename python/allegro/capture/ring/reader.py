@@ -47,6 +47,8 @@ class RingReader:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._files: OrderedDict[Path, tuple[int, int]] = OrderedDict()
+        self._list: list[Listed] | None = None
+        self._list_state = (0, 0, 0)
 
     def __enter__(self) -> RingReader:
         return self
@@ -168,7 +170,7 @@ class RingReader:
 
     def _segments(self) -> list[Listed]:
         """The segments with records, oldest first; a summary that ring.index does not know is None."""
-        listed = summaries.read(self._directory)
+        listed = self._listed()
         if listed is None:
             try:
                 paths = segments.list_segments(self._directory)
@@ -180,6 +182,17 @@ class RingReader:
         while gone < len(listed) and not self._path(listed[gone]).exists():
             gone += 1
         return listed[gone:]
+
+    def _listed(self) -> list[Listed] | None:
+        """What ring.index says; read again only when it has changed."""
+        try:
+            status = (self._directory / summaries.FILE).stat()
+        except OSError:
+            return None
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if state != self._list_state:
+            self._list, self._list_state = summaries.read(self._directory), state
+        return self._list
 
     def _path(self, place: Listed) -> Path:
         return segments.blocks_path(self._directory, place.sequence)

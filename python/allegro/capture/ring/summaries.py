@@ -43,12 +43,14 @@ def read(directory: Path) -> list[Listed] | None:
     except OSError:
         return None
     found: dict[int, Listed] = {}
-    whole = len(data) - len(data) % _ENTRY.size
-    for position in range(0, whole, _ENTRY.size):
-        crc, sequence, size, *numbers = _ENTRY.unpack_from(data, position)
-        if zlib.crc32(data[position + 4 : position + _ENTRY.size]) != crc:
+    view = memoryview(data)[: len(data) - len(data) % _ENTRY.size]
+    place, length, checksum = 4, _ENTRY.size, zlib.crc32
+    for fields in _ENTRY.iter_unpack(view):
+        if checksum(view[place : place + length - 4]) != fields[0]:
             return None
-        found[sequence] = Listed(sequence, size, Summary(*numbers) if numbers[0] else None)
+        place += length
+        sequence = fields[1]
+        found[sequence] = Listed(sequence, fields[2], Summary._make(fields[3:]) if fields[3] else None)
     return list(found.values()) or None
 
 
