@@ -28,6 +28,8 @@ class Connection(H11Protocol):
 
     def __init__(self, guest: Guest, crowd: Crowd, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
+        # Not uvicorn's own count: in that, those who were sent away just now are still there.
+        self.limit_concurrency = 0 if guest.told else None
         self._guest = guest
         self._crowd = crowd
         self._timer: asyncio.TimerHandle | None = None

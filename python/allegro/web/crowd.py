@@ -34,6 +34,8 @@ class Guest:
     since_s: float
     leave: Callable[[], None]
     stage: Stage = Stage.SILENT
+    told: bool = False
+    """The house is full of users: it is let in to be told so."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Crowd:
         inside = [each for each in self._guests if each.stage > Stage.SILENT]
         if self._make_room(inside, guest, self.limits.inside, self.limits.inside_of_one):
             return True
+        guest.told = True
         return len(inside) <= self.limits.inside + self.limits.told
 
     def move(self, guest: Guest, stage: Stage, now_s: float) -> None:

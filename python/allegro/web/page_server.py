@@ -54,7 +54,6 @@ class DoorServer(InsideServer):
         super().__init__(
             app,
             lifespan="on" if lifespan else "off",
-            limit_concurrency=crowd.limits.inside + 1,
             timeout_keep_alive=_NEVER_S,
         )
         self._crowd = crowd

@@ -13,6 +13,7 @@ class House:
     def __init__(self) -> None:
         self.crowd = Crowd(LIMITS)
         self.gone: list[str] = []
+        self.told: list[str] = []
         self.now_s = 0.0
 
     def arrives(self, name: str, neighbourhood: str) -> Guest:
@@ -23,7 +24,9 @@ class House:
 
     def enters(self, name: str, neighbourhood: str, stage: Stage = Stage.IDLE) -> bool:
         guest = self.arrives(name, neighbourhood)
-        if not self.crowd.enter(guest, self.now_s):
+        entered = self.crowd.enter(guest, self.now_s)
+        self.told += [name] if guest.told else []
+        if not entered:
             self.crowd.gone(guest)
             return False
         self.crowd.move(guest, stage, self.now_s)
@@ -71,6 +74,7 @@ def test_a_house_full_of_users_lets_in_only_whom_it_tells_so() -> None:
         assert house.enters(f"user{number}", f"{number % 2}", Stage.KNOWN)
     assert house.enters("told", "c", Stage.KNOWN)
     assert not house.enters("beyond", "d")
+    assert house.told == ["told", "beyond"]
     assert house.gone == []
 
 
