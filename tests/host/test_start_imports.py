@@ -22,7 +22,7 @@ print(json.dumps([len(new), sorted({name.partition(".")[0] for name in new} - sy
 """
 
 MODELS = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
-SERVER = {"anyio", "click", "starlette", "typing_extensions", "uvicorn"}
+SERVER = {"anyio", "click", "h11", "starlette", "typing_extensions", "uvicorn"}
 API = ("allegro.supervisor.assembly", "allegro.supervisor.api_server", "allegro.api.app")
 
 PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {

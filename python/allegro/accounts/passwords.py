@@ -2,9 +2,6 @@
 
 import os
 
-from cryptography.exceptions import InvalidKey
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
 from allegro.errors import InvalidInput
 
 # One of the settings that OWASP recommends (Password Storage Cheat Sheet); a small device can afford 19 MiB.
@@ -20,6 +17,8 @@ LONGEST = 256
 
 def hashed(password: str) -> str:
     """`$argon2id$v=19$m=…`, with a salt of its own."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # not before somebody has a password
+
     kdf = Argon2id(
         salt=os.urandom(_SALT_BYTES),
         length=_HASH_BYTES,
@@ -32,6 +31,9 @@ def hashed(password: str) -> str:
 
 def matches(password: str, kept: str) -> bool:
     """Whether this is the password; takes some ten milliseconds, whatever the answer is."""
+    from cryptography.exceptions import InvalidKey
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     try:
         Argon2id.verify_phc_encoded(password.encode(), kept)
     except (InvalidKey, ValueError):  # not this one, or what is kept is none
