@@ -1,7 +1,8 @@
 """Paths that can be read in one way only; others are refused before anything else looks at them.
 
-`.`, `..` and empty segments, and slashes in disguise, are read differently by different programs (RFC 3986,
-5.2.4 and 6.2.2): what the one takes for a path that everybody may see is another one's way to something else.
+`.`, `..` and empty segments, slashes in disguise and control characters are read differently by different
+programs (RFC 3986, 5.2.4 and 6.2.2): what the one takes for a path that everybody may see is another one's
+way to something else.
 """
 
 from urllib.parse import unquote_to_bytes
@@ -17,7 +18,7 @@ class IrregularPath(AllegroError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The path of this request has empty segments, dots, or a slash in disguise.",
+            "The path of this request has empty segments, dots, a slash in disguise, or control characters.",
             remedy="Write it as it stands in /api/openapi.json.",
         )
 
@@ -31,4 +32,8 @@ def is_regular(raw_path: bytes) -> bool:
 
 
 def _is_regular_segment(segment: bytes) -> bool:
-    return segment not in (b"", b".", b"..") and not any(byte in segment for byte in (b"/", b"\\", b"\0"))
+    return segment not in (b"", b".", b"..") and not any(byte in _NEVER for byte in segment)
+
+
+_NEVER = frozenset(b"/\\\x7f") | frozenset(range(0x20))
+"""Slashes of every system, and control characters (ASCII), as bytes."""

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import UserStore
+from allegro.api.regular_paths import RegularPaths
 from allegro.errors import AllegroError, NotFound
 from allegro.web import gateway, history, login, site
 from allegro.web.accounts import AccountsApi
@@ -103,13 +104,9 @@ def create_app(made: Site, built: Path) -> ASGIApp:
         return site.plain_error(made, failure)
 
     # Around everything: what answers after an unexpected failure lies outside of Starlette's own middleware.
-    return Headers(
-        Starlette(
-            routes=routes,
-            exception_handlers={HTTPException: http_error, ClientDisconnect: gone, Exception: unexpected},
-            lifespan=lifespan,
-        )
-    )
+    handlers = {HTTPException: http_error, ClientDisconnect: gone, Exception: unexpected}
+    pages = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    return Headers(RegularPaths(pages, below="/api/"))
 
 
 def inside_app(made: Site, page: ASGIApp) -> ASGIApp:

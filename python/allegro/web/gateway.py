@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 from allegro.accounts.users import User
 from allegro.api.asker import Forbidden
 from allegro.api.client import shape
-from allegro.api.targets import IrregularPath, is_regular
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Asker
@@ -85,8 +84,6 @@ def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            if not is_regular(request.scope["raw_path"]):
-                raise IrregularPath
             asker = await asker_of(request)
             content = await _content(request)
         except AllegroError as error:

@@ -160,6 +160,8 @@ def test_root_on_the_device_needs_no_headers_but_is_held_to_those_it_sends(bench
         "/api/files%5Ca.pcapng",
         "/api/files/a.pcapng/",
         "/api/files/a.pcapng%00",
+        "/api/files/%0Aa.pcapng",
+        "/api/files/a.pcapng%7F",
         "api/files/a.pcapng",
         "",
     ],
