@@ -43,7 +43,7 @@ What is kept is kept with its last good copy (`allegro.keeping`)."""
 
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {
     "management": ("state/ports.json", "state/unconfirmed-network.json"),
-    "users": ("web/users.json",),
+    "users": ("web/users.json", "web/tokens.json"),
     "storage": (),
     "keys": ("state/ssh", "web/certificate.pem"),
 }

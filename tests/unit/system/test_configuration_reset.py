@@ -21,7 +21,13 @@ SURVIVING = {
 }
 USERS_OWN = {
     *("settings.json", "settings.damaged-20261121T143005Z.json", "state/ports.json", "state/ssh/id_ed25519"),
-    *("web/users.json", "web/certificate.pem", "state/of-a-later-version/file", "later/file"),
+    *(
+        "web/users.json",
+        "web/tokens.json",
+        "web/certificate.pem",
+        "state/of-a-later-version/file",
+        "later/file",
+    ),
 }
 SETTINGS = {
     "schema_version": 1,
@@ -59,7 +65,7 @@ def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: 
     ("keep", "kept_files", "kept_sections"),
     [
         ("management", {"state/ports.json", "settings.json", ".settings.json.good"}, {"management"}),
-        ("users", {"web/users.json"}, set()),
+        ("users", {"web/users.json", "web/tokens.json"}, set()),
         ("storage", {"settings.json", ".settings.json.good"}, {"recording"}),
         ("keys", {"state/ssh/id_ed25519", "web/certificate.pem"}, set()),
     ],
