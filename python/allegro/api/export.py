@@ -1,9 +1,9 @@
 """Export by SFTP: the queue, uploads on request, the server's host key, the device's own key."""
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
@@ -94,11 +94,14 @@ class ExportAnswer(BaseModel):
     next_run_time: str | None = Field(description="The next daily upload")
     running: RunningAnswer | None
     last_run: RunAnswer | None
-    queue: list[WaitingAnswer]
+    waiting: int = Field(description="Files in the upload directory")
+    queue: list[WaitingAnswer] = Field(description="These files, oldest name first")
 
     @classmethod
-    def of(cls, status: ExportStatus, settings: Settings, public_key: str, problem: str) -> Self:
-        """The export as the API shows it."""
+    def of(
+        cls, status: ExportStatus, settings: Settings, public_key: str, problem: str, limit: int | None
+    ) -> Self:
+        """The export as the API shows it, with at most `limit` files of the queue."""
         export = settings.export
         return cls(
             state=_state(status.state),
@@ -109,7 +112,8 @@ class ExportAnswer(BaseModel):
             next_run_time=utc_or_none(status.next_run_ns or None),
             running=RunningAnswer.of(status.running) if status.running else None,
             last_run=RunAnswer.of(status.last_run) if status.last_run else None,
-            queue=[WaitingAnswer.of(waiting) for waiting in status.queue],
+            waiting=len(status.queue),
+            queue=[WaitingAnswer.of(waiting) for waiting in status.queue[:limit]],
         )
 
 
@@ -156,14 +160,18 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
     routes = APIRouter(prefix="/export", tags=["export"], responses=ERRORS)
 
     @routes.get("", dependencies=[requires("viewer")])
-    def export() -> ExportAnswer:
+    def export(
+        limit: Annotated[
+            int | None, Query(ge=1, le=1000, description="At most so many files of the queue; else all")
+        ] = None,
+    ) -> ExportAnswer:
         """The queue with the reason for each file that could not be sent, and the keys."""
         public_key = problem = ""
         try:
             public_key = service.public_key()
         except AllegroError as error:
             problem = str(error)
-        return ExportAnswer.of(service.status(), current(), public_key, problem)
+        return ExportAnswer.of(service.status(), current(), public_key, problem, limit)
 
     @routes.post("/now", dependencies=[requires("capture")], status_code=202)
     def now() -> Released:

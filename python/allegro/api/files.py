@@ -1,22 +1,27 @@
 """Captures as files: list, download, delete."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.errors import NotFound
-from allegro.storage.capture_files import FileStore
+from allegro.storage.capture_files import FileInfo, FileStore
+from allegro.trigger.jobs import MAX_ID
 from allegro.words import utc
 
 MEDIA_TYPE = "application/vnd.tcpdump.pcap"
 """As registered with IANA; it covers pcap and pcapng."""
 
+MOST_NAMES = 100
+"""So many files one request may ask for by their names."""
+
 Directory = Literal["storage", "upload"]
+Order = Literal["name", "newest"]
 
 
 class FileAnswer(BaseModel):
@@ -26,6 +31,11 @@ class FileAnswer(BaseModel):
     directory: Directory = Field(description="upload: it is still to be sent to the SFTP server")
     size: int = Field(description="Bytes")
     modified_time: str = Field(description="When it was completed, ISO 8601, UTC")
+
+    @classmethod
+    def of(cls, file: FileInfo, directory: Directory) -> "FileAnswer":
+        """The file as the API shows it."""
+        return cls(name=file.name, directory=directory, size=file.size, modified_time=utc(file.modified_ns))
 
 
 def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
@@ -42,16 +52,27 @@ def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
         raise NotFound(f"There is no file {name}.", place="name")
 
     @routes.get("/files", dependencies=[requires("viewer")])
-    def files() -> list[FileAnswer]:
-        """All finished captures, by name."""
+    def files(
+        limit: Annotated[int | None, Query(ge=1, le=1000, description="At most so many; else all")] = None,
+        offset: Annotated[int, Query(ge=0, le=MAX_ID, description="Leaves out so many first")] = 0,
+        order: Annotated[Order, Query(description="By name, or the last completed first")] = "name",
+        name: Annotated[
+            list[str] | None,
+            Query(max_length=MOST_NAMES, description="Only files of these names, if they are there"),
+        ] = None,
+    ) -> list[FileAnswer]:
+        """Finished captures, all or a part of them; a part that is shorter than `limit` is the last."""
         found = [
-            FileAnswer(
-                name=file.name, directory=directory, size=file.size, modified_time=utc(file.modified_ns)
-            )
+            (file, directory)
             for directory, store in stores.items()
-            for file in store.all()
+            for file in (store.all() if name is None else store.named(name))
         ]
-        return sorted(found, key=lambda file: file.name)
+        if order == "newest":
+            found.sort(key=lambda each: (-each[0].modified_ns, each[0].name))
+        else:
+            found.sort(key=lambda each: each[0].name)
+        end = None if limit is None else offset + limit
+        return [FileAnswer.of(file, directory) for file, directory in found[offset:end]]
 
     @routes.get(
         "/files/{name}",

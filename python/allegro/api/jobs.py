@@ -10,7 +10,7 @@ from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
-from allegro.trigger.jobs import Job, JobStore, State
+from allegro.trigger.jobs import MAX_ID, Job, JobStore, State
 from allegro.trigger.press import Press
 from allegro.trigger.service import Triggers
 from allegro.trigger.windows import parsed_time
@@ -112,9 +112,12 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
         return JobAnswer.of(triggers.accept(press, asked.before_s, asked.after_s))
 
     @routes.get("/jobs", dependencies=[requires("viewer")])
-    def jobs(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[JobAnswer]:
-        """The newest captures, newest first."""
-        return [JobAnswer.of(job) for job in store.recent(limit)]
+    def jobs(
+        limit: Annotated[int, Query(ge=1, le=1000, description="At most so many")] = 100,
+        offset: Annotated[int, Query(ge=0, le=MAX_ID, description="Leaves out so many newer ones")] = 0,
+    ) -> list[JobAnswer]:
+        """The newest captures, newest first; a list that is shorter than `limit` is the last."""
+        return [JobAnswer.of(job) for job in store.recent(limit, offset)]
 
     @routes.get("/jobs/{job_id}", dependencies=[requires("viewer")])
     def job(job_id: int) -> JobAnswer:

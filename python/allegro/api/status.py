@@ -58,7 +58,7 @@ class StorageAnswer(BaseModel):
     def of(cls, store: FileStore) -> Self:
         """What is known of it."""
         try:
-            return cls(size=store.total(), free=store.free(), files=len(store.all()))
+            return cls(size=store.total(), free=store.free(), files=store.count())
         except OSError:
             return cls(size=0, free=0, files=0)
 
@@ -99,7 +99,7 @@ def router(device: Device) -> APIRouter:
             ring=RingAnswer.of(device.recorder()),
             storage=StorageAnswer.of(device.storage),
             export_enabled=device.settings().export.enabled,
-            uploads_waiting=len(device.upload.all()),
+            uploads_waiting=device.upload.count(),
             presenters=list(device.presenters()),
             jobs=[JobAnswer.of(job) for job in device.jobs.recent(LAST_JOBS)],
             actions=[ActionAnswer.of(action) for action in device.actions.all()],

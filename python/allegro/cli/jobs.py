@@ -30,6 +30,7 @@ def register(grammar: Grammar) -> None:
     jobs = grammar.add("jobs", _jobs, "Captures: all, or one by its number")
     jobs.add_argument("id", type=int, nargs="?", metavar="NUMBER")
     jobs.add_argument("--limit", type=int, default=20, help="so many of the newest (%(default)s)")
+    jobs.add_argument("--offset", type=int, default=0, help="leave out so many newer ones (%(default)s)")
     jobs.add_argument("--cancel", action="store_true", help="end the capture NUMBER without a file")
 
 
@@ -72,7 +73,7 @@ def _jobs(client: Client, arguments: Namespace) -> Output:
             raise InvalidInput(
                 "The number of the capture is missing.", remedy="`allegro jobs` shows the numbers."
             )
-        answer = client.get("/jobs", limit=arguments.limit)
+        answer = client.get("/jobs", limit=arguments.limit, offset=arguments.offset)
         return Output(answer, list_text(answer))
     if arguments.cancel:
         return _job_output(client.post(f"/jobs/{arguments.id}/cancel"))

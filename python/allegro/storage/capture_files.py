@@ -1,8 +1,10 @@
 """Files of the storage device: finished captures, and in their own directory those that wait for upload."""
 
+import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,19 +41,48 @@ def checked_name(name: str) -> str:
 
 
 class FileStore:
-    """The visible regular files of one directory. Names that begin with a dot do not exist for it."""
+    """The visible regular files of one directory. Names that begin with a dot do not exist for it.
+
+    A file gets its visible name when it is finished, and does not change afterwards. So each is asked for its
+    size and time once, and listing ten thousand of them again costs one look at the directory.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._known: dict[tuple[str, int], FileInfo] = {}  # by name and inode
 
     def all(self) -> list[FileInfo]:
         """All files, by name. A directory that is missing holds none."""
+        known, found = self._known, {}
+        for entry in self._entries():
+            key = (entry.name, entry.inode())
+            info = known.get(key) or _info(entry)
+            if info is not None:
+                found[key] = info
+        self._known = found  # as a whole: several threads may list at a time
+        return sorted(found.values(), key=lambda info: info.name)
+
+    def count(self) -> int:
+        """How many files there are, without asking any of them."""
+        return sum(1 for _ in self._entries())
+
+    def _entries(self) -> "Iterator[os.DirEntry[str]]":
         try:
             entries = list(os.scandir(self.root))
         except FileNotFoundError:
-            return []
-        found = [_info(entry) for entry in entries if not entry.name.startswith(".")]
-        return sorted((info for info in found if info is not None), key=lambda info: info.name)
+            return
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+                yield entry
+
+    def named(self, names: Iterable[str]) -> list[FileInfo]:
+        """Those of these files that are there. Raises InvalidInput for a bad name."""
+        found = []
+        for name in dict.fromkeys(names):
+            with contextlib.suppress(NotFound, FileNotFoundError):
+                status = self.path(name).lstat()
+                found.append(FileInfo(name, status.st_size, status.st_mtime_ns))
+        return found
 
     def path(self, name: str) -> Path:
         """Where the file lies. Raises InvalidInput for a bad name, NotFound without such a regular file."""
@@ -110,8 +141,6 @@ def _info(entry: "os.DirEntry[str]") -> FileInfo | None:
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:  # deleted or uploaded a moment ago
-        return None
-    if not stat.S_ISREG(status.st_mode):
         return None
     return FileInfo(entry.name, status.st_size, status.st_mtime_ns)
 

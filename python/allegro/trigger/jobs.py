@@ -196,9 +196,10 @@ class JobStore:
             raise NotFound(f"There is no capture number {job_id}.", place="id")
         return rows[0]
 
-    def recent(self, limit: int = 100) -> list[Job]:
-        """The newest `limit` jobs, newest first."""
-        return self._query(f"{_SELECT} ORDER BY id DESC LIMIT ?", max(0, min(limit, MAX_ID)))
+    def recent(self, limit: int = 100, offset: int = 0) -> list[Job]:
+        """The newest `limit` jobs after the newest `offset` ones, newest first."""
+        part = (max(0, min(each, MAX_ID)) for each in (limit, offset))
+        return self._query(f"{_SELECT} ORDER BY id DESC LIMIT ? OFFSET ?", *part)
 
     def unfinished(self) -> list[Job]:
         """All jobs that are not in an end state, oldest first."""

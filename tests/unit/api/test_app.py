@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,46 @@ def test_files_are_listed_and_downloaded_also_in_part(bench: Bench) -> None:
     part = bench.call("GET", "/files/a.pcapng", headers={"Range": "bytes=2-4"})
     assert (part.status_code, part.content) == (206, b"234")
     assert bench.call("GET", "/files/b.pcapng").content == b"x"
+
+
+@pytest.mark.spec("W14")
+def test_files_are_listed_in_parts_by_name_or_the_newest_first(bench: Bench) -> None:
+    for number in range(7):
+        file = (bench.paths.upload if number % 2 else bench.paths.storage) / f"{number}.pcapng"
+        file.write_bytes(b"x")
+        os.utime(file, ns=(0, (number + 3) % 7 * 10**9))
+
+    def names(query: str) -> str:
+        return "".join(file["name"][0] for file in bench.get(f"/files{query}"))
+
+    assert names("") == names("?offset=0") == "0123456"
+    assert (names("?limit=3"), names("?limit=3&offset=6"), names("?offset=7")) == ("012", "6", "")
+    assert names("?order=newest") == "3210654"
+    assert names("?order=newest&limit=2&offset=1") == "21"
+    assert names("?name=5.pcapng&name=nothing&name=2.pcapng") == "25"
+    for query, place in (("limit=0", "limit"), ("limit=1001", "limit"), ("offset=-1", "offset")):
+        assert bench.refused(422, "GET", f"/files?{query}")["place"] == place
+    assert bench.refused(422, "GET", "/files?name=..")["place"] == "name"
+    many = "&".join(["name=x"] * 101)
+    assert bench.refused(422, "GET", f"/files?{many}")["place"] == "name"
+
+
+@pytest.mark.spec("W14")
+def test_jobs_and_the_queue_are_listed_in_parts(bench: Bench) -> None:
+    for _ in range(5):
+        bench.call("POST", "/trigger", {})
+
+    def ids(query: str) -> list[int]:
+        return [job["id"] for job in bench.get(f"/jobs{query}")]
+
+    assert ids("") == [5, 4, 3, 2, 1]
+    assert (ids("?limit=2&offset=2"), ids("?offset=4"), ids("?offset=5")) == ([3, 2], [1], [])
+    assert bench.refused(422, "GET", f"/jobs?offset={2**63}")["place"] == "offset"
+    for name in "abc":
+        (bench.paths.upload / name).write_bytes(b"x")
+    part = bench.get("/export?limit=2")
+    assert ([file["name"] for file in part["queue"]], part["waiting"]) == (["a", "b"], 3)
+    assert len(bench.get("/export")["queue"]) == 3
 
 
 @pytest.mark.parametrize("name", ["nope.pcapng", ".hidden.partial", "..%2Fsettings.json", "upload", "%00"])

@@ -23,7 +23,7 @@ def test_a_trigger_that_is_refused_is_a_failure(
 
 
 def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    api.answer("GET /jobs?limit=20", [COMPLETE])
+    api.answer("GET /jobs?limit=20&offset=0", [COMPLETE])
     api.answer("GET /jobs/7", COMPLETE)
     api.answer("POST /jobs/7/cancel", {**JOB, "state": "cancelled"})
     assert run(api, "jobs") == 0

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound
+from allegro.storage import capture_files
 from allegro.storage.capture_files import RESERVE, FileInfo, FileStore, checked_name
 
 
@@ -18,6 +19,20 @@ def store(tmp_path: Path) -> FileStore:
     return FileStore(tmp_path)
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files whose size and time the system is asked for."""
+    names: list[str] = []
+    ask = capture_files._info
+
+    def noted(entry: "os.DirEntry[str]") -> FileInfo | None:
+        names.append(entry.name)
+        return ask(entry)
+
+    monkeypatch.setattr(capture_files, "_info", noted)
+    return names
+
+
 @pytest.mark.spec("T5", "W5")
 class TestFiles:
     def test_only_visible_regular_files_are_listed(self, store: FileStore) -> None:
@@ -25,6 +40,37 @@ class TestFiles:
         listed = store.all()
         assert [info.name for info in listed] == ["a.pcapng", "b.pcapng"]
         assert listed[1] == FileInfo("b.pcapng", 5, 7)
+
+    def test_they_are_counted_without_being_asked(self, store: FileStore, asked: list[str]) -> None:
+        assert store.count() == 2
+        assert FileStore(store.root / "missing").count() == 0
+        assert asked == []
+
+    @pytest.mark.spec("W14")
+    def test_each_of_ten_thousand_is_asked_once(self, tmp_path: Path, asked: list[str]) -> None:
+        names = sorted(f"capture-{number}.pcapng" for number in range(10_000))
+        for name in names:
+            (tmp_path / name).touch()
+        store = FileStore(tmp_path)
+        assert [info.name for info in store.all()] == names
+        assert len(asked) == len(names)
+        asked.clear()
+        (tmp_path / names[0]).unlink()
+        (tmp_path / "another.pcapng").write_bytes(b"x")
+        assert [info.name for info in store.all()] == ["another.pcapng", *names[1:]]
+        assert asked == ["another.pcapng"]
+
+    def test_a_new_file_with_the_name_of_one_that_is_gone(self, store: FileStore) -> None:
+        store.all()
+        (store.root / "new").write_bytes(b"1234567")
+        (store.root / "new").rename(store.root / "b.pcapng")
+        assert store.all()[1].size == 7
+
+    def test_some_are_looked_for_by_name(self, store: FileStore) -> None:
+        found = store.named(["b.pcapng", "nothing", "upload", "b.pcapng"])
+        assert [(info.name, info.size) for info in found] == [("b.pcapng", 5)]
+        with pytest.raises(InvalidInput):
+            store.named(["../x"])
 
     def test_missing_directory(self, tmp_path: Path) -> None:
         store = FileStore(tmp_path / "missing")

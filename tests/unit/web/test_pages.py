@@ -1,9 +1,12 @@
 import html
 import json
+import os
 import re
 
 import pytest
 
+from allegro.storage import capture_files
+from allegro.storage.capture_files import FileInfo
 from allegro.system.configuration_reset import KEEPS
 from allegro.system.health import Problem
 from allegro.web.menu import Heading, menu
@@ -177,6 +180,59 @@ def test_files_are_deleted_by_those_who_may(world: World) -> None:
     assert not path.exists()
     capture.post("/storage/delete", name=path.name)
     assert "There is no file" in capture.page("/storage")
+
+
+@pytest.mark.spec("W14")
+def test_ten_thousand_captures_are_shown_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage, upload = world.device.paths.storage, world.device.paths.upload
+    for number in range(10_000):
+        file = (upload if number % 100 == 0 else storage) / f"{number:05}.pcapng"
+        file.touch()
+        os.utime(file, ns=(0, number * 10**9))
+    browser = world.user("capture")
+
+    def shown(path: str) -> list[str]:
+        return re.findall(r'class="file-name">(\d+)\.pcapng', browser.page(path))
+
+    assert shown("/storage") == shown("/storage?page=x") == [f"{9999 - each:05}" for each in range(50)]
+    assert shown("/storage?page=2")[0] == "09949"
+    assert shown("/storage?page=200") == shown("/storage?page=201") == [f"{49 - n:05}" for n in range(50)]
+    last = browser.page("/storage?page=200")
+    assert "Page 200 of 200" in last
+    assert 'href="/storage?page=199"' in last
+    assert "Older" not in last
+    deleted = browser.post("/storage/delete?page=200", name="00007.pcapng")
+    assert deleted.headers["location"] == "/storage?page=200"
+    assert "00007" not in shown("/storage?page=200")
+    assert len(shown("/export/live")) == 50
+    assert "and 50 more" in browser.page("/export/live")
+
+    looked: list[str] = []
+    ask = capture_files._info
+
+    def noted(entry: "os.DirEntry[str]") -> FileInfo | None:
+        looked.append(entry.name)
+        return ask(entry)
+
+    monkeypatch.setattr(capture_files, "_info", noted)
+    for path in ("/", "/dashboard/live", "/export/live", "/storage"):
+        browser.page(path)
+    assert looked == []
+
+
+@pytest.mark.spec("W3")
+def test_the_dashboard_knows_which_captures_are_still_there(world: World) -> None:
+    browser = world.user("capture")
+    for name in ("here.pcapng", "gone.pcapng"):
+        browser.post("/press")
+        (job,) = world.device.jobs.recent(1)
+        for state in ("cutting", "complete"):
+            world.device.jobs.change(job.id, state=state, file=name, directory="storage", packets=1, size=1)
+    (world.device.paths.storage / "here.pcapng").write_bytes(b"x")
+    live = browser.page("/dashboard/live")
+    assert 'href="/api/files/here.pcapng"' in live
+    assert "gone.pcapng" not in live
+    assert "deleted" in live
 
 
 @pytest.mark.spec("W1")

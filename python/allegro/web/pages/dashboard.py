@@ -1,6 +1,7 @@
 """Dashboard: how the device is, at a glance, and the button that captures."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
@@ -18,13 +19,15 @@ RECORDING = {
 async def _facts(visit: Visit) -> dict[str, Any]:
     device = await visit.api.get("/status")
     device["problems"] = [*visit.site.problems(), *device["problems"]]
-    files = {file["name"] for file in await visit.api.get("/files")}
+    jobs = await visit.api.get(f"/jobs?limit={CAPTURES}")
+    names = [("name", job["file"]) for job in jobs if job["file"]]
+    files = await visit.api.get(f"/files?{urlencode(names)}") if names else []
     kind, words = RECORDING[device["ring"]["state"]]
     return {
         "device": device,
         "ring": device["ring"],
-        "jobs": await visit.api.get(f"/jobs?limit={CAPTURES}"),
-        "files": files,
+        "jobs": jobs,
+        "files": {file["name"] for file in files},
         "recording": {"kind": kind, "words": words},
     }
 

@@ -11,14 +11,21 @@ from allegro.web.site import Action, Page, Visit, see
 
 PATH = "/export"
 SECTION = Section("export", leave_out=("host_key",))
+SHOWN = 50
+"""Files of the queue."""
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:
-    return visit.render("export.html", status=status, form=form, export=await visit.api.get("/export"))
+    return visit.render("export.html", status=status, form=form, export=await _export(visit))
 
 
 async def _live(visit: Visit) -> Response:
-    return visit.render("parts/export_live.html", export=await visit.api.get("/export"))
+    return visit.render("parts/export_live.html", export=await _export(visit))
+
+
+async def _export(visit: Visit) -> dict[str, Any]:
+    answer: dict[str, Any] = await visit.api.get(f"/export?limit={SHOWN}")
+    return answer
 
 
 async def _test(visit: Visit) -> Response:
