@@ -45,6 +45,7 @@ TOLD = {
     "web/users.json": "The file of the users of this page",
     "web/tokens.json": "The file of the API tokens",
     "web/certificate.pem": "The certificate of this page",
+    "web/uploaded-certificate.pem": "The certificate that was uploaded for this page",
 }
 """How the loss of each file is told: by a problem of the status, or for the page's own in words on its
 dashboard. A new file that is kept over a start has to say so, too."""
@@ -153,11 +154,19 @@ def use(programs: Programs) -> None:
         ("PATCH", "/api/settings", json.dumps(settings).encode()),
         ("POST", "/api/trigger", b"{}"),
         ("POST", "/api/tokens", json.dumps({"name": "probe", "role": "viewer", "days": 1}).encode()),
+        ("PUT", "/api/certificate", json.dumps({"pem": own_made()}).encode()),
         ("GET", "/api/export", None),
     ):
-        headers = ADMIN | ({"Content-Type": "application/json"} if method in ("PATCH", "POST") else {})
+        headers = ADMIN | ({} if method == "GET" else {"Content-Type": "application/json"})
         status, _, content = programs.request(method, target, headers, body)
         assert status < 500, (target, content)
+
+
+def own_made() -> str:
+    """A certificate and its key, PEM."""
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "-", "-subj", "/CN=x"]
+    command += ["-addext", "subjectAltName=DNS:x.example", "-days", "60"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def leave_notes(programs: Programs) -> None:

@@ -1,5 +1,8 @@
 """The door of the page with the real programs: who gets in, in which spelling, and beside whom."""
 
+import json
+import ssl
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,3 +35,24 @@ def test_a_viewer_opens_no_capture_in_any_spelling(programs: Programs, path: str
         assert CONTENT not in content
     status, _, content = programs.request("GET", f"/api/files/{FILE}", basic("capture", PASSWORDS["capture"]))
     assert (status, content) == (200, CONTENT)
+
+
+@pytest.mark.spec("W10")
+def test_an_uploaded_certificate_is_shown_to_the_next_who_comes_and_gone_when_it_is_forgotten(
+    programs: Programs, tmp_path: Path
+) -> None:
+    admin = basic("admin", PASSWORDS["admin"]) | {"Content-Type": "application/json"}
+    there = ("127.0.0.1", programs.https_port)
+    own = ssl.get_server_certificate(there)
+    # Of another kind of key than the own one: TLS could show both, to each client the one that it prefers.
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "-", "-subj", "/CN=x"]
+    command += ["-addext", "subjectAltName=DNS:x.example", "-days", "60"]
+    made = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    status, _, answer = programs.request("PUT", "/api/certificate", admin, json.dumps({"pem": made}).encode())
+    assert status == 200, answer
+    uploaded = ssl.get_server_certificate(there)
+    assert uploaded.strip() in made
+    assert json.loads(answer)["pem"] == uploaded
+    status, _, answer = programs.request("DELETE", "/api/certificate", admin)
+    assert status == 200, answer
+    assert ssl.get_server_certificate(there) == own

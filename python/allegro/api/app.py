@@ -1,5 +1,7 @@
 """The REST API: all routers together, described in /api/openapi.json."""
 
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
@@ -7,6 +9,7 @@ from starlette.types import ASGIApp
 from allegro.api import (
     accounts,
     bmc,
+    certificate,
     clock,
     export,
     files,
@@ -35,6 +38,7 @@ def create_app(device: Device) -> ASGIApp:
     """
     api = Api(device.firmware)
     api.describe(accounts.router(_elsewhere))
+    api.describe(certificate.router(_elsewhere))
     for router in (
         _description(api),
         status.router(device),
@@ -57,7 +61,7 @@ def create_app(device: Device) -> ASGIApp:
     return layered(api)
 
 
-def _elsewhere() -> accounts.Accounts:
+def _elsewhere() -> Any:
     raise NotImplementedError("the web page's program answers this")
 
 

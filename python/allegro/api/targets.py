@@ -9,8 +9,8 @@ from urllib.parse import unquote_to_bytes
 
 from allegro.errors import AllegroError
 
-ACCOUNTS = ("users", "password", "tokens")
-"""First segments below /api that the web page's program answers itself: it alone keeps the accounts."""
+ACCOUNTS = ("users", "password", "tokens", "certificate")
+"""First segments below /api that the web page's program answers itself: it alone keeps these."""
 
 
 class IrregularPath(AllegroError):

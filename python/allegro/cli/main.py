@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from allegro.api.client import Client, shape
 from allegro.cli import (
     bmc,
+    certificate,
     clock,
     export,
     files,
@@ -47,6 +48,7 @@ NOUNS = (
     clock,
     users,
     tokens,
+    certificate,
 )
 
 

@@ -45,7 +45,7 @@ KEPT_FILES: dict[Keep, tuple[str, ...]] = {
     "management": ("state/ports.json", "state/unconfirmed-network.json"),
     "users": ("web/users.json", "web/tokens.json"),
     "storage": (),
-    "keys": ("state/ssh", "web/certificate.pem"),
+    "keys": ("state/ssh", "web/certificate.pem", "web/uploaded-certificate.pem"),
 }
 KEPT_SECTIONS: dict[Keep, tuple[str, ...]] = {
     "management": ("management", "wifi"),

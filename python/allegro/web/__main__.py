@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -28,7 +29,7 @@ from allegro.web.certificate import CertificateInfo
 from allegro.web.crowd import Crowd, Limits
 from allegro.web.known_browsers import KnownBrowsers, kept_key
 from allegro.web.page_server import DoorServer, InsideServer
-from allegro.web.served_certificate import ServedCertificate
+from allegro.web.served_certificate import UPLOADED, ServedCertificate
 
 BUILT = Path(__file__).parent / "built"
 """What scripts/web_assets.py makes: the files of others, and the manual."""
@@ -78,7 +79,7 @@ def listen_inside(path: Path) -> socket.socket:
 async def serve(
     page: ASGIApp,
     inside: ASGIApp,
-    tls: ssl.SSLContext,
+    tls: Callable[[], ssl.SSLContext],
     https: socket.socket,
     http: socket.socket,
     own_path: Path,
@@ -146,8 +147,7 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
     with contextlib.suppress(OSError):  # without a data partition the page comes up, and says so
         paths.web.mkdir(mode=0o700, parents=True, exist_ok=True)
     pem, info, certificate_problem = _certificate(paths.web, spare, host_name)
-    served = ServedCertificate(pem, info)
-    log.info("Certificate SHA-256 %s", info.fingerprint)
+    served = ServedCertificate(pem, info, paths.web / UPLOADED)
     made = make_site(
         UserStore(paths.web / "users.json"),
         Backend(over_socket(paths.api_socket)),
@@ -160,7 +160,9 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
     )
     page = create_app(made, built)
     inside = inside_app(made, page)
-    asyncio.run(serve(page, inside, served.context, listen(https_port), listen(http_port), paths.page_socket))
+    asyncio.run(
+        serve(page, inside, lambda: served.context, listen(https_port), listen(http_port), paths.page_socket)
+    )
 
 
 def _certificate(folder: Path, spare: Path, host_name: str) -> tuple[Path, CertificateInfo, str]:

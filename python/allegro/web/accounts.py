@@ -1,7 +1,9 @@
-"""The accounts' part of the API: the page's program keeps the accounts, so it answers itself."""
+"""The part of the API that the page's program answers itself: accounts and certificate, which it keeps."""
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +16,10 @@ from allegro.errors import Conflict, InvalidInput
 from allegro.web.backend import Asker
 from allegro.web.login import Doorkeeper, WrongPassword
 from allegro.web.site import Site
+from allegro.words import utc
+
+if TYPE_CHECKING:
+    from allegro.api.certificate import CertificateAnswer
 
 
 class Keeper:
@@ -72,6 +78,33 @@ class Keeper:
         """It lets nobody in any more."""
         self._site.tokens.delete(token_id)
 
+    def certificate(self) -> "CertificateAnswer":
+        """The present one."""
+        from allegro.api.certificate import CertificateAnswer
+
+        served = self._site.certificate
+        return CertificateAnswer(
+            uploaded=served.uploaded,
+            fingerprint=served.info.fingerprint,
+            issuer=served.info.issuer,
+            names=list(served.info.names),
+            begins_time=_time(served.info.begins),
+            ends_time=_time(served.info.ends),
+            pem=served.public.decode("ascii"),
+        )
+
+    def upload_certificate(self, pem: str) -> None:
+        """Shows another one from now on."""
+        self._site.certificate.replace(pem)
+
+    def own_certificate(self) -> None:
+        """Back to the one that the device has made itself."""
+        self._site.certificate.go_back()
+
+    def certificate_request(self) -> str:
+        """For the device's own key, PEM."""
+        return self._site.certificate.request()
+
 
 class AccountsApi:
     """What is below /api that this program answers itself; loaded when it is first asked for."""
@@ -117,13 +150,18 @@ class AccountsApi:
 
 
 def _make(keeper: Callable[[], Keeper]) -> ASGIApp:
-    from allegro.api import accounts
+    from allegro.api import accounts, certificate
     from allegro.api.described import Api, layered
     from allegro.version import own_version
 
     api = Api(own_version())
     api.add(accounts.router(keeper))
+    api.add(certificate.router(keeper))
     return layered(api)
+
+
+def _time(moment: datetime) -> str:
+    return utc(int(moment.timestamp()) * 10**9)
 
 
 def _content_then(content: bytes, receive: Receive) -> Receive:

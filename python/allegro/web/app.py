@@ -25,6 +25,7 @@ from allegro.web.headers import Headers
 from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import menu
+from allegro.web.own_addresses import own_addresses
 from allegro.web.pages import PAGES
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.site import Site
@@ -74,7 +75,9 @@ def create_app(made: Site, built: Path) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         tasks = [
             asyncio.create_task(history.sample(made.history, made.backend)),
-            asyncio.create_task(made.certificate.care(socket.gethostname)),
+            asyncio.create_task(
+                made.certificate.care(socket.gethostname, lambda: own_addresses(made.backend))
+            ),
         ]
         try:
             yield

@@ -1,4 +1,4 @@
-"""The certificate of the page: made by the device itself at the first start (X.509, RFC 5280; EC P-256)."""
+"""The certificate of the page that the device makes itself at the first start (X.509, RFC 5280; EC P-256)."""
 
 import ipaddress
 import logging
@@ -25,35 +25,44 @@ BACKDATED = timedelta(days=30)
 VALID = LONGEST - BACKDATED - timedelta(days=1)
 RENEW_BEFORE_END = timedelta(days=30)
 
+EARLIER_ADDRESSES = 8
+"""So many addresses that the device had before stay in it: it may get them again."""
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class CertificateInfo:
-    """What a user compares before trusting it. `fingerprint` is SHA-256, pairs of hex digits with colons."""
+    """What a user compares before trusting it. `fingerprint` is SHA-256, pairs of hex digits with colons.
+
+    `issuer`: who has signed it (RFC 4514).
+    """
 
     fingerprint: str
     names: tuple[str, ...]
     begins: datetime
     ends: datetime
+    issuer: str
 
 
-def names_for(host_name: str) -> list[str]:
+def names_for(host_name: str, addresses: Sequence[str] = ()) -> list[str]:
     """Names by which the page is called: those of the device; in its own WiFi `allegro` and its address."""
-    names = [str(DEFAULT_ADDRESS.ip), "allegro", "allegro.local"]
+    names = [*dict.fromkeys((*addresses, str(DEFAULT_ADDRESS.ip))), "allegro", "allegro.local"]
     if host_name not in ("", "allegro", "localhost"):
         names += [host_name, f"{host_name}.local"]
     return names
 
 
-def ensure(file: Path, names: Sequence[str], now: datetime) -> CertificateInfo:
+def ensure(file: Path, names: Sequence[str], now: datetime, passing: Sequence[str] = ()) -> CertificateInfo:
     """Certificate and key in `file` (PEM, mode 0600).
 
-    Made anew if they are missing, unusable, ending, or lack a name. Raises OSError if they cannot be read or
-    written.
+    Made anew, with the same key, if it is ending or lacks one of `names`; with another key if they are
+    missing or unusable. `passing`: addresses that come in with a new one, but are no reason for one. Raises
+    OSError if they cannot be read or written.
     """
     stored = kept(file)
     stored.mend()
+    key = None
     match stored.read():
         case Unreadable(reason, number) | Value(_, Unreadable(reason, number)):
             raise OSError(number, reason)
@@ -61,13 +70,26 @@ def ensure(file: Path, names: Sequence[str], now: datetime) -> CertificateInfo:
             if _holds(present, names, now):
                 return present
             log.info(
-                "The certificate is made anew: it ends or lasts too long, or the device's name has changed"
+                "The certificate is made anew: it ends or lasts too long, or a name or address is not in it"
             )
+            key = _own_key(file)
+            names = [*_more(present.names, names, passing), *names]
         case Damaged(reason):
             log.error("The certificate cannot be used (%s) and is made anew", reason)
-    made = _made(names, now)
+    made = _made(names, now, key or ec.generate_private_key(ec.SECP256R1()))
     stored.write(made)
     return _info(made)
+
+
+def _own_key(file: Path) -> ec.EllipticCurvePrivateKey | None:
+    """The key in `file`, if it is of the kind that is made here. Raises OSError, ValueError."""
+    key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    return key if isinstance(key, ec.EllipticCurvePrivateKey) else None
+
+
+def _more(present: Sequence[str], names: Sequence[str], passing: Sequence[str]) -> list[str]:
+    earlier = [name for name in present if _is_address(name)][-EARLIER_ADDRESSES:]
+    return [name for name in dict.fromkeys((*passing, *earlier)) if name not in names]
 
 
 def _holds(present: CertificateInfo, names: Sequence[str], now: datetime) -> bool:
@@ -111,11 +133,28 @@ def _info(content: bytes) -> CertificateInfo:
         names,
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
+        certificate.issuer.rfc4514_string(),
     )
 
 
-def _made(names: Sequence[str], now: datetime) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
+def request(file: Path, names: Sequence[str]) -> str:
+    """A request for a certificate of the key in `file` (PKCS #10, RFC 2986; PEM).
+
+    Raises OSError, or ValueError for a key of another kind than the device makes.
+    """
+    key = _own_key(file)
+    if key is None:
+        raise ValueError("the key is of another kind than the device makes")
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[-1])]))
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def _made(names: Sequence[str], now: datetime, key: ec.EllipticCurvePrivateKey) -> bytes:
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
@@ -142,10 +181,15 @@ def _made(names: Sequence[str], now: datetime) -> bytes:
 
 
 def _general_name(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_address(name)) if _is_address(name) else x509.DNSName(name)
+
+
+def _is_address(name: str) -> bool:
     try:
-        return x509.IPAddress(ipaddress.ip_address(name))
+        ipaddress.ip_address(name)
     except ValueError:
-        return x509.DNSName(name)
+        return False
+    return True
 
 
 def utc_now() -> datetime:

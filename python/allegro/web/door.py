@@ -43,10 +43,14 @@ log = logging.getLogger(__name__)
 
 
 class Door:
-    """One listening socket. `tls`: None for plain HTTP."""
+    """One listening socket. `tls` gives what the next connection is greeted with; None for plain HTTP."""
 
     def __init__(
-        self, listener: socket.socket, crowd: Crowd, welcome: Welcome, tls: ssl.SSLContext | None
+        self,
+        listener: socket.socket,
+        crowd: Crowd,
+        welcome: Welcome,
+        tls: Callable[[], ssl.SSLContext] | None,
     ) -> None:
         self._listener = listener
         self._crowd = crowd
@@ -134,7 +138,7 @@ class Door:
         )
         try:
             await self._loop.connect_accepted_socket(
-                lambda: self._welcome(guest), connection, ssl=self._tls, **limits
+                lambda: self._welcome(guest), connection, ssl=self._tls() if self._tls else None, **limits
             )
         except OSError:  # of TLS, or the peer is gone: it is not our failure
             if guest.stage is Stage.GREETING:

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -49,7 +49,7 @@ class DoorServer(InsideServer):
     """Lets connections in by a `Door`. What is beyond the crowd's limits and cannot go is answered by 503."""
 
     def __init__(
-        self, app: ASGIApp, crowd: Crowd, tls: ssl.SSLContext | None, *, lifespan: bool = False
+        self, app: ASGIApp, crowd: Crowd, tls: Callable[[], ssl.SSLContext] | None, *, lifespan: bool = False
     ) -> None:
         super().__init__(
             app,

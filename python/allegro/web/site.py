@@ -108,11 +108,22 @@ class Site:
             ("tokens", self.tokens.problem, disk),
             ("certificate", self.certificate_problem, disk),
         )
-        return [
+        told = [
             {"id": name, "severity": "error", "text": text, "remedy": remedy}
             for name, text, remedy in wrong
             if text
         ]
+        if trouble := self.certificate.trouble():
+            severity = "error" if trouble.severe else "warning"
+            told.append(
+                {
+                    "id": "uploaded-certificate",
+                    "severity": severity,
+                    "text": trouble.text,
+                    "remedy": trouble.remedy,
+                }
+            )
+        return told
 
 
 def templates() -> jinja2.Environment:

@@ -24,6 +24,7 @@ USERS_OWN = {
     *(
         "web/users.json",
         "web/tokens.json",
+        "web/uploaded-certificate.pem",
         "web/certificate.pem",
         "state/of-a-later-version/file",
         "later/file",
@@ -67,7 +68,7 @@ def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: 
         ("management", {"state/ports.json", "settings.json", ".settings.json.good"}, {"management"}),
         ("users", {"web/users.json", "web/tokens.json"}, set()),
         ("storage", {"settings.json", ".settings.json.good"}, {"recording"}),
-        ("keys", {"state/ssh/id_ed25519", "web/certificate.pem"}, set()),
+        ("keys", {"state/ssh/id_ed25519", "web/certificate.pem", "web/uploaded-certificate.pem"}, set()),
     ],
 )
 def test_keeps_what_it_is_told_to_keep_and_nothing_more(

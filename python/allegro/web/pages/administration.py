@@ -1,5 +1,6 @@
 """Administration: what concerns the device as a whole. Restart, switching off, reset, certificate."""
 
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from allegro.web.site import Action, Page, Visit
@@ -14,16 +15,32 @@ KEEP = {
 
 
 async def _look(visit: Visit) -> Response:
-    return visit.render("administration.html", certificate=visit.site.certificate.info, keep=KEEP)
+    served = visit.site.certificate
+    return visit.render("administration.html", certificate=served.info, uploaded=served.uploaded, keep=KEEP)
 
 
 async def _certificate(visit: Visit) -> Response:
-    disposition = f'attachment; filename="{visit.site.host_name}.crt"'
-    return Response(
-        visit.site.certificate.public,
-        media_type="application/x-pem-file",
-        headers={"Content-Disposition": disposition},
-    )
+    return _file(visit.site.certificate.public, f"{visit.site.host_name}.crt")
+
+
+async def _request(visit: Visit) -> Response:
+    made = await run_in_threadpool(visit.site.certificate.request)
+    return _file(made.encode("ascii"), f"{visit.site.host_name}.csr")
+
+
+def _file(pem: bytes, name: str) -> Response:
+    disposition = f'attachment; filename="{name}"'
+    return Response(pem, media_type="application/x-pem-file", headers={"Content-Disposition": disposition})
+
+
+async def _upload(visit: Visit) -> Response:
+    await run_in_threadpool(visit.site.certificate.replace, visit.typed("pem"))
+    return visit.done("The page shows this certificate to each new connection.")
+
+
+async def _own(visit: Visit) -> Response:
+    await run_in_threadpool(visit.site.certificate.go_back)
+    return visit.done("The page shows the device's own certificate again.")
 
 
 async def _reboot(visit: Visit) -> Response:
@@ -52,6 +69,9 @@ PAGE = Page(
     actions=(
         Action("GET", "/administration", _look),
         Action("GET", "/administration/certificate", _certificate),
+        Action("GET", "/administration/certificate/request", _request, role="admin"),
+        Action("POST", "/administration/certificate", _upload, role="admin"),
+        Action("POST", "/administration/certificate/own", _own, role="admin"),
         Action("POST", "/administration/reboot", _reboot, role="admin"),
         Action("POST", "/administration/power-off", _power_off, role="admin"),
         Action("POST", "/administration/reset", _reset, role="admin"),
