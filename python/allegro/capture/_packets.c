@@ -399,6 +399,8 @@ static int complete_checksum(uint8_t *frame, size_t length)
         field = at + 6;
     else
         return 0;
+    if (protocol == IPPROTO_UDP && frame[field] == 0 && frame[field + 1] == 0)
+        return 0; /* no checksum here (RFC 768): that of a tunnel's inner frame is the open one */
     frame[field] = frame[field + 1] = 0;
     sum += protocol + (end - at);
     sum = add_words(sum, frame + at, end - at);

@@ -132,5 +132,5 @@ class RingSize:
                         self._waits_for &= {job.id for job in self._unfinished()}
                         if not self._waits_for:
                             self._now(self._settings)
-            except AllegroError as error:
+            except (AllegroError, OSError) as error:
                 log.warning("The size of the packet ring buffer: %s", error)

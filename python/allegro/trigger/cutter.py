@@ -1,5 +1,6 @@
 """Turns accepted jobs into files: two at a time, the second only short ones; `order` says in which order."""
 
+import contextlib
 import logging
 import threading
 from typing import Final
@@ -46,7 +47,10 @@ class Cutter:
 
     def start(self) -> None:
         """Takes up what a restart has interrupted, and starts the threads."""
-        self._recover()
+        try:
+            self._recover()
+        except Exception as error:  # of what is left over nothing is lost; new presses need the threads
+            log.error("What a restart has interrupted is not looked at: %s", error, exc_info=True)
         for thread in self._threads:
             thread.start()
 
@@ -91,6 +95,8 @@ class Cutter:
 
     def _recover(self) -> None:
         """Finishes what was only waiting for its name, and removes what is of no use any more."""
+        if self._store.refuses:
+            return  # which of the hidden files are of unfinished jobs is not known
         unfinished = self._store.unfinished()
         directories = (self._around.storage, self._around.upload)
         for name in remove_leftovers(directories, (job.id for job in unfinished)):
@@ -112,7 +118,10 @@ class Cutter:
                 log.error("Captures cannot be worked on: %s", error, exc_info=not known)
                 delay = _RETRY_S
             if delay != 0:
-                self._maker.prepare()
+                with contextlib.suppress(
+                    Exception
+                ):  # told by the next job, which then starts a process itself
+                    self._maker.prepare()
                 wake.wait(delay)
 
     def _step(self, *, only_short: bool = False) -> float | None:
@@ -219,6 +228,9 @@ class Cutter:
     def _again(self, job: Job, error: Exception) -> None:
         """What was not foreseen may go away; the others are cut meanwhile."""
         log.exception("Capture %d: try %d failed", job.id, job.tries)
+        if job.id in self._cancelled:
+            self._maker.end(job, state="cancelled", message="Cancelled.")
+            return
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         failed = self._store.change(job.id, message=f"something unforeseen happened ({reason}).")
         if failed is not None and (told := exhausted(failed)):

@@ -151,6 +151,9 @@ def _follow(
     if failure is not None:
         raise failure
     if result is None or code != 0:
+        # The kernel ends it with the thread that started it, which an orderly stop may have ended first.
+        if reason := should_stop():
+            raise ExtractionStopped(reason)
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         raise ExtractionFailed(
             f"The extraction ended unexpectedly {how}.", remedy="The system log says more."

@@ -47,11 +47,15 @@ def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> 
     wanted = set(unfinished)
     removed: list[str] = []
     for directory in directories:
-        with contextlib.suppress(FileNotFoundError):
-            for entry in sorted(directory.iterdir()):
-                hidden = _HIDDEN.fullmatch(entry.name)
-                partial = entry.name.startswith(".") and entry.name.endswith(".partial")
-                if partial or (hidden is not None and int(hidden[1]) not in wanted):
+        try:
+            entries = sorted(directory.iterdir())
+        except OSError:  # not there, or its disk is not well: nothing can be tidied
+            continue
+        for entry in entries:
+            hidden = _HIDDEN.fullmatch(entry.name)
+            partial = entry.name.startswith(".") and entry.name.endswith(".partial")
+            if partial or (hidden is not None and int(hidden[1]) not in wanted):
+                with contextlib.suppress(OSError):
                     entry.unlink(missing_ok=True)
                     removed.append(entry.name)
     return removed

@@ -70,6 +70,16 @@ def test_stopped(tmp_path: Path) -> None:
     assert mark.exists()
 
 
+def test_one_that_the_stop_itself_has_ended_did_not_fail() -> None:
+    """The kernel ends it with the thread that started it, maybe before `should_stop` is asked again."""
+    reasons = iter([""])
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(ExtractionStopped, match="the device stops"):
+        Extractions([sys.executable, "-c", script]).run(
+            REQUEST, lambda progress: None, lambda: next(reasons, "the device stops")
+        )
+
+
 def test_silence_is_not_waited_for_for_ever() -> None:
     with pytest.raises(ExtractionFailed, match="no sign of life"):
         run("import time; time.sleep(50)", silence_s=0.3)

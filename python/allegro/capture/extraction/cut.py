@@ -161,7 +161,7 @@ class _Cut:
     def _records(self) -> Iterator[Record]:
         """The records of all starts of the kernel that the window reaches, in their order on disk."""
         window, line = self._window, self._line
-        start_ns = max(window.start_ns - MARGIN_NS, 0)
+        start_ns = max(window.start_ns - MARGIN_NS - DISORDER_NS, 0)
         passes: list[Iterator[Record]] = []
         if not all(run.boot_id for run in self._runs) or not self._runs:
             stamps = (start_ns - line.correction_ns, window.end_ns + DISORDER_NS - line.correction_ns)

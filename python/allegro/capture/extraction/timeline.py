@@ -84,8 +84,9 @@ def timeline(runs: Sequence[Run], boot_id: bytes, offset_ns: int) -> Timeline:
     CLOCK_BOOTTIME. Without a press (empty `boot_id`) the newest start takes its place."""
     starts = _starts(runs)
     place = next((number for number, start in enumerate(starts) if start.boot_id == boot_id), None)
-    if boot_id and place is None:
-        return Timeline({boot_id: offset_ns})
+    if boot_id and place is None:  # the recorder has not run since the device was started
+        starts.append(Start(boot_id, 0, 0, offset_ns))
+        place = len(starts) - 1
     if place is None:
         if not starts:
             return Timeline({})

@@ -236,6 +236,18 @@ def read_summary(path: Path) -> Summary | None:
     return None
 
 
+def first(path: Path) -> Record | None:
+    """The first record of an index file, None if that cannot be told from its head."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(
+                3 * ENTRY_SIZE
+            )  # the start of the kernel, the record, and what more is told of it
+    except OSError:
+        return None
+    return next(parse(head), None)
+
+
 def read(path: Path, segment: Segment = NOWHERE) -> list[Record]:
     """The records in an index file, as far as it is there and sound."""
     with contextlib.suppress(OSError):

@@ -25,6 +25,9 @@ ORDER_SLACK_NS = 50_000_000
 """Packets of a port may be out of order by the time between two CPUs' receive queues: a record is taken as
 reaching this much (50 ms) further on both sides than its first and last packet say."""
 
+_STALL_NS = 600_000_000_000
+"""For how long records of a port may have waited for a disk that stood still, while others were written."""
+
 _OPEN_FILES = 8
 _FIRST_SEQUENCE = 1  # of a new ring, see `recovery`
 
@@ -108,6 +111,7 @@ class RingReader:
             lambda found: (
                 found.boot_id == boot_id and found.last_boot_ns >= start and found.first_boot_ns <= end
             ),
+            lambda listed: self._begin(listed, boot_id, start - _STALL_NS),
         )
 
     def news(self, place: Record) -> tuple[News, ...]:
@@ -211,11 +215,25 @@ class RingReader:
             if summary.records:
                 yield summary.first_ns, summary.last_ns
 
+    def _begin(self, listed: list[Listed], boot_id: bytes, start_boot_ns: int) -> int:
+        """The number of the newest segment that begins before a moment of this start of the kernel, 0 if
+        none does. By the head of its index: a summary cannot tell, as a segment may hold several starts."""
+        for number in range(len(listed) - 1, 0, -1):
+            first = index.first(index.index_path(self._path(listed[number])))
+            if first is not None and first.boot_id == boot_id and first.first_boot_ns < start_boot_ns:
+                return number
+        return 0
+
     def _find(
-        self, segment_wanted: Callable[[index.Summary], bool], wanted: Callable[[Record], bool]
+        self,
+        segment_wanted: Callable[[index.Summary], bool],
+        wanted: Callable[[Record], bool],
+        begin: Callable[[list[Listed]], int] = lambda _: 0,
     ) -> Iterator[Record]:
-        """The wanted records of all segments but those whose summary says that there are none."""
+        """The wanted records of all segments but those before `begin` and those whose summary says that
+        there are none."""
         listed = self._segments()
+        listed = listed[begin(listed) :]
         for place in listed:
             if place.summary is not None and not segment_wanted(place.summary):
                 continue

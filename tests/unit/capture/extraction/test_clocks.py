@@ -109,6 +109,18 @@ def test_of_two_power_ons_without_battery_only_the_last_is_in_the_minute(device:
 
 
 @pytest.mark.spec("R9")
+def test_a_press_before_the_recorder_has_run_in_this_start_gets_what_was_recorded_before_it(
+    device: Device,
+) -> None:
+    device.start(RUN)
+    device.record(90)
+    device.start(RUN + 100 * NS)
+    numbers, result = cut(device.press(60))
+    assert numbers == list(range(4000, 9000))
+    assert any("not running" in note for note in result.notes), result.notes
+
+
+@pytest.mark.spec("R9")
 def test_what_came_before_a_start_whose_distance_is_not_known_is_left_out_and_told(device: Device) -> None:
     device.start(EPOCH)
     device.record(90)

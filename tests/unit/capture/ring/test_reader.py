@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from allegro.capture.ring.news import ClockStepped
 from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.record import Times
+from allegro.capture.ring.record import Record, Times
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RUN, Ring
 
@@ -47,3 +48,28 @@ def test_records_and_news_are_found_by_the_clock_that_nobody_sets(tmp_path: Path
         assert list(reader.iterate_boot(bytes(16), 0, 100 * NS)) == []
         # By the wall clock, which reads 8 s and 9 s twice in the second start:
         assert len(reader.records(RUN + 8 * NS, RUN + 9 * NS)) == 2 + 2 + 1 + 2
+
+
+@pytest.mark.spec("R11")
+def test_a_window_reads_the_index_of_its_own_segments_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Ring(tmp_path / "ring")
+    for hour in range(100):
+        ring.new_segment()
+        for second in (0, 1800):
+            at = hour * 3600 + second
+            ring.add(1, [Frame(RUN + at * NS, bytes(60))], times=times(FIRST, at, RUN))
+    ring.finish()
+    read: list[Path] = []
+    entries = RingReader._entries
+
+    def counted(self: RingReader, path: Path, *, newest: bool) -> Iterator[Record]:
+        read.append(path)
+        return entries(self, path, newest=newest)
+
+    monkeypatch.setattr(RingReader, "_entries", counted)
+    with RingReader(ring.directory) as reader:
+        found = list(reader.iterate_boot(FIRST, 98 * 3600 * NS, 100 * 3600 * NS))
+    assert [record.first_boot_ns // NS for record in found] == [352800, 354600, 356400, 358200]
+    assert len(read) == 3  # the window's two, and the one before, as a disk may have stood still
