@@ -27,6 +27,11 @@ class Paths:
         return self.state / "allegro.sqlite"
 
     @property
+    def events(self) -> Path:
+        """Who came in, and what people and device did."""
+        return self.state / "events.json"
+
+    @property
     def system_id(self) -> Path:
         """The identity of this installation, made at first start."""
         return self.state / "system-id"

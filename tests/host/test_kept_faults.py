@@ -40,6 +40,7 @@ TOLD = {
     "state/system-id": "kept-system-id",
     "state/ssh/id_ed25519": "kept-device-key",
     "state/allegro.sqlite": "jobs-",
+    "state/events.json": "kept-events",
     "firmware/trial.json": "kept-firmware-trial",
     "firmware/events.json": "kept-firmware-events",
     "web/users.json": "The file of the users of this page",

@@ -1,14 +1,17 @@
 """The door of the page with the real programs: who gets in, in which spelling, and beside whom."""
 
 import json
+import socket
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness.web_programs import PASSWORDS, Programs, basic, web_programs
+from tests.harness.waiting import PATIENCE
+from tests.harness.web_programs import PASSWORDS, UNCHECKED, Programs, basic, web_programs
 
 FILE = "20261121T143005Z_presenter_next.pcapng"
 CONTENT = b"PACKETS-OF-OTHERS\n"
@@ -56,3 +59,42 @@ def test_an_uploaded_certificate_is_shown_to_the_next_who_comes_and_gone_when_it
     status, _, answer = programs.request("DELETE", "/api/certificate", admin)
     assert status == 200, answer
     assert ssl.get_server_certificate(there) == own
+
+
+@pytest.mark.spec("S7")
+def test_who_came_in_and_did_what_is_listed_and_a_broken_request_says_little(programs: Programs) -> None:
+    admin = basic("admin", PASSWORDS["admin"])
+    said = len(programs.log.read_text())
+    with (
+        socket.create_connection(("127.0.0.1", programs.https_port)) as plain,
+        UNCHECKED.wrap_socket(plain) as connection,
+    ):
+        connection.sendall(b"POST /login HTTP/1.1\r\nHost: device\r\nContent-Length: 100\r\n\r\nname=ad")
+    assert programs.request("GET", "/api/status", basic("admin", "guessed"))[0] == 401
+    assert programs.request("GET", "/api/status", basic("a\nroot: all is well", "guessed"))[0] == 401
+    headers = {**admin, "Content-Type": "application/json"}
+    patch = b'{"export": {"password": "a word of mine"}}'
+    assert programs.request("PATCH", "/api/settings", headers, patch)[0] == 200
+    assert programs.request("GET", f"/api/files/{FILE}", admin)[0] == 200
+    wanted = {
+        ("login-failed", "admin", "127.0.0.1", "Wrong password"),
+        ("login-failed", "", "127.0.0.1", "Unknown user name"),
+        ("login", "admin", "127.0.0.1", "Logged in by a program"),
+        ("settings", "admin", "127.0.0.1", "Changed export.password"),
+        ("download", "admin", "127.0.0.1", f"Downloaded {FILE}"),
+    }
+    found: set[tuple[str, ...]] = set()
+    deadline = time.monotonic() + 20 * PATIENCE
+    while not wanted <= found:
+        assert time.monotonic() < deadline, wanted - found
+        time.sleep(0.1)
+        listed = json.loads(programs.request("GET", "/api/events", admin)[2])["events"]
+        found = {(each["kind"], each["who"], each["source"], each["text"]) for each in listed}
+    log = programs.log.read_text()[said:]
+    assert "Traceback" not in log
+    assert max(map(len, log.splitlines()), default=0) < 300
+    kept = programs.paths.events
+    while not (kept.exists() and "Changed export.password" in kept.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "a word of mine" not in kept.read_text()

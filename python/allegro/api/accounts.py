@@ -10,6 +10,7 @@ from allegro.accounts.roles import Role
 from allegro.accounts.tokens import LONGEST_DAYS, Token
 from allegro.accounts.users import User
 from allegro.api.asker import USER_HEADER, header
+from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.words import utc, utc_or_none
@@ -140,9 +141,10 @@ def router(accounts: Callable[[], Accounts]) -> APIRouter:
         return [UserAnswer.of(user) for user in accounts().users()]
 
     @routes.post("/users", dependencies=[requires("admin")], status_code=201)
-    def add_user(user: NewUser) -> list[UserAnswer]:
+    def add_user(user: NewUser, request: Request) -> list[UserAnswer]:
         """Adds a user, who chooses another password at the first login."""
         accounts().add_user(user.name, user.role, user.password)
+        say(request, f"Added {user.name} ({user.role})")
         return users()
 
     @routes.patch("/users/{name}", dependencies=[requires("admin")])
@@ -150,20 +152,25 @@ def router(accounts: Callable[[], Accounts]) -> APIRouter:
         """Gives a user another role, or a new password if the old one is lost, which ends what is open."""
         if change.role is not None:
             accounts().set_role(name, change.role)
+            say(request, f"Gave {name} the role {change.role}")
         if change.password is not None:
             accounts().reset_password(name, change.password, _by(request))
+            role = "" if change.role is None else f", and the role {change.role}"
+            say(request, f"Set a new password for {name}{role}")
         return users()
 
     @routes.delete("/users/{name}", dependencies=[requires("admin")], status_code=204)
     def delete_user(name: Name, request: Request) -> None:
         """Deletes a user; nobody can delete himself."""
         accounts().delete_user(name, _by(request))
+        say(request, f"Deleted {name}")
 
     @routes.put("/password", dependencies=[requires("viewer")], status_code=204)
     async def own_password(password: OwnPassword, request: Request) -> None:
         """Changes the password of the user who asks; a token has none."""
         address = request.client.host if request.client else ""
         await accounts().change_password(_by(request), password.old, password.new, address)
+        say(request, "Changed the own password")
 
     @routes.get("/tokens", dependencies=[requires("admin")])
     def tokens() -> list[TokenAnswer]:
@@ -171,9 +178,10 @@ def router(accounts: Callable[[], Accounts]) -> APIRouter:
         return [TokenAnswer.of(token) for token in accounts().tokens()]
 
     @routes.post("/tokens", dependencies=[requires("admin")], status_code=201)
-    def add_token(token: NewToken) -> NewTokenAnswer:
+    def add_token(token: NewToken, request: Request) -> NewTokenAnswer:
         """Makes a token. What a program has to send is in this answer only."""
         made, text = accounts().add_token(token.name, token.role, token.days)
+        say(request, f"Made the token {made.name} ({made.role})")
         return NewTokenAnswer(**TokenAnswer.of(made).model_dump(), token=text)
 
     @routes.delete("/tokens/{token_id}", dependencies=[requires("admin")], status_code=204)

@@ -11,6 +11,7 @@ from allegro.api import (
     bmc,
     certificate,
     clock,
+    events,
     export,
     files,
     firmware,
@@ -52,13 +53,14 @@ def create_app(device: Device) -> ASGIApp:
         clock.router(device.clock, device.set_clock),
         files.router({"storage": device.storage, "upload": device.upload}),
         log.router(device.log),
+        events.router(device.events),
         firmware.router(device.updates),
         install.router(device.installer),
         export.router(device.export, device.settings, device.change_settings),
         wifi.router(device.wifi),
     ):
         api.add(router)
-    return layered(api)
+    return layered(api, device.events.note)
 
 
 def _elsewhere() -> Any:

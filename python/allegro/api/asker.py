@@ -10,6 +10,12 @@ ROLE_HEADER = "X-Allegro-Role"
 """Name and role of the user for whom the web page asks. They can be believed: only root and the web page's
 process can connect to the socket (`allegro.supervisor.listener`)."""
 
+SOURCE_HEADER = "X-Allegro-From"
+"""The network address of who asks, as the web page sees it."""
+
+WEB_PROGRAM = "program:web"
+"""The user in whose name the web page's program asks for itself: no user and no token can have this name."""
+
 OWNER = "owner"
 """In the state of a connection (`scope["state"]`): whether root is at its other end, as the kernel says.
 Root needs no headers, and is an administrator."""

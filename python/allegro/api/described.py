@@ -11,6 +11,7 @@ from allegro.api.audit import Audit
 from allegro.api.head import Head
 from allegro.api.judge import roles
 from allegro.api.regular_paths import RegularPaths
+from allegro.events.event import Note
 
 PREFIX = "/api"
 
@@ -63,6 +64,6 @@ class Api(FastAPI):
         return described
 
 
-def layered(api: Api) -> ASGIApp:
-    """The API with what stands in front of its routes."""
-    return RegularPaths(Audit(Head(api)))
+def layered(api: Api, note: Note) -> ASGIApp:
+    """The API with what stands in front of its routes; `note` is told of what requests have changed."""
+    return RegularPaths(Audit(Head(api), note))

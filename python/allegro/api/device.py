@@ -7,6 +7,7 @@ from allegro.api.log import ReadLog
 from allegro.api.network import NetworkParts
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
+from allegro.events.event_list import EventList
 from allegro.export.uploads import ExportService
 from allegro.firmware.disk_install import Installer
 from allegro.firmware.update import FirmwareService
@@ -56,3 +57,4 @@ class Device:
     set_clock: Callable[[int], None]
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog
+    events: EventList

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Body, Header, Response
+from fastapi import APIRouter, Body, Header, Request, Response
 from pydantic import BaseModel, Field
 
+from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.errors import NotFound, Outdated
 from allegro.settings.masks import masked
 from allegro.settings.model import Settings
-from allegro.settings.patches import digest
+from allegro.settings.patches import differing, digest
 
 Before = Callable[[Settings], None]
 
@@ -63,8 +64,10 @@ def router(
     routes = APIRouter(tags=["settings"], responses=ERRORS)
 
     def saved(
-        patch: Mapping[str, Any], section: str, if_match: str | None, response: Response
+        patch: Mapping[str, Any], section: str, if_match: str | None, request: Request, response: Response
     ) -> SettingsChanged:
+        old: list[Settings] = []
+
         def unchanged(present: Settings) -> None:
             if if_match is not None and not _matches(if_match, _shown(present, section)):
                 raise Outdated(
@@ -72,8 +75,10 @@ def router(
                     place=section,
                     remedy="Look at them again, then repeat your change.",
                 )
+            old.append(present)
 
         new, warnings = change(patch, unchanged)
+        say(request, _what_changed(old[0], new))
         response.headers["ETag"] = _tag(_shown(new, section))
         return SettingsChanged(
             settings=Settings.model_validate(masked(new)),
@@ -93,11 +98,12 @@ def router(
         changes: Annotated[
             dict[str, Any], Body(description=_PATCH, examples=[{"trigger": {"before_s": 90}}])
         ],
+        request: Request,
         response: Response,
         if_match: IfMatch = None,
     ) -> SettingsChanged:
         """Changes settings. Everything is checked first: either all is saved, or nothing."""
-        return saved(changes, "", if_match, response)
+        return saved(changes, "", if_match, request, response)
 
     @routes.get("/settings/{section}", dependencies=[requires("viewer")])
     def get_section(section: str, response: Response) -> dict[str, Any]:
@@ -110,12 +116,13 @@ def router(
     def patch_section(
         section: str,
         changes: Annotated[dict[str, Any], Body(description=_PATCH, examples=[{"before_s": 90}])],
+        request: Request,
         response: Response,
         if_match: IfMatch = None,
     ) -> SettingsChanged:
         """Changes one section of the settings, if nobody else has changed it since it was read (If-Match)."""
         _shown(current(), section)
-        return saved({section: changes}, section, if_match, response)
+        return saved({section: changes}, section, if_match, request, response)
 
     return routes
 
@@ -129,6 +136,17 @@ def _shown(settings: Settings, section: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise NotFound(f"There is no section {section} of the settings.", place="section")
     return values
+
+
+def _what_changed(old: Settings, new: Settings) -> str:
+    """Sections and fields, never values."""
+    changed = differing(new.model_dump(mode="json"), old.model_dump(mode="json"))
+    names = [
+        f"{section}.{field}" if isinstance(fields, dict) else section
+        for section, fields in changed.items()
+        for field in (fields if isinstance(fields, dict) else ("",))
+    ]
+    return f"Changed {', '.join(names)}" if names else "Saved settings without a change"
 
 
 def _tag(shown: Mapping[str, Any]) -> str:

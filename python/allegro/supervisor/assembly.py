@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from allegro.capture.status import RecorderStatus
 from allegro.errors import Unavailable
+from allegro.events.event_list import EventList
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.daily import DailyCheck
@@ -22,7 +23,7 @@ from allegro.storage.capture_files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.health_watch import Watch
-from allegro.supervisor.kept_files import KeptFiles
+from allegro.supervisor.kept_files import KeptFiles, event_problems, firmware_events
 from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
@@ -120,6 +121,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     parts.start("storage", lambda: _make_directories(paths))
     kept = KeptFiles(paths)
     parts.start("kept files", kept.look)
+    events = EventList(paths.events, lambda: firmware_events(paths))
     settings = SettingsStore(paths.settings)
     if settings.problem:
         log.error("%s", settings.problem)
@@ -161,12 +163,18 @@ def run(paths: Paths, *, with_network: bool) -> None:
     cutter = Cutter(jobs, around)
     triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
     ring_size = RingSize(paths, jobs.unfinished)
-    presenters = Presenters(settings, triggers.on_keys)
+
+    def on_presses(presses: Sequence[Press]) -> None:
+        triggers.on_keys(presses)
+        for press in presses:
+            events.note("press", f"Pressed {press.key}", source=press.device)
+
+    presenters = Presenters(settings, on_presses)
     updates = FirmwareService(
         paths.firmware, surroundings(identity.firmware, lambda: settings.current.firmware, recorder), actions
     )
     control = power if with_network else _no_power
-    resets = Resets(paths, actions, control, updates.update_to_newest)
+    resets = Resets(paths, actions, control, updates.update_to_newest, note=events.note)
     daily = DailyCheck(
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
         updates.check,
@@ -191,8 +199,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
         wifi.problem,
         lambda: network.safe.taken_back,
         network.safe.remaining_s,
-        kept.problems,
+        lambda: (*kept.problems(), *event_problems(events)),
         ring_size.waits_for,
+        note=events.note,
     )
     change = SettingsChanger(
         settings,
@@ -208,6 +217,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         network.safe if with_network else None,
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
+    parts.start("events", lambda: _started(events.start, events.stop))
     parts.start("sound", lambda: _started(player.start, player.stop))
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
     parts.start("ring size", lambda: _started(lambda: ring_size.start(settings.current), ring_size.stop))
@@ -220,7 +230,16 @@ def run(paths: Paths, *, with_network: bool) -> None:
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
     parts.start("resets", resets.after_start)
     if with_network:
-        shortcuts = Shortcuts({"reset": resets.by_shortcut, "temporary-address": network.claim})
+
+        def reset() -> None:
+            events.note("reset", "Configuration reset ordered (Shift+R)", source="keyboard")
+            resets.by_shortcut()
+
+        def claim() -> None:
+            events.note("network", "Temporary address asked for (Shift+S)", source="keyboard")
+            network.claim()
+
+        shortcuts = Shortcuts({"reset": reset, "temporary-address": claim})
         parts.start("keyboard", lambda: shortcuts.start(lambda: models(settings.current.trigger.presenters)))
     parts.start("look for firmware", lambda: _started(daily.start, daily.stop))
     parts.start("health check", lambda: _started(watch.start, watch.stop))
@@ -256,6 +275,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             set_clock=set_clock if with_network else _no_clock,
             problems=watch.problems,
             log=journal.read,
+            events=events,
         )
 
         def hung() -> str:

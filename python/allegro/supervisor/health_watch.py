@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError
+from allegro.events.event import Note
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
 from allegro.settings.settings_file import SettingsStore
@@ -48,6 +49,7 @@ class Watch:
         network_waits_s: Callable[[], float | None],
         kept_files: Callable[[], Sequence[KeptFileProblem]],
         ring_waits_for: Callable[[], int],
+        note: Note,
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -61,6 +63,7 @@ class Watch:
         self._network_waits_s = network_waits_s
         self._kept_files = kept_files
         self._ring_waits_for = ring_waits_for
+        self._note = note
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -133,9 +136,11 @@ class Watch:
                 if problem.id not in known:
                     level = logging.ERROR if problem.severity == "error" else logging.WARNING
                     log.log(level, "%s %s", problem.text, problem.remedy)
+                    self._note("problem", problem.text, source=problem.id)
             now = {problem.id for problem in found}
             for gone in sorted(known - now):
                 log.info("No longer a problem: %s", gone)
+                self._note("problem-over", "No longer a problem", source=gone)
             known = now
 
     def _recent_drops(self, total: int | None) -> int:

@@ -8,6 +8,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from allegro.events import event_list
+from allegro.events.event import Event, event
+from allegro.events.event_list import EventList
 from allegro.export import key_file
 from allegro.firmware.events import Events
 from allegro.firmware.trial import TrialNote
@@ -58,6 +61,12 @@ def kept_files(paths: Paths) -> tuple[_Kept, ...]:
             "Earlier events are not shown.",
         ),
         _Kept(
+            "events",
+            "The list of who came in and what was changed",
+            event_list.kept(paths.events),
+            "Earlier events are not shown.",
+        ),
+        _Kept(
             "system-id",
             "The file of the system id",
             identity.kept(paths.system_id),
@@ -88,6 +97,17 @@ class KeptFiles:
     def problems(self) -> tuple[KeptFileProblem, ...]:
         """What was wrong then."""
         return self._problems
+
+
+def firmware_events(paths: Paths) -> list[Event]:
+    """What the programs of the firmware have written, for the list of all events."""
+    own = Events(paths.firmware / "events.json").all()
+    return [event(each.time_ns, "firmware", each.text, source="firmware") for each in own]
+
+
+def event_problems(events: EventList) -> tuple[KeptFileProblem, ...]:
+    """What keeps the list of events from being written at the moment."""
+    return (KeptFileProblem("events-unwritten", events.problem, False),) if events.problem else ()
 
 
 def _looked_at(kept: _Kept) -> KeptFileProblem | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
+from allegro.events.event import Note
 from allegro.firmware import boot_state
 from allegro.paths import Paths
 from allegro.supervisor.reset_at_start import failure_path
@@ -26,6 +27,8 @@ PATIENCE_S = 90.0
 ASK_AGAIN_S = 5.0
 """After a start, the update server may not be reached at once."""
 
+_LOCAL = "this device"
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,8 @@ class Resets:
         update_to_newest: Callable[[], str],
         device: Path = boot_state.DEVICE,
         patience_s: float = PATIENCE_S,
+        *,
+        note: Note,
     ) -> None:
         """`update_to_newest` brings, installs and activates newer firmware, and answers with its version.
 
@@ -51,6 +56,7 @@ class Resets:
         self._update_to_newest = update_to_newest
         self._device = device
         self._patience_s = patience_s
+        self._note = note
         self._lock = threading.Lock()
         self._ordered = False
 
@@ -105,6 +111,7 @@ class Resets:
         else:
             self._actions.done(RESET, "The configuration was reset. Captures were kept.")
         log.info("The configuration was reset")
+        self._note("reset", "The configuration was reset", source=_LOCAL)
         if told.then_update:
             threading.Thread(target=self._update, name="reset-update", daemon=True).start()
 

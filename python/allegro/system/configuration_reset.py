@@ -33,12 +33,15 @@ ALWAYS_KEPT = (
     "state/allegro.sqlite",
     "state/allegro.sqlite-wal",
     "state/allegro.sqlite-shm",
+    "state/events.json",
     "state/system-id",
     "state/time",
     "reset-order.json",
 )
-"""No settings, relative to the data partition: packets, captures and their list, bundles, identity, time.
+"""No settings, relative to the data partition: packets, captures and their list, events, bundles,
+identity, time.
 
+The list of events stays because a reset must not wipe out the traces of who ordered it.
 What is kept is kept with its last good copy (`allegro.keeping`)."""
 
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {

@@ -10,9 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from allegro.accounts.tokens import Token
 from allegro.accounts.users import User
-from allegro.api.asker import OWNER, ROLE_HEADER, USER_HEADER
+from allegro.api.asker import OWNER, ROLE_HEADER, SOURCE_HEADER, USER_HEADER
 from allegro.api.targets import ACCOUNTS
 from allegro.errors import Conflict, InvalidInput
+from allegro.events.event import Note
 from allegro.web.backend import Asker
 from allegro.web.login import Doorkeeper, WrongPassword
 from allegro.web.site import Site
@@ -20,6 +21,9 @@ from allegro.words import utc
 
 if TYPE_CHECKING:
     from allegro.api.certificate import CertificateAnswer
+
+_OURS = tuple(name.lower().encode() for name in (USER_HEADER, ROLE_HEADER, SOURCE_HEADER))
+"""Headers that nobody but this program may set."""
 
 
 class Keeper:
@@ -111,6 +115,7 @@ class AccountsApi:
 
     def __init__(self, site: Site, doorkeeper: Doorkeeper) -> None:
         self._keeper = Keeper(site, doorkeeper)
+        self._note = site.reports.note
         self._made: ASGIApp | None = None
         self._making = asyncio.Lock()
 
@@ -124,14 +129,9 @@ class AccountsApi:
     ) -> None:
         """Answers a request whose content has been read; without `asker` it is root's."""
         app = await self._app()
-        headers = [
-            (name, value)
-            for name, value in scope["headers"]
-            if name not in (USER_HEADER.lower().encode(), ROLE_HEADER.lower().encode())
-        ]
+        headers = [(name, value) for name, value in scope["headers"] if name not in _OURS]
         if asker is not None:
-            headers.append((USER_HEADER.lower().encode(), asker.name.encode()))
-            headers.append((ROLE_HEADER.lower().encode(), asker.role.encode()))
+            headers += [(name.lower().encode(), value.encode()) for name, value in asker.headers().items()]
         kept = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string")
         inner = {name: scope[name] for name in kept} | {
             "headers": headers,
@@ -145,11 +145,11 @@ class AccountsApi:
     async def _app(self) -> ASGIApp:
         async with self._making:
             if self._made is None:
-                self._made = await run_in_threadpool(_make, lambda: self._keeper)
+                self._made = await run_in_threadpool(_make, lambda: self._keeper, self._note)
             return self._made
 
 
-def _make(keeper: Callable[[], Keeper]) -> ASGIApp:
+def _make(keeper: Callable[[], Keeper], note: Note) -> ASGIApp:
     from allegro.api import accounts, certificate
     from allegro.api.described import Api, layered
     from allegro.version import own_version
@@ -157,7 +157,7 @@ def _make(keeper: Callable[[], Keeper]) -> ASGIApp:
     api = Api(own_version())
     api.add(accounts.router(keeper))
     api.add(certificate.router(keeper))
-    return layered(api)
+    return layered(api, note)
 
 
 def _time(moment: datetime) -> str:

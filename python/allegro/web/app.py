@@ -27,6 +27,7 @@ from allegro.web.manual import Manual
 from allegro.web.menu import menu
 from allegro.web.own_addresses import own_addresses
 from allegro.web.pages import PAGES
+from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.site import Site
 
@@ -52,6 +53,7 @@ def make_site(
         host_name=host_name,
         browsers=browsers,
         tokens=tokens,
+        reports=Reports(backend),
         certificate_problem=certificate_problem,
         pages=PAGES,
         menu=menu(PAGES),
@@ -78,13 +80,14 @@ def create_app(made: Site, built: Path) -> ASGIApp:
             asyncio.create_task(
                 made.certificate.care(socket.gethostname, lambda: own_addresses(made.backend))
             ),
+            asyncio.create_task(made.reports.run()),
         ]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
+                with contextlib.suppress(asyncio.CancelledError, TimeoutError):
                     await task
             await made.backend.close()
 
@@ -119,7 +122,10 @@ def inside_app(made: Site, page: ASGIApp) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if path.startswith("/api/") and own.answers(path.removeprefix("/api/")):
-            content = await Request(scope, receive).body()
+            try:
+                content = await Request(scope, receive).body()
+            except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
+                return
             await own.answer(None, content, scope, receive, send)
         else:
             await page(scope, receive, send)

@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 
 from allegro.accounts.roles import Role
-from allegro.api.asker import ROLE_HEADER, USER_HEADER
+from allegro.api.asker import ROLE_HEADER, SOURCE_HEADER, USER_HEADER
 from allegro.api.client import ApiError, refusal
 from allegro.errors import Unavailable
+from allegro.web.neighbourhood import readable
 
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 """A test upload waits for a server that may not answer; everything else answers at once."""
@@ -25,10 +26,16 @@ def over_socket(path: Path) -> httpx.AsyncBaseTransport:
 
 @dataclass(frozen=True)
 class Asker:
-    """For whom the page asks; the supervisor decides by the role whether that may be."""
+    """For whom the page asks, and from where; by the role the supervisor decides whether that may be."""
 
     name: str
     role: Role
+    address: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """As the supervisor is told."""
+        source = {SOURCE_HEADER: readable(self.address)} if self.address else {}
+        return {USER_HEADER: self.name, ROLE_HEADER: self.role, **source}
 
 
 class Backend:
@@ -77,7 +84,7 @@ class Backend:
         request = self._client.build_request(
             method,
             target,
-            headers={**(headers or {}), USER_HEADER: asker.name, ROLE_HEADER: asker.role},
+            headers={**(headers or {}), **asker.headers()},
             content=content,
             json=json,
         )

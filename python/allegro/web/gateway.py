@@ -24,6 +24,7 @@ from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Asker
 from allegro.web.connection import user_is_known
 from allegro.web.login import Doorkeeper, TooManyAttempts
+from allegro.web.neighbourhood import neighbourhood
 from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
 
 _STREAMED = re.compile(r"firmware/files/[^/]+")
@@ -71,6 +72,7 @@ def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
         if given is not None:
             name, password = _basic(given)
             user: User | None = await doorkeeper.check(_address(request), name, password)
+            site.reports.program(name, _address(request))
         else:
             user = _of_session(site, request)
         if user is None:
@@ -80,7 +82,7 @@ def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
         user_is_known(request.scope)
         if user.must_change and (request.method, request.path_params["path"]) != _NEW_PASSWORD:
             raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
-        return Asker(user.name, user.role)
+        return Asker(user.name, user.role, _address(request))
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -195,8 +197,10 @@ async def _of_token(site: Site, request: Request, text: str) -> Asker:
     token = await run_in_threadpool(site.tokens.verified, text)
     if token is None:
         site.attempts.failed(address, _TOKENS, now_s)
+        site.reports.note("login-failed", "Unknown or ended token", source=neighbourhood(address))
         raise Unauthorized("This token is not known, or has ended.", remedy="An administrator can make one.")
-    return Asker(f"token:{token.name}", token.role)
+    site.reports.program(f"token:{token.name}", address)
+    return Asker(f"token:{token.name}", token.role, address)
 
 
 def _address(request: Request) -> str:

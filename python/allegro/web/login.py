@@ -67,6 +67,8 @@ class Doorkeeper:
             user = await run_in_threadpool(self._site.users.verified, name, password)
             if user is None:
                 attempts.failed(address, name, self._site.now_s(), browser)
+                known = self._site.users.get(name)
+                self._site.reports.failed(known.name if known else "", address)
                 raise WrongPassword("User name or password is wrong.", place="password")
             attempts.succeeded(address, name, browser)
             return user
@@ -100,15 +102,15 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         except AllegroError as error:
             return plain_error(site, error)
         name, password, next_path = (data.get(key, [""])[0] for key in ("name", "password", "next"))
+        address = request.client.host if request.client else ""
         try:
             note = request.cookies.get(known_browsers.COOKIE, "")
-            user = await doorkeeper.check(
-                request.client.host if request.client else "", name.strip(), password, note
-            )
+            user = await doorkeeper.check(address, name.strip(), password, note)
         except AllegroError as error:
             return page(next_path, name=name, error=error)
         site.sessions.end(request.cookies.get(COOKIE, ""))
         token, _ = site.sessions.start(user.name, site.now_s())
+        site.reports.note("login", "Logged in to the page", who=user.name, source=address)
         answer = see(NEW_PASSWORD if user.must_change else _own_path(next_path))
         set_cookie = partial(answer.set_cookie, path="/", secure=True, httponly=True, samesite="strict")
         set_cookie(COOKIE, token, max_age=int(LONGEST_S))
@@ -129,6 +131,7 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
 
     async def logout(visit: Visit) -> Response:
         site.sessions.end(visit.request.cookies.get(COOKIE, ""))
+        visit.note("logout", "Logged out of the page")
         answer = see("/login")
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
         return answer
@@ -140,10 +143,9 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         new = visit.typed("password")
         try:
             if not visit.user.must_change:  # else it was typed a moment ago
-                address = visit.request.client.host if visit.request.client else ""
                 try:
                     note = visit.request.cookies.get(known_browsers.COOKIE, "")
-                    await doorkeeper.check(address, visit.user.name, visit.typed("old"), note)
+                    await doorkeeper.check(visit.address, visit.user.name, visit.typed("old"), note)
                 except WrongPassword:
                     raise InvalidInput("The old password is wrong.", place="old") from None
             if new != visit.typed("again"):
@@ -152,6 +154,7 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         except AllegroError as error:
             return visit.render("password.html", status=error.status, error=error)
         site.sessions.end_all_of(visit.user.name, but=visit.session)
+        visit.note("password", "Changed the own password")
         return visit.done("Your new password is saved.", "/")
 
     actions = (

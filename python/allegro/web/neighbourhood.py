@@ -1,4 +1,4 @@
-"""Whom to count as one: an address of IPv4, a /64 of IPv6. No I/O."""
+"""Whom to count as one: an address of IPv4, a /64 of IPv6; how to show addresses. No I/O."""
 
 import ipaddress
 
@@ -14,3 +14,13 @@ def neighbourhood(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def readable(address: str) -> str:
+    """As people write it: without the form that IPv4 has on a socket of IPv6 (RFC 4291, 2.5.5.2)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)

@@ -20,6 +20,7 @@ from allegro.accounts.users import User, UserStore
 from allegro.api.asker import Forbidden
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput
+from allegro.events.event import Kind
 from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
@@ -28,6 +29,7 @@ from allegro.web.history import History
 from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
+from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.sessions import Session, Sessions
 
@@ -94,6 +96,7 @@ class Site:
     templates: jinja2.Environment
     browsers: KnownBrowsers
     tokens: TokenStore
+    reports: Reports
     certificate_problem: str = ""
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
@@ -107,6 +110,7 @@ class Site:
             ("users", self.users.problem, disk if self.users.locked else USERS_REMEDY),
             ("tokens", self.tokens.problem, disk),
             ("certificate", self.certificate_problem, disk),
+            ("events", self.reports.problem, "Restart the device if this message stays."),
         )
         told = [
             {"id": name, "severity": "error", "text": text, "remedy": remedy}
@@ -158,7 +162,16 @@ class Visit:
     @property
     def api(self) -> UserApi:
         """The API, in this user's name."""
-        return UserApi(self.site.backend, Asker(self.user.name, self.user.role))
+        return UserApi(self.site.backend, Asker(self.user.name, self.user.role, self.address))
+
+    @property
+    def address(self) -> str:
+        """The user's."""
+        return self.request.client.host if self.request.client else ""
+
+    def note(self, kind: Kind, text: str) -> None:
+        """For the list of events: what this user has done with what the page itself keeps."""
+        self.site.reports.note(kind, text, who=self.user.name, source=self.address)
 
     def typed(self, name: str) -> str:
         """A text of the form; empty if it was not sent."""

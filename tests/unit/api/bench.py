@@ -18,6 +18,7 @@ from allegro.api.device import Device
 from allegro.api.network import NetworkParts
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
+from allegro.events.event_list import EventList
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.disk_install import Installer
@@ -273,6 +274,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         ),
         set_clock=lambda ns: bench.clock_set.append(ns),
         problems=lambda: bench.problems,
+        events=EventList(paths.events),
         log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
             -limit:
         ],

@@ -26,6 +26,9 @@ NEED_CAPTURE = {
 }
 """Everything else that looks is a viewer's, everything else that changes something an administrator's."""
 
+NEED_ADMIN = {("GET", "/api/events")}
+"""Who did what is nobody's business but an administrator's."""
+
 OF_ANYBODY = {("POST", "/api/power/rescue")}
 """What is open to who has not logged in; it judges by the state of the device."""
 
@@ -98,6 +101,8 @@ def operations(bench: Bench) -> dict[tuple[str, str], Any]:
 def needed(method: str, path: str) -> Role:
     if (method, path) in NEED_CAPTURE:
         return "capture"
+    if (method, path) in NEED_ADMIN:
+        return "admin"
     return "viewer" if method == "GET" or (method, path) in OF_ANYBODY else "admin"
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from allegro.capture.status import PortStatus, RecorderStatus, write
 from allegro.errors import Unavailable
+from allegro.events.event_list import EventList
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
@@ -27,6 +28,7 @@ class Bench:
     queue: UploadQueue
     presenters: list[ConnectedPresenter]
     watch: Watch
+    events: EventList
 
     def say(self, drops: int = 0) -> None:
         """The recorder works and has lost so many packets since its start."""
@@ -49,9 +51,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     export = ExportService(queue, lambda: settings.current.export, paths.ssh, "allegro-mm")
     parts = Parts()
     presenters = [PRESENTER]
+    events = EventList(paths.events)
     told = (lambda: "", lambda: None, lambda: "", lambda: None)
-    watch = Watch(paths, parts, settings, jobs, export, lambda: presenters, *told, lambda: (), lambda: 0)
-    made = Bench(paths, parts, queue, presenters, watch)
+    watch = Watch(
+        paths, parts, settings, jobs, export, lambda: presenters, *told, lambda: (), lambda: 0, events.note
+    )
+    made = Bench(paths, parts, queue, presenters, watch, events)
     made.say()
     yield made
     jobs.close()
@@ -115,6 +120,8 @@ def test_a_problem_is_logged_once_and_so_is_its_end(
     _until(lambda: "No longer a problem: recorder-silent" in caplog.text)
     bench.watch.stop()
     assert caplog.text.count("no thread.") == 1
+    told = [(each.kind, each.source) for each in bench.events.newest(2)]
+    assert told == [("problem-over", "recorder-silent"), ("problem", "recorder-silent")]
 
 
 def _until(condition: Callable[[], bool]) -> None:

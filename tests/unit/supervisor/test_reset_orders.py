@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
+from allegro.events.event_list import EventList
 from allegro.firmware import boot_state
 from allegro.firmware.boot_state import BootState
 from allegro.paths import Paths
@@ -37,7 +38,13 @@ class Bench:
 
     def resets(self) -> Resets:
         return Resets(
-            self.paths, self.actions, self.power.append, self.update_to_newest, self.device, self.patience_s
+            self.paths,
+            self.actions,
+            self.power.append,
+            self.update_to_newest,
+            self.device,
+            self.patience_s,
+            note=EventList(self.paths.events).note,
         )
 
     def action(self, name: str) -> Action:

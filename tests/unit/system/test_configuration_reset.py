@@ -18,6 +18,7 @@ SEGMENT = "ring/00000000000000000001.seg"
 SURVIVING = {
     *(CAPTURE, WAITING, SEGMENT, "firmware/allegro-2.raucb"),
     *("state/allegro.sqlite", "state/allegro.sqlite-wal", "state/system-id", "state/time"),
+    *("state/events.json", "state/.events.json.good"),
 }
 USERS_OWN = {
     *("settings.json", "settings.damaged-20261121T143005Z.json", "state/ports.json", "state/ssh/id_ed25519"),
@@ -173,6 +174,7 @@ def test_names_agree_with_those_of_other_parts() -> None:
         paths.storage,
         paths.database,
         paths.system_id,
+        paths.events,
         configuration_reset.order_path(paths),
     } <= always
     kept = {paths.data / name for names in configuration_reset.KEPT_FILES.values() for name in names}

@@ -1,5 +1,6 @@
-"""Log: what the device has said since its last start."""
+"""Log: who did what, for administrators; what the device has said since its last start."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import PlainTextResponse, Response
@@ -8,6 +9,7 @@ from allegro.system.journal import LEVELS, MOST, Level
 from allegro.web.site import Action, Page, Visit
 
 SHOWN = 300
+EVENTS_SHOWN = 25
 WORDS: dict[Level, str] = {
     "info": "Everything",
     "warning": "Warnings and errors",
@@ -16,7 +18,13 @@ WORDS: dict[Level, str] = {
 
 
 async def _look(visit: Visit) -> Response:
-    return visit.render("log.html", level=_level(visit), words=WORDS, entries=await _entries(visit, SHOWN))
+    return visit.render(
+        "log.html",
+        level=_level(visit),
+        words=WORDS,
+        entries=await _entries(visit, SHOWN),
+        events=await _events(visit) if visit.may("admin") else None,
+    )
 
 
 async def _live(visit: Visit) -> Response:
@@ -30,6 +38,15 @@ async def _file(visit: Visit) -> Response:
     )
     disposition = f'attachment; filename="{visit.site.host_name}-log.txt"'
     return PlainTextResponse("".join(lines), headers={"Content-Disposition": disposition})
+
+
+async def _events(visit: Visit) -> dict[str, Any]:
+    before = visit.request.query_params.get("before", "")
+    asked = {"limit": EVENTS_SHOWN}
+    if before.isascii() and before.isdecimal() and 0 < len(before) < 19 and int(before) > 0:
+        asked["before"] = int(before)
+    answer: dict[str, Any] = await visit.api.get(f"/events?{urlencode(asked)}")
+    return {**answer, "is_newest": "before" not in asked}
 
 
 async def _entries(visit: Visit, limit: int) -> list[dict[str, str]]:

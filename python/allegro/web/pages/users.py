@@ -43,12 +43,14 @@ async def _add(visit: Visit) -> Response:
         await run_in_threadpool(visit.site.users.add, name, visit.typed("role"), visit.typed("password"))
     except AllegroError as error:
         return _show(visit, error)
+    visit.note("user", f"Added {name} ({visit.typed('role')})")
     return visit.done(f"{name} can log in now, and is then asked for a new password.")
 
 
 async def _role(visit: Visit) -> Response:
     name, role = visit.typed("name"), visit.typed("role")
     visit.site.users.set_role(name, role)
+    visit.note("user", f"Gave {name} the role {role}")
     return visit.done(f"{name} has the role {role} now.")
 
 
@@ -60,6 +62,7 @@ async def _password(visit: Visit) -> Response:
         lambda: visit.site.users.set_password(name, visit.typed("password"), must_change=True)
     )
     visit.site.sessions.end_all_of(name)
+    visit.note("password", f"Set a new password for {name}")
     return visit.done(f"{name} can log in with this password once, and is then asked for a new one.")
 
 
@@ -69,13 +72,14 @@ async def _delete(visit: Visit) -> Response:
         raise Conflict("You cannot delete yourself. Another administrator can.")
     visit.site.users.delete(name)
     visit.site.sessions.end_all_of(name)
+    visit.note("user", f"Deleted {name}")
     return visit.done(f"{name} is deleted.")
 
 
 async def _add_token(visit: Visit) -> Response:
     days = visit.typed("days")
     try:
-        _, text = await run_in_threadpool(
+        token, text = await run_in_threadpool(
             visit.site.tokens.add,
             visit.typed("name").strip(),
             visit.typed("role"),
@@ -83,11 +87,13 @@ async def _add_token(visit: Visit) -> Response:
         )
     except AllegroError as error:
         return _show(visit, error)
+    visit.note("token", f"Made the token {token.name} ({token.role})")
     return _show(visit, new_token=text)  # this once: not by way of another page
 
 
 async def _delete_token(visit: Visit) -> Response:
     token = await run_in_threadpool(visit.site.tokens.delete, visit.typed("name"))
+    visit.note("token", f"Deleted the token {token.name}")
     return visit.done(f"The token {token.name} lets nobody in any more.")
 
 
