@@ -110,9 +110,12 @@ class Clock:
         if not self._steps or self._steps[-1].before_boot_ns < since_boot_ns:
             offset_ns = self._offset_ns
             earlier_ns, later_ns = (first_ns, last_ns) if first_ns <= last_ns else (last_ns, first_ns)
-            return Times(self.boot_id, earlier_ns - offset_ns, later_ns - offset_ns, offset_ns, 0)
+            # Never before the start of the kernel: a block that waited over a step may seem so.
+            return Times(
+                self.boot_id, max(earlier_ns - offset_ns, 0), max(later_ns - offset_ns, 0), offset_ns, 0
+            )
         first = self._possible(first_ns, since_boot_ns)[0]
-        first_boot_ns = first_ns - first
+        first_boot_ns = max(first_ns - first, 0)
         last = self._possible(last_ns, max(since_boot_ns, first_boot_ns))[-1]
         return Times(
             self.boot_id,

@@ -90,3 +90,5 @@ class Completeness:
     def ring_closed(self) -> None:
         """What was claimed for the ring in use does not come any more."""
         self._claims.clear()
+        for known in self._ports.values():
+            known.telling.clear()  # told by records of that ring, whose numbers mean nothing in the next one

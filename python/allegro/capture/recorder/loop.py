@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ from allegro.capture.recorder.write_pool import WriteJob, WritePool
 from allegro.capture.ring import news
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring.news import ClockStepped, RingClosed
-from allegro.capture.ring.record import Record, Times
+from allegro.capture.ring.record import NO_LOSSES, Record, Times
 from allegro.capture.ring.writer import RingBusyError, RingUnavailable, RingWriter, Slot
 from allegro.errors import AllegroError, Unavailable
 from allegro.system.notify import alive, alive_every_s, notify
@@ -302,6 +302,10 @@ class Recorder:
             writer.lost(done.slot)
             self._completeness.not_written(done.losses_of, done.record.sequence)
             if isinstance(source, Letter):
+                port = next((one for one in self._ports.all() if one is done.losses_of), None)
+                if port is not None:  # its next record tells them, as the completeness of this port waits for
+                    port.losses = port.losses.plus(source.losses)
+                    source = replace(source, losses=NO_LOSSES)
                 self._outbox.give_back(source)
             else:
                 source.port.lose_unwritten(done.record, now.boot_ns)

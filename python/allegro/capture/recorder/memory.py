@@ -34,7 +34,8 @@ class Arena:
     """Memory given out and taken back in the same order, piece by piece, in lengths rounded to pages."""
 
     def __init__(self, size: int = ARENA_SIZE) -> None:
-        self._memory = mmap.mmap(-1, size)
+        # Private: of shared memory MADV_DONTNEED gives nothing back (madvise(2)).
+        self._memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._view = memoryview(self._memory)
         self._size = size
         # Of what is given out, counted on over the end of the memory.

@@ -56,6 +56,8 @@ class WriteJob:
             self._write()
         except OSError as error:
             self.error = error
+        except Exception as error:  # whatever it is, what was not written must not count as written
+            self.error = OSError(errno.EIO, str(error) or type(error).__name__)
         finally:
             self.seconds = time.monotonic() - began
             for view in self.views:
