@@ -25,6 +25,7 @@ BACKDATED = timedelta(days=30)
 VALID = LONGEST - BACKDATED - timedelta(days=1)
 RENEW_BEFORE_END = timedelta(days=30)
 
+_LONGEST_COMMON_NAME = 64  # ub-common-name of RFC 5280, appendix A; browsers look at the alternative names
 EARLIER_ADDRESSES = 8
 """So many addresses that the device had before stay in it: it may get them again."""
 
@@ -147,7 +148,7 @@ def request(file: Path, names: Sequence[str]) -> str:
         raise ValueError("the key is of another kind than the device makes")
     made = (
         x509.CertificateSigningRequestBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[-1])]))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[-1][:_LONGEST_COMMON_NAME])]))
         .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -158,7 +159,7 @@ def _made(names: Sequence[str], now: datetime, key: ec.EllipticCurvePrivateKey) 
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
-            x509.NameAttribute(NameOID.COMMON_NAME, names[-1]),
+            x509.NameAttribute(NameOID.COMMON_NAME, names[-1][:_LONGEST_COMMON_NAME]),
         ]
     )
     certificate = (

@@ -190,12 +190,13 @@ def _of_session(site: Site, request: Request) -> User | None:
 
 
 async def _of_token(site: Site, request: Request, text: str) -> Asker:
-    """A program with a token. Wrong ones count like wrong passwords, but nobody can guess one."""
+    """A program with a token. Wrong ones count like wrong passwords; a right one, which nobody can guess, is
+    not kept waiting by those of others behind the same address."""
     address, now_s = _address(request), site.now_s()
-    if wait_s := site.attempts.wait_s(address, _TOKENS, now_s):
-        raise TooManyAttempts(wait_s)
     token = await run_in_threadpool(site.tokens.verified, text)
     if token is None:
+        if wait_s := site.attempts.wait_s(address, _TOKENS, now_s):
+            raise TooManyAttempts(wait_s)
         site.attempts.failed(address, _TOKENS, now_s)
         site.reports.note("login-failed", "Unknown or ended token", source=neighbourhood(address))
         raise Unauthorized("This token is not known, or has ended.", remedy="An administrator can make one.")

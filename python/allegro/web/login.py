@@ -171,7 +171,10 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
 
 def _own_path(text: str) -> str:
     """Where to go after the login; never to another site."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "/"
     safe = (
         text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
     )

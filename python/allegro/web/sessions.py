@@ -11,6 +11,7 @@ IDLE_S = 30 * 60.0
 
 LONGEST_S = 12 * 3600.0
 MOST_SESSIONS = 500
+_MOST_FLASHES = 10
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Session:
     def flash(self, kind: str, text: str) -> None:
         """A message that the next page shows: kind is good, warning or error."""
         self.flashes.append((kind, text))
+        del self.flashes[:-_MOST_FLASHES]
 
     def take_flashes(self) -> list[tuple[str, str]]:
         """The messages, once."""

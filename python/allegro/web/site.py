@@ -276,7 +276,10 @@ async def form_of(request: Request) -> Mapping[str, Sequence[str]]:
         content += part
         if len(content) > LARGEST_FORM:
             raise TooLarge("This is more than the device expects.")
-    return parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+    try:
+        return parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)
+    except ValueError:
+        raise TooLarge("This form has more fields than the device expects.") from None
 
 
 def check_origin(request: Request) -> None:
@@ -285,9 +288,17 @@ def check_origin(request: Request) -> None:
         foreign = site not in ("same-origin", "none")
     else:  # an old browser; with our Referrer-Policy it says "null" for our own page, too
         origin = request.headers.get("Origin", "null")
-        foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("Host")
+        foreign = origin != "null" and _host(origin) != request.headers.get("Host")
     if foreign:
         raise Forbidden("This request comes from another site and was refused.")
+
+
+def _host(address: str) -> str | None:
+    """Host and port of an address, None if it is none."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:
+        return None
 
 
 def to_login(request: Request) -> Response:

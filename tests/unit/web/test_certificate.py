@@ -117,3 +117,10 @@ def test_a_key_that_does_not_fit_is_replaced(tmp_path: Path) -> None:
     old = certificate.public_part(one)
     certificate.ensure(one, NAMES, NOW)
     assert certificate.public_part(one) != old
+
+
+@pytest.mark.spec("N1", "W10")
+def test_the_longest_host_name_has_a_certificate(tmp_path: Path) -> None:
+    """A common name holds 64 characters; with `.local` a host name may be longer."""
+    names = certificate.names_for("a" * 63)
+    assert set(names) <= set(certificate.ensure(tmp_path / "certificate.pem", names, NOW).names)

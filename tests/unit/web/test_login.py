@@ -186,3 +186,13 @@ def test_what_is_kept_names_argon2id(world: World) -> None:
     world.user("capture")
     kept = json.loads(world.users_file.read_text())["users"]
     assert all(user["password"].startswith("$argon2id$v=19$") for user in kept)
+
+
+@pytest.mark.spec("S3")
+def test_what_strangers_send_is_refused_not_an_unexpected_failure(world: World) -> None:
+    browser = Browser(world.app)
+    assert browser.get("/login?next=http://[").status_code == 200
+    odd = {"Origin": "http://[", "Content-Type": "application/x-www-form-urlencoded"}
+    assert browser.send("POST", "/login", headers=odd, content=b"name=a").status_code == 403
+    many = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert browser.send("POST", "/login", headers=many, content=b"a&" * 10_001).status_code == 413
