@@ -31,12 +31,12 @@ def router(power: Callable[[Action], None], restart_without_data: Callable[[], N
         power(request.action)
         return request
 
-    @routes.post("/power/rescue", dependencies=[requires("viewer")], status_code=202)
+    @routes.post("/power/rescue", dependencies=[requires("admin")], status_code=202)
     def rescue() -> PowerRequest:
         """Starts the device again because its data partition, and with it its users, cannot be used.
 
-        The web page asks for it in the name of nobody. Only while there is no data partition, and not within
-        the first ten minutes after a start.
+        The web page asks for it for those who cannot log in then. Only while there is no data partition, and
+        not within the first ten minutes after a start.
         """
         restart_without_data()
         return PowerRequest(action="reboot")

@@ -20,8 +20,8 @@ from allegro.web.site import COOKIE, NEW_PASSWORD, Action, Site, Visit, form_of,
 from allegro.web.turns import Turns
 
 RESTART = "/restart"
-NOBODY = Asker("nobody", "viewer")
-"""Who asks for a restart without a login; can do nothing that changes anything else."""
+NOBODY = Asker("nobody", "admin")
+"""In whose name this program asks for a restart without a login, and for nothing else."""
 
 
 class TooManyAttempts(AllegroError):

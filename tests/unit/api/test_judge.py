@@ -29,9 +29,6 @@ NEED_CAPTURE = {
 NEED_ADMIN = {("GET", "/api/events")}
 """Who did what is nobody's business but an administrator's."""
 
-OF_ANYBODY = {("POST", "/api/power/rescue")}
-"""What is open to who has not logged in; it judges by the state of the device."""
-
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
@@ -103,7 +100,7 @@ def needed(method: str, path: str) -> Role:
         return "capture"
     if (method, path) in NEED_ADMIN:
         return "admin"
-    return "viewer" if method == "GET" or (method, path) in OF_ANYBODY else "admin"
+    return "viewer" if method == "GET" else "admin"
 
 
 @pytest.mark.spec("S1", "W1")
