@@ -10,10 +10,12 @@ export PATH := $(PATH):/usr/sbin:/sbin
 JOBS ?= 2
 # What is waited for may take so many times longer than on a machine with nothing else to do.
 PATIENCE ?= 3
+# After so many minutes no further test begins; they are named at the end. Empty: all are run, however long that takes.
+MINUTES ?=
 # In the order of tests/conftest.py: xdist would begin with the files that hold the most tests.
 PARALLEL := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-ROOT := $(SUDO) env PATH="$(PATH)" PATIENCE=$(PATIENCE) PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
+ROOT := $(SUDO) env PATH="$(PATH)" PATIENCE=$(PATIENCE) MINUTES=$(MINUTES) PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 
 .DEFAULT_GOAL := help
 
@@ -89,7 +91,7 @@ build/image/allegro.img:
 	@echo "There is no image built with Buildroot yet: make image"; exit 1
 
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
-	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider --timetable $(PARALLEL) $(TESTS)
+	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider --timetable --no-fold-skipped $(PARALLEL) $(TESTS)
 
 pictures: vm web-assets ## Take the pictures of README and manual anew, from the page of the image
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_web_page.py

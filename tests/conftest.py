@@ -1,5 +1,6 @@
 """Fixtures of the tests that run the image in a virtual machine (tests/vm), and what holds for all tests."""
 
+import math
 import os
 import re
 import time
@@ -45,6 +46,8 @@ BEGIN_WITH = (
     *("tests/vm/", "tests/host/", "tests/unit/"),
 )
 """What takes long comes first, short files last: so workers that run side by side end together."""
+MINUTES = float(os.environ.get("MINUTES") or "inf")
+"""After so many no further test begins (`make test MINUTES=…`): for machines that end a run by the clock."""
 _failed = pytest.StashKey[bool]()
 _BEGAN = time.monotonic()
 _TOLD = "told"
@@ -109,8 +112,18 @@ def _started() -> list[tuple[str, float | None, list[str]]]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests in the order of BEGIN_WITH; those of a file stay as they are."""
-    items.sort(key=lambda item: _rank(item.nodeid))
+    """Puts the tests in the order of BEGIN_WITH; those of a file stay as they are.
+
+    Where the time may not last, the other way round: what is short tells more in the time there is.
+    """
+    items.sort(key=lambda item: _rank(item.nodeid), reverse=math.inf > MINUTES)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Does not begin what the time of this run does not suffice for; the summary names each."""
+    if (time.monotonic() - _BEGAN) / 60 > MINUTES:
+        pytest.skip(f"not begun: the {MINUTES:g} minutes of this run are over")
 
 
 def _rank(test: str) -> int:

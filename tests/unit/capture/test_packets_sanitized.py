@@ -12,6 +12,8 @@ import pytest
 
 import allegro.capture
 
+pytestmark = pytest.mark.timeout(300)  # sanitizers are slow, and so is their compiler
+
 SOURCE = Path(allegro.capture.__file__).with_name("_packets.c")
 TESTS = Path(__file__).with_name("test_packets.py")
 RUN = """
