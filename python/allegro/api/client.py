@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
-from allegro.errors import AllegroError, Unavailable
+from allegro.api.targets import is_regular
+from allegro.errors import AllegroError, NotFound, Unavailable
 from allegro.paths import Paths
 
 TIMEOUT_S = 120.0
@@ -134,8 +135,20 @@ def page_client(socket_path: Path) -> Client:
 
 
 def segment(name: object) -> str:
-    """A name as one segment of a path."""
-    return quote(str(name), safe="")
+    """A name as one segment of a path.
+
+    Raises:
+        NotFound: no file, user or bundle can have this name (allegro.api.targets)
+
+    """
+    encoded = quote(str(name), safe="")
+    if not is_regular(b"/" + encoded.encode()):
+        raise NotFound(
+            f"There is nothing with the name {name}.",
+            place="name",
+            remedy="A name has neither slashes nor control characters.",
+        )
+    return encoded
 
 
 def _reason(error: Exception) -> str:
