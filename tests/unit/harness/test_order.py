@@ -26,8 +26,20 @@ def test_what_takes_long_comes_first_and_tests_of_a_file_stay_in_order() -> None
         "tests/new/test_new.py::test_a",
     ]
     items = [Item(name) for name in (*wanted[2:], *wanted[:2])]
-    conftest.pytest_collection_modifyitems(items)  # type: ignore[arg-type]  # only the id is looked at
+    conftest.put_in_order(items, long_first=True)  # type: ignore[arg-type]  # only the id is looked at
     assert [item.nodeid for item in items] == wanted
+
+
+@pytest.mark.spec("I3")
+def test_what_is_short_comes_first_where_the_time_may_not_last() -> None:
+    names = [
+        "tests/vm/test_boot.py::test_b",
+        "tests/vm/test_boot.py::test_a",
+        "tests/unit/test_words.py::test_a",
+    ]
+    items = [Item(name) for name in names]
+    conftest.put_in_order(items, long_first=False)  # type: ignore[arg-type]  # only the id is looked at
+    assert [item.nodeid for item in items] == [names[2], *names[:2]]
 
 
 @pytest.mark.spec("I3")
