@@ -23,6 +23,7 @@ CRASH = "Oops: int3"
 """QEMU crashes a guest's kernel now and then while it patches itself; the kernel starts anew by itself."""
 HUNG = "nothing more by the serial line, QEMU computing all the time"
 CRASHED = f"the kernel crashed ({CRASH})"
+CRASHED_RESUMED = "the guest started anew right after it was resumed"
 TRIES = 3
 _INTERVAL_S = 2.0
 

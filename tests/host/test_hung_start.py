@@ -7,9 +7,9 @@ import pytest
 
 from tests.harness.accelerator import Accelerator
 from tests.harness.agent import Injection
-from tests.harness.bench_errors import BenchError
-from tests.harness.qemu import Configuration, VirtualMachine
-from tests.harness.watch import CRASH, CRASHED, HUNG, TRIES, Limits
+from tests.harness.bench_errors import BenchError, GuestResetError
+from tests.harness.qemu import Configuration, SavedState, VirtualMachine
+from tests.harness.watch import CRASH, CRASHED, CRASHED_RESUMED, HUNG, TRIES, Limits
 
 LIMITS = Limits(silent_s=2, computed_s=1, answer_s=1)
 _FREE = 0x50  # a byte of the clock's memory that the BIOS leaves alone and a reset keeps (MC146818)
@@ -22,6 +22,9 @@ def _say(text: str) -> bytes:
 
 SPIN = b"\xeb\xfe"  # jmp to itself
 RESET = b"\xb0\xfe\xe6\x64" + SPIN  # mov al,0xfe; out 0x64,al: the keyboard controller's reset line
+# sti; mov ax,[0x46c] (the BIOS's clock, 18.2 ticks a second); add ax,36; mov bx,ax;
+# mov ax,[0x46c]; cmp ax,bx; jne to the mov before
+TWO_SECONDS = b"\xfb\xa1\x6c\x04\x05\x24\x00\x89\xc3" + b"\xa1\x6c\x04\x39\xd8\x75\xf9"
 
 
 def sector(first: bytes, later: bytes) -> bytes:
@@ -99,3 +102,19 @@ def test_what_was_asked_of_a_guest_before_its_restart_is_not_waited_for(make: Ma
     machine.wait_serial("once", 60)
     with pytest.raises(BenchError, match="started anew before it answered"):
         machine.agent.request("clock", 600)
+
+
+@pytest.mark.spec("I3")
+def test_a_guest_that_crashes_right_after_it_was_resumed_is_resumed_again(make: Make, tmp_path: Path) -> None:
+    """This one crashes each time, as the saved state is always the same: it is given up."""
+    machine = make(sector(first=_say("once") + TWO_SECONDS + RESET, later=_say("again") + SPIN))
+    machine.wait_serial("once", 60)
+    state = SavedState.at(tmp_path / "state", machine.configuration)
+    machine.save(state)
+    resumed = VirtualMachine(
+        tmp_path / "resumed", saved=state, accelerator=machine.accelerator, limits=LIMITS
+    )
+    make.made.append(resumed)
+    with pytest.raises(GuestResetError):
+        resumed.start()
+    assert resumed.begun_anew == [CRASHED_RESUMED] * (TRIES - 1)
