@@ -196,7 +196,9 @@ class BundleMaker:
         length = int.from_bytes(content[-8:], "big")
         written("unsigned", content[: -8 - length], "no signature, or it is incomplete")
         signed("foreign", "does not trust", keys=strange_keys(folder / "strange"))
-        signed("expired", "expired", keys=expired_keys(folder / "expired", keys.keyring.parent))
+        expired = _issued_by_authority(folder / "expired", keys.keyring.parent, first_day=-100)
+        signed("expired", "expired", keys=expired)
+        signed("before-authority", "not valid yet then", keys=expired, day=-50)
         written("truncated", content[: len(content) * 2 // 3], "incomplete")
         for share in (25, 50, 75):
             damaged = bytearray(content)
@@ -211,6 +213,11 @@ class BundleMaker:
         written("empty", b"", "empty")
         written("no-bundle", b"This is an e-mail, and no firmware.\n" * 1000, "not a firmware bundle")
         return made
+
+    def signed_later(self, path: Path) -> Path:
+        """Return a proper bundle that is signed, by the clock here, in the future."""
+        keys = _issued_by_authority(path.with_suffix(".keys"), self.keys.keyring.parent, first_day=100)
+        return resigned(self.small(), path, keys, day=150)
 
     def _bundle(self, image: Path, version: str, target: Path) -> None:
         notes = f"Version {version}, made by a test.\nNothing is new."
@@ -260,8 +267,9 @@ def resigned(
     change: Callable[[str], str] = lambda text: text,
     *,
     detached: bool = False,
+    day: int = 0,
 ) -> Path:
-    """Write the bundle with its manifest changed and signed with other keys.
+    """Write the bundle with its manifest changed and signed with other keys, so many days from now.
 
     `detached`: as the format plain is, the signature is over the payload, and has no manifest inside.
     """
@@ -270,7 +278,8 @@ def resigned(
     payload = content[: -8 - len(old)]
     command = ["openssl", "cms", "-verify", "-noverify", "-inform", "DER", "-binary"]
     manifest = subprocess.run(command, input=old, capture_output=True, check=True).stdout.decode()
-    command = ["openssl", "cms", "-sign", "-binary", "-outform", "DER"]
+    command = ["faketime", "-f", f"{day:+}d"] if day else []
+    command += ["openssl", "cms", "-sign", "-binary", "-outform", "DER"]
     command += ["-signer", str(keys.certificate), "-inkey", str(keys.key)]
     signed = subprocess.run(
         [*command, *([] if detached else ["-nodetach"])],
@@ -284,21 +293,23 @@ def resigned(
 
 def strange_keys(folder: Path) -> Keys:
     """Return the keys of somebody else's authority."""
-    return _issued(folder, make_certificate("Strange authority"), 3650)
+    return _issued(folder, make_certificate("Strange authority"), first_day=-100, days=3650)
 
 
-def expired_keys(folder: Path, authority: Path) -> Keys:
-    """Return keys that the development authority in `authority` signed, and that have expired."""
+def _issued_by_authority(folder: Path, authority: Path, *, first_day: int) -> Keys:
+    """Return keys that the development authority in `authority` vouches for, for 90 days from then on."""
     key = serialization.load_pem_private_key((authority / "authority.key").read_bytes(), None)
     if not isinstance(key, EllipticCurvePrivateKey):
         raise BenchError(f"{authority} holds another kind of key than expected")
     certificate = x509.load_pem_x509_certificate((authority / "keyring.pem").read_bytes())
-    return _issued(folder, (key, certificate), 10)
+    return _issued(folder, (key, certificate), first_day=first_day, days=90)
 
 
-def _issued(folder: Path, issuer: tuple[EllipticCurvePrivateKey, x509.Certificate], days: int) -> Keys:
+def _issued(
+    folder: Path, issuer: tuple[EllipticCurvePrivateKey, x509.Certificate], *, first_day: int, days: int
+) -> Keys:
     folder.mkdir(parents=True)
-    start = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=100)
+    start = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=first_day)
     key, certificate = make_certificate("Signing", issuer=issuer, valid_from=start, valid_days=days)
     made = Keys(folder / "none", folder / "signing.pem", folder / "signing.key")
     made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

@@ -85,8 +85,9 @@ class TestAuthority:
         return made
 
 
-def cms(content: bytes, signer: Signed) -> bytes:
-    """The content, signed."""
-    command = ["openssl", "cms", "-sign", "-binary", "-nodetach", "-outform", "DER"]
+def cms(content: bytes, signer: Signed, *, day: int = 0, options: tuple[str, ...] = ()) -> bytes:
+    """The content, signed so many days from now; `options` are further ones of openssl cms."""
+    command = ["faketime", "-f", f"{day:+}d"] if day else []
+    command += ["openssl", "cms", "-sign", "-binary", "-nodetach", "-outform", "DER", *options]
     command += ["-signer", str(signer.certificate), "-inkey", str(signer.key)]
     return subprocess.run(command, input=content, capture_output=True, check=True).stdout

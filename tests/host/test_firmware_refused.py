@@ -36,6 +36,7 @@ activate-installed=false
 [keyring]
 path={folder}/keyring.pem
 check-purpose=codesign
+use-bundle-signing-time=true
 [slot.rootfs.0]
 device={folder}/slot-a
 type=raw
@@ -161,4 +162,8 @@ def test_bad_firmware_is_refused_with_its_reason_and_leaves_nothing_behind(
     assert (held[good.name].version, held[good.name].compared) == ("99.0.0", "newer")
     assert held[good.name].notes == "Version 99.0.0, made by a test.\nNothing is new."
     updates.check_install(good.name)
+    # So is what was signed in time, whatever the clock here says: one without a battery is years behind.
+    later = maker.signed_later(tmp_path / "allegro-later.raucb")
+    upload(updates, later)
+    updates.check_install(later.name)
     assert slots() == before

@@ -25,6 +25,8 @@ activate-installed=false
 [keyring]
 path=/etc/rauc/keyring.pem
 check-purpose=codesign
+# A device whose clock is wrong can be updated; what was signed while the certificate was valid stays good.
+use-bundle-signing-time=true
 
 [handlers]
 bootloader-custom-backend=/usr/lib/rauc/allegro-boot-backend
@@ -55,6 +57,7 @@ bootloader=noop
 [keyring]
 path={keyring}
 check-purpose=codesign
+use-bundle-signing-time=true
 """
 
 IMAGE = "rootfs.img"

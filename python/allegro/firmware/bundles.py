@@ -88,11 +88,8 @@ def check_not_older(version: str, running: str, *, confirmed: bool, what: str) -
 
 
 _WORDS = (  # what RAUC and OpenSSL say, and what it means; the first that fits counts
-    ("certificate has expired", "The certificate that it was signed with has expired."),
-    (
-        "certificate is not yet valid",
-        "The certificate that it was signed with is not valid yet; is the device's clock right?",
-    ),
+    ("certificate has expired", "The certificate that it was signed with had expired by then."),
+    ("certificate is not yet valid", "The certificate that it was signed with was not valid yet then."),
     ("unsuitable certificate purpose", "The certificate that it was signed with is not made for firmware."),
     ("certificate", "It is signed with a key that this device does not trust."),
     ("signature verification failed", "Its signature is wrong: it is damaged, or somebody has changed it."),

@@ -5,11 +5,13 @@ An update server is any directory that is served by HTTPS; no program runs there
 "sha256", "date", "notes"}.
 """
 
+import calendar
 import json
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from time import strptime
 from typing import Any
 
 from allegro.errors import InvalidInput, Unavailable
@@ -23,6 +25,11 @@ MOST_VERSIONS = 500
 _VERIFY_S = 30.0
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# As `openssl cms -print` writes the signed attribute of this name.
+_SIGNING_TIME = re.compile(
+    r"^ *object: signingTime \(1\.2\.840\.113549\.1\.9\.5\)\n *set:\n *(?:UTC|GENERALIZED)TIME:(.+) GMT$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -55,32 +62,45 @@ def verified(
 ) -> bytes:
     """The content of a signed message, if a certificate of `authority` (PEM) signed it.
 
+    The certificates count as of the moment of signing (RFC 5652, 11.3), as RAUC judges bundles with
+    use-bundle-signing-time: a device without a clock can be updated, and what was signed in time stays good.
     `purpose` as RAUC's check-purpose; without one as RAUC's and OpenSSL's default, e-mail signing.
     Raises InvalidInput if it is not signed so, Unavailable if that cannot be checked.
     """
-    command = ["openssl", "cms", "-verify", "-inform", "DER", "-binary", "-CAfile", str(authority)]
+    printed = _cms(["-cmsout", "-print", "-noout"], signed).stdout.decode(errors="replace")
+    times = _SIGNING_TIME.findall(printed)
+    if len(times) != 1:  # two would leave open which of them is the signer's
+        raise _refused(what, "it is damaged or not signed")
+    time = calendar.timegm(strptime(times[0], "%b %d %H:%M:%S %Y"))
     # Only this authority counts, not those that browsers trust.
-    command += ["-no-CApath", "-no-CAstore", *(["-purpose", purpose] if purpose else [])]
-    try:
-        done = subprocess.run(command, input=signed, capture_output=True, timeout=_VERIFY_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"The signature of the index cannot be checked ({error}).") from error
+    options = ["-verify", "-binary", "-CAfile", str(authority), "-no-CApath", "-no-CAstore"]
+    done = _cms([*options, "-attime", str(time), *(["-purpose", purpose] if purpose else [])], signed)
     if done.returncode:
         words = done.stderr.decode(errors="replace").lower()
         if "expired" in words:
-            reason = "the certificate that it was signed with has expired"
+            reason = "the certificate that it was signed with had expired by then"
         elif "not yet valid" in words:
-            reason = "the certificate that it was signed with is not valid yet; is the device's clock right?"
+            reason = "the certificate that it was signed with was not valid yet then"
         elif "certificate" in words:
             reason = "it is signed with a key that this device does not trust"
         else:
             reason = "it is damaged or not signed"
-        raise InvalidInput(
-            f"{what} is refused: {reason}.",
-            place="firmware.server",
-            remedy="Ask who runs the update server.",
-        )
+        raise _refused(what, reason)
     return done.stdout
+
+
+def _cms(options: list[str], signed: bytes) -> subprocess.CompletedProcess[bytes]:
+    command = ["openssl", "cms", "-inform", "DER", *options]
+    try:
+        return subprocess.run(command, input=signed, capture_output=True, timeout=_VERIFY_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"The signature of the index cannot be checked ({error}).") from error
+
+
+def _refused(what: str, reason: str) -> InvalidInput:
+    return InvalidInput(
+        f"{what} is refused: {reason}.", place="firmware.server", remedy="Ask who runs the update server."
+    )
 
 
 def parsed(content: bytes) -> Index:

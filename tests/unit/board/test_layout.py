@@ -40,6 +40,7 @@ def test_rauc_knows_both_slots_and_only_reads_the_factory_slot(layout: Layout) -
     parser = configparser.ConfigParser()
     parser.read_string(system_configuration(layout, "allegro-x86_64"))
     assert parser["system"]["compatible"] == "allegro-x86_64"
+    assert parser["keyring"].getboolean("use-bundle-signing-time")
     slots = {parser[name]["bootname"]: parser[name] for name in parser.sections() if name.startswith("slot.")}
     assert set(slots) == {"factory", "slot-a", "slot-b"}
     assert [name for name, slot in slots.items() if slot.get("readonly")] == ["factory"]

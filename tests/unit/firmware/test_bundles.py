@@ -73,7 +73,11 @@ def test_a_step_back_needs_a_confirmation() -> None:
             "trust",
         ),
         ("signature verification failed: Verify error: certificate has expired", b"hsqs", "expired"),
-        ("signature verification failed: Verify error: certificate is not yet valid", b"hsqs", "clock"),
+        (
+            "signature verification failed: Verify error: certificate is not yet valid",
+            b"hsqs",
+            "not valid yet then",
+        ),
         ("signature verification failed: bad signature", b"hsqs", "damaged"),
         ("Signature size (8367534523455) exceeds bundle size", b"hsqs", "incomplete"),
         ("Signature size (8367534523455) exceeds bundle size", b"\x7fELF", "not a firmware bundle"),
