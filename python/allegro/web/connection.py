@@ -55,6 +55,8 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:  # noqa: D102
         self._wait_for_delivery()  # first: the next request may have come already
         super().on_response_complete()
+        # Ours looks at what is still to be sent, too; and uvicorn's would hold a connection that was reset.
+        self._unset_keepalive_if_required()
 
     def _wait_for_delivery(self) -> None:
         """A slow reader gets all of the answer, and keeps its place as long as that takes."""

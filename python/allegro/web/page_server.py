@@ -1,9 +1,9 @@
 """uvicorn's server behind our own door, and one for the device itself."""
 
 import contextlib
-import gc
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,12 +13,9 @@ from starlette.types import ASGIApp
 from allegro.web.connection import Connection
 from allegro.web.crowd import Crowd, Guest
 from allegro.web.door import Door
-
-_TIDY_AFTER = 32
-"""Ended connections hold themselves 300 kB each, until Python looks for such: rarely."""
+from allegro.web.tidying import Tidying, tidy
 
 _GRACE_S = 3  # for requests that are being answered at the end
-_NEVER_S = 24 * 3600  # uvicorn's own limit for a kept connection: ours looks at what is still to be sent, too
 
 
 class InsideServer(uvicorn.Server):
@@ -51,13 +48,9 @@ class DoorServer(InsideServer):
     def __init__(
         self, app: ASGIApp, crowd: Crowd, tls: Callable[[], ssl.SSLContext] | None, *, lifespan: bool = False
     ) -> None:
-        super().__init__(
-            app,
-            lifespan="on" if lifespan else "off",
-            timeout_keep_alive=_NEVER_S,
-        )
+        super().__init__(app, lifespan="on" if lifespan else "off")
         self._crowd = crowd
-        self._tidied = 0
+        self._tidying = Tidying()
         self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: D102
@@ -69,9 +62,8 @@ class DoorServer(InsideServer):
             door.open()
 
     async def on_tick(self, counter: int) -> bool:  # noqa: D102
-        if self._crowd.ended - self._tidied >= _TIDY_AFTER:
-            self._tidied = self._crowd.ended
-            gc.collect()
+        if self._tidying.due(self._crowd.ended, time.monotonic()):
+            tidy()
         return await super().on_tick(counter)
 
     def _welcome(self, guest: Guest) -> Connection:
