@@ -19,6 +19,7 @@ from typing import Any
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring import segments
 from allegro.capture.ring.news import News
 from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.record import NO_LOSSES, Losses, Record
@@ -204,6 +205,10 @@ class Recording:
     def run_ids(self) -> list[int]:
         """The runs that have records, in their order."""
         return list(dict.fromkeys(record.run for record in self.records()))
+
+    def alive_boot_ns(self) -> int:
+        """Up to when the ring itself says that all is in it."""
+        return segments.read_runs(self.ring)[-1].alive_boot_ns
 
     def runs(self) -> list[dict[str, object]]:
         result: list[dict[str, object]] = json.loads((self.ring / "runs.json").read_bytes())

@@ -30,9 +30,6 @@ from tests.unit.capture import pcapng_reader
 
 NS = 1_000_000_000
 
-SAMPLE_NS = NS * 4 // 10
-"""Losses are told with the time since the recorder asked for them last."""
-
 EDGE_NS = 40_000_000
 """To open a port, and to end, takes some milliseconds."""
 
@@ -110,6 +107,11 @@ class Bench:
     def complete(self) -> None:
         now = boottime.now_ns()
         wait_for(lambda: self.recording.status().complete_through_boot_ns >= now, "all of it on disk", 60)
+
+    def on_record(self) -> None:
+        """Waits until the recorder has noted on disk, too, that all of it is there."""
+        now = boottime.now_ns()
+        wait_for(lambda: self.recording.alive_boot_ns() >= now, "a note of it", 60)
 
     def cut(self, start_boot_ns: int, end_boot_ns: int) -> tuple[list[int], Result]:
         offset_ns = time.time_ns() - boottime.now_ns()
@@ -210,10 +212,10 @@ def moment(text: str) -> int:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_file_says_exactly_what_is_missing(bench: Bench, fault: str, afterwards: str) -> None:
     bench.send_for(1.5)
-    time.sleep(0.5)
     before_ns = boottime.now_ns()
+    bench.on_record()
     FAULTS[fault](bench)
-    time.sleep(0.5)
+    bench.complete()
     after_ns = boottime.now_ns()
     if afterwards == "steady":
         bench.send_for(1)
@@ -224,7 +226,7 @@ def test_the_file_says_exactly_what_is_missing(bench: Bench, fault: str, afterwa
     begin_ns = bench.sent[0]
     offset_ns = time.time_ns() - boottime.now_ns()
 
-    for start_ns, stop_ns in ((begin_ns, end_ns), (begin_ns, before_ns - SAMPLE_NS), (after_ns, end_ns)):
+    for start_ns, stop_ns in ((begin_ns, end_ns), (begin_ns, before_ns), (after_ns, end_ns)):
         numbers, result = bench.cut(start_ns, stop_ns)
         sent = [number for number, at in enumerate(bench.sent) if start_ns <= at <= stop_ns]
         assert all(one < other for one, other in itertools.pairwise(numbers))
@@ -246,6 +248,8 @@ def test_the_file_says_exactly_what_is_missing(bench: Bench, fault: str, afterwa
             if any(begin + 2 * EDGE_NS < bench.sent[number] < end - 2 * EDGE_NS for begin, end in away)
         ]
         assert inside == [], result.notes
+        cut_off = fault.startswith("killed") and start_ns < before_ns < stop_ns
+        assert any("had not written yet" in note for note in result.notes) == cut_off, result.notes
         if (start_ns, stop_ns) != (begin_ns, end_ns):
             assert missing == []
             assert [note for note in result.notes if "No packet is in" not in note] == []

@@ -23,6 +23,12 @@ MOST_LOSSES = 10
 
 MOST_AWAYS = 20
 
+LONGEST_BACKLOG_NS = 600 * NS
+"""What comes in may wait this long in memory for a disk that stands still."""
+
+SHORTEST_TOLD_NS = 1_000_000
+"""What times in sentences resolve."""
+
 SHORTEST_AWAY_NS = 500_000_000
 """What was away for less is not told: opening a ring or a port takes a moment."""
 
@@ -73,12 +79,14 @@ class Away:
 class Up:
     """A period in which the recorder was running, and up to `alive_ns` had everything on disk.
 
-    `running`: it still is.
+    `running`: it still is. `ended`: it ended at `alive_ns`; else it may have run longer, and what came in then
+    was still in memory.
     """
 
     start_ns: int
     alive_ns: int
     running: bool = False
+    ended: bool = True
 
 
 @dataclass(frozen=True)
@@ -225,16 +233,19 @@ def _downtimes(window: Window, ring: Ring, now_ns: int) -> list[str]:
         )
     # Not the one that started last: the clock may have been set back since.
     latest = min(up, key=lambda run: abs(now_ns - run.alive_ns))
+    last: Up | None = None
     for run in sorted(up, key=lambda run: run.start_ns):
         if run.start_ns > covered_ns:
-            told += _downtime(covered_ns, min(run.start_ns, end_ns))
+            told += _downtime(covered_ns, min(run.start_ns, end_ns), last)
+        if last is None or run.alive_ns > last.alive_ns:
+            last = run
         alive_ns = run.alive_ns
         if run is latest and not run.running and now_ns - alive_ns <= ALIVE_NS:
             alive_ns = now_ns
         covered_ns = max(covered_ns, alive_ns)
     if latest.running and covered_ns == max(latest.alive_ns, window.start_ns):
         return told + _not_yet(covered_ns, end_ns)
-    return told + _downtime(covered_ns, end_ns)
+    return told + _downtime(covered_ns, end_ns, last)
 
 
 def _not_yet(start_ns: int, end_ns: int) -> list[str]:
@@ -247,11 +258,16 @@ def _not_yet(start_ns: int, end_ns: int) -> list[str]:
     ]
 
 
-def _downtime(start_ns: int, end_ns: int) -> list[str]:
+def _downtime(start_ns: int, end_ns: int, before: Up | None) -> list[str]:
+    """`before` is the run that was up last until then."""
     if end_ns <= start_ns:
         return []
     start, end, length = exact_moment(start_ns), exact_moment(end_ns), duration((end_ns - start_ns) / NS)
-    return [f"The recorder was not running from {start} to {end} ({length})."]
+    when = f"from {start} to {end} ({length})"
+    if end_ns - start_ns < SHORTEST_TOLD_NS:
+        when = f"for less than {duration(SHORTEST_TOLD_NS / NS)} at {start}"
+    cut_off = before is not None and not before.ended and start_ns - before.alive_ns <= LONGEST_BACKLOG_NS
+    return [f"The recorder was not running {when}{', or had not written yet what came in' * cut_off}."]
 
 
 def _losses(losses: dict[tuple[str, str], list[Span]]) -> Iterable[str]:

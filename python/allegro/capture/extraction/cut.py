@@ -227,7 +227,7 @@ class _Cut:
                     through_ns = said.complete_through_boot_ns + start_ns - run.start_boot_ns
                 alive_ns = max(alive_ns, through_ns)
             start_ns = max(start_ns, self._findings.opened.get(run.run, start_ns))
-            ups.append(coverage.Up(start_ns, alive_ns, running))
+            ups.append(coverage.Up(start_ns, alive_ns, running, run.ended))
         return ups
 
     def _load(self, group: Group, ahead: ReadAhead) -> None:

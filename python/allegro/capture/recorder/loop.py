@@ -470,8 +470,8 @@ class Recorder:
             time.sleep(_LONGEST_PAUSE)
         self._end_ring()
         self._report()
-        if self._ring.writer is not None and not self._records:
-            self._ring.writer.alive(stopped, ())
+        if self._ring.writer is not None and not self._records and not self._ports.closing:
+            self._ring.writer.ended(stopped)
         self._ring.end()
         self._links.close()
         self._steps.close()

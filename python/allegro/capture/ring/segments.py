@@ -50,7 +50,8 @@ class Run(NamedTuple):
     in is in the ring, `ports` are the names of all ports it recorded.
 
     `boot_id` (32 hex digits, empty: not known) is the start of the kernel, `start_boot_ns` and
-    `alive_boot_ns` are the same two times by its CLOCK_BOOTTIME.
+    `alive_boot_ns` are the same two times by its CLOCK_BOOTTIME. `ended`: it ended in order, at `alive_ns`;
+    else it may have been up longer.
     """
 
     run: int
@@ -60,6 +61,7 @@ class Run(NamedTuple):
     boot_id: str = ""
     start_boot_ns: int = 0
     alive_boot_ns: int = 0
+    ended: bool = False
 
 
 def segment_size(ring_size: int) -> int:
@@ -176,6 +178,7 @@ def read_runs(directory: Path) -> list[Run]:
                     str(value.get("boot_id", "")),
                     int(value.get("start_boot_ns", 0)),
                     int(value.get("alive_boot_ns", 0)),
+                    value.get("ended") is True,
                 )
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):

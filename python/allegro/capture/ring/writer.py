@@ -190,6 +190,11 @@ class RingWriter:
         if new := tuple(name for name in ports if name not in run.ports):
             self._runs[-1] = run._replace(ports=run.ports + new)
 
+    def ended(self, complete: tuple[int, int]) -> None:
+        """Notes that the run has ended, and that all that came in until then is in the ring."""
+        self.alive(complete, ())
+        self._runs[-1] = self._runs[-1]._replace(ended=True)
+
     def resize(self, size: int) -> None:
         """Lets the ring grow or shrink to `size` bytes, in the background; shrinking loses the oldest.
 

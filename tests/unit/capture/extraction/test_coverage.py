@@ -108,6 +108,27 @@ def test_when_the_recorder_was_down(up: list[tuple[float, float]], down: list[tu
     assert told(ring=Ring(False, WHOLE.oldest_ns, runs)) == expected
 
 
+@pytest.mark.spec("R10", "T6")
+def test_of_a_recorder_that_was_cut_off_no_more_is_said_than_is_known() -> None:
+    """It was up for some time after what it last had on disk."""
+    runs = (Up(NOON - 1000 * S, NOON + 10 * S, ended=False), Up(NOON + 20 * S, NOON + 61 * S))
+    assert told(ring=Ring(False, None, runs)) == [
+        f"The recorder was not running from {at(10)} to {at(20)} (10 s), or had not written yet what came in."
+    ]
+    long_ago = (Up(NOON - 2000 * S, NOON - 1000 * S, ended=False), runs[1])
+    assert told(ring=Ring(False, None, long_ago)) == [
+        f"The recorder was not running from {at(0)} to {at(20)} (20 s)."
+    ]
+
+
+@pytest.mark.spec("T6")
+def test_what_is_shorter_than_its_own_words_can_say_is_told_as_that() -> None:
+    runs = (Up(NOON - 1000 * S, NOON + 10 * S), Up(NOON + 10 * S + 999_999, NOON + 61 * S))
+    assert told(ring=Ring(False, None, runs)) == [
+        f"The recorder was not running for less than 1 ms at {at(10)}."
+    ]
+
+
 def test_a_recorder_that_was_heard_of_a_moment_ago_is_running() -> None:
     ring = Ring(False, WHOLE.oldest_ns, (Up(0, NOON + 58 * S),))
     assert told(ring=ring) == []
