@@ -79,8 +79,8 @@ class Away:
 class Up:
     """A period in which the recorder was running, and up to `alive_ns` had everything on disk.
 
-    `running`: it still is. `ended`: it ended at `alive_ns`; else it may have run longer, and what came in then
-    was still in memory.
+    `running`: it still is. `ended`: it ended at `alive_ns`; else it may have run longer, and what came in
+    then was still in memory.
     """
 
     start_ns: int

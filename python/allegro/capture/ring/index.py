@@ -33,8 +33,8 @@ _ENTRY = struct.Struct("<IBBHQQIIIIIII4xQQ16sQ")
 _MORE_ENTRY = struct.Struct("<IB3x10IQQQqq8x")
 _BOOT_ENTRY = struct.Struct("<IB3x16s72x")
 # crc, kind, entries before this one, records, packets, used, end, last sequence, first ns, last ns,
-# first boot ns, last boot ns
-_SUMMARY_ENTRY = struct.Struct("<IB3x10Q8x")
+# first boot ns, last boot ns, first start, last start
+_SUMMARY_ENTRY = struct.Struct("<IB3x10Q2I")
 ENTRY_SIZE = _ENTRY.size
 
 _KNOWS_BOOT = 0x80
@@ -45,7 +45,8 @@ _HAS_MORE = 0x40
 class Summary(NamedTuple):
     """All records of a segment: how many, their packets and used bytes, earliest and latest time.
 
-    The boot times are those of the first and the last record whose start of the kernel is known (0: none).
+    The boot times are those of the first and the last record whose start of the kernel is known (0: none);
+    `first_start` and `last_start` are the `start_mark` of these starts (0: not known).
     """
 
     records: int = 0
@@ -57,9 +58,12 @@ class Summary(NamedTuple):
     end: int = 0
     first_boot_ns: int = 0
     last_boot_ns: int = 0
+    first_start: int = 0
+    last_start: int = 0
 
     def plus(self, record: Record) -> Summary:
         """The summary with one more record, which comes behind the others."""
+        start = start_mark(record.boot_id)
         return Summary(
             self.records + 1,
             self.packets + record.packets,
@@ -70,7 +74,14 @@ class Summary(NamedTuple):
             record.end,
             self.first_boot_ns or record.first_boot_ns,
             record.last_boot_ns or self.last_boot_ns,
+            self.first_start or start,
+            start or self.last_start,
         )
+
+
+def start_mark(boot_id: bytes) -> int:
+    """A start of the kernel in 32 bits, 0 if it is not known. Two may have the same, though hardly ever."""
+    return (zlib.crc32(boot_id) or 1) if boot_id else 0
 
 
 class Packer:
@@ -132,6 +143,8 @@ class Packer:
                 summary.last_ns,
                 summary.first_boot_ns,
                 summary.last_boot_ns,
+                summary.first_start,
+                summary.last_start,
             )
         )
 
@@ -225,8 +238,8 @@ def read_summary(path: Path) -> Summary | None:
         return None
     before = size // ENTRY_SIZE - 1
     if _sound(data, 0, _SEED):
-        _, _, entries, records, packets, used, end, last_sequence, *times = _SUMMARY_ENTRY.unpack(data)
-        summary = Summary(records, packets, used, times[0], times[1], last_sequence, end, times[2], times[3])
+        _, _, entries, records, packets, used, end, last_sequence, *rest = _SUMMARY_ENTRY.unpack(data)
+        summary = Summary._make([records, packets, used, *rest[:2], last_sequence, end, *rest[2:]])
         return summary if entries == before else None
     if _sound(data, 0, 0):  # as version 0.1.0 writes it
         fields = _ENTRY.unpack(data)
@@ -234,18 +247,6 @@ def read_summary(path: Path) -> Summary | None:
         summary = Summary(entries, packets, used, first_ns, last_ns, fields[4], fields[10])
         return summary if entries == before else None
     return None
-
-
-def first(path: Path) -> Record | None:
-    """The first record of an index file, None if that cannot be told from its head."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(
-                3 * ENTRY_SIZE
-            )  # the start of the kernel, the record, and what more is told of it
-    except OSError:
-        return None
-    return next(parse(head), None)
 
 
 def read(path: Path, segment: Segment = NOWHERE) -> list[Record]:

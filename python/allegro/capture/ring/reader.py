@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from allegro.capture.ring import index, news, record, segments, summaries
 from allegro.capture.ring.news import News
 from allegro.capture.ring.record import Record, Segment
 from allegro.capture.ring.segments import Run
-from allegro.capture.ring.summaries import Listed
+from allegro.capture.ring.summaries import Listed, SegmentTable
 from allegro.errors import AllegroError
 
 ORDER_SLACK_NS = 50_000_000
@@ -50,7 +50,7 @@ class RingReader:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._files: OrderedDict[Path, tuple[int, int]] = OrderedDict()
-        self._list: list[Listed] | None = None
+        self._list: SegmentTable | None = None
         self._list_state = (0, 0, 0)
 
     def __enter__(self) -> RingReader:
@@ -79,7 +79,7 @@ class RingReader:
         if end_ns < start_ns:
             return
         yield from self._find(
-            lambda summary: summary.last_ns >= start and summary.first_ns <= end,
+            lambda table: table.within(start, end),
             lambda found: found.last_ns >= start and found.first_ns <= end,
         )
 
@@ -88,14 +88,18 @@ class RingReader:
         once, of the others record by record. So little is read, however long the window."""
         whole: list[index.Summary] = []
 
-        def partly(summary: index.Summary) -> bool:
-            if start_ns <= summary.first_ns and summary.last_ns <= end_ns:
-                whole.append(summary)
+        def wholly(summary: index.Summary) -> bool:
+            if not (start_ns <= summary.first_ns and summary.last_ns <= end_ns):
                 return False
-            return summary.last_ns >= start and summary.first_ns <= end
+            whole.append(summary)
+            return True
 
         start, end = start_ns - ORDER_SLACK_NS, end_ns + ORDER_SLACK_NS
-        for found in self._find(partly, lambda one: one.last_ns >= start and one.first_ns <= end):
+        for found in self._find(
+            lambda table: table.within(start, end),
+            lambda one: one.last_ns >= start and one.first_ns <= end,
+            wholly,
+        ):
             yield found.used, found.packets
         for summary in whole:
             yield summary.used, summary.packets
@@ -106,12 +110,12 @@ class RingReader:
         start, end = start_boot_ns - ORDER_SLACK_NS, end_boot_ns + ORDER_SLACK_NS
         if end_boot_ns < start_boot_ns:
             return
+        mark = index.start_mark(boot_id)
         yield from self._find(
-            lambda summary: bool(summary.last_boot_ns),
+            lambda table: table.of_start(mark, start - _STALL_NS, end + _STALL_NS),
             lambda found: (
                 found.boot_id == boot_id and found.last_boot_ns >= start and found.first_boot_ns <= end
             ),
-            lambda listed: self._begin(listed, boot_id, start - _STALL_NS),
         )
 
     def news(self, place: Record) -> tuple[News, ...]:
@@ -161,33 +165,30 @@ class RingReader:
 
     def bounds(self) -> tuple[int, int] | None:
         """Time of the oldest and of the newest packet in ns, None if the ring holds none."""
-        listed = self._segments()
-        oldest = next(self._spans(listed), None)
-        newest = next(self._spans(listed[::-1]), None)
+        table = self._segments()
+        oldest = next(self._spans(table, range(len(table))), None)
+        newest = next(self._spans(table, reversed(range(len(table)))), None)
         if oldest is None or newest is None:
             return None
         return oldest[0], newest[1]
 
     def has_overwritten(self) -> bool:
         """Whether the ring's first packets are gone: it reaches back only to the oldest in `bounds`."""
-        return any(place.sequence > _FIRST_SEQUENCE for place in self._segments()[:1])
+        table = self._segments()
+        return len(table) > 0 and table[0].sequence > _FIRST_SEQUENCE
 
-    def _segments(self) -> list[Listed]:
-        """The segments with records, oldest first; a summary that ring.index does not know is None."""
+    def _segments(self) -> SegmentTable:
+        """The segments with records; of some, only the number may be known."""
         listed = self._listed()
-        if listed is None:
-            try:
-                paths = segments.list_segments(self._directory)
-            except FileNotFoundError:
-                return []
-            return [Listed(segments.first_sequence(path) or 0, 0, None) for path in paths]
-        # Those that are gone by now are the oldest.
-        gone = 0
-        while gone < len(listed) and not self._path(listed[gone]).exists():
-            gone += 1
-        return listed[gone:]
+        if listed is not None:
+            return listed.from_oldest(lambda place: self._path(place).exists())
+        try:
+            paths = segments.list_segments(self._directory)
+        except FileNotFoundError:
+            paths = []
+        return SegmentTable.of(Listed(segments.first_sequence(path) or 0, 0, None) for path in paths)
 
-    def _listed(self) -> list[Listed] | None:
+    def _listed(self) -> SegmentTable | None:
         """What ring.index says; read again only when it has changed."""
         try:
             status = (self._directory / summaries.FILE).stat()
@@ -201,48 +202,38 @@ class RingReader:
     def _path(self, place: Listed) -> Path:
         return segments.blocks_path(self._directory, place.sequence)
 
-    def _spans(self, listed: list[Listed]) -> Iterator[tuple[int, int]]:
+    def _spans(self, table: SegmentTable, places: Iterable[int]) -> Iterator[tuple[int, int]]:
         """Earliest and latest time of each of these segments that has any."""
-        last = max((place.sequence for place in listed), default=None)
-        for place in listed:
+        for number in places:
+            place = table[number]
             path = self._path(place)
             summary = place.summary or index.read_summary(index.index_path(path))
             if summary is None:
                 summary = index.Summary()
                 with contextlib.suppress(FileNotFoundError):
-                    for found in self._entries(path, newest=place.sequence == last):
+                    for found in self._entries(path, newest=number == len(table) - 1):
                         summary = summary.plus(found)
             if summary.records:
                 yield summary.first_ns, summary.last_ns
 
-    def _begin(self, listed: list[Listed], boot_id: bytes, start_boot_ns: int) -> int:
-        """The number of the newest segment that begins before a moment of this start of the kernel, 0 if
-        none does. By the head of its index: a summary cannot tell, as a segment may hold several starts."""
-        for number in range(len(listed) - 1, 0, -1):
-            first = index.first(index.index_path(self._path(listed[number])))
-            if first is not None and first.boot_id == boot_id and first.first_boot_ns < start_boot_ns:
-                return number
-        return 0
-
     def _find(
         self,
-        segment_wanted: Callable[[index.Summary], bool],
+        places: Callable[[SegmentTable], list[int]],
         wanted: Callable[[Record], bool],
-        begin: Callable[[list[Listed]], int] = lambda _: 0,
+        enough: Callable[[index.Summary], bool] = lambda _: False,
     ) -> Iterator[Record]:
-        """The wanted records of all segments but those before `begin` and those whose summary says that
-        there are none."""
-        listed = self._segments()
-        listed = listed[begin(listed) :]
-        for place in listed:
-            if place.summary is not None and not segment_wanted(place.summary):
-                continue
+        """The wanted records of the segments at these places, but those whose summary is enough."""
+        table = self._segments()
+        for number in places(table):
+            place = table[number]
             path = self._path(place)
             summary = place.summary or index.read_summary(index.index_path(path))
-            if place.summary is None and summary is not None and not segment_wanted(summary):
-                continue
+            if summary is not None:
+                known = place._replace(summary=summary)
+                if (place.summary is None and not places(SegmentTable.of([known]))) or enough(summary):
+                    continue
             with contextlib.suppress(FileNotFoundError):
-                yield from filter(wanted, self._entries(path, newest=place is listed[-1]))
+                yield from filter(wanted, self._entries(path, newest=number == len(table) - 1))
 
     def _entries(self, path: Path, *, newest: bool) -> Iterator[Record]:
         """The records of a segment, by index and, where that ends early, by the records themselves.

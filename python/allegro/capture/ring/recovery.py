@@ -96,7 +96,7 @@ def recover(directory: Path) -> RecoveredRing:
 
 
 def _known(directory: Path) -> dict[int, summaries.Listed]:
-    return {listed.sequence: listed for listed in summaries.read(directory) or ()}
+    return {listed.sequence: listed for listed in summaries.read(directory) or []}
 
 
 def _newest_sequence(ring: RecoveredRing) -> int:

@@ -10,13 +10,14 @@ then the directory is listed.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from allegro.atomic import write_atomically
 from allegro.capture.ring.index import Summary
@@ -24,8 +25,13 @@ from allegro.capture.ring.index import Summary
 FILE = "ring.index"
 
 # crc, reserved, first sequence, size, then the summary; without records: the segment is not finished
-_ENTRY = struct.Struct("<I4xQQ9Q")
+_ENTRY = struct.Struct("<I4xQQ9Q2I")
 _STALE_ALLOWED = 1024
+
+# Places of fields in an entry, in words of eight bytes, and of four.
+_WORDS, _HALF_WORDS = _ENTRY.size // 8, _ENTRY.size // 4
+_SEQUENCE, _RECORDS, _FIRST_NS, _LAST_NS, _FIRST_BOOT_NS, _LAST_BOOT_NS = 1, 3, 6, 7, 10, 11
+_FIRST_START, _LAST_START = 24, 25
 
 
 class Listed(NamedTuple):
@@ -36,22 +42,96 @@ class Listed(NamedTuple):
     summary: Summary | None
 
 
-def read(directory: Path) -> list[Listed] | None:
-    """The segments, oldest first; None if the file is missing or damaged. Some may be gone by now."""
+class SegmentTable:
+    """The segments of a ring, oldest first; some may be gone by now.
+
+    There are ten thousands of them in a large ring. So searches go over whole columns of the file, which
+    costs nanoseconds per segment, and `Listed` is made only of what is asked for by its place.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        latest = dict(zip(memoryview(data).cast("Q")[_SEQUENCE::_WORDS].tolist(), itertools.count()))
+        self._entries = [latest[sequence] for sequence in sorted(latest)]
+
+    @classmethod
+    def of(cls, segments: Iterable[Listed]) -> SegmentTable:
+        """Made of these."""
+        return cls(b"".join(map(_packed, segments)))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, place: int) -> Listed:
+        _, sequence, size, *summary = _ENTRY.unpack_from(self._data, self._entries[place] * _ENTRY.size)
+        return Listed(sequence, size, Summary._make(summary) if summary[0] else None)
+
+    def __iter__(self) -> Iterator[Listed]:
+        return map(self.__getitem__, range(len(self)))
+
+    def from_oldest(self, present: Callable[[Listed], bool]) -> SegmentTable:
+        """Without those that are gone, which are the oldest: found by asking for few of them.
+
+        A single one that is missing in the middle has been lost, and says nothing of the others.
+        """
+
+        def there(place: int) -> bool:
+            return any(present(self[near]) for near in range(place, min(place + 3, len(self))))
+
+        low, high = 0, len(self)
+        if not low < high or present(self[0]):
+            return self
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if there(middle) else (middle + 1, high)
+        while low < len(self) and not present(self[low]):
+            low += 1
+        rest = SegmentTable(b"")
+        rest._data, rest._entries = self._data, self._entries[low:]
+        return rest
+
+    def within(self, start_ns: int, end_ns: int) -> list[int]:
+        """The places of segments that may hold records of this time by the wall clock."""
+        columns = zip(*map(self._column, (_RECORDS, _FIRST_NS, _LAST_NS)), strict=True)
+        return [
+            place
+            for place, (records, first_ns, last_ns) in enumerate(columns)
+            if not records or (last_ns >= start_ns and first_ns <= end_ns)
+        ]
+
+    def of_start(self, mark: int, start_boot_ns: int, end_boot_ns: int) -> list[int]:
+        """The places of segments that may hold records of this start of the kernel (`index.start_mark`) and
+        this time of its CLOCK_BOOTTIME. A start stands in neighbouring records; several may share a
+        segment."""
+        starts = (self._column(word, "I", _HALF_WORDS) for word in (_FIRST_START, _LAST_START))
+        times = map(self._column, (_RECORDS, _FIRST_BOOT_NS, _LAST_BOOT_NS))
+        columns = zip(*times, *starts, strict=True)
+        return [
+            place
+            for place, (records, first_ns, last_ns, first, last) in enumerate(columns)
+            if not records
+            or (last_ns and (first != last or not first))
+            or (first == mark and last_ns >= start_boot_ns and first_ns <= end_boot_ns)
+        ]
+
+    def _column(self, field: int, kind: Literal["Q", "I"] = "Q", stride: int = _WORDS) -> list[int]:
+        values: list[int] = memoryview(self._data).cast(kind)[field::stride].tolist()
+        return [values[entry] for entry in self._entries]
+
+
+def read(directory: Path) -> SegmentTable | None:
+    """The segments; None if the file is missing or damaged."""
     try:
         data = (directory / FILE).read_bytes()
     except OSError:
         return None
-    found: dict[int, Listed] = {}
-    view = memoryview(data)[: len(data) - len(data) % _ENTRY.size]
-    place, length, checksum = 4, _ENTRY.size, zlib.crc32
-    for fields in _ENTRY.iter_unpack(view):
-        if checksum(view[place : place + length - 4]) != fields[0]:
-            return None
-        place += length
-        sequence = fields[1]
-        found[sequence] = Listed(sequence, fields[2], Summary._make(fields[3:]) if fields[3] else None)
-    return list(found.values()) or None
+    data = data[: len(data) - len(data) % _ENTRY.size]
+    view, checksum, length = memoryview(data), zlib.crc32, _ENTRY.size
+    sums = view.cast("I")[::_HALF_WORDS].tolist() if data else []
+    places = range(4, len(data), length)
+    if any(checksum(view[at : at + length - 4]) != told for at, told in zip(places, sums, strict=True)):
+        return None
+    return SegmentTable(data) if data else None
 
 
 class SummaryFile:

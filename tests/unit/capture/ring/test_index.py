@@ -84,7 +84,14 @@ def test_a_summary_counts_only_behind_a_whole_index(tmp_path: Path) -> None:
         summary = summary.plus(record)
     path = tmp_path / "0.index"
     path.write_bytes(data + packer.pack_summary(summary))
-    assert index.read_summary(path) == summary == (5, 10, 1500, 10, 24, 4, 5 * 4096, 5, 19)
+    assert (
+        index.read_summary(path)
+        == summary
+        == (
+            *(5, 10, 1500, 10, 24, 4, 5 * 4096, 5, 19),
+            *2 * (index.start_mark(BOOTS[1]),),
+        )
+    )
     assert len(index.read(path)) == 5
     path.write_bytes(data[: 3 * index.ENTRY_SIZE] + packer.pack_summary(summary))
     assert index.read_summary(path) is None
@@ -111,7 +118,7 @@ def test_an_index_of_version_0_1_0_is_read_without_boot_times(tmp_path: Path) ->
     assert first.losses == Losses(1, 2, 3)
     assert (first.boot_id, first.last_boot_ns) == (b"", 0)
     assert (second.sequence, second.losses) == (6, NO_LOSSES)
-    assert index.read_summary(path) == (2, 41, 5300, 1000, 3000, 6, 12288, 0, 0)
+    assert index.read_summary(path) == (2, 41, 5300, 1000, 3000, 6, 12288, 0, 0, 0, 0)
 
 
 @pytest.mark.spec("U7")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,21 @@ from allegro.capture.ring import index, recovery, segments, summaries
 from allegro.capture.ring.finished import FinishedSegments, Sums
 from allegro.capture.ring.index import Packer, Summary
 from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.record import Record
+from allegro.capture.ring.record import Record, Times
 from allegro.capture.ring.recovery import RecoveredSegment, recover
-from allegro.capture.ring.summaries import Listed, SummaryFile
+from allegro.capture.ring.summaries import Listed, SegmentTable, SummaryFile
 from allegro.capture.ring.writer import RingWriter
-from tests.unit.capture.blocks import Frame
+from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.ring.writing import SMALLEST, START, append, everything, numbers
 from tests.unit.capture.rings import RUN, SEGMENT, Ring
 
 SUMMARY = Summary(3, 6, 900, 10, 20, 7, 12288, 5, 15)
+
+
+def listed(directory: Path) -> list[Listed]:
+    table = summaries.read(directory)
+    assert table is not None
+    return list(table)
 
 
 @pytest.mark.spec("R11")
@@ -29,11 +35,11 @@ def test_what_is_said_last_of_a_segment_counts(tmp_path: Path) -> None:
     file.add(Listed(20, 8192, None))
     file.add(Listed(8, 4096, SUMMARY))
     wanted = [Listed(1, 4096, SUMMARY), Listed(8, 4096, SUMMARY), Listed(20, 8192, None)]
-    assert summaries.read(tmp_path) == wanted
+    assert listed(tmp_path) == wanted
     file.close()
     with (tmp_path / summaries.FILE).open("ab") as torn:
         torn.write(b"half an entry")
-    assert summaries.read(tmp_path) == wanted
+    assert listed(tmp_path) == wanted
 
 
 @pytest.mark.spec("R11")
@@ -79,22 +85,18 @@ def test_the_writer_lists_what_there_is(tmp_path: Path, abandon: Callable[[RingW
     for number in range(80):
         append(writer, number, size=60_000)
     abandon(writer)
-    listed = summaries.read(tmp_path)
-    assert listed is not None
     named = [segments.first_sequence(path) for path in segments.list_segments(tmp_path)]
-    assert [place.sequence for place in listed] == named
+    assert [place.sequence for place in listed(tmp_path)] == named
     assert numbers(tmp_path) == list(range(80))
     (tmp_path / summaries.FILE).unlink()
     assert numbers(tmp_path) == list(range(80))
     RingWriter(tmp_path, SMALLEST, START + 1).close()
-    listed = summaries.read(tmp_path)
-    assert listed is not None
-    assert all(place.summary for place in listed)
+    assert all(place.summary for place in listed(tmp_path))
 
 
 def large(ring: Ring, count: int) -> list[Path]:
     """A ring of so many finished segments of one record each; the files are holes but for that."""
-    listed = []
+    known = []
     for number in range(count):
         ring.new_segment()
         ring.add(1, [Frame(RUN + number * 1_000_000_000, bytes(60))])
@@ -104,9 +106,9 @@ def large(ring: Ring, count: int) -> list[Path]:
         summary, packer = Summary().plus(record), Packer()
         data = packer.pack(record) + packer.pack_summary(summary)
         index.index_path(path).write_bytes(data)
-        listed.append(Listed(segments.first_sequence(path) or 0, SEGMENT, summary))
+        known.append(Listed(segments.first_sequence(path) or 0, SEGMENT, summary))
     file = SummaryFile(ring.directory)
-    file.write(listed)
+    file.write(known)
     file.close()
     return paths
 
@@ -154,6 +156,109 @@ def test_neither_start_nor_press_opens_the_segments_of_a_large_ring(
     assert looked == paths[-recovery._CHECKED :]
     assert [segment.path for segment in found.segments] == paths
     assert everything(ring.directory) == before
+
+
+def of_hours(starts: str) -> SegmentTable:
+    """One segment per letter, of one hour each: of that start of the kernel; "-": it is not finished."""
+    entries = []
+    for number, start in enumerate(starts):
+        hour = starts[:number].count(start) * 3600
+        mark = index.start_mark(start.encode())
+        summary = Summary(9, 9, 9, number * 3600, number * 3600 + 3599, 9, 9, hour, hour + 3599, mark, mark)
+        entries.append(Listed(number + 1, SEGMENT, None if start == "-" else summary))
+    return SegmentTable.of(entries)
+
+
+@pytest.mark.spec("R9", "R11")
+@pytest.mark.parametrize(
+    ("start", "window", "places"),
+    [
+        ("b", (0, 10), [3, 8]),
+        ("b", (3700, 7500), [4, 5, 8]),
+        ("b", (-600, 1 << 62), [3, 4, 5, 8]),
+        ("a", (7000, 1 << 62), [1, 2, 8]),
+        ("c", (0, 1 << 62), [6, 7, 8]),
+        ("d", (0, 1 << 62), [8]),
+    ],
+)
+def test_a_start_of_the_kernel_is_found_among_others(
+    start: str, window: tuple[int, int], places: list[int]
+) -> None:
+    assert of_hours("aaabbbcc-").of_start(index.start_mark(start.encode()), *window) == places
+
+
+@pytest.mark.spec("R9", "R11")
+def test_a_segment_in_which_one_start_ends_and_another_begins_may_hold_any_between() -> None:
+    first, last = index.start_mark(b"a"), index.start_mark(b"c")
+    shared = Summary(9, 9, 9, 0, 9, 9, 9, 5000, 100, first, last)
+    unmarked, without = shared._replace(first_start=0, last_start=0), Summary(9, 9, 9, 0, 9, 9, 9)
+    table = SegmentTable.of(
+        Listed(number, SEGMENT, summary) for number, summary in enumerate((shared, unmarked, without))
+    )
+    assert table.of_start(index.start_mark(b"b"), 0, 10) == [0, 1]
+
+
+@pytest.mark.spec("R11")
+@pytest.mark.parametrize("gone", [0, 1, 700, 1023, 1024])
+def test_those_that_are_gone_are_found_by_few_questions(gone: int) -> None:
+    asked: list[int] = []
+
+    def present(place: Listed) -> bool:
+        asked.append(place.sequence)
+        return place.sequence >= gone and place.sequence != 511  # lost, and says nothing of the others
+
+    rest = SegmentTable.of(Listed(number, 0, None) for number in range(1024)).from_oldest(present)
+    assert [place.sequence for place in rest] == list(range(gone, 1024))
+    assert len(asked) <= 40
+
+
+@pytest.mark.spec("R11")
+def test_a_press_looks_at_few_entries_of_a_large_ring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Soon after a start of the kernel, too, when the window would begin before it."""
+    ring, before, now = Ring(tmp_path / "ring"), bytes(range(16)), bytes(range(16, 32))
+    for number in range(200):
+        second = number * 60
+        times = (
+            Times(before, second * NS, second * NS, RUN) if number < 198 else Times(now, 5 * NS, 5 * NS, RUN)
+        )
+        ring.new_segment()
+        ring.add(1, [Frame(RUN + second * NS, bytes(60))], times=times)
+    ring.finish()
+    file = SummaryFile(ring.directory)
+    paths = segments.list_segments(ring.directory)
+    file.write(
+        [
+            Listed(segments.first_sequence(path) or 0, SEGMENT, index.read_summary(index.index_path(path)))
+            for path in paths
+        ]
+    )
+    file.close()
+    for path in paths[:30]:  # overwritten since
+        path.unlink()
+    looked: list[int] = []
+    read: list[Path] = []
+    unpack, entries = SegmentTable.__getitem__, RingReader._entries
+
+    def counted(self: SegmentTable, place: int) -> Listed:
+        looked.append(place)
+        return unpack(self, place)
+
+    def opened(self: RingReader, path: Path, *, newest: bool) -> Iterator[Record]:
+        read.append(path)
+        return entries(self, path, newest=newest)
+
+    monkeypatch.setattr(SegmentTable, "__getitem__", counted)
+    monkeypatch.setattr(RingReader, "_entries", opened)
+    with RingReader(ring.directory) as reader:
+        assert len(list(reader.iterate_boot(now, 0, 1 << 62))) == 2
+        assert read == paths[198:]
+        assert len(list(reader.iterate_boot(before, 196 * 60 * NS, 1 << 62))) == 2
+        # A disk may have stood still for ten minutes.
+        assert read[2:] == paths[186:198]
+        assert reader.bounds() == (RUN + 30 * 60 * NS, RUN + 199 * 60 * NS)
+    assert len(looked) < 100
 
 
 @pytest.mark.spec("R2", "R11")
