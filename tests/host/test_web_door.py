@@ -6,10 +6,12 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from allegro.accounts.roles import Role
 from tests.harness.waiting import PATIENCE
 from tests.harness.web_programs import PASSWORDS, UNCHECKED, Programs, basic, web_programs
 
@@ -38,6 +40,25 @@ def test_a_viewer_opens_no_capture_in_any_spelling(programs: Programs, path: str
         assert CONTENT not in content
     status, _, content = programs.request("GET", f"/api/files/{FILE}", basic("capture", PASSWORDS["capture"]))
     assert (status, content) == (200, CONTENT)
+
+
+@pytest.mark.spec("S3")
+@pytest.mark.parametrize("role", ["viewer", "admin"])
+def test_uploads_that_one_user_holds_keep_nobody_else_waiting(programs: Programs, role: Role) -> None:
+    headers = basic("admin", PASSWORDS["admin"]) | {"Content-Type": "application/json"}
+    wanted = json.dumps({"name": f"uploads-{role}", "role": role}).encode()
+    token = json.loads(programs.request("POST", "/api/tokens", headers, wanted)[2])["token"]
+    head = f"PUT /api/firmware/files/a.raucb HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 30}\r\n"
+    with ExitStack() as stack:
+        for _ in range(60):
+            plain = socket.create_connection(("127.0.0.1", programs.https_port), 10, ("127.0.0.2", 0))
+            held = stack.enter_context(UNCHECKED.wrap_socket(plain))
+            held.sendall(f"{head}Authorization: Bearer {token}\r\n\r\nthe first of it".encode())
+        for other in ("capture", "viewer", "admin"):
+            status, _, answer = programs.request("GET", "/api/status", basic(other, PASSWORDS[other]))
+            assert status == 200, answer
+        if role == "viewer":
+            assert b" 403 " in held.recv(1000)
 
 
 @pytest.mark.spec("W10")

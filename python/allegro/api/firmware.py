@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.targets import UPLOADER
 from allegro.errors import InvalidInput
 from allegro.firmware.events import Event, Kind
 from allegro.firmware.update import FirmwareService, Held, Overview, Place
@@ -150,7 +151,7 @@ def router(service: FirmwareService) -> APIRouter:
 
     @routes.put(
         "/files/{name}",
-        dependencies=[requires("admin")],
+        dependencies=[requires(UPLOADER)],
         status_code=204,
         openapi_extra={"requestBody": {"content": {"application/octet-stream": {}}, "required": True}},
     )

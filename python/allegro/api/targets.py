@@ -5,12 +5,20 @@ programs (RFC 3986, 5.2.4 and 6.2.2): what the one takes for a path that everybo
 way to something else.
 """
 
+import re
 from urllib.parse import unquote_to_bytes
 
+from allegro.accounts.roles import Role
 from allegro.errors import AllegroError
 
 ACCOUNTS = ("users", "password", "tokens", "certificate")
 """First segments below /api that the web page's program answers itself: it alone keeps these."""
+
+UPLOADS = re.compile(r"firmware/files/[^/]+")
+"""What PUT takes a file of any size for, which is passed on as it comes. Paths below /api/, decoded."""
+
+UPLOADER: Role = "admin"
+"""The least role for that; the file of who has a lower one is not even read."""
 
 
 class IrregularPath(AllegroError):

@@ -17,10 +17,13 @@ from allegro.web.neighbourhood import readable
 TIMEOUT = httpx.Timeout(120.0, connect=5.0)
 """A test upload waits for a server that may not answer; everything else answers at once."""
 
+CONNECTIONS = 50
+"""To the supervisor, at most."""
+
 
 def over_socket(path: Path) -> httpx.AsyncBaseTransport:
     """Connections to the supervisor's unix socket."""
-    limits = httpx.Limits(max_connections=50, max_keepalive_connections=5)
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=5)
     return httpx.AsyncHTTPTransport(uds=str(path), limits=limits)
 
 

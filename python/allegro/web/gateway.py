@@ -6,7 +6,6 @@ scripts have their session.
 
 import base64
 import binascii
-import re
 from collections.abc import AsyncIterator
 
 from anyio import fail_after
@@ -16,19 +15,19 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from allegro.accounts.roles import includes
 from allegro.accounts.users import User
 from allegro.api.asker import Forbidden
 from allegro.api.client import shape
+from allegro.api.targets import UPLOADER, UPLOADS
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Asker
 from allegro.web.connection import user_is_known
 from allegro.web.login import Doorkeeper, TooManyAttempts
 from allegro.web.neighbourhood import neighbourhood
+from allegro.web.shares import Shares
 from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
-
-_STREAMED = re.compile(r"firmware/files/[^/]+")
-"""PUT requests that may be of any size: they are passed on as they come. Paths below /api/, decoded."""
 
 _NEW_PASSWORD = ("PUT", "password")
 """What a user may do while a new password is due."""
@@ -60,6 +59,7 @@ class Unauthorized(AllegroError):
 
 def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
     """Everything below /api/. `own`: what this program answers itself."""
+    shares = Shares()
 
     async def asker_of(request: Request) -> Asker:
         if request.method not in LOOKS:
@@ -87,71 +87,63 @@ def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
     async def endpoint(request: Request) -> Response:
         try:
             asker = await asker_of(request)
-            content = await _content(request)
         except AllegroError as error:
             return _refused(request, error)
-        if own.answers(request.path_params["path"]) and isinstance(content, bytes | None):
-            return _AnsweredHere(own, asker, content)
-        return _PassedOn(site, request, asker, content)
+        return _Granted(site, own, shares, request, asker)
 
     return Route("/api/{path:path}", endpoint, methods=list(METHODS))
 
 
-class _AnsweredHere(Response):
-    """The answer of the accounts."""
+class _Granted(Response):
+    """The answer to somebody who is known, who holds a share as long as it lasts."""
 
-    def __init__(self, own: AccountsApi, asker: Asker, content: bytes | None) -> None:
-        super().__init__()
-        self._own = own
-        self._asker = asker
-        self._content = content
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._own.answer(self._asker, self._content, scope, receive, send)
-
-
-class _PassedOn(Response):
-    """The supervisor's answer as it comes; its connection is closed whatever becomes of the client's."""
-
-    def __init__(
-        self, site: Site, request: Request, asker: Asker, content: AsyncIterator[bytes] | bytes | None
-    ) -> None:
+    def __init__(self, site: Site, own: AccountsApi, shares: Shares, request: Request, asker: Asker) -> None:
         super().__init__()
         self._site = site
+        self._own = own
+        self._shares = shares
         self._request = request
         self._asker = asker
-        self._content = content
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = self._request
-        raw: bytes = request.scope["raw_path"]
-        target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
-        headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
-        if not isinstance(self._content, bytes | None) and "content-length" in request.headers:
-            headers["content-length"] = request.headers["content-length"]
-        stream = self._site.backend.stream(
-            self._asker,
-            request.method,
-            target,
-            headers=headers,
-            content=self._content,
-        )
+        request, asker = self._request, self._asker
         try:
-            async with stream as answer:
-                kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
-                passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
-                await passed(scope, receive, send)
-        except AllegroError as error:  # no connection, or not all of the request: nothing has been sent yet
+            async with self._shares.share(asker.name):
+                content = await _content(request, asker)
+                if self._own.answers(request.path_params["path"]) and isinstance(content, bytes | None):
+                    await self._own.answer(asker, content, scope, receive, send)
+                else:
+                    await self._pass_on(content, scope, receive, send)
+        except AllegroError as error:  # nothing has been sent yet
             await _refused(request, error)(scope, receive, send)
         except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
             return
 
+    async def _pass_on(
+        self, content: AsyncIterator[bytes] | bytes | None, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """The supervisor's answer as it comes; its connection is closed whatever becomes of the client's."""
+        request = self._request
+        raw: bytes = request.scope["raw_path"]
+        target = raw.decode("ascii") + (f"?{request.url.query}" if request.url.query else "")
+        headers = {name: request.headers[name] for name in _TO_SUPERVISOR if name in request.headers}
+        if not isinstance(content, bytes | None) and "content-length" in request.headers:
+            headers["content-length"] = request.headers["content-length"]
+        stream = self._site.backend.stream(
+            self._asker, request.method, target, headers=headers, content=content
+        )
+        async with stream as answer:
+            kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
+            passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
+            await passed(scope, receive, send)
 
-async def _content(request: Request) -> AsyncIterator[bytes] | bytes | None:
+
+async def _content(request: Request, asker: Asker) -> AsyncIterator[bytes] | bytes | None:
     if request.method in LOOKS:
         return None
-    if request.method == "PUT" and _STREAMED.fullmatch(request.path_params["path"]):
-        return _arriving(request)
+    if request.method == "PUT" and UPLOADS.fullmatch(request.path_params["path"]):
+        # Whose role is not enough is refused by the supervisor, which need not wait for a file for that.
+        return _arriving(request) if includes(asker.role, UPLOADER) else b""
     return await _body(request)
 
 
