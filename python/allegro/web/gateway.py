@@ -116,8 +116,6 @@ class _Granted(Response):
                     await self._pass_on(content, scope, receive, send)
         except AllegroError as error:  # nothing has been sent yet
             await _refused(request, error)(scope, receive, send)
-        except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
-            return
 
     async def _pass_on(
         self, content: AsyncIterator[bytes] | bytes | None, scope: Scope, receive: Receive, send: Send
@@ -132,10 +130,13 @@ class _Granted(Response):
         stream = self._site.backend.stream(
             self._asker, request.method, target, headers=headers, content=content
         )
-        async with stream as answer:
-            kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
-            passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
-            await passed(scope, receive, send)
+        try:
+            async with stream as answer:
+                kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
+                passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
+                await passed(scope, receive, send)
+        except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
+            return
 
 
 async def _content(request: Request, asker: Asker) -> AsyncIterator[bytes] | bytes | None:
