@@ -46,7 +46,7 @@ class Accounts(Protocol):
     def add_token(self, name: str, role: str, days: int | None) -> tuple[Token, str]:
         """A new one, and its text, which is not kept."""
 
-    def delete_token(self, token_id: str) -> None:
+    def delete_token(self, token_id: str) -> Token:
         """It lets nobody in any more."""
 
 
@@ -185,9 +185,10 @@ def router(accounts: Callable[[], Accounts]) -> APIRouter:
         return NewTokenAnswer(**TokenAnswer.of(made).model_dump(), token=text)
 
     @routes.delete("/tokens/{token_id}", dependencies=[requires("admin")], status_code=204)
-    def delete_token(token_id: str) -> None:
+    def delete_token(token_id: str, request: Request) -> None:
         """Deletes a token: it lets nobody in any more, at once."""
-        accounts().delete_token(token_id)
+        token = accounts().delete_token(token_id)
+        say(request, f"Deleted the token {token.name}")
 
     return routes
 

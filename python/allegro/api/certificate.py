@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 
@@ -64,19 +65,21 @@ def router(certificates: Callable[[], Certificates]) -> APIRouter:
         return certificates().certificate()
 
     @routes.put("", dependencies=[requires("admin")])
-    def upload(upload: Upload) -> CertificateAnswer:
+    def upload(upload: Upload, request: Request) -> CertificateAnswer:
         """Shows another certificate from now on. One that cannot be used is refused, and nothing changed."""
         certificates().upload_certificate(upload.pem)
+        say(request, "Uploaded a certificate for the page")
         return certificate()
 
     @routes.delete("", dependencies=[requires("admin")])
-    def back() -> CertificateAnswer:
+    def back(request: Request) -> CertificateAnswer:
         """Forgets the uploaded certificate with its key: the page shows the device's own again."""
         certificates().own_certificate()
+        say(request, "Went back to the device's own certificate")
         return certificate()
 
     @routes.get("/request", dependencies=[requires("admin")])
-    def request() -> RequestAnswer:
+    def made_request() -> RequestAnswer:
         """A request for a certificate of the device's own key, which never leaves the device."""
         return RequestAnswer(pem=certificates().certificate_request())
 

@@ -78,9 +78,9 @@ class Keeper:
         """A new one, and its text, which is not kept."""
         return self._site.tokens.add(name, role, days)
 
-    def delete_token(self, token_id: str) -> None:
+    def delete_token(self, token_id: str) -> Token:
         """It lets nobody in any more."""
-        self._site.tokens.delete(token_id)
+        return self._site.tokens.delete(token_id)
 
     def certificate(self) -> "CertificateAnswer":
         """The present one."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from allegro.web.backend import Backend
 from allegro.web.neighbourhood import readable
 from allegro.web.reports import MOST_WAITING, Reports
+from tests.unit.web.test_uploaded_certificate import KEY, of
 from tests.unit.web.world import PASSWORD, Browser, World
 
 pytestmark = pytest.mark.spec("S7")
@@ -64,6 +67,35 @@ def test_accounts_are_in_the_list_from_page_and_api_alike(world: World) -> None:
         ("token", "Made the token probe (viewer)"),
     ]
     assert {(who, source) for _, who, source, _, _ in lines(world)} == {("the-admin", "192.0.2.1")}
+
+
+def test_tokens_and_certificate_are_in_the_list_in_the_same_words_from_page_and_api(world: World) -> None:
+    admin = world.user("admin")
+    headers = {"X-CSRF-Token": admin.csrf(), "Content-Type": "application/json"}
+
+    def told() -> list[tuple[str, str]]:
+        return [(kind, text) for kind, _, _, text, _ in lines(world)[1:]]
+
+    admin.post("/administration/certificate", pem=of(KEY))
+    admin.post("/administration/certificate/own")
+    admin.post("/users/tokens", name="probe", role="viewer", days="30")
+    admin.post("/users/tokens/delete", name=world.site.tokens.all()[0].id)
+    by_page = told()
+    content = json.dumps({"pem": of(KEY)}).encode()
+    assert admin.send("PUT", "/api/certificate", headers=headers, content=content).status_code == 200
+    assert admin.send("DELETE", "/api/certificate", headers=headers).status_code == 200
+    content = b'{"name": "other", "role": "viewer"}'
+    token = admin.send("POST", "/api/tokens", headers=headers, content=content).json()
+    assert admin.send("DELETE", f"/api/tokens/{token['id']}", headers=headers).status_code == 204
+    assert by_page == [
+        ("certificate", "Uploaded a certificate for the page"),
+        ("certificate", "Went back to the device's own certificate"),
+        ("token", "Made the token probe (viewer)"),
+        ("token", "Deleted the token probe"),
+    ]
+    by_both = Counter(by_page) + Counter((kind, text.replace("probe", "other")) for kind, text in by_page)
+    found = Counter({(kind, text): count for kind, _, _, text, count in lines(world)[1:]})
+    assert found == by_both
 
 
 def test_what_goes_to_the_supervisor_names_user_and_address(world: World) -> None:

@@ -35,11 +35,13 @@ def _file(pem: bytes, name: str) -> Response:
 
 async def _upload(visit: Visit) -> Response:
     await run_in_threadpool(visit.site.certificate.replace, visit.typed("pem"))
+    visit.note("certificate", "Uploaded a certificate for the page")
     return visit.done("The page shows this certificate to each new connection.")
 
 
 async def _own(visit: Visit) -> Response:
     await run_in_threadpool(visit.site.certificate.go_back)
+    visit.note("certificate", "Went back to the device's own certificate")
     return visit.done("The page shows the device's own certificate again.")
 
 
