@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from allegro.filters.fields import Field, Operator, operators
+from allegro.filters.fields import Field, Kind, Operator, operators
 from allegro.filters.mistake import FilterError
 from allegro.filters.values import NUMBERED, Unfit, expected
 
@@ -66,7 +66,7 @@ class Word:
 
 def too_long(most: int) -> FilterError:
     """The text has more than `most` characters."""
-    return FilterError(f"the filter is longer than {most} characters", column=most + 1, length=0)
+    return FilterError(f"The filter is longer than {most} characters.", column=most + 1, length=0)
 
 
 def too_deep(start: int, most: int) -> FilterError:
@@ -108,7 +108,7 @@ def unknown_field(name: Word) -> FilterError:
     if lower in ("and", "or"):
         return _expected(CONDITION, name)
     if lower == "bpf":
-        return _mistake('bpf is written as bpf("tcp port 80")', name)
+        return _mistake("bpf takes an expression in parentheses", name, 'Write bpf("tcp port 80").')
     names = [field.type.name for field in Field]
     if lower in _ELSEWHERE:
         remedy = f"It is called {_ELSEWHERE[lower]} here."
@@ -116,25 +116,23 @@ def unknown_field(name: Word) -> FilterError:
         field = next(field for field, numbers in NUMBERED.items() if lower in numbers)
         remedy = f"Do you mean {field.type.name} == {lower}?"
     else:
-        remedy = nearest(name.text, names) or f"The fields are {_listed(names)}."
-    return _mistake(f"{_shown(name.text)} is no field. {remedy}", name)
+        remedy = nearest(name.text, names) or f"The fields are {_listed(names, 'and')}."
+    return _mistake(f"{_shown(name.text)} is no field", name, remedy)
 
 
 def unfit_operator(field: Field, operator: Word) -> FilterError:
     """The field has no such operator."""
-    words = f"{field.type.name} has no {operator.text}; {_listed(spelled(field))} is expected"
-    if field.type.name in ("ip", "srcIp", "dstIp"):
-        words += f". For many addresses: {field.type.name} == 10.0.0.0/8"
-    return _mistake(words, operator)
+    message = f"{field.type.name} has no {operator.text}; {_listed(spelled(field))} is expected"
+    many = field.type.kind is Kind.NETWORK
+    remedy = f"For many addresses there are subnets: {field.type.name} == 10.0.0.0/8." if many else ""
+    return _mistake(message, operator, remedy)
 
 
 def unfit_value(field: Field, operator: Operator, value: Word, unfit: Unfit, written: str) -> FilterError:
     """The text is no value of the field. `written`: without quotes."""
-    reason = f"; {unfit.reason}" if unfit.reason else ""
-    near = nearest(written, NUMBERED.get(field, {}))
     message = f"{_shown(value.text)} does not fit: {unfit.expected} is expected after "
-    message += f"{field.type.name} {operator.value}{reason}"
-    return _mistake(f"{message}. {near}" if near else message, value)
+    message += f"{field.type.name} {operator.value}"
+    return _mistake(message, value, unfit.reason or nearest(written, NUMBERED.get(field, {})))
 
 
 def unknown_name(field: Field, value: Word, written: str, names: Collection[str]) -> FilterError:
@@ -142,8 +140,8 @@ def unknown_name(field: Field, value: Word, written: str, names: Collection[str]
     kind = "link group" if field is Field.GROUP else "interface"
     if not names:
         return _mistake(f"this device has no {kind}s", value)
-    near = nearest(written, names)
-    return _mistake(f"no {kind} is called {_shown(written)}. {near or f'There are {_listed(names)}.'}", value)
+    remedy = nearest(written, names) or f"There are {_listed(names, 'and')}."
+    return _mistake(f"no {kind} is called {_shown(written)}", value, remedy)
 
 
 def unfit_expression(text: Word, reason: str) -> FilterError:
@@ -168,7 +166,7 @@ def _no_operator(name: Word, word: Word) -> FilterError:
     if field is None:
         return unknown_field(name)
     if re.match(r"=[^=]|=$", word.text):
-        return _mistake("= compares nothing: == is expected", Word("=", word.start))
+        return _mistake("= compares nothing", Word("=", word.start), "Do you mean ==?")
     return _expected(_listed(spelled(field)), word, after=name.text)
 
 
@@ -193,11 +191,16 @@ def _joining(before: str, found: str) -> str:
 def _expected(what: str, word: Word, *, after: str = "", remedy: str = "") -> FilterError:
     place = f" after {after}" if after else ""
     there = f"not {_shown(word.text)}" if word.text else "but the filter ends"
-    return _mistake(f"{what} is expected{place}, {there}{'. ' if remedy else ''}{remedy}", word)
+    return _mistake(f"{what} is expected{place}, {there}", word, remedy)
 
 
-def _mistake(message: str, word: Word) -> FilterError:
-    return FilterError(f"column {word.start + 1}: {message}", column=word.start + 1, length=len(word.text))
+def _mistake(message: str, word: Word, remedy: str = "") -> FilterError:
+    return FilterError(
+        f"Column {word.start + 1}: {message.removesuffix('.')}.",
+        column=word.start + 1,
+        length=len(word.text),
+        remedy=remedy,
+    )
 
 
 def _shown(text: str) -> str:
@@ -205,6 +208,6 @@ def _shown(text: str) -> str:
     return f"'{visible}{'…' if len(text) > _SHOWN else ''}'"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str], joint: str = "or") -> str:
     *first, last = names
-    return f"{', '.join(first)} or {last}" if first else last
+    return f"{', '.join(first)} {joint} {last}" if first else last

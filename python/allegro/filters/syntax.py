@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from lark import Lark, Token
     from lark.exceptions import UnexpectedInput
 
-LONGEST = 65536
-"""Characters of a text."""
+LONGEST = 4096
+"""Characters of a text: a file says which filter held, and a mistake in more nobody would find."""
 
 DEEPEST = 64
 """How many times `and`, `or` and `not` can be inside of each other: programs over trees call themselves."""
@@ -105,6 +105,23 @@ def read(text: str) -> Condition | None:
     return found
 
 
+def accepted_after(text: str) -> tuple[set[str], list[tuple[str, Word]]]:
+    """Which kinds of words of the grammar can follow on a text, and the words of what is unfinished in it.
+
+    Nothing can if there is a mistake in it.
+    """
+    if len(text) > LONGEST:
+        return set(), []
+    from lark.exceptions import UnexpectedInput
+
+    parser: Any = _tables().parse_interactive(text)
+    try:
+        parser.exhaust_lexer()
+    except (UnexpectedInput, FilterError):
+        return set(), []
+    return parser.accepts(), _unfinished(parser)
+
+
 @cache
 def _tables() -> "Lark":
     from lark import Lark, Transformer
@@ -163,7 +180,6 @@ def _word(token: "Token") -> Word:
 
 
 def _explained(text: str, error: "UnexpectedInput") -> FilterError:
-    from lark import Token
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     at = len(text)
@@ -171,6 +187,13 @@ def _explained(text: str, error: "UnexpectedInput") -> FilterError:
         at = error.pos_in_stream or 0
     elif isinstance(error, UnexpectedToken) and error.token.type != "$END":
         at = error.token.start_pos or 0
-    state: Any = error.interactive_parser
-    before = [part for part in state.parser_state.value_stack if isinstance(part, Token)]
-    return explain.unexpected(text, at, state.accepts(), [(part.type, _word(part)) for part in before])
+    parser: Any = error.interactive_parser
+    return explain.unexpected(text, at, parser.accepts(), _unfinished(parser))
+
+
+def _unfinished(parser: Any) -> list[tuple[str, Word]]:
+    """Kind and text of the words that belong to no whole condition."""
+    from lark import Token
+
+    stack = parser.parser_state.value_stack
+    return [(part.type, _word(part)) for part in stack if isinstance(part, Token)]

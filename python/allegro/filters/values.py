@@ -24,7 +24,7 @@ _RANGE = re.compile(r"\s*([0-9]{0,5})\s*(-?)\s*([0-9]{0,5})\s*", re.ASCII)
 
 @dataclass(frozen=True)
 class Unfit(Exception):
-    """A text that is no value of the field. `expected`: what would be; `reason`: what is wrong, if known."""
+    """A text that is no value of the field. `expected`: what would be; `reason`: a sentence, or empty."""
 
     expected: str
     reason: str = ""
@@ -78,7 +78,7 @@ def read(field: Field, operator: Operator, text: str, *, quoted: bool = False) -
 
 def _network(text: str, wanted: str) -> Network:
     if "%" in text:
-        raise Unfit(wanted, "packets have no zones (%)")
+        raise Unfit(wanted, "Packets have no zones (%).")
     try:
         found = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -91,7 +91,7 @@ def _mac(text: str, wanted: str, *, begins: bool) -> Mac:
         raise Unfit(wanted)
     digits = re.sub(r"[^0-9a-f]", "", text.lower())
     if len(digits) < 12 and not begins:
-        raise Unfit(wanted, "to compare the first bytes only, use ~")
+        raise Unfit(wanted, "To compare the first bytes only, use ~.")
     rest = 48 - 4 * len(digits)
     return Mac(int(digits, 16) << rest, ((1 << 48) - 1) >> rest << rest)
 
@@ -102,7 +102,7 @@ def _number(field: Field, text: str, wanted: str) -> int:
         return names[text.lower()]
     if not _NUMBER.fullmatch(text):
         several = field in (Field.PORT, Field.TCP_PORT, Field.UDP_PORT) and re.search("[,-]", text)
-        raise Unfit(wanted, "for several ports and ranges there is portrange" if several else "")
+        raise Unfit(wanted, "For several ports and ranges there is portrange." if several else "")
     number = int(text, 16 if text[:2].lower() == "0x" else 10)
     if number > field.type.largest:
         raise Unfit(wanted)
@@ -118,9 +118,9 @@ def _ports(text: str, wanted: str) -> Ports:
         first = int(found[1] or 0)
         last = int(found[3]) if found[3] else PORT_MAX if found[2] else first
         if last > PORT_MAX or first > PORT_MAX:
-            raise Unfit(wanted, f"ports go from 0 to {PORT_MAX}")
+            raise Unfit(wanted, f"Ports go from 0 to {PORT_MAX}.")
         if first > last:
-            raise Unfit(wanted, f"{part.strip()} ends before it begins")
+            raise Unfit(wanted, f"{part.strip()} ends before it begins.")
         ranges.append((first, last))
     return Ports(_merged(ranges))
 

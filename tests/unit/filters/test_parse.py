@@ -117,13 +117,13 @@ def test_values(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "says"),
     [
-        ("ip = 10.0.0.1", "=", "== is expected"),
-        ("ip", "", "column 3: ==, != or === is expected after ip, but the filter ends"),
+        ("ip = 10.0.0.1", "=", "Do you mean ==?"),
+        ("ip", "", "Column 3: ==, != or === is expected after ip, but the filter ends"),
         ("vlan ==", "", "a number from 0 to 4095 (or none) is expected after vlan =="),
         ("vlan == 5000", "5000", "a number from 0 to 4095"),
         ("vlan < none", "none", "a number from 0 to 4095 is expected"),
         ("ip == 10.0.0.256", "10.0.0.256", "an address or a subnet such as"),
-        ("ip == fe80::1%eth0", "fe80::1%eth0", "no zones"),
+        ("ip == fe80::1%eth0", "fe80::1%eth0", "no zones (%)."),
         ("ip < 10.0.0.1", "<", "==, != or === is expected"),
         ("vlam == 7", "vlam", "Do you mean vlan?"),
         ("7 == vlan", "7", "a condition such as ip == 192.0.2.1 is expected, not '7'"),
@@ -133,7 +133,7 @@ def test_values(text: str, value: object) -> None:
         ("l4Protocol == tpc", "tpc", "Do you mean tcp?"),
         ("port == 80,443", "80,443", "there is portrange"),
         ("portrange == 90-80", "90-80", "90-80 ends before it begins"),
-        ("portrange == 70000-", "70000-", "from 0 to 65535"),
+        ("portrange == 70000-", "70000-", "from 0 to 65535."),
         ("portrange == 80,", "80,", "80,100-120"),
         ("portrange == -", "-", "80,100-120"),
         ("mac == 00:1b:21", "00:1b:21", "use ~"),
@@ -153,7 +153,7 @@ def test_values(text: str, value: object) -> None:
         ('bpf == "tcp"', "bpf", 'bpf("tcp port 80")'),
         ('bpf("tcp"', "", "')' is missing"),
         ("interface == prot1", "prot1", "Do you mean port1?"),
-        ("interface ~ x", "x", "There are port1 or port2."),
+        ("interface ~ x", "x", "There are port1 and port2."),
         ('group == "firewal"', '"firewal"', "Do you mean Firewall?"),
         ("group === firewall", "firewall", "Do you mean Firewall?"),
         ("\0", "\0", "a condition such as"),
@@ -165,9 +165,10 @@ def test_a_mistake_is_told_with_its_place(text: str, place: str, says: str) -> N
     error = told.value
     assert text[error.column - 1 :][: error.length] == place
     assert place or error.column == len(text) + 1
-    assert error.message.startswith(f"column {error.column}: ")
-    assert says in error.message
+    assert error.message.startswith(f"Column {error.column}: ")
+    assert says in f"{error.message} {error.remedy}"
     assert error.status == 422
+    assert error.message.endswith(".")
 
 
 @pytest.mark.spec("F5")
@@ -187,7 +188,7 @@ def test_an_expression_that_libpcap_refuses_is_told_with_its_reason() -> None:
 
     device = Device(check_bpf=check)
     assert parse('bpf("tcp")', device) == Bpf("tcp")
-    with pytest.raises(FilterError, match=r"column 23: .*: syntax error") as told:
+    with pytest.raises(FilterError, match=r"Column 23: .*: syntax error") as told:
         parse('vlan == 7 and not bpf("tcpp")', device)
     assert told.value.length == len('"tcpp"')
 
@@ -244,12 +245,12 @@ def test_length_and_depth_have_limits() -> None:
     deep = "(vlan == 1 or (vlan == 2 and " * (DEEPEST // 2 + 1)
     with pytest.raises(FilterError, match=f"more than {DEEPEST} times"):
         parse(deep + "vlan == 3" + "))" * (DEEPEST // 2 + 1))
-    parens = 20_000
+    parens = 1500
     assert parse("(" * parens + "vlan == 7" + ")" * parens) == B
     assert parse("!" * parens + "vlan == 7") == B
-    many = parse(" or ".join(["vlan == 7"] * 5000))
+    many = parse(" or ".join(["vlan == 7"] * 300))
     assert isinstance(many, Or)
-    assert len(many.terms) == 5000
+    assert len(many.terms) == 300
     assert parse(canonical(many)) == many
 
 

@@ -1,0 +1,58 @@
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.unit.api.bench import Bench, make_bench, recording
+
+pytestmark = pytest.mark.spec("F5", "W6")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = make_bench(tmp_path)
+    made.recorder = recording()
+    yield made
+    made.jobs.close()
+
+
+def asked(bench: Bench, what: str, text: str) -> object:
+    return bench.get(f"/filter/{what}?{urlencode({'text': text})}")
+
+
+def test_a_filter_is_checked_against_this_device(bench: Bench) -> None:
+    answer = asked(bench, "check", "interface EQ port1 && vlan==0x7")
+    assert answer == {"filter": "interface == port1 and vlan == 7", "mistake": None}
+    assert asked(bench, "check", "") == {"filter": "", "mistake": None}
+    assert asked(bench, "check", "vlan == 7 or interface == prot1") == {
+        "filter": "",
+        "mistake": {
+            "message": "Column 27: no interface is called 'prot1'.",
+            "remedy": "Do you mean port1?",
+            "column": 27,
+            "length": 5,
+        },
+    }
+
+
+def test_a_silent_recorder_knows_no_ports(bench: Bench) -> None:
+    bench.recorder = None
+    assert asked(bench, "check", "interface == port9") == {
+        "filter": "interface == port9",
+        "mistake": None,
+    }
+
+
+def test_what_can_be_written_next(bench: Bench) -> None:
+    assert asked(bench, "completion", "vlan == 7 and interface == p") == {"start": 27, "words": ["port1"]}
+
+
+def test_the_fields(bench: Bench) -> None:
+    fields = {each["name"]: each for each in bench.get("/filter")["fields"]}
+    assert fields["interface"] == {
+        "name": "interface",
+        "operators": ["==", "!=", "===", "~"],
+        "values": ["port1"],
+        "expects": "a name, in quotes if it has blanks",
+    }
