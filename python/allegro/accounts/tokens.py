@@ -5,20 +5,19 @@ A token is shown once, when it is made; only its hash is kept. 256 random bits n
 
 import hashlib
 import hmac
-import json
 import logging
 import re
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from allegro.accounts.entries import EntryFile
 from allegro.accounts.roles import Role, role_named
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.keeping import Absent, KeptFile, Value, trouble
 
 MOST_TOKENS = 100
 LONGEST_DAYS = 3650
@@ -54,31 +53,22 @@ class TokenStore:
     def __init__(
         self, path: Path, now_s: Callable[[], float] = lambda: datetime.now(UTC).timestamp()
     ) -> None:
-        self._file = KeptFile(path, _parsed)
+        self._file = EntryFile(path, "tokens", _token, lambda token: token.id)
         self._now_s = now_s
         self._lock = threading.Lock()
         self._noted: dict[str, float] = {}
-        found = self._file.read()
-        self._file.mend()
-        self._trouble = trouble(found)
-        self._lost = not isinstance(found, Value | Absent)
-        self._raw: dict[str, Any] = found.value if isinstance(found, Value) else {"tokens": []}
-        known = [token for raw in self._raw["tokens"] if (token := _token(raw)) is not None]
-        self._tokens = {token.id: token for token in known}
+        self._tokens = {token.id: token for token in self._file.entries}
         if self.problem:
             log.error("%s", self.problem)
 
     @property
     def problem(self) -> str:
         """What is wrong with the tokens, in a sentence; empty if nothing is."""
-        if self._trouble:
-            lost = " No token lets anybody in." if self._lost else ""
-            return f"The file of the API tokens {self._trouble}.{lost}"
-        count = len(self._not_understood())
+        if self._file.trouble:
+            lost = " No token lets anybody in." if self._file.lost else ""
+            return f"The file of the API tokens {self._file.trouble}.{lost}"
+        count = len(self._file.not_understood)
         return f"{count} of the API tokens let nobody in with this version of the firmware." if count else ""
-
-    def _not_understood(self) -> list[Any]:
-        return [raw for raw in self._raw["tokens"] if _token(raw) is None]
 
     def all(self) -> list[Token]:
         """By name; those that have ended, too."""
@@ -155,33 +145,8 @@ class TokenStore:
                 log.warning("The last use of a token is not noted: %s", error)
 
     def _save(self, tokens: dict[str, Token]) -> None:
-        if self._lost:
-            raise Unavailable(
-                f"The tokens cannot be changed: their file {self._trouble}.", remedy="Restart the device."
-            )
-        known = {raw["id"]: raw for raw in self._raw["tokens"] if _token(raw) is not None}
-        entries = [{**known.get(token.id, {}), **asdict(token)} for token in tokens.values()]
-        content = {"schema_version": 1, **self._raw, "tokens": [*entries, *self._not_understood()]}
-        try:
-            self._file.write(json.dumps(content, indent=2).encode() + b"\n")
-        except OSError as error:
-            raise Unavailable(
-                f"The tokens could not be saved: {error.strerror}.",
-                remedy="Look at the free space of the storage device.",
-            ) from error
+        self._file.save(tokens.values())
         self._tokens = tokens
-        self._raw = content
-        self._trouble = ""
-
-
-def _parsed(content: bytes) -> dict[str, Any]:
-    raw = json.loads(content)
-    if not isinstance(raw, dict) or not isinstance(raw.get("tokens"), list):
-        raise ValueError("no list of tokens")
-    for each in raw["tokens"]:
-        if not all(isinstance(each[name], str) for name in ("id", "name", "role", "sha256")):
-            raise ValueError("a token that is not complete")
-    return raw
 
 
 def _token(raw: Any) -> Token | None:

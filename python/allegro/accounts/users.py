@@ -1,18 +1,16 @@
 """The users of the web page and of the API, in a file that only the web page's process can read."""
 
-import json
 import logging
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from allegro.accounts import passwords
+from allegro.accounts.entries import EntryFile
 from allegro.accounts.roles import ROLES, Role
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
-from allegro.keeping import Absent, KeptFile, Value, trouble
 
 FIRST_USER = "admin"
 FIRST_PASSWORD = "allegro"  # noqa: S105 (printed in the manual; has to be changed at the first login)
@@ -40,13 +38,10 @@ class UserStore:
     newer one) lets nobody in, and stays in the file; so does whatever else is unknown there.
     """
 
-    _raw: Mapping[str, Any]  # the file as it was read
-
     def __init__(self, path: Path) -> None:
-        self._file = KeptFile(path, _parsed)
+        self._file = EntryFile(path, "users", _user, lambda user: user.name, never_empty=True)
         self._lock = threading.Lock()
-        self._load()
-        self._file.mend()
+        self._take()
         # Somebody who guesses names must not see by the clock which ones exist.
         self._nobody = passwords.hashed("nobody")
 
@@ -61,23 +56,25 @@ class UserStore:
     @property
     def problem(self) -> str:
         """What is wrong with the users, in a sentence; empty if nothing is."""
-        if not self._known_file:
-            return f"The users of this page cannot be known: their file {self._trouble}. Nobody can log in."
-        if self._trouble:
-            return f"The file of the users of this page {self._trouble}."
-        names = ", ".join(name or "one without a name" for name in map(_name_of, self._not_understood()))
+        trouble = self._file.trouble
+        if self._file.lost:
+            return f"The users of this page cannot be known: their file {trouble}. Nobody can log in."
+        if trouble:
+            return f"The file of the users of this page {trouble}."
+        names = ", ".join(name or "one without a name" for name in map(_name_of, self._file.not_understood))
         return f"These users cannot log in with this version of the firmware: {names}." if names else ""
 
     @property
     def locked(self) -> bool:
         """Whether nobody can log in, because the users cannot be read."""
-        return not self._known_file
+        return self._file.lost
 
     def verified(self, name: str, password: str) -> User | None:
         """The user, if this is the password. Raises Unavailable if the users cannot be read."""
         with self._lock:
             if self.locked:
-                self._load()
+                self._file.read()
+                self._take()
         if self.locked:
             raise Unavailable(
                 self.problem,
@@ -100,30 +97,34 @@ class UserStore:
         with self._lock:
             if name in self._users:
                 raise Conflict(f"There is a user {name} already.", place="name")
-            if any(_name_of(each) == name for each in self._not_understood()):
+            if any(_name_of(each) == name for each in self._file.not_understood):
                 raise Conflict(
                     f"There is a user {name} already, whom this version does not understand.", place="name"
                 )
             if len(self._users) >= MOST_USERS:
                 raise Conflict(f"There cannot be more than {MOST_USERS} users.", place="name")
-            self._save({**self._users, name: User(name, checked, kept, must_change=True)})
+            self._put(User(name, checked, kept, must_change=True))
 
-    def set_password(self, name: str, password: str, *, must_change: bool = False) -> None:
-        """A new password; `must_change` if somebody else chose it. Raises InvalidInput or NotFound."""
-        user = self._known(name)
-        passwords.check_new(password, name)
-        if passwords.matches(password, user.password):
-            raise InvalidInput("This is the old password. Choose another one.", place="password")
-        kept = passwords.hashed(password)
+    def set_password(self, name: str, password: str) -> None:
+        """A new one that the user has chosen. Raises InvalidInput or NotFound."""
+        kept = self._new_password(name, password)
         with self._lock:
-            user = replace(self._known(name), password=kept, must_change=must_change)
-            self._save({**self._users, name: user})
+            self._put(replace(self._known(name), password=kept, must_change=False))
 
-    def set_role(self, name: str, role: str) -> None:
-        """Raises Conflict if nobody would be left to administer the device."""
-        checked = _role(role)
+    def change(self, name: str, *, role: str | None = None, password: str | None = None) -> None:
+        """Another role, a password from somebody else (for the next login only), or both: all or nothing.
+
+        Raises InvalidInput, NotFound, or Conflict if nobody would be left to administer the device.
+        """
+        checked = None if role is None else _role(role)
+        kept = None if password is None else self._new_password(name, password)
         with self._lock:
-            self._save({**self._users, name: replace(self._known(name), role=checked)})
+            user = self._known(name)
+            if checked is not None:
+                user = replace(user, role=checked)
+            if kept is not None:
+                user = replace(user, password=kept, must_change=True)
+            self._put(user)
 
     def delete(self, name: str) -> None:
         """Raises NotFound, or Conflict if nobody would be left to administer the device."""
@@ -137,48 +138,32 @@ class UserStore:
             raise NotFound(f"There is no user {name}.", place="name")
         return user
 
+    def _new_password(self, name: str, password: str) -> str:
+        """As it is kept."""
+        user = self._known(name)
+        passwords.check_new(password, name)
+        if passwords.matches(password, user.password):
+            raise InvalidInput("This is the old password. Choose another one.", place="password")
+        return passwords.hashed(password)
+
+    def _put(self, user: User) -> None:
+        self._save({**self._users, user.name: user})
+
     def _save(self, users: dict[str, User]) -> None:
         if not any(user.role == "admin" for user in users.values()):
             raise Conflict("At least one user must have the role admin.", place="role")
-        known = {_name_of(each): each for each in self._raw["users"]}
-        entries = [{**known.get(user.name, {}), **asdict(user)} for user in users.values()]
-        content = {"schema_version": 1, **self._raw, "users": [*entries, *self._not_understood()]}
-        try:
-            self._file.write(json.dumps(content, indent=2).encode() + b"\n")
-        except OSError as error:
-            raise Unavailable(
-                f"The users could not be saved: {error.strerror}.",
-                remedy="Look at the free space of the storage device.",
-            ) from error
+        self._file.save(users.values())
         self._users = users
-        self._raw = content
-        self._trouble = ""
 
-    def _not_understood(self) -> list[Any]:
-        return [each for each in self._raw["users"] if _user(each) is None]
-
-    def _load(self) -> None:
-        found = self._file.read()
-        self._trouble = trouble(found)
-        self._known_file = isinstance(found, Value | Absent)
-        self._raw = found.value if isinstance(found, Value) else {"users": []}
-        understood = [user for each in self._raw["users"] if (user := _user(each)) is not None]
-        self._users = {user.name: user for user in understood}
-        if isinstance(found, Absent):
+    def _take(self) -> None:
+        """What the file holds, or the first login where there never was one."""
+        self._users = {user.name: user for user in self._file.entries}
+        if self._file.absent:
             self._users = {
                 FIRST_USER: User(FIRST_USER, "admin", passwords.hashed(FIRST_PASSWORD), must_change=True)
             }
         if self.problem:
             log.error("%s", self.problem)
-
-
-def _parsed(content: bytes) -> dict[str, Any]:
-    raw = json.loads(content)
-    if not isinstance(raw, dict) or not isinstance(raw.get("users"), list):
-        raise ValueError("no list of users")
-    if all(_user(each) is None for each in raw["users"]):
-        raise ValueError("no user in it")
-    return raw
 
 
 def _user(raw: Any) -> User | None:

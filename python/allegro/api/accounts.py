@@ -28,11 +28,8 @@ class Accounts(Protocol):
     def add_user(self, name: str, role: str, password: str) -> None:
         """A new one, who chooses another password at the first login."""
 
-    def set_role(self, name: str, role: str) -> None:
-        """Of a user."""
-
-    def reset_password(self, name: str, password: str, by: str) -> None:
-        """One that somebody else chose: it has to be changed at the next login."""
+    def change_user(self, name: str, role: str | None, password: str | None, by: str) -> None:
+        """A role, a password for the next login (which ends what is open), or both: all or nothing."""
 
     async def change_password(self, name: str, old: str, new: str, address: str) -> None:
         """One's own; `address`: of who asks, for whom wrong passwords count."""
@@ -150,13 +147,12 @@ def router(accounts: Callable[[], Accounts]) -> APIRouter:
     @routes.patch("/users/{name}", dependencies=[requires("admin")])
     def change_user(name: Name, change: UserChange, request: Request) -> list[UserAnswer]:
         """Gives a user another role, or a new password if the old one is lost, which ends what is open."""
-        if change.role is not None:
-            accounts().set_role(name, change.role)
-            say(request, f"Gave {name} the role {change.role}")
+        accounts().change_user(name, change.role, change.password, _by(request))
         if change.password is not None:
-            accounts().reset_password(name, change.password, _by(request))
             role = "" if change.role is None else f", and the role {change.role}"
             say(request, f"Set a new password for {name}{role}")
+        elif change.role is not None:
+            say(request, f"Gave {name} the role {change.role}")
         return users()
 
     @routes.delete("/users/{name}", dependencies=[requires("admin")], status_code=204)

@@ -41,16 +41,13 @@ class Keeper:
         """A new one, who chooses another password at the first login."""
         self._site.users.add(name, role, password)
 
-    def set_role(self, name: str, role: str) -> None:
-        """Of a user."""
-        self._site.users.set_role(name, role)
-
-    def reset_password(self, name: str, password: str, by: str) -> None:
-        """One that somebody else chose: it has to be changed at the next login."""
-        if name == by:
+    def change_user(self, name: str, role: str | None, password: str | None, by: str) -> None:
+        """A role, a password for the next login (which ends what is open), or both: all or nothing."""
+        if password is not None and name == by:
             raise Conflict("Your own password is changed with the old one.", remedy="PUT /api/password.")
-        self._site.users.set_password(name, password, must_change=True)
-        self._site.sessions.end_all_of(name)
+        self._site.users.change(name, role=role, password=password)
+        if password is not None:
+            self._site.sessions.end_all_of(name)
 
     async def change_password(self, name: str, old: str, new: str, address: str) -> None:
         """One's own; a wrong old one counts like a wrong one at the login."""

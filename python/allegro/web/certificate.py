@@ -58,22 +58,25 @@ def ensure(file: Path, names: Sequence[str], now: datetime, passing: Sequence[st
     """Certificate and key in `file` (PEM, mode 0600).
 
     Made anew, with the same key, if it is ending or lacks one of `names`; with another key if they are
-    missing or unusable. `passing`: addresses that come in with a new one, but are no reason for one. Raises
-    OSError if they cannot be read or written.
+    missing or unusable. `passing`: addresses that come in with a new one, but are no reason for one. As long
+    as the file cannot be mended its last good copy counts (`usable`). Raises OSError if they cannot be read
+    or written.
     """
     stored = kept(file)
     stored.mend()
     key = None
     match stored.read():
-        case Unreadable(reason, number) | Value(_, Unreadable(reason, number)):
+        case Unreadable(reason, number):
             raise OSError(number, reason)
-        case Value(present):
+        case Value(present, instead):
             if _holds(present, names, now):
                 return present
+            if isinstance(instead, Unreadable):
+                raise OSError(instead.number, instead.reason)
             log.info(
                 "The certificate is made anew: it ends or lasts too long, or a name or address is not in it"
             )
-            key = _own_key(file)
+            key = _own_key(usable(file))
             names = [*_more(present.names, names, passing), *names]
         case Damaged(reason):
             log.error("The certificate cannot be used (%s) and is made anew", reason)
@@ -101,6 +104,16 @@ def _holds(present: CertificateInfo, names: Sequence[str], now: datetime) -> boo
 def kept(file: Path) -> KeptFile[CertificateInfo]:
     """The file of certificate and key."""
     return KeptFile(file, _info)
+
+
+def usable(file: Path) -> Path:
+    """Where certificate and key can be read: in `file`, or else in its last good copy."""
+    stored = kept(file)
+    match stored.read():
+        case Value(_, instead) if instead is not None:
+            return stored.copy
+        case _:
+            return file
 
 
 def tls(file: Path) -> ssl.SSLContext:

@@ -88,7 +88,9 @@ class ServedCertificate:
         """
         with self._lock:
             try:
-                content = uploaded_certificate.judged(pem, self._own.read_bytes(), certificate.utc_now())
+                content = uploaded_certificate.judged(
+                    pem, certificate.usable(self._own).read_bytes(), certificate.utc_now()
+                )
                 _try(content)
                 self._uploaded.write(content)
             except OSError as error:
@@ -117,7 +119,7 @@ class ServedCertificate:
         Raises Unavailable if the key cannot be read.
         """
         try:
-            return certificate.request(self._own, self._names)
+            return certificate.request(certificate.usable(self._own), self._names)
         except (OSError, ValueError) as error:
             raise Unavailable(f"The device's own key cannot be used ({error}).") from error
 
@@ -158,19 +160,20 @@ class ServedCertificate:
 
     def _show(self) -> None:
         """Takes up what is to be shown. A context of its own: one holds a certificate of each kind of key."""
-        file, info, self._wrong = self._chosen()
+        own = certificate.usable(self._own)
+        file, info, self._wrong = self._chosen(own)
         try:
             context, public = certificate.tls(file), certificate.public_part(file)
         except OSError as error:  # of TLS, or of the disk
-            if file == self._own:
+            if file == own:
                 raise
             self._wrong = f"The certificate that was uploaded for this page cannot be used ({error})."
-            file, info = self._own, self._own_info
+            file, info = own, self._own_info
             context, public = certificate.tls(file), certificate.public_part(file)
-        self.context, self.public, self.info, self.uploaded = context, public, info, file != self._own
+        self.context, self.public, self.info, self.uploaded = context, public, info, file != own
         log.info("Certificate SHA-256 %s%s", info.fingerprint, ", uploaded" if self.uploaded else "")
 
-    def _chosen(self) -> tuple[Path, CertificateInfo, str]:
+    def _chosen(self, own: Path) -> tuple[Path, CertificateInfo, str]:
         """File and content of what is to be shown, and what is wrong with an uploaded one."""
         wrong = trouble(self._uploaded.read())
         told = f"The certificate that was uploaded for this page {wrong}." if wrong else ""
@@ -181,9 +184,9 @@ class ServedCertificate:
             case Value(info, _):
                 return self._uploaded.copy, info, told
             case Unreadable() if not self._uploaded.path.parent.exists():  # that is told by whom it concerns
-                return self._own, self._own_info, ""
+                return own, self._own_info, ""
             case _:
-                return self._own, self._own_info, told
+                return own, self._own_info, told
 
 
 def _try(content: bytes) -> None:

@@ -10,7 +10,9 @@ IDLE_S = 30 * 60.0
 """A session ends after this long without a request of the user's own (polls of an open page do not count)."""
 
 LONGEST_S = 12 * 3600.0
-MOST_SESSIONS = 500
+MOST_OF_ONE = 50
+"""So many of one user; one more ends the one that was used longest ago. Users are bounded, too."""
+
 _MOST_FLASHES = 10
 
 
@@ -52,8 +54,9 @@ class Sessions:
         session = Session(user, secrets.token_urlsafe(32), now_s, now_s)
         with self._lock:
             self._drop_old(now_s)
-            while len(self._sessions) >= MOST_SESSIONS:
-                self._sessions.pop(min(self._sessions, key=lambda key: self._sessions[key].used_s))
+            own = {key: session.used_s for key, session in self._sessions.items() if session.user == user}
+            if len(own) >= MOST_OF_ONE:
+                del self._sessions[min(own, key=lambda key: own[key])]
             self._sessions[_key(token)] = session
         return token, session
 

@@ -116,7 +116,7 @@ def test_there_are_not_too_many(store: TokenStore) -> None:
 
 
 @pytest.mark.spec("S2")
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"tokens": [{}]}', b"\xff\x00", b'{"tokens": 7}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\x00", b'{"tokens": 7}'])
 def test_a_file_that_makes_no_sense_lets_nobody_in_and_stays(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "tokens.json"
     path.write_bytes(content)
@@ -125,6 +125,22 @@ def test_a_file_that_makes_no_sense_lets_nobody_in_and_stays(tmp_path: Path, con
     with pytest.raises(Unavailable, match="makes no sense"):
         store.add("a", "admin", None)
     assert path.read_bytes() == content
+
+
+@pytest.mark.spec("S2", "U7")
+@pytest.mark.parametrize("odd", [{}, [], None, "x", {"id": 7}, {"id": "0" * 12, "name": "b", "role": None}])
+def test_an_entry_that_is_not_understood_costs_only_itself(
+    store: TokenStore, tmp_path: Path, odd: object
+) -> None:
+    path = tmp_path / "tokens.json"
+    _, secret = store.add("a", "viewer", None)
+    raw = json.loads(path.read_text())
+    path.write_text(json.dumps(raw | {"tokens": [odd, *raw["tokens"]]}))
+    again = TokenStore(path)
+    assert again.verified(secret) is not None
+    assert again.problem == "1 of the API tokens let nobody in with this version of the firmware."
+    again.add("c", "viewer", None)
+    assert json.loads(path.read_text())["tokens"][-1] == odd
 
 
 def test_a_role_of_another_version_is_no_token(store: TokenStore, tmp_path: Path) -> None:

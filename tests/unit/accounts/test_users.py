@@ -9,7 +9,7 @@ import pytest
 
 from allegro.accounts import passwords
 from allegro.accounts.users import UserStore
-from allegro.errors import Conflict, Unavailable
+from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,8 @@ def test_a_damaged_file_lets_in_who_its_copy_names_and_nobody_by_a_default(
     assert not lets_in(users)
     with pytest.raises(Unavailable, match="Nobody can log in"):
         users.verified("admin", "secretsecret")
+    with pytest.raises(Unavailable, match="cannot be changed"):
+        users.add("bert", "admin", "startstart")
     assert path.read_bytes() == content
 
 
@@ -144,3 +146,26 @@ def test_users_whose_folder_is_missing_are_not_a_new_device(tmp_path: Path) -> N
     users = UserStore(tmp_path / "not mounted" / "users.json")
     assert users.locked
     assert not lets_in(users)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"role": "viewer", "password": "short"}, InvalidInput),
+        ({"role": "viewer", "password": "secretsecret"}, InvalidInput),
+        ({"role": "operator", "password": "another one"}, InvalidInput),
+        ({"role": "viewer", "password": "another one"}, Conflict),
+    ],
+)
+def test_role_and_password_change_together_or_not_at_all(
+    path: Path, change: dict[str, str], error: type[AllegroError]
+) -> None:
+    users = store(path, entry("anna"))
+    before = path.read_bytes(), users.all()
+    with pytest.raises(error):
+        users.change("anna", **change)
+    assert (path.read_bytes(), users.all()) == before
+    users.add("bert", "admin", "startstart")
+    users.change("anna", role="viewer", password="another one")
+    assert [(user.role, user.must_change) for user in users.all()] == [("viewer", True), ("admin", True)]
+    assert lets_in(users, "anna", "another one")

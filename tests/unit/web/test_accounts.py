@@ -90,6 +90,11 @@ def test_users_are_managed_by_the_api(world: World, admin: dict[str, str]) -> No
     wrong = call(world, "PUT", "/password", basic("anna", PASSWORD + "?"), {"old": "guess", "new": PASSWORD})
     assert (wrong.status_code, wrong.json()["error"]["place"]) == (422, "old")
     assert call(world, "PATCH", "/users/anna", admin, {"role": "capture"}).status_code == 200
+    both = {"role": "viewer", "password": "short"}
+    assert call(world, "PATCH", "/users/anna", admin, both).status_code == 422
+    assert {"name": "anna", "role": "capture", "must_change": False} in call(
+        world, "GET", "/users", admin
+    ).json()
     assert call(world, "PATCH", "/users/anna", admin, {"password": PASSWORD}).status_code == 200
     assert call(world, "GET", "/status", basic("anna", PASSWORD)).status_code == 403
     assert call(world, "PATCH", "/users/the-admin", admin, {"password": PASSWORD}).status_code == 409

@@ -1,10 +1,14 @@
+import errno
+import os
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from allegro import keeping
 from allegro.web import certificate
 from allegro.web.served_certificate import ServedCertificate
 
@@ -103,8 +107,40 @@ def test_a_damaged_one_gives_way_to_its_copy_and_one_that_cannot_be_read_stays(t
     assert certificate.ensure(file, NAMES, NOW) == first
     file.unlink()
     file.mkdir()  # reading it fails, whoever asks
+    assert certificate.ensure(file, NAMES, NOW) == first
+    assert file.is_dir()
+    (tmp_path / ".certificate.pem.good").unlink()
     with pytest.raises(OSError, match="Is a directory"):
         certificate.ensure(file, NAMES, NOW)
+
+
+@pytest.mark.spec("S2")
+@pytest.mark.parametrize(
+    "content", [b"\x00", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", None]
+)
+def test_one_that_cannot_be_mended_is_shown_from_its_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    file = tmp_path / "certificate.pem"
+    first = certificate.ensure(file, NAMES, NOW)
+    file.unlink()
+    if content is None:
+        file.mkdir()  # reading it fails, whoever asks
+    else:
+        file.write_bytes(content)
+
+    def read_only(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(keeping, "write_atomically", read_only)
+    monkeypatch.setattr(certificate, "utc_now", lambda: NOW)
+    assert certificate.ensure(file, NAMES, NOW) == first
+    served = ServedCertificate(file, first)
+    assert (served.uploaded, served.info) == (False, first)
+    assert served.request().startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    assert served.trouble() is None
+    with pytest.raises(OSError, match=r"Read-only|Is a directory"):
+        certificate.ensure(file, NAMES, NOW + timedelta(days=390))
 
 
 def test_a_key_that_does_not_fit_is_replaced(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-from allegro.web.sessions import IDLE_S, LONGEST_S, MOST_SESSIONS, Sessions
+import pytest
+
+from allegro.web.sessions import IDLE_S, LONGEST_S, MOST_OF_ONE, Sessions
 
 
 def test_tokens_are_secrets_and_are_not_kept() -> None:
@@ -34,10 +36,13 @@ def test_ending() -> None:
     assert sessions.get(mine, 0.0) is None
 
 
-def test_memory_is_bounded() -> None:
+@pytest.mark.spec("S3")
+def test_one_users_log_ins_are_bounded_and_end_nobody_elses() -> None:
     sessions = Sessions()
+    others, _ = sessions.start("bert", 0.0)
     first, _ = sessions.start("anna", 0.0)
-    for number in range(MOST_SESSIONS):
+    for number in range(MOST_OF_ONE):
         sessions.start("anna", 1.0 + number * 1e-3)
     assert sessions.get(first, 2.0) is None
-    assert len(sessions._sessions) == MOST_SESSIONS
+    assert sessions.get(others, 2.0) is not None
+    assert len(sessions._sessions) == MOST_OF_ONE + 1

@@ -1,5 +1,7 @@
 """Users: who may log in, and what they may do; tokens of programs."""
 
+from functools import partial
+
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -49,7 +51,7 @@ async def _add(visit: Visit) -> Response:
 
 async def _role(visit: Visit) -> Response:
     name, role = visit.typed("name"), visit.typed("role")
-    visit.site.users.set_role(name, role)
+    visit.site.users.change(name, role=role)
     visit.note("user", f"Gave {name} the role {role}")
     return visit.done(f"{name} has the role {role} now.")
 
@@ -58,9 +60,7 @@ async def _password(visit: Visit) -> Response:
     name = visit.typed("name")
     if name == visit.user.name:
         raise Conflict("Your own password is changed at the top of the page (your name, Change password).")
-    await run_in_threadpool(
-        lambda: visit.site.users.set_password(name, visit.typed("password"), must_change=True)
-    )
+    await run_in_threadpool(partial(visit.site.users.change, name, password=visit.typed("password")))
     visit.site.sessions.end_all_of(name)
     visit.note("password", f"Set a new password for {name}")
     return visit.done(f"{name} can log in with this password once, and is then asked for a new one.")
