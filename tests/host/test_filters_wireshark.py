@@ -166,6 +166,8 @@ def _filters(count: int, seed: int) -> list[str]:
     texts = list(ATOMS)
     while len(texts) < count:
         one, two, three = chance.sample(ATOMS, 3)
+        if sum("vlan" in atom.lower() for atom in (one, two, three)) > 1:
+            continue  # Wireshark 4.0 takes vlan.id for vlan.id#1 if both are in a filter
         joined = f"({one}) {chance.choice(('and', 'or', '&&', '||'))} {chance.choice(('', '!'))}({two})"
         texts.append(
             chance.choice((joined, f"not ({joined})", f"({joined}) and {three}", f"{three} or {joined}"))
@@ -177,10 +179,11 @@ def _keys(frames: list[Frame]) -> list[PacketKey]:
     return [key_of(data, interface=port, length=length) for port, data, length in frames]
 
 
-def test_the_same_frames_pass_as_in_wireshark(tmp_path: Path) -> None:
-    frames = _packets(400, seed=1)
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 20))])
+def test_the_same_frames_pass_as_in_wireshark(tmp_path: Path, seed: int) -> None:
+    frames = _packets(400, seed)
     keys = _keys(frames)
-    trees = [parse(text) for text in _filters(400, seed=2)]
+    trees = [parse(text) for text in _filters(400, seed)]
     judged = verdicts(tmp_path, frames, [display_filter(tree) for tree in trees], NO_REASSEMBLY)
     differences = {}
     telling = 0

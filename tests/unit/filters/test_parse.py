@@ -1,10 +1,11 @@
 """What is a filter, what it means as a tree, and what is said of everything else."""
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from allegro.filters.canonical import canonical
+from allegro.filters.completion import complete
 from allegro.filters.device import Device
 from allegro.filters.fields import Field, Operator, operators
 from allegro.filters.mistake import FilterError
@@ -217,18 +218,11 @@ WORDS = st.sampled_from(
         " ",
     ]
 )
+TEXTS = st.one_of(st.text(), *(st.lists(WORDS, max_size=30).map(joint.join) for joint in ("", " ")))
 
 
-@pytest.mark.spec("F5")
-@given(
-    st.one_of(
-        st.text(), st.lists(WORDS, max_size=30).map("".join), st.lists(WORDS, max_size=30).map(" ".join)
-    )
-)
-@example('ip == "')
-@example("bpf(")
-@example("\ud800")
-def test_any_text_is_a_filter_or_a_mistake_with_a_place(text: str) -> None:
+def judge(text: str) -> None:
+    """Any text is a filter, or a mistake with a place in it."""
     try:
         tree = parse(text)
     except FilterError as error:
@@ -236,6 +230,34 @@ def test_any_text_is_a_filter_or_a_mistake_with_a_place(text: str) -> None:
         assert error.column + error.length <= len(text) + 1  # noqa: PT017
     else:
         assert parse(canonical(tree)) == tree
+    begun = complete(text)
+    assert all(parse_begins(text[: begun.start] + word) for word in begun.words)
+
+
+def parse_begins(text: str) -> bool:
+    """Whether what is wrong with it, if anything, is that it ends."""
+    try:
+        parse(text)
+    except FilterError as error:
+        return error.column == len(text) + 1 or text.endswith('"')
+    return True
+
+
+@pytest.mark.spec("F5")
+@given(TEXTS)
+@example('ip == "')
+@example("bpf(")
+@example("\ud800")
+def test_any_text_is_a_filter_or_a_mistake_with_a_place(text: str) -> None:
+    judge(text)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@settings(max_examples=30_000)
+@given(TEXTS)
+def test_any_text_long(text: str) -> None:
+    judge(text)
 
 
 @pytest.mark.spec("F5")
