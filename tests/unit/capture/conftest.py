@@ -23,6 +23,8 @@ def abandon() -> Callable[[RingWriter], None]:
     def kill(writer: RingWriter) -> None:
         writer._stopped = True
         writer._written.set()
+        writer._to_be_safe.set()
+        writer._stock.wanted.set()
         for thread in writer._threads:
             thread.join()
         writer._release()

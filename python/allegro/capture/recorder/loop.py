@@ -33,8 +33,10 @@ from allegro.capture.recorder.write_pool import WriteJob, WritePool
 from allegro.capture.ring import news
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring.news import ClockStepped, RingClosed
+from allegro.capture.ring.open_segment import Slot
 from allegro.capture.ring.record import NO_LOSSES, Record, Times
-from allegro.capture.ring.writer import RingBusyError, RingUnavailable, RingWriter, Slot
+from allegro.capture.ring.stock import RingBusyError, RingUnavailable
+from allegro.capture.ring.writer import RingWriter
 from allegro.errors import AllegroError, Unavailable
 from allegro.system.notify import alive, alive_every_s, notify
 

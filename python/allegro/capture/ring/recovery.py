@@ -6,6 +6,7 @@ The records decide. Nothing that can still be read is thrown away; every repair 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -157,8 +158,13 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
         summary = summary.plus(entry)
     packer = index.Packer()
     data = b"".join(map(packer.pack, entries)) + packer.pack_summary(summary)
-    write_atomically(index.index_path(path), data, mode=0o644)
-    _LOG.warning("%s: index made anew from %d records", path.name, summary.records)
+    try:
+        write_atomically(index.index_path(path), data, mode=0o644)
+        _LOG.warning("%s: index made anew from %d records", path.name, summary.records)
+    except OSError as error:  # readers ask the records; a full disk has still room for these
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _LOG.warning("%s: no room for its index", path.name)
     ring.segments.append(RecoveredSegment(path, size, summary))
     work.rebuilt.extend(entries)
 

@@ -143,10 +143,10 @@ class SummaryFile:
         self._descriptor: int | None = None
         self._entries = 0
 
-    def write(self, segments: Iterable[Listed]) -> None:
-        """Replaces the whole file."""
-        data = [_packed(segment) for segment in segments]
+    def write(self, segments: Callable[[], Iterable[Listed]]) -> None:
+        """Replaces the whole file by what `segments` then says: what is added meanwhile comes behind it."""
         with self._lock:
+            data = [_packed(segment) for segment in segments()]
             self._close()
             try:
                 write_atomically(self._path, b"".join(data), mode=0o644, sync=False)

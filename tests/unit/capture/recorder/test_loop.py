@@ -18,7 +18,8 @@ from allegro.capture.recorder.clocks import Reading, read_clocks
 from allegro.capture.recorder.loop import Recorder
 from allegro.capture.ring.news import ClockStepped, RingClosed, RingOpened
 from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.writer import RingUnavailable, RingWriter
+from allegro.capture.ring.stock import RingUnavailable, SegmentStock
+from allegro.capture.ring.writer import RingWriter
 from allegro.capture.status import RecorderStatus
 from tests.harness.waiting import wait_for
 from tests.unit.capture.ring.writing import SMALLEST
@@ -60,11 +61,11 @@ def test_a_size_that_is_refused_while_the_ring_opens_leaves_the_ring_as_it_is(
     settings: RecorderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opening = threading.Event()
-    create = RingWriter._create_segment
+    create = SegmentStock._create_segment
 
-    def create_later(writer: RingWriter) -> None:
+    def create_later(stock: SegmentStock) -> None:
         opening.wait(20)
-        create(writer)
+        create(stock)
 
     def refuse(writer: RingWriter, size: int) -> None:
         if size != SMALLEST:
@@ -85,7 +86,7 @@ def test_a_size_that_is_refused_while_the_ring_opens_leaves_the_ring_as_it_is(
             opening.set()
             recorder._on_signal(signal.SIGTERM, None)
 
-    monkeypatch.setattr(RingWriter, "_create_segment", create_later)
+    monkeypatch.setattr(SegmentStock, "_create_segment", create_later)
     monkeypatch.setattr(RingWriter, "resize", refuse)
     recorder = Recorder(tmp_path / "recorder.json")
     operator = threading.Thread(target=operate)

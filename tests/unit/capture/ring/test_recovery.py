@@ -119,7 +119,9 @@ def test_leftovers_behind_the_newest_record_are_not_taken(ring: Path, abandon: A
     # Fill up the segment in use and begin a recycled one: old records lie behind the few new ones.
     writer = RingWriter(ring, SMALLEST, 5)
     for number in range(500, 500 + 22 + 34 + 3):
-        wait_for(lambda: writer.status().size - writer.status().used > 4 * MIB or writer._free, "room", 10)
+        wait_for(
+            lambda: writer.status().size - writer.status().used > 4 * MIB or writer._stock._free, "room", 10
+        )
         append(writer, number, size=BIG)
     abandon(writer)
     before = everything(ring)

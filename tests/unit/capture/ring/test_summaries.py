@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def listed(directory: Path) -> list[Listed]:
 def test_what_is_said_last_of_a_segment_counts(tmp_path: Path) -> None:
     file = SummaryFile(tmp_path)
     assert summaries.read(tmp_path) is None
-    file.write([Listed(1, 4096, SUMMARY), Listed(8, 4096, None)])
+    file.write(lambda: [Listed(1, 4096, SUMMARY), Listed(8, 4096, None)])
     file.add(Listed(20, 8192, None))
     file.add(Listed(8, 4096, SUMMARY))
     wanted = [Listed(1, 4096, SUMMARY), Listed(8, 4096, SUMMARY), Listed(20, 8192, None)]
@@ -45,7 +46,7 @@ def test_what_is_said_last_of_a_segment_counts(tmp_path: Path) -> None:
 @pytest.mark.spec("R11")
 def test_a_damaged_list_is_none(tmp_path: Path) -> None:
     file = SummaryFile(tmp_path)
-    file.write([Listed(1, 4096, SUMMARY), Listed(8, 4096, None)])
+    file.write(lambda: [Listed(1, 4096, SUMMARY), Listed(8, 4096, None)])
     data = bytearray((tmp_path / summaries.FILE).read_bytes())
     for place in range(0, len(data), 7):
         data[place] ^= 1
@@ -58,7 +59,7 @@ def test_a_damaged_list_is_none(tmp_path: Path) -> None:
 @pytest.mark.spec("R11")
 def test_a_list_that_cannot_be_kept_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = SummaryFile(tmp_path)
-    file.write([Listed(1, 4096, None)])
+    file.write(lambda: [Listed(1, 4096, None)])
     with monkeypatch.context() as broken:
         broken.setattr(os, "write", lambda *_: 5)
         file.add(Listed(1, 4096, SUMMARY))
@@ -66,6 +67,23 @@ def test_a_list_that_cannot_be_kept_is_removed(tmp_path: Path, monkeypatch: pyte
     assert file.worn(1)
     file.add(Listed(2, 4096, None))
     assert summaries.read(tmp_path) is None
+
+
+@pytest.mark.spec("R4", "R11")
+def test_what_is_added_while_the_list_is_made_anew_is_not_lost(tmp_path: Path) -> None:
+    file = SummaryFile(tmp_path)
+    file.write(lambda: [Listed(1, 4096, None)])
+    adding = threading.Thread(target=lambda: file.add(Listed(8, 4096, None)))
+
+    def all_of_them() -> list[Listed]:
+        adding.start()
+        adding.join(0.1)
+        return [Listed(1, 4096, SUMMARY)]
+
+    file.write(all_of_them)
+    adding.join()
+    assert listed(tmp_path) == [Listed(1, 4096, SUMMARY), Listed(8, 4096, None)]
+    file.close()
 
 
 @pytest.mark.spec("R6", "R11")
@@ -108,7 +126,7 @@ def large(ring: Ring, count: int) -> list[Path]:
         index.index_path(path).write_bytes(data)
         known.append(Listed(segments.first_sequence(path) or 0, SEGMENT, summary))
     file = SummaryFile(ring.directory)
-    file.write(known)
+    file.write(lambda: known)
     file.close()
     return paths
 
@@ -229,7 +247,7 @@ def test_a_press_looks_at_few_entries_of_a_large_ring(
     file = SummaryFile(ring.directory)
     paths = segments.list_segments(ring.directory)
     file.write(
-        [
+        lambda: [
             Listed(segments.first_sequence(path) or 0, SEGMENT, index.read_summary(index.index_path(path)))
             for path in paths
         ]

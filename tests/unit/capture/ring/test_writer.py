@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture.ring import index, segments
+from allegro.capture.ring import index, segments, stock
 from allegro.capture.ring import writer as ring_writer
+from allegro.capture.ring.open_segment import OpenSegment
 from allegro.capture.ring.segments import MIB
-from allegro.capture.ring.writer import RingBusyError, RingUnavailable, RingWriter
+from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
+from allegro.capture.ring.writer import RingWriter
 from tests.harness.waiting import wait_for
 from tests.unit.capture.ring.writing import SMALLEST, START, append, everything, numbers
 
@@ -247,10 +249,10 @@ def test_a_ring_shrunk_to_the_size_of_one_old_segment_takes_records_at_once(
 def test_shrinking_without_space_for_a_small_segment_is_told_and_goes_on_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ring_writer, "_SPACE_INTERVAL", 0.1)
+    monkeypatch.setattr(stock, "_SPACE_INTERVAL", 0.1)
     full = threading.Event()
-    available = RingWriter._available
-    monkeypatch.setattr(RingWriter, "_available", lambda self: 0 if full.is_set() else available(self))
+    available = SegmentStock._available
+    monkeypatch.setattr(SegmentStock, "_available", lambda self: 0 if full.is_set() else available(self))
     # One segment alone is larger than the small ring, as with 2 GiB.
     sizes = {SMALLEST: 4 * MIB, 8 * SMALLEST: 32 * MIB}
     monkeypatch.setattr(segments, "segment_size", sizes.__getitem__)
@@ -275,7 +277,7 @@ def test_shrinking_without_space_for_a_small_segment_is_told_and_goes_on_later(
     assert numbers(tmp_path)[-1] == 2
 
 
-@pytest.mark.parametrize("part", ["_adjust", "_publish"])
+@pytest.mark.parametrize("part", ["_stock.adjust", "_publish", "_sync"])
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ValueError("unforeseen")])
 def test_no_failure_ends_the_threads(
     tmp_path: Path,
@@ -291,7 +293,8 @@ def test_no_failure_ends_the_threads(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr(writer, part, fail)
+        *way, name = part.split(".")
+        broken.setattr(getattr(writer, way[0]) if way else writer, name, fail)
         writer.publish()
         wait_for(lambda: writer.sync_errors, "the count", 10)
     assert str(error) in caplog.text
@@ -325,7 +328,7 @@ def test_a_new_size_that_is_refused_changes_nothing(tmp_path: Path, monkeypatch:
     writer = RingWriter(tmp_path, SMALLEST, 1)
     before = writer.status()
     monkeypatch.setattr(segments, "SMALLEST_RING", 2 * SMALLEST)
-    monkeypatch.setattr(RingWriter, "_available", lambda self: 0)
+    monkeypatch.setattr(SegmentStock, "_available", lambda self: 0)
     with pytest.raises(RingUnavailable, match="no more room"):
         writer.resize(3 * SMALLEST)
     assert writer.status() == before
@@ -358,3 +361,120 @@ def test_no_space_for_four_segments_is_no_ring(tmp_path: Path, monkeypatch: pyte
         RingWriter(tmp_path, SMALLEST, 1)
     assert caught.value.remedy
     assert not list(tmp_path.glob("*.blocks"))
+
+
+@pytest.mark.spec("R1", "R2")
+def test_a_disk_that_is_full_at_the_start_is_recorded_into_as_far_as_the_ring_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abandon: Callable[[RingWriter], None]
+) -> None:
+    """Its last run was cut off, so that an index is to be made anew, for which there is no room either."""
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(80):
+        append(writer, number, size=BIG)
+    abandon(writer)
+    system_open = os.open
+
+    def full(path: str | Path, flags: int, *more: int, **named: int) -> int:
+        if flags & os.O_CREAT and not Path(path).exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return system_open(path, flags, *more, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "open", full)
+        broken.setattr(SegmentStock, "_available", lambda self: 0)
+        writer = RingWriter(tmp_path, SMALLEST, 2)
+        for number in range(80, 400):
+            append_patiently(writer, number)
+        writer.close()
+    found = numbers(tmp_path)
+    assert found == list(range(found[0], 400))
+    assert len(found) >= 2 * 34
+
+
+@pytest.mark.spec("R1")
+def test_the_indexes_take_their_part_of_the_ring(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, 2 * SMALLEST, 1)
+    append(writer, 0)
+    wait_for(lambda: disk_use(tmp_path) == 2 * SMALLEST, "the ring", 20)
+    (segment,) = writer._stock.opened()
+    small = segment.summary
+    segment.summary = small._replace(records=2 * 4 * MIB // index.ENTRY_SIZE + 1)
+    wait_for(lambda: disk_use(tmp_path) == 2 * SMALLEST - 2 * 4 * MIB, "room for two segments of index", 20)
+    segment.summary = small._replace(records=SMALLEST)
+    wait_for(lambda: disk_use(tmp_path) == SMALLEST, "the fewest segments", 20)
+    segment.summary = small
+    wait_for(lambda: disk_use(tmp_path) == 2 * SMALLEST, "the whole ring", 20)
+    assert not writer.progress()
+    writer.close()
+    assert numbers(tmp_path) == [0]
+
+
+@pytest.mark.spec("R2")
+def test_what_is_written_is_made_safe_whatever_the_upkeep_has_to_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    goes_on, synced = threading.Event(), threading.Event()
+    monkeypatch.setattr(writer._stock, "adjust", lambda now: goes_on.wait(60))
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.set())
+    writer._stock.wanted.set()
+    append(writer, 0)
+    assert synced.wait(20)
+    writer.alive((77, 78), ("port1",))
+    wait_for(lambda: segments.read_runs(tmp_path)[-1].alive_boot_ns == 77, "a note", 20)
+    goes_on.set()
+    writer.close()
+
+
+def test_one_thread_writes_the_indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set()
+    write_index = OpenSegment.write_index
+
+    def noted(segment: OpenSegment) -> bool:
+        threads.add(threading.current_thread().name)
+        return write_index(segment)
+
+    monkeypatch.setattr(OpenSegment, "write_index", noted)
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    for number in range(150):
+        append_patiently(writer, number)
+    assert threads == {"ring publisher"}
+    writer.close()
+
+
+def test_a_ring_that_cannot_be_opened_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    before = list(Path("/proc/self/fd").iterdir())
+    with monkeypatch.context() as patched:
+        patched.setattr(segments, "write_runs", broken)
+        with pytest.raises(RingUnavailable, match="Input/output error"):
+            RingWriter(tmp_path, SMALLEST, 1)
+    assert len(list(Path("/proc/self/fd").iterdir())) == len(before)
+
+
+def test_a_recycling_that_fails_half_way_is_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    failing = {"open_segment", "sync_directory"}
+    for name in ("open_segment", "sync_directory"):
+        part = getattr(stock, name)
+
+        def fail_once(*arguments: object, name: str = name, part: Callable[..., object] = part) -> object:
+            if name in failing:
+                failing.remove(name)
+                raise OSError(errno.EIO, "Input/output error")
+            return part(*arguments)
+
+        monkeypatch.setattr(stock, name, fail_once)
+    for number in range(400):
+        append_patiently(writer, number)
+    assert not failing
+    assert disk_use(tmp_path) == SMALLEST
+    writer.close()
+    found = numbers(tmp_path)
+    assert found == list(range(found[0], 400))

@@ -1,0 +1,382 @@
+"""The segment files of a ring that is being written: how many there are, how large, and which comes next.
+
+Recycling happens ahead of need: when fewer than two empty segments are left (one in a small ring), the oldest
+loses its index and its name, and that is made safe on disk before the first byte of it is overwritten.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from allegro.atomic import sync_directory
+from allegro.capture import space
+from allegro.capture.ring import index, segments
+from allegro.capture.ring.finished import FinishedSegments, Sums
+from allegro.capture.ring.index import Packer, Summary
+from allegro.capture.ring.open_segment import OpenSegment, open_segment
+from allegro.capture.ring.recovery import RecoveredRing, RecoveredSegment
+from allegro.capture.ring.summaries import Listed
+from allegro.errors import Unavailable
+from allegro.words import mebibytes
+
+_LOG = logging.getLogger(__name__)
+
+_SPACE_INTERVAL = 10.0
+_EMPTY_AHEAD = 2
+
+
+class RingUnavailable(Unavailable):
+    """There is no ring at the moment, and the message says why."""
+
+
+class RingBusyError(Exception):
+    """No segment is free just now: the disk is behind. Try again in a moment."""
+
+
+class SegmentStock:
+    """All segments: `current` is written to, `closing` wait for their last records, of the others the oldest
+    are recycled. `target` is what the ring may take on disk, in bytes.
+
+    Used by several threads; `adjust` by one of them. Of what has to be done soon, `wanted` tells.
+    """
+
+    def __init__(self, directory: Path, target: int) -> None:
+        self.target = target
+        self.segment_size = 0
+        self.shortage = ""
+        self.wanted = threading.Event()
+        self.current: OpenSegment | None = None
+        self.closing: list[OpenSegment] = []
+        self.switch_wanted = False
+        """The next record is to lie in another segment."""
+        self._directory = directory
+        self._lock = threading.RLock()
+        self._finished = FinishedSegments(())
+        self._free: list[OpenSegment] = []
+        self._emptied: list[OpenSegment] = []
+        """Recycled, but that they have lost their name is not safe on disk yet."""
+        self._free_number = 0
+        self._space_checked = 0.0
+
+    def take_over(self, ring: RecoveredRing) -> None:
+        """Begins with what was found; afterwards there are at least the fewest segments.
+
+        Raises RingUnavailable if that cannot be, and OSError.
+        """
+        self._finished = FinishedSegments(ring.segments)
+        self._free = [open_segment(path, path.stat().st_size) for path in ring.free]
+        self._free_number = max((segments.free_number(path) for path in ring.free), default=0)
+        self.segment_size = self._choose_segment_size(self.target)
+        self._continue_newest()
+        self._shrink()
+        while self._count() < segments.FEWEST_SEGMENTS:
+            self._create_segment()
+
+    # -- what there is -------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self._count()
+
+    def opened(self) -> list[OpenSegment]:
+        """Those that records may still be under way to, oldest first."""
+        with self._lock:
+            return [*self.closing, *([self.current] if self.current else [])]
+
+    def size(self) -> int:
+        """Bytes of all segments on disk."""
+        with self._lock:
+            opened = sum(one.size for one in (*self._free, *self._emptied, *self.opened()))
+            return self._finished.sums.size + opened
+
+    def contents(self) -> tuple[Sums, list[Summary], list[Summary]]:
+        """Sums of what is in the ring, and summaries of the oldest and of the newest segments (two each)."""
+        with self._lock:
+            opened = [segment.summary for segment in self.opened() if segment.summary.records]
+            sums = replace(self._finished.sums, size=self.size())
+            oldest = [*self._finished.summaries(range(2)), *opened][:2]
+            newest = [*self._finished.summaries(range(-2, 0)), *opened][-2:]
+        for summary in opened:
+            sums.add(0, summary)
+        return sums, oldest, newest
+
+    def listed(self) -> Iterator[Listed]:
+        """All segments with records, as ring.index lists them."""
+        with self._lock:
+            finished = list(self._finished)
+            opened = [segment for segment in self.opened() if segment.named]
+        for segment in finished:
+            yield Listed(segments.first_sequence(segment.path) or 0, segment.size, segment.summary)
+        for one in opened:
+            yield Listed(one.first, one.size, None)
+
+    def progress(self) -> str:
+        """How far the ring is laid out, in plain words; empty when it is."""
+        with self._lock:
+            size, whole = self.size(), self.target - self.target % self.segment_size
+            laid_out = not self._room_for_one()
+        return "" if laid_out else f"The ring is being laid out: {mebibytes(size)} of {mebibytes(whole)}."
+
+    # -- from one segment to the next ----------------------------------------------------------------
+
+    def next_segment(self, first: int) -> OpenSegment:
+        """Goes on to the next segment, for records from this number on. Raises RingBusyError."""
+        with self._lock:
+            if not self._free:
+                self.wanted.set()
+                raise RingBusyError
+            opened = self._free.pop(0)
+            opened.first = first
+            if self.current is not None:
+                self.closing.append(self.current)
+            self.current = opened
+            self.switch_wanted = False
+        self.wanted.set()
+        return opened
+
+    def end(self) -> None:
+        """No record comes any more."""
+        with self._lock:
+            if self.current is not None:
+                self.closing.append(self.current)
+            self.current = None
+
+    def finished(self, segment: OpenSegment) -> None:
+        """The oldest of `closing` has got all its records."""
+        with self._lock:
+            self.closing.remove(segment)
+            self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
+
+    def unused(self, segment: OpenSegment) -> None:
+        """Of the oldest of `closing` not one record could be written."""
+        with self._lock:
+            self.closing.remove(segment)
+            segment.used = 0
+            self._free.append(segment)
+
+    def close(self) -> None:
+        """Closes all files as they are."""
+        for segment in (*self._free, *self._emptied, *self.opened()):
+            segment.close()
+
+    # -- number and size -----------------------------------------------------------------------------
+
+    def resize(self, target: int) -> None:
+        """Lets the ring grow or shrink, by `adjust`; shrinking loses the oldest.
+
+        Raises RingUnavailable, and leaves all as it is, if that is too small for a ring.
+        """
+        _check_size(target, self._directory)
+        with self._lock:
+            if target != self.target:
+                self.segment_size = self._choose_segment_size(target)
+                self.target = target
+                self._space_checked = 0.0
+
+    def adjust(self, now: float) -> None:
+        """Brings number and size of the segments nearer to what is wanted, at `now` (time.monotonic).
+
+        Raises OSError.
+        """
+        self._recycle_ahead()
+        self._shrink()
+        if not self._segment_wanted():
+            self.shortage = ""
+        elif now - self._space_checked >= _SPACE_INTERVAL:
+            try:
+                self._create_segment()
+                self.wanted.set()
+            except RingUnavailable as error:
+                self._space_checked = now
+                there, wanted = mebibytes(self.size()), mebibytes(self.target)
+                self.shortage = f"The ring has {there} instead of {wanted}: {error.message}"
+                _LOG.warning("%s", self.shortage)
+
+    def _segment_wanted(self) -> bool:
+        """Whether the ring has to grow, or has nowhere to go on when it leaves a segment too large."""
+        return self._room_for_one() or (self._current_too_large() and not self._free)
+
+    def _room_for_one(self) -> bool:
+        """Whether one more segment fits into the target. With a margin: what is made now is not to be removed
+        at once, as the indexes have grown by a few entries."""
+        return self._taken(self.segment_size // 4) + self.segment_size <= self.target
+
+    def _taken(self, margin: int = 0) -> int:
+        """Bytes of the segments, and of the indexes in whole segments: quiet links have small records, and an
+        index of a fortieth of them."""
+        records = self._finished.sums.records + sum(one.summary.records for one in self.opened())
+        indexes = records * index.ENTRY_SIZE + margin
+        return self.size() + indexes - indexes % self.segment_size
+
+    def _too_large(self) -> bool:
+        """Whether there is more than wanted. The fewest segments stay, whatever their indexes take."""
+        return self.size() > self.target or (
+            self._taken() > self.target and self._count() > segments.FEWEST_SEGMENTS
+        )
+
+    def _current_too_large(self) -> bool:
+        current = self.current
+        return (
+            current is not None
+            and current.size != self.segment_size
+            and self.size() + self.segment_size > self.target
+        )
+
+    def _shrink(self) -> None:
+        """Removes empty segments of another size, and the oldest while the ring is larger than wanted."""
+        with self._lock:
+            odd = [segment for segment in self._free if segment.size != self.segment_size]
+            self._free = [segment for segment in self._free if segment.size == self.segment_size]
+        for segment in odd:
+            segment.close()
+            segment.path.unlink()
+        while self._too_large():
+            with self._lock:
+                if len(self._free) > 1:
+                    empty = self._free.pop()
+                    empty.close()
+                    path = empty.path
+                elif len(self._finished):
+                    path = self._finished.popleft().path
+                else:
+                    break
+            _remove(path)
+        with self._lock:
+            # The segment in use is what is too large: go on in a small one, then this one can go, too.
+            if self._free and self._current_too_large():
+                self.switch_wanted = True
+
+    def _create_segment(self) -> None:
+        """Adds one empty segment. Raises RingUnavailable if there is no space for it."""
+        size = self.segment_size  # which another thread may change meanwhile
+        available = self._available()
+        if available < size:
+            raise _no_space(self._directory, available)
+        path = self._new_free_path()
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            path.unlink()
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise _no_space(self._directory, available) from None
+        finally:
+            os.close(descriptor)
+        opened = open_segment(path, size)
+        with self._lock:
+            self._free.append(opened)
+
+    def _recycle_ahead(self) -> None:
+        """Makes the oldest segments empty ones, as many as are to be ready."""
+        while (oldest := self._to_recycle()) is not None:
+            if oldest.size != self.segment_size:
+                _remove(oldest.path)
+                with self._lock:
+                    self._finished.popleft()
+                continue
+            index.index_path(oldest.path).unlink(missing_ok=True)
+            opened = open_segment(oldest.path, oldest.size)
+            try:
+                opened.path = oldest.path.rename(self._new_free_path())
+            except BaseException:
+                opened.close()
+                raise
+            with self._lock:
+                self._finished.popleft()
+                self._emptied.append(opened)
+        if self._emptied:
+            sync_directory(self._directory)
+            with self._lock:
+                self._free.extend(self._emptied)
+                self._emptied.clear()
+
+    def _to_recycle(self) -> RecoveredSegment | None:
+        """The oldest segment, if one is to be recycled."""
+        with self._lock:
+            empty = len(self._free) + len(self._emptied)
+            if not len(self._finished):
+                return None
+            oldest = self._finished[0]
+            # Few, large segments of an earlier size must not keep the ring from going on in small ones.
+            stuck = oldest.size != self.segment_size and not empty
+            if min(_EMPTY_AHEAD, self._count() // 4) > empty:
+                return oldest
+            return oldest if stuck and self.size() + self.segment_size > self.target else None
+
+    def _choose_segment_size(self, target: int) -> int:
+        """By the size that the ring can have; existing segments keep theirs if that is not far from it."""
+        _check_size(target, self._directory)
+        possible = min(target, self.size() + self._available())
+        if possible < segments.SMALLEST_RING:
+            raise _no_space(self._directory, possible)
+        wanted = segments.segment_size(possible)
+        sizes = [segment.size for segment in self._finished] + [segment.size for segment in self._free]
+        present = max(sizes, default=wanted)
+        fits = segments.FEWEST_SEGMENTS * present <= possible and present & (present - 1) == 0
+        return present if fits and wanted // 4 <= present <= wanted * 4 else wanted
+
+    def _continue_newest(self) -> None:
+        """Goes on in the newest segment, so that many restarts do not fill the ring with half-empty ones."""
+        if not len(self._finished) or self._finished[-1].size != self.segment_size:
+            return
+        newest = self._finished[-1]
+        place = index.index_path(newest.path)
+        summary = index.read_summary(place)
+        if summary is None:
+            return
+        # From now on the index is that of an open segment: without the summary.
+        entries = place.stat().st_size // index.ENTRY_SIZE - 1
+        os.truncate(place, entries * index.ENTRY_SIZE)
+        self._finished.pop()
+        self.current = open_segment(newest.path, newest.size)
+        self.current.named = True
+        self.current.first = segments.first_sequence(newest.path) or 0
+        self.current.indexed = entries * index.ENTRY_SIZE
+        self.current.packer = Packer(entries)
+        self.current.used = newest.summary.end
+        self.current.summary = newest.summary
+
+    def _new_free_path(self) -> Path:
+        with self._lock:
+            self._free_number += 1
+            return segments.free_path(self._directory, self._free_number)
+
+    def _count(self) -> int:
+        with self._lock:
+            return len(self._finished) + len(self._free) + len(self._emptied) + len(self.opened())
+
+    def _available(self) -> int:
+        try:
+            return space.available(self._directory)
+        except OSError as error:
+            raise RingUnavailable(
+                f"The disk of the packet ring does not answer: {error.strerror}.", place=str(self._directory)
+            ) from error
+
+
+def _remove(path: Path) -> None:
+    index.index_path(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _check_size(size: int, directory: Path) -> None:
+    if size < segments.SMALLEST_RING:
+        raise RingUnavailable(
+            f"A packet ring needs at least {mebibytes(segments.SMALLEST_RING)}, not {mebibytes(size)}.",
+            place=str(directory),
+            remedy="Make the ring larger in the settings.",
+        )
+
+
+def _no_space(directory: Path, available: int) -> RingUnavailable:
+    return RingUnavailable(
+        f"the disk has no more room for it ({mebibytes(available)} left).",
+        place=str(directory),
+        remedy="Delete captures, or make the ring smaller in the settings.",
+    )
