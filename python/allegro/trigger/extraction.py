@@ -1,6 +1,7 @@
 """Runs the extraction (`allegro.capture.extraction`) as a process of its own and follows what it says."""
 
 import contextlib
+import logging
 import os
 import selectors
 import subprocess
@@ -33,6 +34,8 @@ _TICK_S: Final = 0.25
 # It says something several times a second; only a disk that hangs makes it silent for so long.
 _SILENCE_S: Final = 900.0
 _TERMINATE_S: Final = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class ExtractionFailed(AllegroError):
@@ -83,11 +86,10 @@ class Extractions:
             process = self._take() or self._started()
         except OSError as error:
             raise ExtractionFailed(f"The extraction cannot be started ({error.strerror}).") from error
-        with process:
-            try:
-                return _follow(process, request, on_progress, should_stop, self._silence_s)
-            finally:
-                _end(process)
+        try:
+            return _follow(process, request, on_progress, should_stop, self._silence_s)
+        finally:
+            _end(process)
 
     def close(self) -> None:
         """Ends the process that waits."""
@@ -147,7 +149,10 @@ def _follow(
                         result = told
                     case Failure() as told:
                         failure = ExtractionFailed(told.message, remedy=told.remedy)
-    code = process.wait()
+    try:
+        code = process.wait(silence_s)
+    except subprocess.TimeoutExpired:
+        raise ExtractionFailed("The extraction does not end: its disk hangs.") from None
     if failure is not None:
         raise failure
     if result is None or code != 0:
@@ -162,9 +167,16 @@ def _follow(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends the process, and waits for that, but not for ever: one that hangs in a system call of its disk is
+    not even killed before the disk answers. It would keep its thread, and all captures to come, waiting."""
+    for end in (process.terminate, process.kill):
+        if process.poll() is None:
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_TERMINATE_S)
     if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(_TERMINATE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        log.error("The extraction with process id %d does not end: its disk hangs", process.pid)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()

@@ -1,9 +1,11 @@
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from allegro.capture.extraction.contract import Progress, Request, Result, message_line, parse_request
+from allegro.trigger import extraction
 from allegro.trigger.extraction import ExtractionFailed, Extractions, ExtractionStopped
 
 
@@ -83,6 +85,31 @@ def test_one_that_the_stop_itself_has_ended_did_not_fail() -> None:
 def test_silence_is_not_waited_for_for_ever() -> None:
     with pytest.raises(ExtractionFailed, match="no sign of life"):
         run("import time; time.sleep(50)", silence_s=0.3)
+
+
+@pytest.mark.spec("T10")
+def test_one_that_cannot_be_killed_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one in a system call of a disk that hangs: the next capture has its thread again."""
+    monkeypatch.setattr(extraction, "_TERMINATE_S", 0.1)
+    started: list[subprocess.Popen[bytes]] = []
+    kill = subprocess.Popen.kill
+
+    def hangs(process: subprocess.Popen[bytes]) -> None:
+        started.append(process)
+
+    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    script += "print(flush=True); time.sleep(50)"
+    with monkeypatch.context() as broken:
+        broken.setattr(subprocess.Popen, "kill", hangs)
+        with pytest.raises(ExtractionFailed, match="no sign of life"):
+            run(script, silence_s=1)
+    (process,) = started
+    assert process.poll() is None
+    assert f"{process.pid} does not end" in caplog.text
+    kill(process)
+    process.wait()
 
 
 PIDS = "import os; open({0!r}, 'a').write(str(os.getpid()) + ' '); "

@@ -14,29 +14,19 @@ import select
 import signal
 import sys
 import time
-from collections import deque
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from allegro.capture import config, status
 from allegro.capture.recorder import telling
-from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock, Reading, StepWatch, boot_id, read_clocks
+from allegro.capture.recorder.clocks import Clock, Reading, StepWatch, boot_id, read_clocks
 from allegro.capture.recorder.completeness import Completeness
+from allegro.capture.recorder.dispatcher import BROKEN_AFTER, Dispatcher
 from allegro.capture.recorder.link_states import LinkWatch
-from allegro.capture.recorder.memory import SMALL, Arena
-from allegro.capture.recorder.outbox import Letter, Outbox, write_letter
-from allegro.capture.recorder.port import RecordedPort
+from allegro.capture.recorder.outbox import Outbox
 from allegro.capture.recorder.recorded_ports import Ports
 from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
-from allegro.capture.recorder.write_pool import WriteJob, WritePool
-from allegro.capture.ring import news
-from allegro.capture.ring import record as blocks
 from allegro.capture.ring.news import ClockStepped, RingClosed
-from allegro.capture.ring.open_segment import Slot
-from allegro.capture.ring.record import NO_LOSSES, Record, Times
-from allegro.capture.ring.stock import RingBusyError, RingUnavailable
-from allegro.capture.ring.writer import RingWriter
+from allegro.capture.ring.stock import RingUnavailable
 from allegro.errors import AllegroError, Unavailable
 from allegro.system.notify import alive, alive_every_s, notify
 
@@ -44,53 +34,15 @@ _LOG = logging.getLogger(__name__)
 
 _STATUS_INTERVAL = 0.25
 _SCAN_INTERVAL = 1.0
-_WRITERS = 4
 # While blocks are being written, look again after a pause instead of at every single block: fewer wake-ups,
 # longer writes. The pause is such that about this part of a port's memory fills in it, within these limits.
 _PAUSE_FILL = 1 / 4
 _SHORTEST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.04
-# Without one successful write for so long, the ring is given up and opened anew.
-_BROKEN_AFTER = 10.0
-_FOREVER = 1 << 63
-
-
-class _Block(NamedTuple):
-    """A block of a port, by its number."""
-
-    port: RecordedPort
-    number: int
-
-
-class _Copy(NamedTuple):
-    """A block of a port that was copied into the arena."""
-
-    port: RecordedPort
-
-
-@dataclass(eq=False)
-class _UnderWay:
-    """A record under way, and what is in it."""
-
-    job: WriteJob
-    slot: Slot
-    record: Record
-    source: _Block | _Copy | Letter
-    losses_of: object
-
-
-@dataclass
-class _Trouble:
-    """Failed writes."""
-
-    errors: int = 0
-    text: str = ""
-    since: float | None = None
-    told: float = field(default=-RETRY_S)
 
 
 class Recorder:
-    """All ports and the ring. `run` does everything; `turn` is one look at all ports."""
+    """All ports and the ring. `run` does everything."""
 
     def __init__(self, config_file: Path) -> None:
         self._config_file = config_file
@@ -102,16 +54,12 @@ class Recorder:
         self._events = select.poll()
         self._completeness = Completeness()
         self._outbox = Outbox()
-        self._completeness.open(self._outbox, _FOREVER)
         self._ports = Ports(self._poll, self._outbox, self._completeness)
         self._ring = RingKeeper(now, self._clock.boot_id)
         self._config_error = ""
-        self._pool = WritePool(_WRITERS)
-        self._arena = Arena()
-        self._records: deque[_UnderWay] = deque()
-        self._trouble = _Trouble()
-        self._last_written = 0
-        self._load = telling.Load()
+        self._dispatcher = Dispatcher(
+            self._run_ns, self._clock, self._ports, self._outbox, self._completeness, self._ring
+        )
         self._wake, self._woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._steps = StepWatch()
         self._links = LinkWatch()
@@ -158,31 +106,10 @@ class Recorder:
                 _LOG.error("A part of the recorder has ended unexpectedly; the recorder has to start anew.")
                 code = 1
                 break
-            self._wait(self.turn(), next_status - time.monotonic())
+            self._wait(self._dispatcher.turn(self._look_at_clocks()), next_status - time.monotonic())
         notify("STOPPING=1")
         self._shut_down()
         return code
-
-    def turn(self) -> float:
-        """Takes what the kernel has ready, lets it be written, accounts for what is written.
-
-        Returns the largest part (0 to 1) of a port's memory that is full.
-        """
-        now = self._look_at_clocks()
-        self._account(now)
-        fullest = 0.0
-        job: WriteJob | None = None
-        for port in self._ports.all():
-            port.count(now.boot_ns)
-            job = self._take(port, job, now)
-            fullest = max(fullest, port.under_way / len(port.busy))
-        if job is not None:
-            self._pool.submit(job)
-        self._load.fullest = max(self._load.fullest, fullest)
-        self._ports.close_drained(now)
-        if self._outbox.waiting() and self._trouble.since is None:
-            self._tell(now)
-        return fullest
 
     def _look_at_clocks(self) -> Reading:
         """Both clocks now; a step of the wall clock since the last look becomes news."""
@@ -193,146 +120,12 @@ class Recorder:
             self._outbox.add(ClockStepped(*now, step.size_ns, now.boot_ns - step.after_boot_ns))
         return now
 
-    def _take(self, port: RecordedPort, job: WriteJob | None, now: Reading) -> WriteJob | None:
-        """Puts the port's ready blocks into `job` and further ones; returns the one not handed over yet."""
-        writer = self._ring.writer
-        if (writer is None and self._ring.opening()) or self._broken():
-            return job  # they wait for a ring, as long as there is memory
-        while (number := port.ready()) is not None:
-            block = port.socket.blocks[number]
-            if writer is None:
-                port.lose_unrecorded(blocks.packet_count(block), port.emptied_boot_ns, now.boot_ns)
-                port.skip()
-                blocks.release(block)
-                continue
-            try:
-                slot = writer.place(blocks.record_length(block))
-            except RingBusyError:
-                return job
-            since_ns = max(port.emptied_boot_ns - BLOCK_AGE_NS, port.last_boot_ns)
-            times = self._clock.times(*blocks.packet_times(block), since_ns)
-            port.last_boot_ns = times.last_boot_ns
-            if port.losses.certain:
-                self._completeness.lost(port, port.losses.from_boot_ns)
-                self._completeness.telling(port, slot.sequence)
-            record = blocks.seal(
-                block,
-                writer.ring_id,
-                slot.sequence,
-                self._run_ns,
-                port.index,
-                port.name,
-                port.take_losses(),
-                times,
-            )
-            if job is None or not job.takes(slot.segment.descriptor, slot.offset, record.length):
-                if job is not None:
-                    self._pool.submit(job)
-                job = WriteJob(slot.segment.descriptor, slot.offset)
-            source: _Block | _Copy = _Block(port, number)
-            copy = self._arena.copy(block[: record.length]) if record.length * SMALL <= len(block) else None
-            if copy is None:
-                job.add(block[: record.length])
-                port.take()
-            else:
-                job.add(copy)
-                source = _Copy(port)
-                port.take_copied()
-                blocks.release(block)
-            self._records.append(_UnderWay(job, slot, record, source, port))
-        port.emptied_boot_ns = now.boot_ns
-        if not port.under_way and not port.copied:
-            self._completeness.reached(port, port.quiet_through(now.boot_ns))
-        return job
-
-    def _tell(self, now: Reading) -> None:
-        """Puts what is in the outbox into the ring, if there is one."""
-        writer = self._ring.writer
-        while writer is not None and self._outbox.waiting():
-            try:
-                slot = writer.place(news.LENGTH)
-            except RingBusyError:
-                return
-            self._completeness.lost(self._outbox, self._outbox.since_ns())
-            self._completeness.telling(self._outbox, slot.sequence)
-            self._send(self._outbox.next(), writer, slot, now, self._outbox)
-
-    def _tell_losses(self, now: Reading) -> None:
-        """Tells what ports have lost that no record with packets has told in the meantime."""
-        writer = self._ring.writer
-        for port in self._ports.all():
-            if not port.losses.certain or writer is None:
-                continue
-            try:
-                slot = writer.place(news.LENGTH)
-            except RingBusyError:
-                return
-            self._completeness.lost(port, port.losses.from_boot_ns)
-            self._completeness.telling(port, slot.sequence)
-            self._send(Letter(port.name, port.take_losses(), ()), writer, slot, now, port)
-
-    def _send(self, letter: Letter, writer: RingWriter, slot: Slot, now: Reading, losses_of: object) -> None:
-        times = Times(self._clock.boot_id, now.boot_ns, now.boot_ns, now.wall_ns - now.boot_ns, 0)
-        block, record = write_letter(letter, writer.ring_id, slot.sequence, self._run_ns, now.wall_ns, times)
-        job = WriteJob(slot.segment.descriptor, slot.offset)
-        job.add(block)
-        self._records.append(_UnderWay(job, slot, record, letter, losses_of))
-        self._pool.submit(job)
-
-    def _account(self, now: Reading) -> None:
-        """Puts into the index what has been written, in order."""
-        writer = self._ring.writer
-        if writer is None or not self._records:
-            return
-        while self._records and self._records[0].job.done:
-            done = self._records.popleft()
-            self._load.slowest_write_s = max(self._load.slowest_write_s, done.job.seconds)
-            source = done.source
-            if isinstance(source, _Block):
-                source.port.finished(source.number)
-            elif isinstance(source, _Copy):
-                source.port.copied -= 1
-                self._arena.give_back()
-            if done.job.error is None:
-                writer.written(done.slot, done.record)
-                self._last_written = done.record.sequence
-                self._trouble.since = None
-                if not isinstance(source, Letter):
-                    self._completeness.reached(source.port, done.record.last_boot_ns)
-                continue
-            self._failed(done.job.error)
-            writer.lost(done.slot)
-            self._completeness.not_written(done.losses_of, done.record.sequence)
-            if isinstance(source, Letter):
-                port = next((one for one in self._ports.all() if one is done.losses_of), None)
-                if port is not None:  # its next record tells them, as the completeness of this port waits for
-                    port.losses = port.losses.plus(source.losses)
-                    source = replace(source, losses=NO_LOSSES)
-                self._outbox.give_back(source)
-            else:
-                source.port.lose_unwritten(done.record, now.boot_ns)
-        writer.publish()
-
-    def _failed(self, error: OSError) -> None:
-        now, trouble = time.monotonic(), self._trouble
-        trouble.errors += 1
-        trouble.text = error.strerror or str(error)
-        trouble.since = trouble.since or now
-        if now - trouble.told >= RETRY_S:
-            trouble.told = now
-            _LOG.error("a record could not be written: %s (%d so far)", trouble.text, trouble.errors)
-
-    def _broken(self) -> bool:
-        """Whether the ring is to be given up as soon as no record is under way."""
-        since = self._trouble.since
-        return since is not None and time.monotonic() - since > _BROKEN_AFTER
-
     # -- the ring ------------------------------------------------------------------------------------
 
     def _open_ring(self, now: float) -> None:
         """Takes an opened ring into use; gives up a broken one."""
-        if self._ring.writer is not None and self._broken() and not self._records:
-            self._close_ring(f"The disk does not take packets: {self._trouble.text}.", now + RETRY_S)
+        if (reason := self._dispatcher.broken()) and not self._dispatcher.under_way():
+            self._close_ring(reason, now + RETRY_S)
         writer = self._ring.look(self._config, now)
         if writer is None:
             return
@@ -344,9 +137,7 @@ class Recorder:
 
     def _close_ring(self, reason: str, open_again: float) -> None:
         self._ring.give_up(reason, read_clocks(), open_again)
-        self._completeness.ring_closed()
-        self._last_written = 0
-        self._trouble.since = None
+        self._dispatcher.ring_closed()
 
     def _read_config(self) -> None:
         """SIGHUP: takes what changed. A wrong file changes nothing, and the status says so."""
@@ -357,7 +148,7 @@ class Recorder:
                 writer.resize(new.ring_size)
             elif writer is not None:
                 self._end_ring()
-                if self._records:
+                if self._dispatcher.under_way():
                     raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
                 self._close_ring("The packet ring is being opened.", 0.0)
         except AllegroError as error:
@@ -375,13 +166,9 @@ class Recorder:
     def _end_ring(self) -> None:
         """Writes all that is under way or to be told, and that nothing more comes."""
         now = read_clocks()
-        self._tell_losses(now)
+        self._dispatcher.tell_losses(now)
         self._outbox.add(RingClosed(*now))
-        self._tell(now)
-        end = time.monotonic() + _BROKEN_AFTER
-        while self._records and time.monotonic() < end:
-            time.sleep(_SHORTEST_PAUSE)
-            self._account(read_clocks())
+        self._dispatcher.settle(now)
 
     # -- waiting, telling, ending --------------------------------------------------------------------
 
@@ -414,9 +201,7 @@ class Recorder:
         now = self._look_at_clocks()
         for port in self._ports.all():
             port.sample(now.boot_ns)
-        if not self._broken():
-            self._tell_losses(now)
-            self._tell(now)
+        self._dispatcher.tell_losses(now)
         writer = self._ring.writer
         if writer is not None:
             for port in self._ports.all():
@@ -424,7 +209,7 @@ class Recorder:
                     self._completeness.lost(port, port.losses.from_boot_ns)
             if self._outbox.waiting():
                 self._completeness.lost(self._outbox, self._outbox.since_ns())
-            self._completeness.claim(self._last_written, now.boot_ns)
+            self._completeness.claim(self._dispatcher.last_written, now.boot_ns)
             self._completeness.published(writer.published)
             writer.alive(self._complete(), tuple(self._ports.open))
         report = telling.status_of(
@@ -435,10 +220,10 @@ class Recorder:
             self._ring,
             self._ports,
             self._message(),
-            self._trouble.errors + (writer.sync_errors if writer is not None else 0),
-            self._load,
+            self._dispatcher.trouble.errors + (writer.sync_errors if writer is not None else 0),
+            self._dispatcher.load,
         )
-        self._load = telling.Load()
+        self._dispatcher.load = telling.Load()
         try:
             status.write(report, self._config.status_file)
             self._status_failed = False
@@ -453,12 +238,11 @@ class Recorder:
         return Reading(boot_ns, self._clock.wall_ns(boot_ns) if boot_ns else 0)
 
     def _message(self) -> str:
-        trouble, writer = self._trouble, self._ring.writer
+        writer = self._ring.writer
         parts = [self._ring.reason, self._config_error, *self._ports.refused.values()]
         if writer is not None:
             parts.append(writer.shortage or writer.progress())
-        if trouble.errors and trouble.since is not None:
-            parts.append(f"The disk refuses packets ({trouble.text}); they are counted as lost.")
+        parts.append(self._dispatcher.trouble.message())
         return " ".join(part for part in parts if part)
 
     def _shut_down(self) -> None:
@@ -466,19 +250,18 @@ class Recorder:
         stopped = read_clocks()
         for port in list(self._ports.open.values()):
             self._ports.let_go(port)
-        end = time.monotonic() + _BROKEN_AFTER
+        end = time.monotonic() + BROKEN_AFTER
         while self._ports.closing and time.monotonic() < end:
-            self.turn()
+            self._dispatcher.turn(self._look_at_clocks())
             time.sleep(_LONGEST_PAUSE)
         self._end_ring()
         self._report()
-        if self._ring.writer is not None and not self._records and not self._ports.closing:
+        if self._ring.writer is not None and not self._dispatcher.under_way() and not self._ports.closing:
             self._ring.writer.ended(stopped)
         self._ring.end()
         self._links.close()
         self._steps.close()
-        if not self._records:
-            self._pool.close()
+        self._dispatcher.close()
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if number == signal.SIGHUP:

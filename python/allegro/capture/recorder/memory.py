@@ -11,8 +11,8 @@ from __future__ import annotations
 import mmap
 import os
 from collections import deque
-from pathlib import Path
 
+from allegro.capture.recorder.card_speed import UNKNOWN, fastest_mbit
 from allegro.capture.ring.record import ALIGNMENT
 
 ARENA_SIZE = 64 << 20
@@ -27,7 +27,6 @@ _SECONDS_AT_LINE_RATE = 1
 _FEWEST_BLOCKS = 16
 _MOST_BLOCKS = 2048
 _USUAL_BLOCKS = 64
-_UNKNOWN_SPEED = -1
 
 
 class Arena:
@@ -66,27 +65,20 @@ class Arena:
             self._begin = self._end = 0
 
 
-def blocks_for(name: str, block_size: int, ports: int) -> int:
-    """How many blocks a port gets if there are so many ports: a second at line rate, where memory allows.
+def blocks_for(name: str, block_size: int, ports: int, taken: int) -> int:
+    """How many blocks a port gets if there are so many ports, and the others have `taken` bytes: a second at
+    the line rate that its card can have, where memory allows.
 
     All ports together get at most a quarter of the machine's memory, each at least 16 blocks.
     """
-    share = _memory() // _SHARE_OF_MEMORY // max(ports, 1) // block_size
-    speed = _speed_mbit(name)
+    whole = _memory() // _SHARE_OF_MEMORY
+    share = min(whole // max(ports, 1), max(whole - taken, 0)) // block_size
+    speed = fastest_mbit(name)
     wanted = _USUAL_BLOCKS
-    if speed != _UNKNOWN_SPEED:
+    if speed != UNKNOWN:
         wanted = max(speed * 125_000 * _SECONDS_AT_LINE_RATE // block_size + 1, wanted)
     return min(max(min(wanted, share), _FEWEST_BLOCKS), _MOST_BLOCKS)
 
 
 def _memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _speed_mbit(name: str) -> int:
-    """Speed of a link in Mbit/s (Documentation/ABI/testing/sysfs-class-net), -1 if it is not known."""
-    try:
-        speed = int((Path("/sys/class/net") / name / "speed").read_text())
-    except (OSError, ValueError):
-        return _UNKNOWN_SPEED
-    return speed if speed > 0 else _UNKNOWN_SPEED

@@ -108,7 +108,8 @@ class Ports:
             port.close()
 
     def _open(self, name: str, ifindex: int, options: RecorderConfig, now: Reading, *, new: bool) -> None:
-        count = options.blocks_per_port or blocks_for(name, options.block_size, self._count)
+        taken = sum(len(port.busy) for port in self.open.values()) * options.block_size
+        count = options.blocks_per_port or blocks_for(name, options.block_size, self._count, taken)
         try:
             connection = RingSocket(name, ifindex, options.block_size, count, options.retire_ms)
         except AllegroError as error:

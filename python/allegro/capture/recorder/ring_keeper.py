@@ -47,12 +47,11 @@ class RingKeeper:
         opened = None
         if self._opening is not None and self._opening.done():
             opening, self._opening = self._opening, None
-            try:
+            error = opening.exception()
+            if error is None:
                 opened = opening.result()
-            except RingUnavailable as error:
-                if self.reason != str(error):
-                    _LOG.error("no ring: %s", error)
-                self.reason = self._failed = str(error)
+            else:
+                self._refused(error)
                 self._open_again = now + RETRY_S
         if opened is not None and opened.directory != options.ring_directory:  # told by SIGHUP meanwhile
             opened.close()
@@ -67,6 +66,16 @@ class RingKeeper:
                 self._start.boot_ns,
             )
         return opened
+
+    def _refused(self, error: BaseException) -> None:
+        """Whatever has kept the ring from being opened: the ports are counted, and it is tried again."""
+        known = isinstance(error, RingUnavailable)
+        reason = str(error)
+        if not known:
+            reason = f"The packet ring cannot be opened ({type(error).__name__}: {error})."
+        if self.reason != reason:
+            _LOG.error("no ring: %s", reason, exc_info=None if known else error)
+        self.reason = self._failed = reason
 
     def use(self, writer: RingWriter, now: Reading) -> RingOpened:
         """Takes an opened ring into use; what is to be told of that."""
@@ -94,7 +103,7 @@ class RingKeeper:
     def end(self) -> None:
         """Closes everything."""
         if self._opening is not None:
-            with contextlib.suppress(RingUnavailable):
+            with contextlib.suppress(Exception):
                 self.writer = self._opening.result()
         if self.writer is not None:
             self.writer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,13 @@ import pytest
 
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
-from allegro.capture.recorder import loop
+from allegro.capture.recorder import dispatcher, loop, ring_keeper
 from allegro.capture.recorder.clocks import Reading, read_clocks
 from allegro.capture.recorder.loop import Recorder
-from allegro.capture.ring.news import ClockStepped, RingClosed, RingOpened
+from allegro.capture.ring import recovery
+from allegro.capture.ring.news import ClockStepped, LinkDown, RingClosed, RingOpened
 from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.stock import RingUnavailable, SegmentStock
+from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
 from allegro.capture.ring.writer import RingWriter
 from allegro.capture.status import RecorderStatus
 from tests.harness.waiting import wait_for
@@ -98,6 +99,98 @@ def test_a_size_that_is_refused_while_the_ring_opens_leaves_the_ring_as_it_is(
     assert "being opened" not in report.message
     assert report.ring is not None
     assert report.ring.target == SMALLEST
+
+
+def operated(recorder: Recorder, operate: Callable[[], None]) -> None:
+    """Runs the recorder until `operate` has returned."""
+
+    def work() -> None:
+        try:
+            operate()
+        finally:
+            recorder._on_signal(signal.SIGTERM, None)
+
+    operator = threading.Thread(target=work)
+    operator.start()
+    assert recorder.run() == 0
+    operator.join()
+
+
+@pytest.mark.spec("R5", "R10")
+def test_a_ring_that_cannot_be_opened_for_an_unforeseen_reason_is_told_and_tried_again(
+    settings: RecorderConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recover = recovery.recover
+    reports: list[RecorderStatus] = []
+    monkeypatch.setattr(ring_keeper, "RETRY_S", 0.5)
+
+    def odd(_: Path) -> object:
+        raise ValueError("an odd file")
+
+    monkeypatch.setattr(recovery, "recover", odd)
+
+    def operate() -> None:
+        wait_for(lambda: told(settings).state == status.NO_RING, "no ring", 20)
+        reports.append(told(settings))
+        monkeypatch.setattr(recovery, "recover", recover)
+        wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
+
+    operated(Recorder(tmp_path / "recorder.json"), operate)
+    assert "cannot be opened (ValueError: an odd file)" in reports[0].message
+    assert "Traceback" in caplog.text
+    with RingReader(settings.ring_directory) as reader:
+        (opened,) = (
+            item
+            for record in reader.records(0, 1 << 62)
+            for item in reader.news(record)
+            if isinstance(item, RingOpened)
+        )
+    assert "an odd file" in opened.reason
+
+
+@pytest.mark.spec("R5", "R10")
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_ring_in_which_no_room_is_made_is_told_and_given_up_if_that_is_a_failure(
+    settings: RecorderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: bool
+) -> None:
+    """One that only waits for its disk is waited for."""
+    monkeypatch.setattr(dispatcher, "BROKEN_AFTER", 0.5)
+    monkeypatch.setattr(ring_keeper, "RETRY_S", 0.5)
+    monkeypatch.setattr(dispatcher, "RETRY_S", 0.5)
+    monkeypatch.setattr(loop, "RETRY_S", 0.5)
+    reports: list[RecorderStatus] = []
+    opened: list[RingOpened] = []
+
+    def operate() -> None:
+        wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
+        with monkeypatch.context() as broken:
+            broken.setattr(RingWriter, "place", no_place)
+            if failing:
+                broken.setattr(SegmentStock, "adjust", no_adjusting)
+            recorder._outbox.add(LinkDown(*read_clocks(), "port1"))
+            wait_for(lambda: "no room is made" in told(settings).message, "word of it", 20)
+            reports.append(told(settings))
+            if failing:
+                wait_for(lambda: told(settings).state == status.NO_RING, "no ring", 20)
+        wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
+        wait_for(lambda: not told(settings).message, "no word of it", 20)
+
+    def no_place(*_: object) -> object:
+        raise RingBusyError
+
+    def no_adjusting(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    recorder = Recorder(tmp_path / "recorder.json")
+    operated(recorder, operate)
+    with RingReader(settings.ring_directory) as reader:
+        for record in reader.records(0, 1 << 62):
+            opened += [item for item in reader.news(record) if isinstance(item, RingOpened)]
+    assert len(opened) == (2 if failing else 1)
+    assert "no room is made" in reports[0].message
 
 
 def completed(settings: RecorderConfig, boot_ns: int) -> bool:

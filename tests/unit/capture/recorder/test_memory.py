@@ -64,10 +64,23 @@ def test_what_is_larger_than_the_arena_is_refused() -> None:
 def test_a_port_gets_a_second_at_line_rate_where_memory_allows(
     monkeypatch: pytest.MonkeyPatch, speed: int, gibibytes: int, ports: int, blocks: int
 ) -> None:
-    monkeypatch.setattr(memory, "_speed_mbit", lambda name: speed)
+    monkeypatch.setattr(memory, "fastest_mbit", lambda name: speed)
     monkeypatch.setattr(memory, "_memory", lambda: gibibytes << 30)
-    assert blocks_for("port1", MIB, ports) == blocks
+    assert blocks_for("port1", MIB, ports, 0) == blocks
+
+
+@pytest.mark.spec("R5")
+def test_ports_that_come_one_by_one_get_no_more_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "fastest_mbit", lambda name: 10_000)
+    monkeypatch.setattr(memory, "_memory", lambda: 4 << 30)
+    taken: list[int] = []
+    for ports in range(1, 5):
+        taken.append(blocks_for(f"port{ports}", MIB, ports, sum(taken) * MIB))
+    assert taken == [1024, 16, 16, 16]
+    taken = [blocks_for("port1", MIB, 2, 0)]
+    taken.append(blocks_for("port2", MIB, 2, taken[0] * MIB))
+    assert taken == [512, 512]
 
 
 def test_a_port_that_is_not_there_gets_what_is_usual() -> None:
-    assert blocks_for("no such port", MIB, 1) >= 16
+    assert blocks_for("no such port", MIB, 1, 0) == 64
