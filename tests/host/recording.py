@@ -20,9 +20,10 @@ from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring import segments
+from allegro.capture.ring.losses import NO_LOSSES, Losses
 from allegro.capture.ring.news import News
 from allegro.capture.ring.reader import RingReader
-from allegro.capture.ring.record import NO_LOSSES, Losses, Record
+from allegro.capture.ring.record import Record
 from allegro.capture.status import RecorderStatus
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for

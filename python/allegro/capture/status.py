@@ -24,7 +24,7 @@ class PortStatus:
     `packets` came in (with those dropped), `bytes` as the interface counts them, `drops` were lost between
     kernel and ring: of them the disk refused `unwritten`, for `unrecorded` no ring was open, for the others
     no memory was free. `nic_missed` were lost by the network card or its driver: of them, as the driver names
-    them, `nic_fifo` and `nic_over`. `nic_dropped` may be lost or recorded, see `record.Losses`.
+    them, `nic_fifo` and `nic_over`. `nic_dropped` may be lost or recorded, see `ring.losses`.
     `refused_crc` and `refused_length` are damaged frames that the card did not take. `freezes` is how often
     the kernel found no free block.
     """

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from allegro.capture.extraction.contract import Request
 from allegro.capture.ring import segments
+from allegro.capture.ring.losses import NO_LOSSES, Losses
 from allegro.capture.ring.news import ClockStepped, News
-from allegro.capture.ring.record import NO_LOSSES, Losses, Times
+from allegro.capture.ring.record import Times
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RUN, Ring
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from allegro.capture.ring import news, segments
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring.index import Packer, Summary, index_path
+from allegro.capture.ring.losses import NO_LOSSES, Losses
 from tests.unit.capture.blocks import Frame, block
 
 RING_ID = bytes(range(16))
@@ -44,19 +45,19 @@ class Ring:
         drops: int = 0,
         nic_missed: int = 0,
         name: str | None = None,
-        losses: blocks.Losses | None = None,
+        losses: Losses | None = None,
         times: blocks.Times = blocks.UNKNOWN_TIMES,
     ) -> None:
         """Appends a record of port<port>; without `times` as version 0.1.0 wrote it."""
         image = memoryview(block(frames, size=SEGMENT))
-        losses = losses or blocks.Losses(drops, 0, nic_missed)
+        losses = losses or Losses(drops, 0, nic_missed)
         self._append(image, port, name or f"port{port}", losses, times, 0)
 
     def tell(
         self,
         *told: news.News,
         port: int = 1,
-        losses: blocks.Losses = blocks.NO_LOSSES,
+        losses: Losses = NO_LOSSES,
         times: blocks.Times = blocks.UNKNOWN_TIMES,
         wall_ns: int = RUN,
     ) -> None:
@@ -72,7 +73,7 @@ class Ring:
         image: memoryview,
         port: int,
         name: str,
-        losses: blocks.Losses,
+        losses: Losses,
         times: blocks.Times,
         flags: int,
     ) -> None:

@@ -54,7 +54,7 @@ KINDS = {
     "crc": "as they were damaged on the wire",
     "length": "as they were too long or too short",
 }
-"""What a port can lose (fields of `allegro.capture.ring.record.Losses`), and how it is told. `dropped` is not
+"""What a port can lose (fields of `allegro.capture.ring.losses.Losses`), and how it is told. `dropped` is not
 among them: the kernel counts there also what was recorded."""
 
 SYSTEM_KINDS = ("drops", "unwritten", "unrecorded")

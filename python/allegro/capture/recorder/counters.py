@@ -16,7 +16,7 @@ _LOSSES = (
 
 
 class CardLosses(NamedTuple):
-    """Packets that the card or its driver lost, and frames that the card refused; see `record.Losses`."""
+    """Packets that the card or its driver lost, and frames that the card refused; see `ring.losses`."""
 
     missed: int = 0
     fifo: int = 0

@@ -22,8 +22,9 @@ from allegro.capture.recorder.telling import Load
 from allegro.capture.recorder.write_pool import WriteJob, WritePool
 from allegro.capture.ring import news
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring.losses import NO_LOSSES
 from allegro.capture.ring.open_segment import Slot
-from allegro.capture.ring.record import NO_LOSSES, Record, Times
+from allegro.capture.ring.record import Record, Times
 from allegro.capture.ring.stock import RingBusyError
 from allegro.capture.ring.writer import RingWriter
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from allegro.capture.recorder.port import port_index
 from allegro.capture.ring import news, record
+from allegro.capture.ring.losses import NO_LOSSES, Losses
 from allegro.capture.ring.news import News
-from allegro.capture.ring.record import NO_LOSSES, Losses, Record, Times
+from allegro.capture.ring.record import Record, Times
 
 _MOST_WAITING = 10_000
 """News are few. If no ring takes them for long, the oldest go: without it, memory would grow."""

@@ -8,7 +8,7 @@ from collections import deque
 from allegro.capture.recorder.counters import CardLosses, InterfaceCounters
 from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring import record as blocks
-from allegro.capture.ring.record import NO_LOSSES, Losses
+from allegro.capture.ring.losses import NO_LOSSES, Losses
 from allegro.capture.status import PortStatus
 
 _QUIET_NS = 200_000_000

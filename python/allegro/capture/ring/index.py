@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from allegro.capture.ring.record import NO_LOSSES, NOWHERE, PORT_NAME_SIZE, Losses, Record, Segment
+from allegro.capture.ring.losses import NO_LOSSES, Losses
+from allegro.capture.ring.record import NOWHERE, PORT_NAME_SIZE, Record, Segment
 
 _RECORD, _SUMMARY, _MORE, _BOOT = 1, 2, 3, 4
 _SEED = 0xA11E6202

@@ -27,6 +27,8 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from allegro.capture.ring.losses import COUNT_MOST, NO_LOSSES, Losses
+
 ALIGNMENT = 4096
 """Records begin and end at multiples of this many bytes (what O_DIRECT needs on every usual disk)."""
 
@@ -62,7 +64,6 @@ PACKET_SLACK_NS = NS // 2
 """A packet's time lies no further than this outside of its record's first and last: several processors
 receive on one port, and the clock may step while the kernel fills a block (for about 0.3 s at most)."""
 
-_U32_MAX = 0xFFFF_FFFF
 _TPACKET_V3 = 2
 
 # struct tpacket_block_desc: version, offset_to_priv, block_status, num_pkts, offset_to_first_pkt, blk_len,
@@ -91,67 +92,6 @@ _NO_EXTENSION = bytes(_EXTENSION_END - _EXTENSION_OFFSET)
 
 class BlockFormatError(ValueError):
     """The bytes are not a record of a ring, or a damaged one; the message says what is wrong."""
-
-
-class Losses(NamedTuple):
-    """What a port lost since its previous record, by kind; all are packets but `freezes` (occasions).
-
-    `drops`: the kernel had no memory free. `unwritten`: the disk refused them. `unrecorded`: no ring was
-    open, or the port was just being opened. `missed`, `fifo`, `over`: lost in the network card or its driver
-    (rx_missed_errors, rx_fifo_errors, rx_over_errors). `crc`, `length`: frames that the card refused
-    (rx_crc_errors; rx_length_errors: too long or short). `dropped` (rx_dropped) is in no sum: some drivers
-    count there what they lose (vmxnet3, ena, virtio, igb), but the kernel adds what its own protocols did not
-    want, as all tagged frames without a VLAN device, and that is recorded. They happened between
-    `from_boot_ns` and `until_boot_ns` (CLOCK_BOOTTIME; 0: not known).
-    """
-
-    drops: int = 0
-    freezes: int = 0
-    missed: int = 0
-    fifo: int = 0
-    over: int = 0
-    dropped: int = 0
-    crc: int = 0
-    length: int = 0
-    unwritten: int = 0
-    unrecorded: int = 0
-    from_boot_ns: int = 0
-    until_boot_ns: int = 0
-
-    @property
-    def system(self) -> int:
-        """Packets lost between kernel and ring."""
-        return self.drops + self.unwritten + self.unrecorded
-
-    @property
-    def card(self) -> int:
-        """Packets lost in the network card or its driver."""
-        return self.missed + self.fifo + self.over
-
-    @property
-    def refused(self) -> int:
-        """Frames that the network card refused as damaged."""
-        return self.crc + self.length
-
-    @property
-    def certain(self) -> bool:
-        """Whether anything is lost without doubt."""
-        return bool(self.system or self.card or self.refused or self.freezes)
-
-    def plus(self, other: Losses) -> Losses:
-        """Both together."""
-        times = [time for time in (self.from_boot_ns, other.from_boot_ns) if time]
-        counts = map(sum, zip(self[:10], other[:10], strict=True))
-        until_ns = max(self.until_boot_ns, other.until_boot_ns)
-        return Losses(*[*counts, min(times, default=0), until_ns])
-
-    def limited(self) -> Losses:
-        """As they fit into a record: counts too large are held at the largest."""
-        counts = (min(count, _U32_MAX) for count in self[:10])
-        return Losses(*[*counts, self.from_boot_ns, self.until_boot_ns])
-
-
-NO_LOSSES = Losses()
 
 
 class Times(NamedTuple):
@@ -426,9 +366,9 @@ def _write_head(block: memoryview, ring_id: bytes, record: Record) -> None:
         record.port_name.encode()[:PORT_NAME_SIZE],
         record.first_ns,
         record.last_ns,
-        min(losses.system, _U32_MAX),
+        min(losses.system, COUNT_MOST),
         losses.freezes,
-        min(losses.card, _U32_MAX),
+        min(losses.card, COUNT_MOST),
     )
     _CRC.pack_into(block, _CRC_OFFSET, _checksum(block))
     if record.boot_id:

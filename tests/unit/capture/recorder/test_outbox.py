@@ -4,8 +4,9 @@ import pytest
 
 from allegro.capture.recorder.outbox import Outbox, write_letter
 from allegro.capture.ring import news, record
+from allegro.capture.ring.losses import Losses
 from allegro.capture.ring.news import PortClosed, PortOpened, RingOpened
-from allegro.capture.ring.record import Losses, Times
+from allegro.capture.ring.record import Times
 
 
 @pytest.mark.spec("R10")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from allegro.capture.ring import index
 from allegro.capture.ring.index import Packer, Summary
-from allegro.capture.ring.record import NO_LOSSES, NOWHERE, UNKNOWN_TIMES, Losses, Record, Times
+from allegro.capture.ring.losses import NO_LOSSES, Losses
+from allegro.capture.ring.record import NOWHERE, UNKNOWN_TIMES, Record, Times
 
 S = 1_000_000_000
 BOOTS = (b"", bytes(range(16)), bytes(range(16, 32)))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from allegro.capture.ring import news
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring.losses import Losses
 from allegro.capture.ring.news import ClockStepped, LinkDown, News, PortClosed, PortOpened, RulesChanged
 
 RING = bytes(range(16))
@@ -17,7 +18,7 @@ everything = st.one_of([st.from_type(kind) for kind in news.KINDS.values()])
 def written(payload: bytes) -> memoryview:
     image = memoryview(bytearray(news.LENGTH))
     blocks.write_empty_block(image, payload, 1_795_270_000_123_456_789)
-    blocks.seal(image, RING, 5, 1, 1, "port1", blocks.Losses(drops=7), flags=blocks.FLAG_NEWS)
+    blocks.seal(image, RING, 5, 1, 1, "port1", Losses(drops=7), flags=blocks.FLAG_NEWS)
     return image
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allegro.capture.ring import record as blocks
-from allegro.capture.ring.record import BlockFormatError, Losses, Times
+from allegro.capture.ring.losses import Losses
+from allegro.capture.ring.record import BlockFormatError, Times
 from tests.unit.capture.blocks import Frame, block
 
 RING = bytes(range(16))
