@@ -1,4 +1,4 @@
-"""A browser, and the page of a device whose hardware is made up."""
+"""A recorder in a network of its own; a browser, and the page of a device whose hardware is made up."""
 
 import asyncio
 import socket
@@ -13,7 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from allegro.web.app import create_app
 from tests.harness.browser import BUILT, PHONE, WAIT_MS, chromium_browser
+from tests.harness.namespaces import Namespace
 from tests.harness.waiting import PATIENCE
+from tests.host.recording import Recording
 from tests.unit.web.world import PASSWORD, World
 
 
@@ -24,6 +26,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             own = item.get_closest_marker("timeout")
             seconds = float(own.args[0] if own else config.getini("timeout"))
             item.add_marker(pytest.mark.timeout(seconds * PATIENCE), append=False)
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    """A network of its own, with nothing in it."""
+    made = Namespace("rct-recorder")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def recording(namespace: Namespace, tmp_path: Path) -> Iterator[Recording]:
+    """A recorder in that network, not started yet."""
+    made = Recording(namespace, tmp_path)
+    yield made
+    if made.process is not None:
+        made.process.kill()
 
 
 @dataclass

@@ -53,6 +53,15 @@ def frame(sender: int, number: int, size: int = 64, tag: bytes = b"") -> bytes:
     return (head[:12] + tag + head[12:]).ljust(size, b"\x5a")
 
 
+def add_port(namespace: Namespace, number: int) -> str:
+    """port<number> with its other end gen<number>, both up; returns the other end's name."""
+    namespace.ip("link", "add", f"port{number}", "type", "veth", "peer", "name", f"gen{number}")
+    for name in (f"port{number}", f"gen{number}"):
+        namespace.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", "1")
+        namespace.ip("link", "set", name, "up")
+    return f"gen{number}"
+
+
 def send(namespace: Namespace, interface: str, frames: Iterable[bytes]) -> int:
     """Sends frames from an interface, as fast as it goes; returns how many."""
 

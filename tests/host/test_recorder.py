@@ -21,31 +21,7 @@ from allegro.capture.ring.reader import RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import PACKET_SLACK_NS
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
-from tests.host.recording import MIB, Recording, contents, frame, packets, send
-
-
-@pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    made = Namespace("rct-recorder")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def recording(namespace: Namespace, tmp_path: Path) -> Iterator[Recording]:
-    made = Recording(namespace, tmp_path)
-    yield made
-    if made.process is not None:
-        made.process.kill()
-
-
-def add_port(namespace: Namespace, number: int) -> str:
-    """port<number> with its other end gen<number>, both up; returns the other end's name."""
-    namespace.ip("link", "add", f"port{number}", "type", "veth", "peer", "name", f"gen{number}")
-    for name in (f"port{number}", f"gen{number}"):
-        namespace.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", "1")
-        namespace.ip("link", "set", name, "up")
-    return f"gen{number}"
+from tests.host.recording import MIB, Recording, add_port, contents, frame, packets, send
 
 
 class Load:

@@ -23,7 +23,7 @@ from allegro.capture.ring.news import (
 )
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
-from tests.host.recording import Recording, contents, frame, send
+from tests.host.recording import Recording, add_port, contents, frame, send
 
 STANDING_DISK = """
 import pathlib, time
@@ -49,31 +49,9 @@ recovery.recover = slow
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    made = Namespace("rct-truth")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def recording(namespace: Namespace, tmp_path: Path) -> Iterator[Recording]:
-    made = Recording(namespace, tmp_path)
-    yield made
-    if made.process is not None:
-        made.process.kill()
-
-
-@pytest.fixture
 def flag(tmp_path: Path) -> Path:
     """While this file exists, the changed part of the recorder stands still."""
     return tmp_path / "flag"
-
-
-def add_port(namespace: Namespace, number: int) -> None:
-    namespace.ip("link", "add", f"port{number}", "type", "veth", "peer", "name", f"gen{number}")
-    for name in (f"port{number}", f"gen{number}"):
-        namespace.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", "1")
-        namespace.ip("link", "set", name, "up")
 
 
 def burst(namespace: Namespace, count: int, start: int = 0, size: int = 1000) -> int:

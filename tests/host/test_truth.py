@@ -25,7 +25,7 @@ from allegro.capture.extraction.yielding import Courtesy
 from allegro.system import boottime
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
-from tests.host.recording import Recording, frame, send
+from tests.host.recording import Recording, add_port, frame, send
 from tests.unit.capture import pcapng_reader
 
 NS = 1_000_000_000
@@ -55,13 +55,6 @@ class Bench:
     pause_s: float = 0.005
     sent: list[int] = field(default_factory=list)
     """When each frame was sent (CLOCK_BOOTTIME), by its number."""
-
-    def add_port(self) -> None:
-        namespace = self.recording.namespace
-        namespace.ip("link", "add", "port1", "type", "veth", "peer", "name", "gen1")
-        for name in ("port1", "gen1"):
-            namespace.sysctl(f"net.ipv6.conf.{name}.disable_ipv6", "1")
-            namespace.ip("link", "set", name, "up")
 
     def start(self) -> None:
         recording = self.recording
@@ -136,7 +129,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     namespace = Namespace("truth")
     bench = Bench(Recording(namespace, tmp_path), tmp_path / "stall")
     try:
-        bench.add_port()
+        add_port(namespace, 1)
         bench.start()
         yield bench
         bench.stall.unlink(missing_ok=True)
@@ -189,7 +182,7 @@ def restarted(bench: Bench) -> None:
 def port_gone(bench: Bench) -> None:
     bench.recording.namespace.ip("link", "del", "port1")
     time.sleep(2)
-    bench.add_port()
+    add_port(bench.recording.namespace, 1)
     bench.recording.wait_for_ports("port1")
 
 
