@@ -47,12 +47,16 @@ class Timeline:
 
     def first(self, record: Record) -> int:
         """The moment of the record's first packet."""
+        if (offset_ns := self.offsets.get(record.boot_id)) is not None:
+            return record.first_boot_ns + offset_ns
         if record.boot_id:
             return record.first_boot_ns + self._offset(record)
         return record.first_ns + self.correction_ns
 
     def last(self, record: Record) -> int:
         """The moment of the record's last packet."""
+        if (offset_ns := self.offsets.get(record.boot_id)) is not None:
+            return record.last_boot_ns + offset_ns
         if record.boot_id:
             return record.last_boot_ns + self._offset(record)
         return record.last_ns + self.correction_ns

@@ -47,7 +47,7 @@ class Watch:
         self._findings = findings
         self._read_news = read_news
         self._began = {run.run: span[0] for run in runs if (span := timeline.run(run)) is not None}
-        self._last_of_port: dict[str, int] = {}
+        self._last_of_port: dict[str, Record] = {}
         self._gaps: list[tuple[int, int, int]] = []
         self._away: dict[tuple[str, str], int] = {}
 
@@ -84,22 +84,23 @@ class Watch:
 
     def _note_losses(self, record: Record) -> None:
         timeline, window, losses = self._timeline, self._window, record.losses
-        first_ns, last_ns = timeline.first(record), timeline.last(record)
         if any(losses):
+            first_ns, last_ns = timeline.first(record), timeline.last(record)
             if record.boot_id and losses.until_boot_ns:
                 start_ns = timeline.moment(record, losses.from_boot_ns)
                 end_ns = timeline.moment(record, losses.until_boot_ns)
                 told = start_ns <= window.end_ns and end_ns >= window.start_ns
             else:
                 # Somewhere from the port's record before this one until this one was written.
-                start_ns = min(self._last_of_port.get(record.port_name, first_ns), first_ns) - SAMPLE_NS
+                before = self._last_of_port.get(record.port_name)
+                start_ns = min(timeline.last(before) if before else first_ns, first_ns) - SAMPLE_NS
                 end_ns = last_ns
                 told = start_ns <= window.end_ns and end_ns + MARGIN_NS >= window.start_ns
             if told:
                 for kind in coverage.KINDS:
                     if count := getattr(losses, kind):
                         self._findings.lose(kind, record.port_name, count, start_ns, end_ns)
-        self._last_of_port[record.port_name] = last_ns
+        self._last_of_port[record.port_name] = record
 
     def _note(self, told: news.News, record: Record) -> None:
         if not record.boot_id:

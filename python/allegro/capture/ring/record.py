@@ -25,7 +25,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from allegro.capture.ring.losses import COUNT_MOST, NO_LOSSES, Losses
 
@@ -284,23 +284,10 @@ def read_record(block: memoryview | bytes | bytearray, ring_id: bytes | None = N
     Raises BlockFormatError if there is no record, its header is damaged, or it is not of the ring `ring_id`.
     A damaged extension is taken as none.
     """
-    if len(block) < HEAD_SIZE:
-        raise BlockFormatError("too short for a record")
-    fields = _HEADER.unpack_from(block, PRIVATE_OFFSET)
-    if fields[0] != MAGIC:
-        raise BlockFormatError("no record here")
-    if _CRC.unpack_from(block, _CRC_OFFSET)[0] != _checksum(block):
-        raise BlockFormatError("header checksum does not match")
+    fields = _header(block)
     if ring_id is not None and fields[1] != ring_id:
         raise BlockFormatError("a record of another ring")
     *_, system, freezes, card = fields
-    length, used = fields[4:6]
-    if (
-        length % ALIGNMENT
-        or not FIRST_PACKET_OFFSET <= used <= length
-        or _DESCRIPTOR.unpack_from(block)[5] != used
-    ):
-        raise BlockFormatError("header has impossible lengths")
     times, losses = UNKNOWN_TIMES, NO_LOSSES
     if block[_EXTENSION_OFFSET : _EXTENSION_OFFSET + 4] == EXTENSION_MAGIC and _CRC.unpack_from(
         block, _EXTENSION_CRC_OFFSET
@@ -320,32 +307,46 @@ def read_record(block: memoryview | bytes | bytearray, ring_id: bytes | None = N
 
 def ring_id_of(block: memoryview | bytes | bytearray) -> bytes:
     """The id of the ring that a record belongs to. Raises BlockFormatError as `read_record` does."""
-    read_record(block)
-    ring_id: bytes = _HEADER.unpack_from(block, PRIVATE_OFFSET)[1]
+    ring_id: bytes = _header(block)[1]
     return ring_id
 
 
-def check_complete(block: memoryview | bytes | bytearray, record: Record) -> None:
-    """Raises BlockFormatError if the record's end is missing (a torn write), as far as the trailer tells."""
-    if len(block) < record.length:
-        raise BlockFormatError("record is cut off")
-    if record.flags & FLAG_TRAILER:
-        trailer = block[record.length - TRAILER_SIZE : record.length]
-        if not is_trailer(trailer, record.sequence):
-            raise BlockFormatError("record was not written to its end")
-
-
 def check(block: memoryview | bytes | bytearray, record: Record) -> None:
-    """Raises BlockFormatError if these bytes are not (any more) that record, from beginning to end."""
-    found = read_record(block)
-    if found.sequence != record.sequence:
+    """Raises BlockFormatError if these bytes are not (any more) that record, from beginning to end.
+
+    The end is looked at as far as the trailer tells.
+    """
+    _, _, sequence, _, length, _, _, _, flags, *_ = _header(block)
+    if sequence != record.sequence:
         raise BlockFormatError("another record lies here")
-    check_complete(block, found)
+    if len(block) < length:
+        raise BlockFormatError("record is cut off")
+    if flags & FLAG_TRAILER and not is_trailer(block[length - TRAILER_SIZE : length], sequence):
+        raise BlockFormatError("record was not written to its end")
 
 
 def is_trailer(data: memoryview | bytes | bytearray, sequence: int) -> bool:
     """Whether these TRAILER_SIZE bytes are the trailer of the record with this sequence number."""
     return len(data) == TRAILER_SIZE and _TRAILER.unpack(data) == (TRAILER_MAGIC, sequence)
+
+
+def _header(block: memoryview | bytes | bytearray) -> tuple[Any, ...]:
+    """The fields of a record's header, if it is sound."""
+    if len(block) < HEAD_SIZE:
+        raise BlockFormatError("too short for a record")
+    fields = _HEADER.unpack_from(block, PRIVATE_OFFSET)
+    if fields[0] != MAGIC:
+        raise BlockFormatError("no record here")
+    if _CRC.unpack_from(block, _CRC_OFFSET)[0] != _checksum(block):
+        raise BlockFormatError("header checksum does not match")
+    length, used = fields[4:6]
+    if (
+        length % ALIGNMENT
+        or not FIRST_PACKET_OFFSET <= used <= length
+        or _DESCRIPTOR.unpack_from(block)[5] != used
+    ):
+        raise BlockFormatError("header has impossible lengths")
+    return fields
 
 
 def _write_head(block: memoryview, ring_id: bytes, record: Record) -> None:

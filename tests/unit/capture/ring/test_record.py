@@ -31,7 +31,7 @@ def test_a_record_says_what_it_holds() -> None:
     assert (header.drops, header.losses.freezes, header.nic_missed) == (7, 8, 9)
     assert header.length == 4096
     assert header.used < header.length
-    blocks.check_complete(image[: header.length], header)
+    blocks.check(image[: header.length], header)
 
 
 def test_packets_stay_untouched() -> None:
@@ -47,7 +47,7 @@ def test_a_block_filled_to_the_last_byte_has_no_trailer() -> None:
     image, header = sealed([Frame(1, bytes(3840 - 82))])
     assert header.used == header.length == 4096
     assert not header.flags & blocks.FLAG_TRAILER
-    blocks.check_complete(image, header)
+    blocks.check(image, header)
 
 
 def test_first_and_last_are_in_order_even_if_the_packets_are_not() -> None:
@@ -95,9 +95,9 @@ def test_a_torn_record_is_noticed_by_its_trailer() -> None:
     image, header = sealed([Frame(1_000 + number, bytes(1514)) for number in range(20)])
     image[header.length - 4096 : header.length] = bytes(4096)
     with pytest.raises(BlockFormatError, match="end"):
-        blocks.check_complete(image, header)
+        blocks.check(image, header)
     with pytest.raises(BlockFormatError, match="cut off"):
-        blocks.check_complete(image[: header.length - 1], header)
+        blocks.check(image[: header.length - 1], header)
 
 
 def test_counts_too_large_for_their_field_are_held_at_the_largest() -> None:
