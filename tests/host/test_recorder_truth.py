@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from allegro.capture import status
+from allegro.capture.ring import segments
 from allegro.capture.ring.news import (
     LinkDown,
     LinkUp,
@@ -21,6 +22,7 @@ from allegro.capture.ring.news import (
     RingClosed,
     RingOpened,
 )
+from allegro.system import boottime
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
 from tests.host.recording import Recording, add_port, contents, frame, send
@@ -261,3 +263,29 @@ def test_complete_waits_for_the_news_of_a_loss(
         recording.wait_until_complete()
         check_sum(recording, sent)
     recording.signal(signal.SIGTERM)
+
+
+@pytest.mark.spec("R5", "R10")
+def test_a_stop_for_which_the_disk_is_too_slow_claims_nothing(
+    namespace: Namespace, recording: Recording, flag: Path
+) -> None:
+    add_port(namespace, 1)
+    recording.changed = STANDING_DISK.format(flag=str(flag))
+    recording.start_with_ports("port1")
+    paced(namespace, 50)
+    on_disk_ns = recording.wait_until_complete().complete_through_boot_ns
+    recording.stop()
+    assert segments.read_runs(recording.ring)[-1].ended
+    recording.start_with_ports("port1")
+    flag.touch()
+    paced(namespace, 50, start=50)
+    assert recording.process is not None
+    recording.process.terminate()
+    assert recording.process.wait(60) == 0, recording.log.read_text()
+    flag.unlink()
+    before, last = segments.read_runs(recording.ring)
+    assert before.ended
+    assert before.alive_boot_ns > on_disk_ns
+    assert not last.ended
+    assert last.alive_boot_ns < boottime.now_ns() - 10_000_000_000
+    assert [seen.number for seen in contents(recording.ring)] == list(range(50))
