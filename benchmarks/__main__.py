@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import bridge, report
+from benchmarks import bridge, large_ring, report
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -26,9 +26,12 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="within three minutes: one repeat, full speed only"
     )
+    parser.add_argument("--ring", action="store_true", help="only what a ring of many segments costs")
     parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
     options = parser.parse_args()
     quick = options.quick
+    if options.ring:
+        return _large_rings()
     if os.geteuid():
         print("This needs root (network namespaces, packet sockets): use make bench.", file=sys.stderr)
         return 1
@@ -55,7 +58,15 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
+    _large_rings()
     return _through_a_link(quick)
+
+
+def _large_rings() -> int:
+    result = large_ring.text(large_ring.measure(OUTPUT / "rings"))
+    (OUTPUT / "rings.md").write_text(result)
+    print(f"\n{result}\nAlso in {OUTPUT}/rings.md")
+    return 0
 
 
 def _through_a_link(quick: bool) -> int:
