@@ -28,7 +28,11 @@ _FORMAT = f"{{name}}:x:{_UID}:{_UID}:bench:{{home}}:/usr/sbin/nologin\n"
 
 
 class SftpServer:
-    """One server with one user. Files land in `root`; the user sees it as /upload."""
+    """One server with one user. Files land in `root`; the user sees it as /upload.
+
+    From the next start on: `options` are those of internal-sftp (sftp-server(8)), `more` further lines of
+    sshd_config, `more_host_keys` files of further host keys; `shows_its_key` False takes the first one away.
+    """
 
     def __init__(self, directory: Path, *, address: str = "127.0.0.1", port: int = 0) -> None:
         """Prepare host key, password and directories in `directory`; nothing runs yet.
@@ -42,6 +46,10 @@ class SftpServer:
         self.user = USER
         self.password = secrets.token_urlsafe(12)
         self.start_directory = "/upload"
+        self.options = ""
+        self.more = ""
+        self.more_host_keys: tuple[Path, ...] = ()
+        self.shows_its_key = True
         self._process: subprocess.Popen[bytes] | None = None
         self.directory.mkdir(parents=True, exist_ok=True)
         self.root.mkdir(exist_ok=True)
@@ -142,9 +150,9 @@ class SftpServer:
     def _write_configuration(self) -> None:
         (self.directory / "sshd_config").write_text(
             f"""\
+{self.more}
 ListenAddress {self.address}
 Port {self.port}
-HostKey {self._host_key}
 PidFile none
 UsePAM no
 UseDNS no
@@ -157,7 +165,7 @@ AuthorizedKeysFile /run/bench/authorized_keys
 StrictModes no
 ChrootDirectory /run/bench/chroot
 Subsystem sftp internal-sftp
-ForceCommand internal-sftp
+ForceCommand internal-sftp {self.options}
 DisableForwarding yes
 LogLevel VERBOSE
 """
@@ -175,7 +183,7 @@ LogLevel VERBOSE
         shadow.write_text(f"root:*:19000::::::\nsshd:*:19000::::::\n{self.user}:{hashed}:19000::::::\n")
         q = {name: shlex.quote(str(etc / name)) for name in ("authorized_keys", "sshd_config")}
         q["root"] = shlex.quote(str(self.root))
-        key = shlex.quote(str(self._host_key))
+        keys = [*([self._host_key] if self.shows_its_key else []), *self.more_host_keys]
         # All that is needed is brought together before /run is hidden: the checkout may lie there.
         return f"""\
 mount --make-rprivate /
@@ -184,9 +192,11 @@ mount -t tmpfs -o mode=755 tmpfs "$stage"
 mkdir -p "$stage/sshd" "$stage/bench/chroot/upload" "$stage/bench/etc"
 cp {q["authorized_keys"]} {q["sshd_config"]} "$stage/bench/"
 chmod 644 "$stage/bench/authorized_keys"
-cp {key} "$stage/bench/host_key"
-chmod 600 "$stage/bench/host_key"
-sed -i 's|^HostKey .*|HostKey /run/bench/host_key|' "$stage/bench/sshd_config"
+for key in {shlex.join(map(str, keys))}; do
+  cp "$key" "$stage/bench/"
+  chmod 600 "$stage/bench/${{key##*/}}"
+  echo "HostKey /run/bench/${{key##*/}}" >> "$stage/bench/sshd_config"
+done
 mount --bind {q["root"]} "$stage/bench/chroot/upload"
 for name in passwd group shadow nsswitch.conf; do cp {shlex.quote(str(etc))}/$name "$stage/bench/etc/"; done
 chmod 644 "$stage/bench/etc/"*

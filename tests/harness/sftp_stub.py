@@ -5,15 +5,46 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import paramiko
 from paramiko import SFTPAttributes, SFTPHandle, SFTPServer, SFTPServerInterface
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
-from paramiko.sftp import SFTP_OK
+from paramiko.sftp import (
+    CMD_EXTENDED,
+    CMD_FSTAT,
+    CMD_INIT,
+    CMD_VERSION,
+    SFTP_EOF,
+    SFTP_FAILURE,
+    SFTP_OK,
+    SFTP_OP_UNSUPPORTED,
+    SFTP_PERMISSION_DENIED,
+)
 
 from allegro.export.session import fingerprint
 
 _MODES = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "r+b"}
+
+
+ODD_ANSWERS = (
+    "end of file for absent",
+    "failure for absent",
+    "fsync refused",
+    "no fstat",
+    "no list",
+    "no mkdir",
+    "no reading",
+    "no removing",
+    "no renaming",
+    "no renaming over",
+    "no sizes",
+    "no stat",
+    "no writing on",
+    "renaming done and denied",
+    "stat denied",
+    "writing on begins anew",
+)
 
 
 def _nothing(path: Path) -> None:
@@ -24,7 +55,8 @@ class StubServer:
     """Serves `root` on a port of 127.0.0.1 to whoever knows the password, until `close`.
 
     `at_close` is called with the path when a file that may have been written is closed, `after_rename` with
-    the new path. If `at_close` raises an exception, the answer to CLOSE is SSH_FX_FAILURE.
+    the new path. If `at_close` raises an exception, the answer to CLOSE is SSH_FX_FAILURE. `odd` holds names
+    out of ODD_ANSWERS.
     """
 
     user = "upload"
@@ -36,6 +68,7 @@ class StubServer:
         self.root = root
         self.at_close: Callable[[Path], None] = _nothing
         self.after_rename: Callable[[Path], None] = _nothing
+        self.odd: frozenset[str] = frozenset()
         self._key = paramiko.ECDSAKey.generate()
         self._transports: list[paramiko.Transport] = []
         self._listener = socket.create_server((self.address, 0))
@@ -72,7 +105,7 @@ class StubServer:
                 return
             transport = paramiko.Transport(connection)
             transport.add_server_key(self._key)
-            transport.set_subsystem_handler("sftp", SFTPServer, _Files, self)
+            transport.set_subsystem_handler("sftp", _Server, _Files, self)
             transport.start_server(event=threading.Event(), server=_Door(self.password))
             self._transports.append(transport)
 
@@ -88,6 +121,33 @@ class _Door(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
 
+class _Server(SFTPServer):
+    """Announces fsync if asked to, and refuses all extensions."""
+
+    @property
+    def _odd(self) -> frozenset[str]:
+        return cast(_Files, self.server)._stub.odd
+
+    def _send_server_version(self) -> int:
+        kind, data = self._read_packet()  # type: ignore[attr-defined]
+        assert kind == CMD_INIT
+        answer = paramiko.Message()
+        answer.add_int(3)
+        if "fsync refused" in self._odd:
+            for word in ("fsync@openssh.com", "1"):
+                answer.add_string(word)
+        self._send_packet(CMD_VERSION, answer)  # type: ignore[attr-defined]
+        return int(paramiko.Message(data).get_int())
+
+    def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
+        if kind == CMD_EXTENDED:
+            self._send_status(number, SFTP_FAILURE)  # type: ignore[attr-defined]
+        elif kind == CMD_FSTAT and "no fstat" in self._odd:
+            self._send_status(number, SFTP_OP_UNSUPPORTED)  # type: ignore[attr-defined]
+        else:
+            super()._process(kind, number, message)  # type: ignore[misc]
+
+
 class _Files(SFTPServerInterface):
     def __init__(self, door: paramiko.ServerInterface, stub: StubServer) -> None:
         super().__init__(door)
@@ -96,15 +156,55 @@ class _Files(SFTPServerInterface):
     def _path(self, path: str) -> Path:
         return self._stub.root / self.canonicalize(path).lstrip("/")
 
+    def _attributes(self, path: Path) -> SFTPAttributes:
+        found = SFTPAttributes.from_stat(path.stat(), path.name)
+        if "no sizes" in self._stub.odd:
+            found.st_size = None
+        return found
+
     def stat(self, path: str) -> SFTPAttributes | int:
+        odd = self._stub.odd
+        if "no stat" in odd:
+            return SFTP_OP_UNSUPPORTED
+        if "stat denied" in odd:
+            return SFTP_PERMISSION_DENIED
         try:
-            return SFTPAttributes.from_stat(self._path(path).stat())
+            return self._attributes(self._path(path))
         except OSError as error:
+            if "failure for absent" in odd:
+                return SFTP_FAILURE
+            if "end of file for absent" in odd:
+                return SFTP_EOF
             return SFTPServer.convert_errno(error.errno or 0)
 
     lstat = stat
 
+    def list_folder(self, path: str) -> list[SFTPAttributes] | int:
+        if "no list" in self._stub.odd:
+            return SFTP_PERMISSION_DENIED
+        try:
+            return [self._attributes(each) for each in self._path(path).iterdir()]
+        except OSError as error:
+            return SFTPServer.convert_errno(error.errno or 0)
+
+    def mkdir(self, path: str, attr: SFTPAttributes) -> int:
+        if "no mkdir" in self._stub.odd:
+            return SFTP_OP_UNSUPPORTED
+        self._path(path).mkdir()
+        return SFTP_OK
+
     def open(self, path: str, flags: int, attr: SFTPAttributes) -> SFTPHandle | int:
+        odd = self._stub.odd
+        reads = flags & os.O_ACCMODE == os.O_RDONLY
+        if reads and "no reading" in odd:
+            return SFTP_PERMISSION_DENIED
+        if not reads and not flags & os.O_TRUNC:
+            if "no writing on" in odd:
+                return SFTP_OP_UNSUPPORTED
+            if "writing on begins anew" in odd:
+                flags |= os.O_TRUNC
+        if "no mkdir" in odd:  # as in an object store, where a name is all there is
+            self._path(path).parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(self._path(path), flags, 0o644)
         except OSError as error:
@@ -112,6 +212,8 @@ class _Files(SFTPServerInterface):
         return _Handle(descriptor, flags, self._path(path), self._stub)
 
     def remove(self, path: str) -> int:
+        if "no removing" in self._stub.odd:
+            return SFTP_PERMISSION_DENIED
         try:
             self._path(path).unlink()
         except OSError as error:
@@ -119,12 +221,16 @@ class _Files(SFTPServerInterface):
         return SFTP_OK
 
     def rename(self, oldpath: str, newpath: str) -> int:
+        if "no renaming" in self._stub.odd:
+            return SFTP_OP_UNSUPPORTED
+        if "no renaming over" in self._stub.odd and self._path(newpath).exists():
+            return SFTP_FAILURE
         try:
             self._path(oldpath).rename(self._path(newpath))
         except OSError as error:
             return SFTPServer.convert_errno(error.errno or 0)
         self._stub.after_rename(self._path(newpath))
-        return SFTP_OK
+        return SFTP_FAILURE if "renaming done and denied" in self._stub.odd else SFTP_OK
 
 
 class _Handle(SFTPHandle):

@@ -13,19 +13,21 @@ import pytest
 
 from allegro.errors import Conflict
 from allegro.export import sftp
+from allegro.export.client import SftpClient
 from allegro.export.device_key import device_key
 from allegro.export.failures import FileTrouble, HostKeyChanged, HostKeyUnknown, ServerTrouble, Target
+from allegro.export.parts import Step, part_name
 from allegro.export.queue import UploadQueue
-from allegro.export.session import Login, SftpClient, server_host_key, session
+from allegro.export.session import Login, server_host_key, session
+from allegro.export.trial import try_out
 from allegro.export.uploads import ExportService, Run
 from allegro.settings.model import Export
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer
 from tests.harness.waiting import wait_for
+from tests.host.sending import DEVICE, NAME, deliver, put_file, quiet, target
 
 MIB = 1024 * 1024
-NAME = "20261121T143005Z_presenter_next.pcapng"
-DEVICE = "allegro-mm-1234"
 
 pytestmark = [pytest.mark.spec("X3"), pytest.mark.timeout(120)]
 
@@ -43,52 +45,29 @@ def upload(tmp_path: Path) -> Path:
     return directory
 
 
-def _target(server: SftpServer | StubServer) -> Target:
-    return Target(server.address, server.port, server.user)
-
-
-def _quiet(step: sftp.Step, done: int, size: int) -> None:
-    """Progress nobody looks at."""
-
-
-def _send(
-    server: SftpServer | StubServer, file: Path, directory: str = ".", progress: sftp.Progress = _quiet
-) -> sftp.Sent | None:
-    with session(_target(server), Login(server.user, server.password), server.fingerprint) as client:
-        sftp.make_directory(client, directory)
-        return sftp.send(client, file, directory, DEVICE, progress)
-
-
 def _names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
-
-
-def _file(upload: Path, size: int, name: str = NAME) -> tuple[Path, bytes]:
-    content = os.urandom(size)
-    path = upload / name
-    path.write_bytes(content)
-    return path, content
 
 
 @pytest.mark.spec("X1")
 @pytest.mark.parametrize("size", [0, 1, 32 * 1024, 5 * MIB + 17])
 def test_a_file_arrives_whole_and_leaves_the_queue(server: SftpServer, upload: Path, size: int) -> None:
-    file, content = _file(upload, size)
+    file, content = put_file(upload, size)
     steps: list[str] = []
     hidden_while_sending: list[list[str]] = []
 
-    def progress(step: sftp.Step, done: int, total: int) -> None:
+    def progress(step: Step, done: int, total: int) -> None:
         steps.append(step)
         assert 0 <= done <= total == size
         if step == "checking":
             hidden_while_sending.append(server.files())
             assert file.exists()
 
-    sent = _send(server, file, progress=progress)
+    sent = deliver(server, file, progress=progress)
     assert sent == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
     assert (server.root / NAME).read_bytes() == content
     assert server.files() == [NAME]
-    assert hidden_while_sending == [[sftp.part_name(NAME, DEVICE)]]
+    assert hidden_while_sending == [[part_name(NAME, DEVICE)]]
     assert not file.exists()
     assert list(dict.fromkeys(steps)) == [
         "looking",
@@ -104,7 +83,7 @@ def test_a_file_arrives_whole_and_leaves_the_queue(server: SftpServer, upload: P
 def test_a_wrong_password_is_told_in_plain_words(server: SftpServer, upload: Path) -> None:
     with (
         pytest.raises(ServerTrouble, match="did not accept user upload with this password"),
-        session(_target(server), Login(server.user, "wrong"), server.fingerprint),
+        session(target(server), Login(server.user, "wrong"), server.fingerprint),
     ):
         pytest.fail("logged in")
 
@@ -117,15 +96,15 @@ def test_the_devices_own_key_logs_in_once_the_server_knows_it(
     login = Login(server.user, key=key.private)
     with (
         pytest.raises(ServerTrouble, match="did not accept the device's key"),
-        session(_target(server), login, server.fingerprint),
+        session(target(server), login, server.fingerprint),
     ):
         pytest.fail("logged in")
     server.stop()
     server.authorize(key.public_line)
     server.start()
-    file, content = _file(upload, 1000)
-    with session(_target(server), login, server.fingerprint) as client:
-        sftp.send(client, file, ".", DEVICE, _quiet)
+    file, content = put_file(upload, 1000)
+    with session(target(server), login, server.fingerprint) as client:
+        sftp.send(client, file, ".", DEVICE, quiet)
     assert (server.root / NAME).read_bytes() == content
 
 
@@ -143,7 +122,7 @@ def test_a_server_without_passwords_says_what_it_wants(tmp_path: Path) -> None:
     with (
         KeysOnlyServer(tmp_path / "sshd") as server,
         pytest.raises(ServerTrouble, match=r"does not let .* log in with a password; it offers: publickey"),
-        session(_target(server), Login(server.user, server.password), server.fingerprint),
+        session(target(server), Login(server.user, server.password), server.fingerprint),
     ):
         pytest.fail("logged in")
 
@@ -152,11 +131,11 @@ def test_a_server_without_passwords_says_what_it_wants(tmp_path: Path) -> None:
 def test_without_an_accepted_host_key_nothing_is_sent(server: SftpServer) -> None:
     with (
         pytest.raises(HostKeyUnknown, match="has not been accepted yet"),
-        session(_target(server), Login(server.user, server.password), ""),
+        session(target(server), Login(server.user, server.password), ""),
     ):
         pytest.fail("logged in")
     assert "Accepted password" not in server.log.read_text()
-    assert server_host_key(_target(server)) == server.fingerprint
+    assert server_host_key(target(server)) == server.fingerprint
 
 
 @pytest.mark.spec("X2")
@@ -167,7 +146,7 @@ def test_a_changed_host_key_stops_before_the_password_is_sent(server: SftpServer
     server.start()
     with (
         pytest.raises(HostKeyChanged) as caught,
-        session(_target(server), Login(server.user, server.password), pinned),
+        session(target(server), Login(server.user, server.password), pinned),
     ):
         pytest.fail("logged in")
     assert pinned in str(caught.value)
@@ -177,20 +156,20 @@ def test_a_changed_host_key_stops_before_the_password_is_sent(server: SftpServer
 
 
 def test_resumes_after_the_server_died_in_mid_transfer(server: SftpServer, upload: Path) -> None:
-    file, content = _file(upload, 12 * MIB)
+    file, content = put_file(upload, 12 * MIB)
 
-    def die_in_the_middle(step: sftp.Step, done: int, size: int) -> None:
+    def die_in_the_middle(step: Step, done: int, size: int) -> None:
         if step == "sending" and done >= 6 * MIB:
             server.stop()
 
     with pytest.raises(Exception) as caught:
-        _send(server, file, progress=die_in_the_middle)
+        deliver(server, file, progress=die_in_the_middle)
     assert not isinstance(caught.value, FileTrouble)
     assert file.exists()
-    arrived = (server.root / sftp.part_name(NAME, DEVICE)).stat().st_size
+    arrived = (server.root / part_name(NAME, DEVICE)).stat().st_size
     assert 6 * MIB <= arrived < 12 * MIB
     server.start()
-    sent = _send(server, file)
+    sent = deliver(server, file)
     assert sent is not None
     assert sent.resumed_at == arrived
     assert (server.root / NAME).read_bytes() == content
@@ -200,7 +179,7 @@ def test_resumes_after_the_server_died_in_mid_transfer(server: SftpServer, uploa
 
 @pytest.mark.parametrize("damage", ["tail", "head", "longer"])
 def test_a_part_that_does_not_agree_is_not_resumed(server: SftpServer, upload: Path, damage: str) -> None:
-    file, content = _file(upload, 4 * MIB)
+    file, content = put_file(upload, 4 * MIB)
     part = bytearray(content[: 3 * MIB])
     if damage == "tail":
         part[-MIB // 2 :] = bytes(MIB // 2)  # zeros, as after a power cut of the server
@@ -208,10 +187,10 @@ def test_a_part_that_does_not_agree_is_not_resumed(server: SftpServer, upload: P
         part[0] ^= 0xFF
     else:
         part = bytearray(content + b"more")
-    path = server.root / sftp.part_name(NAME, DEVICE)
+    path = server.root / part_name(NAME, DEVICE)
     path.write_bytes(part)
     path.chmod(0o666)
-    sent = _send(server, file)
+    sent = deliver(server, file)
     assert sent is not None
     assert sent.resumed_at == 0
     assert (server.root / NAME).read_bytes() == content
@@ -219,10 +198,10 @@ def test_a_part_that_does_not_agree_is_not_resumed(server: SftpServer, upload: P
 
 
 def test_a_file_that_is_there_already_is_not_sent_twice(server: SftpServer, upload: Path) -> None:
-    file, content = _file(upload, 3 * MIB)
+    file, content = put_file(upload, 3 * MIB)
     (server.root / NAME).write_bytes(content)
     before = (server.root / NAME).stat()
-    sent = _send(server, file)
+    sent = deliver(server, file)
     assert sent == sftp.Sent(NAME, 3 * MIB, already_there=True, resumed_at=0)
     assert server.files() == [NAME]
     assert (server.root / NAME).stat().st_ino == before.st_ino
@@ -233,10 +212,10 @@ def test_a_file_that_is_there_already_is_not_sent_twice(server: SftpServer, uplo
 def test_another_file_of_the_same_name_is_never_overwritten(
     server: SftpServer, upload: Path, same_size: bool
 ) -> None:
-    file, content = _file(upload, MIB)
+    file, content = put_file(upload, MIB)
     other = content[:-1] + bytes([content[-1] ^ 1]) if same_size else b"other"
     (server.root / NAME).write_bytes(other)
-    sent = _send(server, file)
+    sent = deliver(server, file)
     assert sent is not None
     assert sent.name == NAME.replace(".pcapng", "_2.pcapng")
     assert (server.root / NAME).read_bytes() == other
@@ -244,22 +223,22 @@ def test_another_file_of_the_same_name_is_never_overwritten(
 
 
 def test_a_missing_directory_is_made(server: SftpServer, upload: Path) -> None:
-    file, content = _file(upload, 100)
-    _send(server, file, "captures/2026/allegro")
+    file, content = put_file(upload, 100)
+    deliver(server, file, "captures/2026/allegro")
     assert (server.root / "captures/2026/allegro" / NAME).read_bytes() == content
 
 
 def test_a_directory_without_permission_is_told(server: SftpServer, upload: Path) -> None:
-    file, _ = _file(upload, 100)
+    file, _ = put_file(upload, 100)
     (server.root / "closed").mkdir(mode=0o755)  # belongs to root
     with pytest.raises(FileTrouble, match="permission denied") as caught:
-        _send(server, file, "closed")
+        deliver(server, file, "closed")
     assert caught.value.remedy
     with pytest.raises(FileTrouble, match="make the directory closed/below: permission denied"):
-        _send(server, file, "closed/below")
+        deliver(server, file, "closed/below")
     (server.root / "a file").write_text("")
     with pytest.raises(FileTrouble, match="is a file on the server"):
-        _send(server, file, "a file")
+        deliver(server, file, "a file")
     assert file.exists()
 
 
@@ -271,12 +250,12 @@ def test_a_full_disk_of_the_server_keeps_the_file_and_goes_on_when_there_is_room
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=777", "allegro-test", root], check=True)
     try:
         with server:
-            file, content = _file(upload, 5 * MIB)
+            file, content = put_file(upload, 5 * MIB)
             with pytest.raises(FileTrouble, match="disk of the server is full"):
-                _send(server, file)
+                deliver(server, file)
             assert file.exists()
             subprocess.run(["mount", "-o", "remount,size=8m", root], check=True)
-            assert _send(server, file) is not None
+            assert deliver(server, file) is not None
             assert server.files() == [NAME]
             assert (server.root / NAME).read_bytes() == content
     finally:
@@ -288,19 +267,19 @@ def test_a_file_that_cannot_be_removed_here_is_no_trouble_of_the_connection(
 ) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "allegro-test", str(upload)], check=True)
     try:
-        file, content = _file(upload, MIB)
+        file, content = put_file(upload, MIB)
 
-        def write_protect(step: sftp.Step, done: int, size: int) -> None:
+        def write_protect(step: Step, done: int, size: int) -> None:
             if step == "removing":
                 subprocess.run(["mount", "-o", "remount,ro", str(upload)], check=True)
 
         for _ in range(2):
             with pytest.raises(FileTrouble, match="cannot be removed from the storage device") as caught:
-                _send(server, file, progress=write_protect)
+                deliver(server, file, progress=write_protect)
             assert caught.value.place == str(file)
             assert server.files() == [NAME]
         subprocess.run(["mount", "-o", "remount,rw", str(upload)], check=True)
-        sent = _send(server, file)
+        sent = deliver(server, file)
         assert sent is not None
         assert sent.already_there
         assert not file.exists()
@@ -312,13 +291,13 @@ def test_a_file_that_cannot_be_removed_here_is_no_trouble_of_the_connection(
 def test_a_file_deleted_here_in_the_meantime_leaves_nothing_on_the_server(
     server: SftpServer, upload: Path
 ) -> None:
-    file, _ = _file(upload, MIB)
+    file, _ = put_file(upload, MIB)
 
-    def delete(step: sftp.Step, done: int, size: int) -> None:
+    def delete(step: Step, done: int, size: int) -> None:
         if step == "checking":
             file.unlink()
 
-    assert _send(server, file, progress=delete) is None
+    assert deliver(server, file, progress=delete) is None
     assert server.files() == []
 
 
@@ -343,29 +322,29 @@ def _keep_a_part_and_refuse(path: Path) -> None:
 def test_a_close_that_is_refused_costs_no_file(
     stub: StubServer, upload: Path, at_close: Callable[[Path], None], size: int
 ) -> None:
-    file, content = _file(upload, size)
+    file, content = put_file(upload, size)
     stub.at_close = at_close
     for _ in range(2):
         with pytest.raises(FileTrouble, match="refused to write the file"):
-            _send(stub, file)
+            deliver(stub, file)
         assert file.read_bytes() == content
         assert stub.files() == [], "any stretch of what was refused may be missing"
     stub.at_close = lambda path: None
-    assert _send(stub, file) == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
+    assert deliver(stub, file) == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
     assert (stub.root / NAME).read_bytes() == content
     assert not file.exists()
 
 
 @pytest.mark.spec("X5")
 def test_a_file_that_is_short_once_it_is_closed_stays_here(stub: StubServer, upload: Path) -> None:
-    file, content = _file(upload, MIB)
+    file, content = put_file(upload, MIB)
     stub.at_close = lambda path: os.truncate(path, 100_000)
     with pytest.raises(FileTrouble, match="not the whole file"):
-        _send(stub, file)
+        deliver(stub, file)
     assert file.read_bytes() == content
     assert NAME not in stub.files()
     stub.at_close = lambda path: None
-    sent = _send(stub, file)
+    sent = deliver(stub, file)
     assert sent is not None
     assert sent.resumed_at == 100_000
     assert (stub.root / NAME).read_bytes() == content
@@ -374,13 +353,13 @@ def test_a_file_that_is_short_once_it_is_closed_stays_here(stub: StubServer, upl
 
 @pytest.mark.spec("X5")
 def test_a_file_that_is_short_once_it_is_renamed_stays_here(stub: StubServer, upload: Path) -> None:
-    file, content = _file(upload, MIB)
+    file, content = put_file(upload, MIB)
     stub.after_rename = lambda path: os.truncate(path, 100_000)
     with pytest.raises(FileTrouble, match="not the whole file"):
-        _send(stub, file)
+        deliver(stub, file)
     assert file.read_bytes() == content
     stub.after_rename = lambda path: None
-    sent = _send(stub, file)
+    sent = deliver(stub, file)
     assert sent is not None
     assert (stub.root / sent.name).read_bytes() == content
     assert not file.exists()
@@ -388,10 +367,10 @@ def test_a_file_that_is_short_once_it_is_renamed_stays_here(stub: StubServer, up
 
 @pytest.mark.spec("X5")
 def test_a_file_that_is_gone_once_it_is_renamed_stays_here(stub: StubServer, upload: Path) -> None:
-    file, content = _file(upload, MIB)
+    file, content = put_file(upload, MIB)
     stub.after_rename = Path.unlink
     with pytest.raises(FileTrouble, match="show the file that was sent: it is not there any more"):
-        _send(stub, file)
+        deliver(stub, file)
     assert file.read_bytes() == content
 
 
@@ -399,10 +378,10 @@ def test_a_file_that_is_gone_once_it_is_renamed_stays_here(stub: StubServer, upl
 def test_the_test_upload_tells_of_a_close_that_is_refused(stub: StubServer) -> None:
     stub.at_close = _refuse
     with (
-        session(_target(stub), Login(stub.user, stub.password), stub.fingerprint) as client,
+        session(target(stub), Login(stub.user, stub.password), stub.fingerprint) as client,
         pytest.raises(FileTrouble, match="refused to write the file"),
     ):
-        sftp.send_test(client, ".", "test")
+        try_out(client, ".", DEVICE, "test")
 
 
 KILLED = textwrap.dedent(
@@ -429,7 +408,7 @@ KILLED = textwrap.dedent(
 def test_killed_at_any_step_nothing_is_lost_or_sent_twice(
     server: SftpServer, upload: Path, step: str
 ) -> None:
-    file, content = _file(upload, 8 * MIB)
+    file, content = put_file(upload, 8 * MIB)
     arguments = [
         server.address,
         str(server.port),
@@ -445,7 +424,7 @@ def test_killed_at_any_step_nothing_is_lost_or_sent_twice(
         assert not file.exists()
     else:
         assert file.read_bytes() == content
-        sent = _send(server, file)
+        sent = deliver(server, file)
         assert sent is not None
         assert sent.already_there == (step == "removing")
         assert bool(sent.resumed_at) == (step in ("sending", "checking", "renaming"))
@@ -501,16 +480,18 @@ def test_the_test_upload_first_shows_the_key_and_then_leaves_its_file(
     assert second.accepted
     assert second.file == "from-device/allegro-upload-test.txt"
     assert DEVICE in (server.root / second.file).read_text()
-    assert device.service.test().accepted  # again, over the old file
+    assert second.message == "The test file was written: from-device/allegro-upload-test.txt."
+    assert device.service.test().accepted  # again, in place of the old file
+    assert _names(server.root / "from-device") == ["allegro-upload-test.txt"]
 
 
 @pytest.mark.spec("X1")
 def test_upload_now_sends_the_queue_and_only_visible_files(
     server: SftpServer, device: Device, upload: Path
 ) -> None:
-    _, one = _file(upload, 2 * MIB, "1.pcapng")
-    _, two = _file(upload, 10, "2.pcapng")
-    _file(upload, 10, ".3.pcapng.partial")
+    _, one = put_file(upload, 2 * MIB, "1.pcapng")
+    _, two = put_file(upload, 10, "2.pcapng")
+    put_file(upload, 10, ".3.pcapng.partial")
     assert device.service.upload_now() == 2
     wait_for(lambda: not device.queue.waiting(), "empty queue", 20)
     assert _names(server.root / "from-device") == ["1.pcapng", "2.pcapng"]
@@ -530,7 +511,7 @@ def test_while_the_server_is_down_the_reason_is_shown_and_the_next_try_delivers(
     server: SftpServer, device: Device, upload: Path
 ) -> None:
     server.stop()
-    _, content = _file(upload, MIB)
+    _, content = put_file(upload, MIB)
     device.change(immediately=True)
     (waiting,) = wait_for(
         lambda: [one for one in device.service.status().queue if one.tries.attempts], "a failed try", 20
@@ -550,9 +531,9 @@ def test_one_bad_file_does_not_hold_up_the_others(server: SftpServer, device: De
     target = server.root / "from-device"
     target.mkdir(mode=0o777)
     target.chmod(0o777)
-    _file(upload, 10, "1.pcapng")
-    _, two = _file(upload, 10, "2.pcapng")
-    (target / sftp.part_name("1.pcapng", DEVICE)).mkdir()  # nothing can be written there
+    put_file(upload, 10, "1.pcapng")
+    _, two = put_file(upload, 10, "2.pcapng")
+    (target / part_name("1.pcapng", DEVICE)).mkdir()  # nothing can be written there
     device.service.upload_now()
     (left,) = wait_for(
         lambda: [one for one in device.queue.waiting() if one.tries.error], "a failed file", 20
@@ -568,7 +549,7 @@ def test_a_running_upload_ends_when_the_server_is_not_to_get_it_any_more(
     server: SftpServer, device: Device, upload: Path, change: dict[str, object]
 ) -> None:
     before = device.export.model_dump()
-    _, content = _file(upload, 128 * MIB)
+    _, content = put_file(upload, 128 * MIB)
     device.service.upload_now()
 
     def sending() -> bool:
@@ -580,7 +561,7 @@ def test_a_running_upload_ends_when_the_server_is_not_to_get_it_any_more(
     wait_for(lambda: device.service.status().running is None, "the upload's end", 20)
     (left,) = device.queue.waiting()
     (part,) = _names(server.root / "from-device")
-    assert part == sftp.part_name(NAME, DEVICE)
+    assert part == part_name(NAME, DEVICE)
     assert 0 < (server.root / "from-device" / part).stat().st_size < left.file.size
     device.change(**before)
     device.service.upload_now()
@@ -590,8 +571,8 @@ def test_a_running_upload_ends_when_the_server_is_not_to_get_it_any_more(
 
 @pytest.mark.spec("X2")
 def test_a_changed_host_key_is_shown_for_every_file(server: SftpServer, device: Device, upload: Path) -> None:
-    _file(upload, 10, "1.pcapng")
-    _file(upload, 10, "2.pcapng")
+    put_file(upload, 10, "1.pcapng")
+    put_file(upload, 10, "2.pcapng")
     server.stop()
     server.new_host_key()
     server.start()
@@ -643,7 +624,7 @@ def test_what_is_not_a_server_is_told(tmp_path: Path) -> None:
 
 
 def test_the_client_tells_free_space(server: SftpServer) -> None:
-    with session(_target(server), Login(server.user, server.password), server.fingerprint) as client:
+    with session(target(server), Login(server.user, server.password), server.fingerprint) as client:
         assert isinstance(client, SftpClient)
         free = client.free_bytes(".")
     there = os.statvfs(server.root)
@@ -654,7 +635,7 @@ def test_the_client_tells_free_space(server: SftpServer) -> None:
 def test_a_device_that_is_switched_off_in_mid_transfer_goes_on_at_the_next_start(
     server: SftpServer, device: Device, upload: Path, tmp_path: Path
 ) -> None:
-    _, content = _file(upload, 64 * MIB)
+    _, content = put_file(upload, 64 * MIB)
     device.service.upload_now()
 
     def under_way() -> bool:
@@ -664,7 +645,7 @@ def test_a_device_that_is_switched_off_in_mid_transfer_goes_on_at_the_next_start
     wait_for(under_way, "first bytes on the server", 20, interval=0.001)
     device.service.stop()
     assert _names(upload) == [NAME]
-    assert _names(server.root / "from-device") == [sftp.part_name(NAME, DEVICE)]
+    assert _names(server.root / "from-device") == [part_name(NAME, DEVICE)]
     assert device.queue.waiting()[0].tries.attempts == 0
     again = ExportService(device.queue, lambda: device.export, tmp_path / "ssh", DEVICE)
     again.start()

@@ -34,6 +34,10 @@ class FileTrouble(Unavailable):
     """This one file could not be delivered; others may succeed."""
 
 
+class ServerFull(FileTrouble):
+    """It has no room for this file."""
+
+
 class UploadStopped(Exception):
     """The upload was asked to stop; what has arrived so far stays on the server and is resumed later."""
 
@@ -118,6 +122,11 @@ def _connection_words(error: BaseException, target: Target, authentication: str)
             f"What answers on port {target.port} is not an SSH server.",
             "Check host and port: SFTP needs the SSH port, usually 22. FTP and FTPS are something else.",
         )
+    if isinstance(error, paramiko.SFTPError):
+        return (
+            f"The server sends something else than SFTP ({_text(error)}).",
+            "A login that prints a text (.bashrc, .profile, a banner program) does that: have it taken out.",
+        )
     if isinstance(error, EOFError | ConnectionError | paramiko.SSHException):
         return (
             "The connection to the server broke off.",
@@ -143,10 +152,10 @@ def explain_file(error: OSError, place: str, doing: str) -> FileTrouble:
     return FileTrouble(f"The server refused to {doing}: {_text(error)}.", place=place)
 
 
-def disk_full(place: str, free: int | None) -> FileTrouble:
+def disk_full(place: str, free: int | None) -> ServerFull:
     """The server has no room. `free` in bytes, as far as it tells."""
     left = "" if free is None else f" ({free} bytes left)"
-    return FileTrouble(
+    return ServerFull(
         f"The disk of the server is full{left}.",
         place=place,
         remedy="Make room on the server; the upload then goes on by itself.",

@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS uploads (
     error TEXT NOT NULL DEFAULT '',
     remedy TEXT NOT NULL DEFAULT ''
 ) STRICT;
+CREATE TABLE IF NOT EXISTS renamed (
+    name TEXT PRIMARY KEY,
+    final TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS export_state (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
@@ -83,6 +87,7 @@ class UploadQueue:
                 "DELETE FROM uploads WHERE name = ? AND released_ns = ?",
                 [(name, known[name].released_ns) for name in gone],
             )
+            database.executemany("DELETE FROM renamed WHERE name = ?", [(name,) for name in gone])
         return [Waiting(file, known.get(file.name, Tries())) for file in files]
 
     def release(self, names: Sequence[str], now_ns: int, *, at_once: bool = False) -> None:
@@ -127,6 +132,22 @@ class UploadQueue:
         """The file is sent or deleted: a later one of the same name begins anew."""
         with self._connection() as database:
             database.execute("DELETE FROM uploads WHERE name = ?", (name,))
+            database.execute("DELETE FROM renamed WHERE name = ?", (name,))
+
+    def renamed(self, name: str) -> str:
+        """The name that this file was about to get on the server when it was last tried; empty if none."""
+        with self._connection() as database:
+            row = database.execute("SELECT final FROM renamed WHERE name = ?", (name,)).fetchone()
+            return str(row[0]) if row else ""
+
+    def note_renamed(self, name: str, final: str) -> None:
+        """This file is about to get that name on the server."""
+        with self._connection() as database:
+            database.execute(
+                "INSERT INTO renamed (name, final) VALUES (?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET final = excluded.final",
+                (name, final),
+            )
 
     def last_run_ns(self) -> int:
         """When the last daily run began, or the export was switched on; 0 = never."""

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import errno
 import hashlib
 import logging
 import socket
@@ -10,9 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import paramiko
-from paramiko.file import BufferedFile
-from paramiko.sftp import CMD_CLOSE, CMD_EXTENDED, CMD_EXTENDED_REPLY
 
+from allegro.export.client import SftpClient
 from allegro.export.failures import HostKeyChanged, HostKeyUnknown, ServerTrouble, Target, explain_connection
 
 CONNECT_TIMEOUT_S = 20.0
@@ -33,68 +31,6 @@ class Login:
     def kind(self) -> str:
         """For messages: "key" or "password"."""
         return "password" if self.key is None else "key"
-
-
-class SftpStatusError(OSError):
-    """The server answered with a status that says no, and that has no OSError of its own."""
-
-    FAILURE = 4
-    UNSUPPORTED = 8
-    NO_SPACE = 14
-    QUOTA_EXCEEDED = 15
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class SftpClient(paramiko.SFTPClient):
-    """paramiko's client with the status codes kept, also that of CLOSE, and two extensions of OpenSSH.
-
-    Codes: draft-ietf-secsh-filexfer-13, section 9.1 (1 to 8 are those of version 3, which everybody speaks).
-    Extensions: file PROTOCOL of OpenSSH, sections 4.4 and 4.6.
-    """
-
-    def _convert_status(self, message: paramiko.Message) -> None:
-        """Replaces paramiko's, which forgets the code."""
-        code = message.get_int()
-        text = message.get_text()
-        if code == 1:
-            raise EOFError(text)
-        if code == 2:
-            raise FileNotFoundError(errno.ENOENT, text)
-        if code == 3:
-            raise PermissionError(errno.EACCES, text)
-        if code != 0:
-            raise SftpStatusError(code, text)
-
-    def sync(self, file: paramiko.SFTPFile) -> None:
-        """fsync@openssh.com: returns when the file is on the server's disk, if it can do so."""
-        try:
-            self._request(CMD_EXTENDED, "fsync@openssh.com", file.handle)  # type: ignore[attr-defined]
-        except SftpStatusError as error:
-            if error.code != SftpStatusError.UNSUPPORTED:
-                raise
-
-    def finish(self, file: paramiko.SFTPFile) -> None:
-        """Closes a file so that the server's answer counts, which paramiko's own close swallows.
-
-        A server may tell only here that what was written is not kept (close(2): a quota, a network file
-        system behind it).
-        """
-        BufferedFile.close(file)  # from here on paramiko's own close does nothing
-        self._request(CMD_CLOSE, file.handle)  # type: ignore[attr-defined]
-
-    def free_bytes(self, path: str) -> int | None:
-        """statvfs@openssh.com: bytes that can still be written at `path`; None if the server does not say."""
-        try:
-            kind, message = self._request(CMD_EXTENDED, "statvfs@openssh.com", path)  # type: ignore[attr-defined]
-        except OSError:
-            return None
-        if kind != CMD_EXTENDED_REPLY:
-            return None
-        _block_size, fragment_size, _blocks, _free, available = (message.get_int64() for _ in range(5))
-        return int(fragment_size * available)
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -128,7 +64,7 @@ def session(target: Target, login: Login, pinned: str) -> Iterator[SftpClient]:
         try:
             _log_in(transport, login, target)
             client = SftpClient.from_transport(transport)
-        except (OSError, EOFError, paramiko.SSHException) as error:
+        except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
             raise explain_connection(error, target, login.kind) from error
         if client is None:
             raise explain_connection(EOFError(), target)

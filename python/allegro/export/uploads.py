@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ from allegro.export.queue import UploadQueue, Waiting
 from allegro.settings.model import Export
 
 if TYPE_CHECKING:
-    from allegro.export.session import Login, SftpClient
-    from allegro.export.sftp import Step
+    from allegro.export.client import SftpClient
+    from allegro.export.parts import Step
+    from allegro.export.session import Login
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +171,7 @@ class ExportService:
             self._busy.release()
 
     def _test(self, export: Export) -> TestResult:
-        from allegro.export import sftp
+        from allegro.export import sftp, trial
         from allegro.export.session import server_host_key
 
         target = _checked_target(export)
@@ -187,7 +189,7 @@ class ExportService:
         try:
             login = self._login(export)
             with sftp.connected(target, login, export.host_key, export.directory) as client:
-                path = sftp.send_test(client, export.directory, self._test_text())
+                tried = trial.try_out(client, export.directory, self._host_name, self._test_text())
         except HostKeyChanged as error:
             self._shown = target, error.shown
             return TestResult(
@@ -199,7 +201,8 @@ class ExportService:
                 "purpose; else somebody may be posing as the server.",
             )
         self._shown = target, export.host_key
-        return TestResult(export.host_key, export.host_key, True, path, f"The test file was written: {path}.")
+        message = " ".join((f"The test file was written: {tried.path}.", *tried.notes))
+        return TestResult(export.host_key, export.host_key, True, tried.path, message)
 
     def shown_host_key(self) -> str:
         """The fingerprint that the last test upload showed.
@@ -339,7 +342,8 @@ class ExportService:
         except AllegroError:  # deleted by the user in the meantime
             return run
         try:
-            sent = sftp.send(client, path, export.directory, self._host_name, progress)
+            memory = sftp.Memory(self._queue.renamed(name), partial(self._queue.note_renamed, name))
+            sent = sftp.send(client, path, export.directory, self._host_name, progress, memory)
         except ServerTrouble:
             raise
         except AllegroError as error:

@@ -1,0 +1,134 @@
+"""paramiko's SFTP client with what it forgets: status codes, the answer to CLOSE, what is announced."""
+
+import errno
+
+import paramiko
+from paramiko.file import BufferedFile
+from paramiko.sftp import (
+    CMD_CLOSE,
+    CMD_EXTENDED,
+    CMD_EXTENDED_REPLY,
+    CMD_HANDLE,
+    CMD_INIT,
+    CMD_OPEN,
+    CMD_READ,
+    CMD_READDIR,
+    CMD_VERSION,
+    SFTP_FLAG_WRITE,
+)
+
+VERSION = 3
+"""Of the protocol: draft-ietf-secsh-filexfer-02, the one that every server speaks."""
+
+POSIX_RENAME = "posix-rename@openssh.com"
+FSYNC = "fsync@openssh.com"
+STATVFS = "statvfs@openssh.com"
+
+
+class SftpStatusError(OSError):
+    """The server answered with a status that says no, and that has no OSError of its own."""
+
+    END_OF_FILE = 1
+    FAILURE = 4
+    UNSUPPORTED = 8
+    NO_SPACE = 14
+    QUOTA_EXCEEDED = 15
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class EndOfFile(EOFError):
+    """The server's status, unlike the end of the connection."""
+
+
+def is_refusal(error: OSError) -> bool:
+    """Whether the server answered, and said no; everything else is the way to it."""
+    return isinstance(error, FileNotFoundError | PermissionError | SftpStatusError)
+
+
+class SftpClient(paramiko.SFTPClient):
+    """A session. `extensions`: the names of those that the server announces; only these are asked for.
+
+    Codes: draft-ietf-secsh-filexfer-13, section 9.1 (1 to 8 are those of version 3).
+    Extensions: file PROTOCOL of OpenSSH, section 4.
+    """
+
+    extensions: frozenset[str] = frozenset()
+
+    def _send_version(self) -> int:
+        """Replaces paramiko's, which drops what the server announces (filexfer-02, section 4)."""
+        hello = paramiko.Message()
+        hello.add_int(VERSION)
+        self._send_packet(CMD_INIT, hello)  # type: ignore[attr-defined]
+        kind, data = self._read_packet()  # type: ignore[attr-defined]
+        if kind != CMD_VERSION:
+            raise paramiko.SFTPError("Incompatible sftp protocol")
+        answer = paramiko.Message(data)
+        version = answer.get_int()
+        names = set()
+        while answer.get_remainder():
+            names.add(answer.get_string().decode(errors="replace"))
+            answer.get_string()  # its version
+        self.extensions = frozenset(names)
+        return version
+
+    def _convert_status(self, message: paramiko.Message) -> None:
+        """Replaces paramiko's, which forgets the code."""
+        code = message.get_int()
+        text = message.get_string().decode(errors="replace")
+        match code:
+            case 0:
+                return
+            case SftpStatusError.END_OF_FILE:
+                raise EndOfFile(text)
+            case 2 | 10:  # no such file, no such path
+                raise FileNotFoundError(errno.ENOENT, text)
+            case 3 | 12:  # permission denied, write protect
+                raise PermissionError(errno.EACCES, text)
+            case _:
+                raise SftpStatusError(code, text)
+
+    def _request(self, kind: int, *arguments: object) -> tuple[int, paramiko.Message]:
+        """As paramiko's; "end of file" as the answer to what reads nothing is a refusal like any other."""
+        try:
+            answer: tuple[int, paramiko.Message] = super()._request(kind, *arguments)  # type: ignore[misc]
+        except EndOfFile as error:
+            if kind in (CMD_READ, CMD_READDIR):
+                raise
+            raise SftpStatusError(SftpStatusError.END_OF_FILE, str(error)) from error
+        return answer
+
+    def open_to_go_on(self, path: str) -> paramiko.SFTPFile:
+        """A file that is there, to be written on: without the right to read, which a drop box may refuse."""
+        kind, answer = self._request(CMD_OPEN, path, SFTP_FLAG_WRITE, paramiko.SFTPAttributes())
+        if kind != CMD_HANDLE:
+            raise paramiko.SFTPError("Expected handle")
+        return paramiko.SFTPFile(self, answer.get_binary(), "r+b")
+
+    def sync(self, file: paramiko.SFTPFile) -> None:
+        """fsync@openssh.com: returns when the file is on the server's disk. Raises what is answered."""
+        self._request(CMD_EXTENDED, FSYNC, file.handle)
+
+    def finish(self, file: paramiko.SFTPFile) -> None:
+        """Closes a file so that the server's answer counts, which paramiko's own close swallows.
+
+        A server may tell only here that what was written is not kept (close(2): a quota, a network file
+        system behind it).
+        """
+        BufferedFile.close(file)  # from here on paramiko's own close does nothing
+        self._request(CMD_CLOSE, file.handle)
+
+    def free_bytes(self, path: str) -> int | None:
+        """statvfs@openssh.com: bytes that can still be written at `path`; None if the server does not say."""
+        if STATVFS not in self.extensions:
+            return None
+        try:
+            kind, message = self._request(CMD_EXTENDED, STATVFS, path)
+        except OSError:
+            return None
+        if kind != CMD_EXTENDED_REPLY:
+            return None
+        _block_size, fragment_size, _blocks, _free, available = (message.get_int64() for _ in range(5))
+        return int(fragment_size * available)

@@ -1,0 +1,185 @@
+"""Uploads to servers that answer oddly: a file arrives whole and once, or stays here with the true reason."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from allegro.export import parts, sftp
+from allegro.export.failures import FileTrouble, UploadStopped
+from allegro.export.parts import Step, part_name
+from allegro.export.session import Login, session
+from allegro.export.trial import TEST_FILE, Trial, try_out
+from tests.harness.sftp_stub import ODD_ANSWERS, StubServer
+from tests.host.sending import DEVICE, NAME, deliver, put_file, target
+
+KIB = 1024
+PART = part_name(NAME, DEVICE)
+
+pytestmark = [pytest.mark.spec("X5"), pytest.mark.timeout(120)]
+
+MIXTURES: dict[str, frozenset[str]] = {
+    **{answer: frozenset({answer}) for answer in ODD_ANSWERS},
+    "plain": frozenset(),
+    "drop box": frozenset({"no list", "no reading", "no removing"}),
+    "drop box that says failure": frozenset({"no list", "no reading", "failure for absent"}),
+    "object store": frozenset({"no mkdir", "no writing on", "no renaming over", "no fstat"}),
+    "sizes only in the list": frozenset({"no stat", "no reading"}),
+}
+NEVER = {
+    "no renaming": "refused to give the file its final name",
+    "blind": "show the file that was sent",
+    "no sizes at all": "tells no sizes and lets nothing be read",
+}
+MIXTURES["blind"] = frozenset({"no stat", "no list"})
+MIXTURES["no sizes at all"] = frozenset({"no sizes", "no reading"})
+BEGIN_ANEW = {"no reading", "no writing on", "writing on begins anew", "no sizes", "drop box"}
+BEGIN_ANEW |= {"drop box that says failure", "object store", "sizes only in the list"}
+
+
+@pytest.fixture(params=sorted(MIXTURES.keys() - NEVER.keys()))
+def mixture(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
+    monkeypatch.setattr(parts, "WINDOW", 4)
+    with StubServer(tmp_path / "stub") as running:
+        yield running
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Path:
+    directory = tmp_path / "upload"
+    directory.mkdir()
+    return directory
+
+
+def stop_at(wanted: Step, at_least: int = 0) -> Callable[[Step, int, int], None]:
+    def progress(step: Step, done: int, size: int) -> None:
+        if step == wanted and done >= at_least:
+            raise UploadStopped
+
+    return progress
+
+
+def tried_out(stub: StubServer) -> Trial:
+    with session(target(stub), Login(stub.user, stub.password), stub.fingerprint) as client:
+        return try_out(client, ".", DEVICE, "A test upload of this device, which may be deleted.\n")
+
+
+def arrived(stub: StubServer) -> dict[str, bytes]:
+    """Whatever has a final name on the server."""
+    return {path.name: path.read_bytes() for path in stub.root.iterdir() if not path.name.startswith(".")}
+
+
+def test_a_file_arrives_whole_whatever_the_server_answers(
+    stub: StubServer, upload: Path, mixture: str
+) -> None:
+    stub.odd = MIXTURES[mixture]
+    for size in (0, 300 * KIB):
+        file, content = put_file(upload, size, f"{size}.pcapng")
+        sent = deliver(stub, file)
+        assert sent is not None
+        assert sent.name == file.name
+        assert not file.exists()
+        assert arrived(stub)[file.name] == content
+    assert len(arrived(stub)) == 2
+
+
+def test_an_interrupted_file_goes_on_or_begins_anew_in_the_same_try(
+    stub: StubServer, upload: Path, mixture: str
+) -> None:
+    stub.odd = MIXTURES[mixture]
+    tried = tried_out(stub)
+    for at in (0, 128 * KIB, 300 * KIB):
+        file, content = put_file(upload, 300 * KIB, f"{at}.pcapng")
+        with pytest.raises(UploadStopped):
+            deliver(stub, file, progress=stop_at("sending", at))
+        sent = deliver(stub, file)
+        assert sent is not None
+        assert sent.name == file.name
+        assert bool(sent.resumed_at) == (at > 0 and mixture not in BEGIN_ANEW)
+        assert arrived(stub)[file.name] == content
+        assert not file.exists()
+    begins_anew = any("begin anew" in note for note in tried.notes)
+    assert begins_anew == (mixture in BEGIN_ANEW), "what the test upload says is what happens"
+    assert any("fsync" in note for note in tried.notes)
+
+
+def test_a_file_that_the_server_has_already_is_not_sent_twice(
+    stub: StubServer, upload: Path, mixture: str
+) -> None:
+    stub.odd = MIXTURES[mixture]
+    file, content = put_file(upload, 100 * KIB)
+    remembered: list[str] = []
+    memory = sftp.Memory(note=remembered.append)
+    with pytest.raises(UploadStopped):
+        deliver(stub, file, progress=stop_at("removing"), memory=memory)
+    again = deliver(stub, file, memory=sftp.Memory(remembered[-1]))
+    assert again is not None
+    assert again.already_there
+    assert arrived(stub) == {NAME: content}
+    assert not file.exists()
+
+
+def test_another_file_of_the_same_name_stays(stub: StubServer, upload: Path, mixture: str) -> None:
+    stub.odd = MIXTURES[mixture]
+    file, content = put_file(upload, 100 * KIB)
+    other = os.urandom(len(content))
+    (stub.root / NAME).write_bytes(other)
+    sent = deliver(stub, file)
+    assert sent is not None
+    assert arrived(stub) == {NAME: other, sent.name: content}
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("mixture", sorted(NEVER))
+def test_where_no_file_can_be_known_to_arrive_the_reason_is_told_and_nothing_lost(
+    stub: StubServer, upload: Path, mixture: str
+) -> None:
+    stub.odd = MIXTURES[mixture]
+    file, content = put_file(upload, 100 * KIB)
+    for _ in range(2):
+        with pytest.raises(FileTrouble, match=NEVER[mixture]):
+            deliver(stub, file)
+    with pytest.raises(FileTrouble, match=NEVER[mixture]):
+        tried_out(stub)
+    assert file.read_bytes() == content
+    assert arrived(stub) == {}
+    stub.odd = frozenset()
+    assert deliver(stub, file) is not None
+    assert arrived(stub) == {NAME: content}
+
+
+def test_the_test_upload_leaves_one_file_or_says_that_more_will_stay(stub: StubServer, mixture: str) -> None:
+    stub.odd = MIXTURES[mixture]
+    tried = [tried_out(stub) for _ in range(2)]
+    removes = "no removing" not in stub.odd
+    assert all(any("removes nothing" in note for note in each.notes) != removes for each in tried)
+    if removes:
+        assert [each.path for each in tried] == [f"./{TEST_FILE}"] * 2
+        assert stub.files() == [TEST_FILE]
+    else:
+        assert [each.path for each in tried] == [f"./{TEST_FILE}", f"./{TEST_FILE}".replace(".txt", "_2.txt")]
+
+
+def test_a_part_that_cannot_be_removed_costs_no_file(stub: StubServer, upload: Path) -> None:
+    stub.odd = frozenset({"no removing"})
+    file, _ = put_file(upload, KIB)
+
+    def delete(step: Step, done: int, size: int) -> None:
+        if step == "checking":
+            file.unlink()
+
+    assert deliver(stub, file, progress=delete) is None
+    assert stub.files() == [PART]
+
+
+def test_an_object_store_has_no_directories_to_be_made(stub: StubServer, upload: Path) -> None:
+    stub.odd = MIXTURES["object store"]
+    file, content = put_file(upload, KIB)
+    assert deliver(stub, file, "captures/2026") is not None
+    assert (stub.root / "captures/2026" / NAME).read_bytes() == content
