@@ -6,8 +6,9 @@ from pathlib import Path
 from allegro.export import sftp
 from allegro.export.directories import make_directory
 from allegro.export.failures import Target
-from allegro.export.parts import Progress
+from allegro.export.host_keys import HostKey
 from allegro.export.session import Login, session
+from allegro.export.upload_part import Memory, Progress
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer
 
@@ -29,12 +30,12 @@ def deliver(
     file: Path,
     directory: str = ".",
     progress: Progress = quiet,
-    memory: sftp.Memory | None = None,
+    memory: Memory | None = None,
 ) -> sftp.Sent | None:
     """Logs in, makes the directory, and sends the file."""
-    with session(target(server), Login(server.user, server.password), server.fingerprint) as client:
+    with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
         make_directory(client, directory)
-        return sftp.send(client, file, directory, DEVICE, progress, memory or sftp.Memory())
+        return sftp.send(client, file, directory, DEVICE, progress, memory=memory or Memory())
 
 
 def put_file(upload: Path, size: int, name: str = NAME) -> tuple[Path, bytes]:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from allegro.export.failures import Target
+from allegro.export.host_keys import HostKey
 from allegro.export.session import Login, session
 from tests.harness.sftp_server import SftpServer
 
@@ -28,7 +29,7 @@ def replace(file: Path) -> None:
 
 def log_in(server: SftpServer) -> list[str]:
     target = Target(server.address, server.port, server.user)
-    with session(target, Login(server.user, server.password), server.fingerprint) as client:
+    with session(target, Login(server.user, server.password), HostKey(server.fingerprint)) as client:
         return client.listdir(".")
 
 

@@ -13,14 +13,16 @@ import pytest
 
 from allegro.errors import Conflict
 from allegro.export import sftp
-from allegro.export.client import SftpClient
 from allegro.export.device_key import device_key
+from allegro.export.export_status import Run
 from allegro.export.failures import FileTrouble, HostKeyChanged, HostKeyUnknown, ServerTrouble, Target
-from allegro.export.parts import Step, part_name
+from allegro.export.host_keys import HostKey
 from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, server_host_key, session
-from allegro.export.trial import try_out
-from allegro.export.uploads import ExportService, Run
+from allegro.export.sftp_client import SftpClient
+from allegro.export.upload_part import Step, part_name
+from allegro.export.upload_trial import try_out
+from allegro.export.uploads import ExportService
 from allegro.settings.model import Export
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer
@@ -83,7 +85,7 @@ def test_a_file_arrives_whole_and_leaves_the_queue(server: SftpServer, upload: P
 def test_a_wrong_password_is_told_in_plain_words(server: SftpServer, upload: Path) -> None:
     with (
         pytest.raises(ServerTrouble, match="did not accept user upload with this password"),
-        session(target(server), Login(server.user, "wrong"), server.fingerprint),
+        session(target(server), Login(server.user, "wrong"), HostKey(server.fingerprint)),
     ):
         pytest.fail("logged in")
 
@@ -96,14 +98,14 @@ def test_the_devices_own_key_logs_in_once_the_server_knows_it(
     login = Login(server.user, key=key.private)
     with (
         pytest.raises(ServerTrouble, match="did not accept the device's key"),
-        session(target(server), login, server.fingerprint),
+        session(target(server), login, HostKey(server.fingerprint)),
     ):
         pytest.fail("logged in")
     server.stop()
     server.authorize(key.public_line)
     server.start()
     file, content = put_file(upload, 1000)
-    with session(target(server), login, server.fingerprint) as client:
+    with session(target(server), login, HostKey(server.fingerprint)) as client:
         sftp.send(client, file, ".", DEVICE, quiet)
     assert (server.root / NAME).read_bytes() == content
 
@@ -122,7 +124,7 @@ def test_a_server_without_passwords_says_what_it_wants(tmp_path: Path) -> None:
     with (
         KeysOnlyServer(tmp_path / "sshd") as server,
         pytest.raises(ServerTrouble, match=r"does not let .* log in with a password; it offers: publickey"),
-        session(target(server), Login(server.user, server.password), server.fingerprint),
+        session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)),
     ):
         pytest.fail("logged in")
 
@@ -131,11 +133,11 @@ def test_a_server_without_passwords_says_what_it_wants(tmp_path: Path) -> None:
 def test_without_an_accepted_host_key_nothing_is_sent(server: SftpServer) -> None:
     with (
         pytest.raises(HostKeyUnknown, match="has not been accepted yet"),
-        session(target(server), Login(server.user, server.password), ""),
+        session(target(server), Login(server.user, server.password), HostKey("")),
     ):
         pytest.fail("logged in")
     assert "Accepted password" not in server.log.read_text()
-    assert server_host_key(target(server)) == server.fingerprint
+    assert server_host_key(target(server)) == HostKey(server.fingerprint, "ssh-ed25519")
 
 
 @pytest.mark.spec("X2")
@@ -146,7 +148,7 @@ def test_a_changed_host_key_stops_before_the_password_is_sent(server: SftpServer
     server.start()
     with (
         pytest.raises(HostKeyChanged) as caught,
-        session(target(server), Login(server.user, server.password), pinned),
+        session(target(server), Login(server.user, server.password), HostKey(pinned)),
     ):
         pytest.fail("logged in")
     assert pinned in str(caught.value)
@@ -378,7 +380,7 @@ def test_a_file_that_is_gone_once_it_is_renamed_stays_here(stub: StubServer, upl
 def test_the_test_upload_tells_of_a_close_that_is_refused(stub: StubServer) -> None:
     stub.at_close = _refuse
     with (
-        session(target(stub), Login(stub.user, stub.password), stub.fingerprint) as client,
+        session(target(stub), Login(stub.user, stub.password), HostKey(stub.fingerprint)) as client,
         pytest.raises(FileTrouble, match="refused to write the file"),
     ):
         try_out(client, ".", DEVICE, "test")
@@ -389,7 +391,9 @@ KILLED = textwrap.dedent(
     import os, signal, sys
     from pathlib import Path
     from allegro.export import sftp
-    from allegro.export.failures import Target
+    from allegro.export.export_status import Run
+from allegro.export.failures import Target
+    from allegro.export.host_keys import HostKey
     from allegro.export.session import Login, session
 
     host, port, user, password, pinned, file, step = sys.argv[1:]
@@ -398,7 +402,7 @@ KILLED = textwrap.dedent(
         if now == step and (now != "sending" or done >= size // 2):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with session(Target(host, int(port), user), Login(user, password), pinned) as client:
+    with session(Target(host, int(port), user), Login(user, password), HostKey(pinned)) as client:
         sftp.send(client, Path(file), ".", "allegro-mm-1234", progress)
     """
 )
@@ -473,7 +477,8 @@ def test_the_test_upload_first_shows_the_key_and_then_leaves_its_file(
     device.change(host_key="")
     first = device.service.test()
     assert (first.accepted, first.fingerprint, first.file) == (False, server.fingerprint, "")
-    assert first.pinned == ""
+    assert (first.pinned, first.key_type) == ("", "ssh-ed25519")
+    assert device.service.type_of(first.fingerprint) == "ssh-ed25519"
     assert server.files() == []
     device.change(host_key=first.fingerprint)
     second = device.service.test()
@@ -483,6 +488,19 @@ def test_the_test_upload_first_shows_the_key_and_then_leaves_its_file(
     assert second.message == "The test file was written: from-device/allegro-upload-test.txt."
     assert device.service.test().accepted  # again, in place of the old file
     assert _names(server.root / "from-device") == ["allegro-upload-test.txt"]
+
+
+@pytest.mark.spec("X5")
+def test_each_device_and_day_can_have_a_directory(server: SftpServer, device: Device, upload: Path) -> None:
+    device.change(directory="~/in/{device}/{date}")
+    _, one = put_file(upload, 10, "20261121T235959Z_a.pcapng")
+    _, two = put_file(upload, 10, "20261122T000000Z_a.pcapng")
+    device.service.upload_now()
+    wait_for(lambda: not device.queue.waiting(), "empty queue", 20)
+    below = server.root / "in" / DEVICE
+    assert (below / "2026-11-21/20261121T235959Z_a.pcapng").read_bytes() == one
+    assert (below / "2026-11-22/20261122T000000Z_a.pcapng").read_bytes() == two
+    assert device.service.test().file.startswith(f"in/{DEVICE}/20")
 
 
 @pytest.mark.spec("X1")
@@ -588,7 +606,7 @@ def test_the_key_that_the_last_test_showed_is_the_one_to_accept(server: SftpServ
     assert "Run the test upload first" in caught.value.remedy
     pinned = server.fingerprint
     assert device.service.test().accepted
-    assert device.service.shown_host_key() == pinned
+    assert device.service.shown_host_key().fingerprint == pinned
     server.stop()
     compared = server.new_host_key()
     server.start()
@@ -602,7 +620,7 @@ def test_the_key_that_the_last_test_showed_is_the_one_to_accept(server: SftpServ
     server.stop()
     server.new_host_key()  # after the user has compared
     server.start()
-    assert device.service.shown_host_key() == compared
+    assert device.service.shown_host_key() == HostKey(compared, "ssh-ed25519")
     server.stop()
     with pytest.raises(ServerTrouble):
         device.service.test()
@@ -624,7 +642,7 @@ def test_what_is_not_a_server_is_told(tmp_path: Path) -> None:
 
 
 def test_the_client_tells_free_space(server: SftpServer) -> None:
-    with session(target(server), Login(server.user, server.password), server.fingerprint) as client:
+    with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
         assert isinstance(client, SftpClient)
         free = client.free_bytes(".")
     there = os.statvfs(server.root)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from allegro.export import parts, sftp
+from allegro.export import upload_part
 from allegro.export.failures import FileTrouble, UploadStopped
-from allegro.export.parts import Step, part_name
+from allegro.export.host_keys import HostKey
 from allegro.export.session import Login, session
-from allegro.export.trial import TEST_FILE, Trial, try_out
+from allegro.export.upload_part import Memory, Step, part_name
+from allegro.export.upload_trial import TEST_FILE, Trial, try_out
 from tests.harness.sftp_stub import ODD_ANSWERS, StubServer
 from tests.host.sending import DEVICE, NAME, deliver, put_file, target
 
@@ -45,7 +46,7 @@ def mixture(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StubServer]:
-    monkeypatch.setattr(parts, "WINDOW", 4)
+    monkeypatch.setattr(upload_part, "WINDOW", 4)
     with StubServer(tmp_path / "stub") as running:
         yield running
 
@@ -65,9 +66,9 @@ def stop_at(wanted: Step, at_least: int = 0) -> Callable[[Step, int, int], None]
     return progress
 
 
-def tried_out(stub: StubServer) -> Trial:
-    with session(target(stub), Login(stub.user, stub.password), stub.fingerprint) as client:
-        return try_out(client, ".", DEVICE, "A test upload of this device, which may be deleted.\n")
+def tried_out(stub: StubServer, number: int = 1) -> Trial:
+    with session(target(stub), Login(stub.user, stub.password), HostKey(stub.fingerprint)) as client:
+        return try_out(client, ".", DEVICE, f"Test upload {number} of this device.\n")
 
 
 def arrived(stub: StubServer) -> dict[str, bytes]:
@@ -115,10 +116,10 @@ def test_a_file_that_the_server_has_already_is_not_sent_twice(
     stub.odd = MIXTURES[mixture]
     file, content = put_file(upload, 100 * KIB)
     remembered: list[str] = []
-    memory = sftp.Memory(note=remembered.append)
+    memory = Memory(note=remembered.append)
     with pytest.raises(UploadStopped):
         deliver(stub, file, progress=stop_at("removing"), memory=memory)
-    again = deliver(stub, file, memory=sftp.Memory(remembered[-1]))
+    again = deliver(stub, file, memory=Memory(remembered[-1]))
     assert again is not None
     assert again.already_there
     assert arrived(stub) == {NAME: content}
@@ -156,7 +157,7 @@ def test_where_no_file_can_be_known_to_arrive_the_reason_is_told_and_nothing_los
 
 def test_the_test_upload_leaves_one_file_or_says_that_more_will_stay(stub: StubServer, mixture: str) -> None:
     stub.odd = MIXTURES[mixture]
-    tried = [tried_out(stub) for _ in range(2)]
+    tried = [tried_out(stub, number) for number in (1, 2)]
     removes = "no removing" not in stub.odd
     assert all(any("removes nothing" in note for note in each.notes) != removes for each in tried)
     if removes:

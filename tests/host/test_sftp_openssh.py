@@ -1,17 +1,24 @@
 """Uploads to OpenSSH servers that refuse a part of the protocol, interrupted at every place."""
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from allegro.export import parts, sftp
-from allegro.export.failures import FileTrouble, UploadStopped
-from allegro.export.parts import Step
-from allegro.export.session import Login, session
-from allegro.export.trial import try_out
+from allegro.export import sftp, upload_part
+from allegro.export.device_key import device_key
+from allegro.export.failures import FileTrouble, HostKeyChanged, ServerTrouble, UploadStopped
+from allegro.export.host_keys import HostKey
+from allegro.export.key_file import KeyKind
+from allegro.export.pace import Pace
+from allegro.export.session import Login, server_host_key, session
+from allegro.export.upload_part import CHUNK, Memory, Step
+from allegro.export.upload_trial import try_out
 from tests.harness.sftp_server import SftpServer
-from tests.host.sending import DEVICE, NAME, deliver, put_file, target
+from tests.harness.waiting import wait_for
+from tests.host.sending import DEVICE, NAME, deliver, put_file, quiet, target
 
 KIB = 1024
 SIZE = 300 * KIB
@@ -41,7 +48,7 @@ def upload(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _small_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "WINDOW", 4)
+    monkeypatch.setattr(upload_part, "WINDOW", 4)
 
 
 @pytest.fixture
@@ -56,7 +63,7 @@ def server(tmp_path: Path) -> Iterator[SftpServer]:
 def test_wherever_it_is_interrupted_a_file_arrives_once(server: SftpServer, upload: Path, kind: str) -> None:
     server.options = OPTIONS[kind]
     server.start()
-    with session(target(server), Login(server.user, server.password), server.fingerprint) as client:
+    with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
         tried = try_out(client, ".", DEVICE, "A test upload of this device, which may be deleted.\n")
     assert any("begin anew" in note for note in tried.notes) == (kind in BEGIN_ANEW)
     assert any("fsync" in note for note in tried.notes) == (kind in NO_FSYNC)
@@ -72,9 +79,9 @@ def test_wherever_it_is_interrupted_a_file_arrives_once(server: SftpServer, uplo
                 raise UploadStopped
 
         with pytest.raises(UploadStopped):
-            deliver(server, file, progress=interrupt, memory=sftp.Memory(note=remembered.append))
+            deliver(server, file, progress=interrupt, memory=Memory(note=remembered.append))
         assert file.read_bytes() == content
-        sent = deliver(server, file, memory=sftp.Memory(remembered[-1]))
+        sent = deliver(server, file, memory=Memory(remembered[-1]))
         assert sent is not None
         assert sent.already_there == (place == "removing")
         assert bool(sent.resumed_at) == (at > 0 and place != "removing" and kind not in BEGIN_ANEW)
@@ -104,3 +111,111 @@ def test_a_file_that_may_not_be_read_and_is_not_this_one_stays(server: SftpServe
     assert sent is not None
     assert (server.root / NAME).read_bytes() == bytes(KIB)
     assert (server.root / sent.name).read_bytes() == content
+
+
+def log_in(server: SftpServer, pinned: HostKey) -> None:
+    with session(target(server), Login(server.user, server.password), pinned) as client:
+        client.stat(".")
+
+
+def ecdsa_key(server: SftpServer) -> Path:
+    path = server.directory / "ecdsa_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", str(path)], check=True)
+    return path
+
+
+@pytest.mark.spec("X2")
+@pytest.mark.parametrize("with_type", [True, False])
+def test_a_host_key_of_another_type_beside_the_pinned_one_is_no_alarm(
+    server: SftpServer, with_type: bool
+) -> None:
+    server.more_host_keys = (ecdsa_key(server),)
+    server.shows_its_key = False
+    server.start()
+    shown = server_host_key(target(server))
+    assert shown.type == "ecdsa-sha2-nistp256"
+    pinned = shown if with_type else HostKey(shown.fingerprint)
+    log_in(server, pinned)
+    server.stop()
+    server.shows_its_key = True
+    server.start()
+    assert server_host_key(target(server)).type == "ssh-ed25519", "which a new device would pin"
+    log_in(server, pinned)
+    log_in(server, HostKey(shown.fingerprint, "ssh-ed25519"))
+    server.stop()
+    server.more_host_keys = ()
+    server.start()
+    with pytest.raises(HostKeyChanged) as caught:
+        log_in(server, pinned)
+    assert caught.value.shown == HostKey(server.fingerprint, "ssh-ed25519")
+    assert "Failed password" not in server.log.read_text()
+
+
+def test_a_server_with_too_many_connections_is_not_taken_for_something_else(server: SftpServer) -> None:
+    server.more = "MaxStartups 1"
+    server.start()
+
+    def idle() -> socket.socket | None:
+        """A connection that takes the only place; the one that saw the server start may have it still."""
+        connection = socket.create_connection((server.address, server.port))
+        if connection.recv(4) == b"SSH-":
+            return connection
+        connection.close()
+        return None
+
+    with wait_for(idle, "the only place", 20):
+        with pytest.raises(ServerTrouble, match="closed the connection before") as caught:
+            log_in(server, HostKey(server.fingerprint))
+        assert "too many connections" in caught.value.remedy
+
+
+@pytest.mark.spec("X1")
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_a_server_that_takes_no_ed25519_gets_a_key_of_another_kind(
+    server: SftpServer, tmp_path: Path, kind: KeyKind
+) -> None:
+    algorithm = {"rsa": "rsa-sha2-512", "ecdsa": "ecdsa-sha2-nistp256"}[kind]
+    server.more = f"PubkeyAcceptedAlgorithms {algorithm}"
+    keys = {each: device_key(tmp_path / "ssh", DEVICE, each) for each in ("ed25519", kind)}
+    for key in keys.values():
+        server.authorize(key.public_line)
+    server.start()
+    pinned = HostKey(server.fingerprint)
+    with session(target(server), Login(server.user, key=keys[kind].private), pinned) as client:
+        client.stat(".")
+    with (
+        pytest.raises(ServerTrouble, match="the device's k") as caught,
+        session(target(server), Login(server.user, key=keys["ed25519"].private), pinned),
+    ):
+        pytest.fail("logged in")
+    assert "another kind of the device's own key" in caught.value.remedy
+
+
+def test_a_backslash_is_asked_about_unless_the_directory_is_there(server: SftpServer, upload: Path) -> None:
+    server.start()
+    file, content = put_file(upload, KIB)
+    with pytest.raises(FileTrouble, match="Is / meant") as caught:
+        deliver(server, file, "captures\\2026")
+    assert "/C:/captures" in caught.value.remedy
+    assert server.files() == []
+    (server.root / "captures\\2026").mkdir()
+    (server.root / "captures\\2026").chmod(0o777)
+    deliver(server, file, "captures\\2026")
+    assert (server.root / "captures\\2026" / NAME).read_bytes() == content
+
+
+@pytest.mark.spec("X4")
+def test_a_limited_upload_is_spread_over_time_and_arrives_whole(server: SftpServer, upload: Path) -> None:
+    server.start()
+    file, content = put_file(upload, SIZE)
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    pace = Pace(lambda: 100_000, clock=lambda: now, sleep=sleep)
+    with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
+        sftp.send(client, file, ".", DEVICE, quiet, pace=pace)
+    assert now == pytest.approx((SIZE - CHUNK) / 100_000, abs=0.5)
+    assert (server.root / NAME).read_bytes() == content

@@ -10,8 +10,10 @@ from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.api.settings import Change
 from allegro.errors import AllegroError
+from allegro.export.export_status import ExportStatus, Run, Running
+from allegro.export.host_keys import HostKey as ServerKey
 from allegro.export.queue import Waiting
-from allegro.export.uploads import ExportService, ExportStatus, Run, Running
+from allegro.export.uploads import ExportService
 from allegro.settings.model import Settings
 from allegro.words import utc, utc_or_none
 
@@ -129,6 +131,7 @@ class TestAnswer(BaseModel):
     __test__ = False  # not a test case for pytest
 
     fingerprint: str = Field(description="Host key that the server showed")
+    key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
     pinned: str = Field(description="Pinned host key; empty when none is accepted yet")
     accepted: bool = Field(description="It is the pinned one, and the test file was written")
     file: str = Field(description="Path of the test file on the server; empty if it was not written")
@@ -184,6 +187,7 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
         result = service.test()
         return TestAnswer(
             fingerprint=result.fingerprint,
+            key_type=result.key_type,
             pinned=result.pinned,
             accepted=result.accepted,
             file=result.file,
@@ -193,8 +197,11 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
     @routes.post("/host-key", dependencies=[requires("admin")])
     def host_key(key: HostKey) -> ExportAnswer:
         """Pins the server's host key: from now on only a server with this key is trusted."""
-        fingerprint = service.shown_host_key() if key.fingerprint is None else key.fingerprint
-        change({"export": {"host_key": fingerprint}})
+        if key.fingerprint is None:
+            shown = service.shown_host_key()
+        else:
+            shown = ServerKey(key.fingerprint, service.type_of(key.fingerprint))
+        change({"export": {"host_key": shown.fingerprint, "host_key_type": shown.type}})
         return export()
 
     @routes.delete("/files/{name}", dependencies=[requires("admin")], status_code=204)

@@ -1,14 +1,40 @@
 """The directory on the server: as it is typed in the settings, and made where it is missing."""
 
+import datetime as dt
 import posixpath
+import re
 
-from allegro.export.client import SftpClient, SftpStatusError, is_refusal
 from allegro.export.failures import FileTrouble, explain_file
 from allegro.export.looking import look
+from allegro.export.sftp_client import SftpClient, SftpStatusError, is_refusal
+
+
+def expanded(directory: str, device: str, date: str) -> str:
+    """The path to ask the server for: `{device}` and `{date}` filled in, and `~` for where the login begins.
+
+    The server begins a relative path there, which is the user's home unless it is told otherwise.
+    """
+    path = directory.replace("{device}", device).replace("{date}", date)
+    if path == "~" or path.startswith("~/"):
+        path = path[1:].lstrip("/")
+    return path or "."
+
+
+def date_of(name: str, modified_ns: int) -> str:
+    """The day of a capture, yyyy-mm-dd in UTC: by its name, else by its last change (ns since 1970).
+
+    It is the same at each try, so that none finds the file sent by an earlier one in another directory.
+    """
+    if begins := re.match(r"(\d{4})(\d\d)(\d\d)T\d{6}Z", name):
+        return "-".join(begins.groups())
+    return f"{dt.datetime.fromtimestamp(modified_ns // 1_000_000_000, dt.UTC):%Y-%m-%d}"
 
 
 def make_directory(client: SftpClient, directory: str) -> None:
-    """Makes the target directory with all its parents, as far as they are missing. Raises FileTrouble."""
+    """Makes the target directory with all its parents, as far as they are missing. Raises FileTrouble.
+
+    One with a backslash is not made: on most servers that is a letter like any other, and rarely meant.
+    """
     missing: list[str] = []
     path = posixpath.normpath(directory)
     while path not in ("", ".", "/"):
@@ -27,6 +53,13 @@ def make_directory(client: SftpClient, directory: str) -> None:
                 "This is a file on the server, not a directory.", place=path, remedy="Choose another one."
             )
         break
+    if missing and "\\" in directory:
+        raise FileTrouble(
+            f"Is / meant? The directory {directory} has a backslash in its name, and is not on the server.",
+            place=directory,
+            remedy="Write / between directories, also for a Windows server (/C:/captures). One that has a "
+            "backslash in its own name is to be made on the server.",
+        )
     for path in reversed(missing):
         _make(client, path)
 

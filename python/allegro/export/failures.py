@@ -5,6 +5,7 @@ import socket
 from dataclasses import dataclass
 
 from allegro.errors import AllegroError, Unavailable
+from allegro.export.host_keys import HostKey
 
 
 class ServerTrouble(Unavailable):
@@ -18,7 +19,7 @@ class HostKeyUnknown(ServerTrouble):
 class HostKeyChanged(ServerTrouble):
     """The server shows another host key than the pinned one."""
 
-    def __init__(self, pinned: str, shown: str, *, place: str) -> None:
+    def __init__(self, pinned: HostKey, shown: HostKey, *, place: str) -> None:
         super().__init__(
             f"The server's host key has changed: pinned is {pinned}, the server now shows {shown}. "
             "Nothing was sent.",
@@ -86,7 +87,9 @@ def _connection_words(error: BaseException, target: Target, authentication: str)
         if authentication == "key":
             return (
                 f"The server did not accept the device's key for user {target.username}.",
-                "Add the public key of the device to the file authorized_keys of this user on the server.",
+                "Add the public key of the device to the file authorized_keys of this user on the server. "
+                "If it is there, the server may not take this kind: choose another kind of the device's own "
+                "key.",
             )
         return (
             f"The server did not accept user {target.username} with this password.",
@@ -116,11 +119,6 @@ def _connection_words(error: BaseException, target: Target, authentication: str)
         return (
             "The server let the device log in, but does not offer SFTP.",
             "Have the SFTP subsystem switched on in the server's SSH service.",
-        )
-    if isinstance(error, paramiko.SSHException) and "banner" in str(error):
-        return (
-            f"What answers on port {target.port} is not an SSH server.",
-            "Check host and port: SFTP needs the SSH port, usually 22. FTP and FTPS are something else.",
         )
     if isinstance(error, paramiko.SFTPError):
         return (

@@ -1,13 +1,15 @@
-"""The file of the device's private SSH key: whether it is whole. paramiko, slow to load, is what uses it."""
+"""The files of the device's private SSH keys: whether they are whole. paramiko, slow to load, uses them."""
 
 import base64
 import re
 import struct
 from pathlib import Path
+from typing import Literal, get_args
 
 from allegro.keeping import KeptFile
 
-PRIVATE_NAME = "id_ed25519"
+KeyKind = Literal["ed25519", "rsa", "ecdsa"]
+KINDS: tuple[KeyKind, ...] = get_args(KeyKind)
 
 _ARMOUR = re.compile(
     rb"-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=\n]+)-----END OPENSSH PRIVATE KEY-----\n?"
@@ -15,9 +17,9 @@ _ARMOUR = re.compile(
 _MAGIC = b"openssh-key-v1\0"
 
 
-def kept(directory: Path) -> KeptFile[str]:
-    """The file; its text is in the format of OpenSSH."""
-    return KeptFile(directory / PRIVATE_NAME, _whole)
+def kept(directory: Path, kind: KeyKind = "ed25519") -> KeptFile[str]:
+    """The file of this kind of key; its text is in the format of OpenSSH."""
+    return KeptFile(directory / f"id_{kind}", _whole)
 
 
 def _whole(content: bytes) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import paramiko
 
-from allegro.export.client import SftpClient, is_refusal
+from allegro.export.sftp_client import SftpClient, is_refusal
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import paramiko
 
-from allegro.export.client import SftpClient
 from allegro.export.failures import HostKeyChanged, HostKeyUnknown, ServerTrouble, Target, explain_connection
+from allegro.export.greeting import connect, in_words
+from allegro.export.host_keys import ALGORITHMS, HostKey, asked_for
+from allegro.export.sftp_client import SftpClient
 
 CONNECT_TIMEOUT_S = 20.0
 """For the TCP connection, the SSH banner and each answer during login."""
@@ -38,29 +40,26 @@ def fingerprint(key: paramiko.PKey) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
-def server_host_key(target: Target) -> str:
-    """Fingerprint of the key that the server shows now, without logging in. Raises ServerTrouble."""
-    with _transport(target) as transport:
-        return fingerprint(transport.get_remote_server_key())
+def server_host_key(target: Target) -> HostKey:
+    """The key that the server shows now, without logging in. Raises ServerTrouble."""
+    with _transport(target, asked_for("")) as transport:
+        return _shown(transport)
 
 
 @contextlib.contextmanager
-def session(target: Target, login: Login, pinned: str) -> Iterator[SftpClient]:
+def session(target: Target, login: Login, pinned: HostKey) -> Iterator[SftpClient]:
     """Connects, compares the host key with `pinned`, then logs in; nothing secret is sent before.
 
     Raises HostKeyUnknown (nothing pinned), HostKeyChanged, or ServerTrouble in plain words. Failures inside
     the with block are the caller's; a broken connection shows there as EOFError, OSError or SSHException.
     """
-    if not pinned:
+    if not pinned.fingerprint:
         raise HostKeyUnknown(
             "The server's host key has not been accepted yet, so nothing is sent.",
             place=str(target),
             remedy="Run the test upload, compare the key it shows with the server's, and accept it.",
         )
-    with _transport(target) as transport:
-        shown = fingerprint(transport.get_remote_server_key())
-        if shown != pinned:
-            raise HostKeyChanged(pinned, shown, place=str(target))
+    with _trusted(target, pinned) as transport:
         try:
             _log_in(transport, login, target)
             client = SftpClient.from_transport(transport)
@@ -76,22 +75,52 @@ def session(target: Target, login: Login, pinned: str) -> Iterator[SftpClient]:
 
 
 @contextlib.contextmanager
-def _transport(target: Target) -> Iterator[paramiko.Transport]:
+def _trusted(target: Target, pinned: HostKey) -> Iterator[paramiko.Transport]:
+    """A connection to the server that has the pinned key. Raises HostKeyChanged, ServerTrouble.
+
+    The type of the pinned key is asked for first; where that is not known, or the server shows another key,
+    all the types that it has are seen before anybody is alarmed.
+    """
+    seen: list[HostKey] = []
+    while True:
+        with _transport(target, asked_for(pinned.type, seen)) as transport:
+            shown = _shown(transport)
+            if shown.fingerprint == pinned.fingerprint:
+                yield transport
+                return
+        if shown in seen:
+            raise HostKeyChanged(pinned, seen[0], place=str(target))
+        seen.append(shown)
+
+
+def _shown(transport: paramiko.Transport) -> HostKey:
+    key = transport.get_remote_server_key()
+    return HostKey(fingerprint(key), key.get_name())
+
+
+@contextlib.contextmanager
+def _transport(target: Target, host_keys: tuple[str, ...]) -> Iterator[paramiko.Transport]:
+    """A connection before the login; `host_keys` are the algorithms to ask for, the best first."""
     # paramiko logs tracebacks of failures that are told in plain words here.
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     transport = None
     connection = None
     try:
         try:
-            connection = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT_S)
+            connection = connect(target.host, target.port, CONNECT_TIMEOUT_S)
             connection.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(ANSWER_TIMEOUT_S * 1000)
             )  # tcp(7): ms until unacknowledged data ends the connection
             transport = paramiko.Transport(connection)
             transport.banner_timeout = CONNECT_TIMEOUT_S
             transport.auth_timeout = CONNECT_TIMEOUT_S
+            options = transport.get_security_options()
+            options.key_types = tuple(each for each in host_keys if each in options.key_types)
             transport.start_client(timeout=CONNECT_TIMEOUT_S)
         except (OSError, EOFError, UnicodeError, paramiko.SSHException) as error:
+            if transport is not None and connection is not None and not connection.greeting.is_ssh:
+                message, remedy = in_words(connection.greeting, target.port)
+                raise ServerTrouble(message, place=str(target), remedy=remedy) from error
             raise explain_connection(error, target) from error
         yield transport
     finally:
@@ -103,7 +132,11 @@ def _transport(target: Target) -> Iterator[paramiko.Transport]:
 
 def _log_in(transport: paramiko.Transport, login: Login, target: Target) -> None:
     if login.key is not None:
-        missing = transport.auth_publickey(login.username, login.key)
+        try:
+            missing = transport.auth_publickey(login.username, login.key)
+        except paramiko.AuthenticationException as error:
+            _explain_kind(transport, login.key, target, error)
+            raise
     else:
         missing = transport.auth_password(login.username, login.password)
     if missing:
@@ -112,3 +145,19 @@ def _log_in(transport: paramiko.Transport, login: Login, target: Target) -> None
             place=str(target),
             remedy="An unattended device can give only one: have that changed for this user.",
         )
+
+
+def _explain_kind(
+    transport: paramiko.Transport, key: paramiko.PKey, target: Target, error: paramiko.AuthenticationException
+) -> None:
+    """Raises ServerTrouble if the server says that it takes no keys of this kind (RFC 8308, 3.1)."""
+    extensions: dict[str, bytes] = transport.server_extensions  # type: ignore[attr-defined]
+    announced = extensions.get("server-sig-algs", b"").decode(errors="replace")
+    takes = [each for each in announced.split(",") if each]
+    kind = key.get_name()
+    if takes and not set(ALGORITHMS.get(kind, ())) & set(takes):
+        raise ServerTrouble(
+            f"The server takes no keys of the device's kind ({kind}); it takes: {', '.join(takes)}.",
+            place=str(target),
+            remedy="Choose another kind of the device's own key, and add its public key on the server.",
+        ) from error

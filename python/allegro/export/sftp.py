@@ -1,28 +1,32 @@
 """Sends one file so that it is on the server exactly once and whole, whatever breaks in between.
 
-The steps: (1) look whether the server has the file already, (2) write it under a hidden temporary name (see
-`parts`), (3) close it and look at it, (4) rename to the final name without overwriting anything, and look
-again, (5) only then remove it here. A crash before (4) leaves a part, which is resumed; a crash between (4)
-and (5) leaves the whole file on the server, which (1) recognises by its content.
+The steps: (1) look whether the server has the file already, (2) write it under a hidden temporary name (as in
+`upload_part`), (3) close it and look at it, (4) rename to the final name without overwriting anything, and
+look again, (5) only then remove it here. A crash before (4) leaves a part, which is resumed; a crash between
+(4) and (5) leaves the whole file on the server, which (1) recognises by its content.
 """
 
 import contextlib
 import itertools
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
 
 import paramiko
 
-from allegro.export.client import POSIX_RENAME, EndOfFile, SftpClient, SftpStatusError, is_refusal
-from allegro.export.directories import make_directory
 from allegro.export.failures import FileTrouble, Target, explain_connection, explain_file
+from allegro.export.host_keys import HostKey
 from allegro.export.looking import look
-from allegro.export.parts import (
+from allegro.export.pace import Pace
+from allegro.export.session import Login, session
+from allegro.export.sftp_client import POSIX_RENAME, EndOfFile, SftpClient, SftpStatusError, is_refusal
+from allegro.export.upload_part import (
     CHUNK,
+    NOTHING_REMEMBERED,
     WINDOW,
+    Errand,
+    Memory,
     Progress,
     Written,
     make_sure,
@@ -32,7 +36,6 @@ from allegro.export.parts import (
     storage_trouble,
     write_part,
 )
-from allegro.export.session import Login, session
 from allegro.storage.capture_files import numbered
 
 RENAMES = 3
@@ -53,42 +56,14 @@ class Sent:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What outlives a crash: `renamed`, the final name that an earlier try was about to give, empty if none.
-
-    `note` remembers that name, and returns when it is on disk. Only a server that lets nobody read its files
-    makes it needed: there a file of this name and size, while the part is gone, is the one sent.
-    """
-
-    renamed: str = ""
-    note: Callable[[str], None] = lambda name: None
-
-
 @contextlib.contextmanager
-def connected(target: Target, login: Login, host_key: str, directory: str) -> Iterator[SftpClient]:
-    """A session in which `directory` is there. Raises AllegroError for what goes wrong, also in the block."""
+def connected(target: Target, login: Login, host_key: HostKey) -> Iterator[SftpClient]:
+    """A session. Raises AllegroError for what goes wrong, also in the block."""
     try:
         with session(target, login, host_key) as client:
-            make_directory(client, directory)
             yield client
     except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
         raise explain_connection(error, target) from error
-
-
-_NOTHING_REMEMBERED = Memory()
-
-
-@dataclass(frozen=True)
-class Errand:
-    """One file: `source` has `size` bytes and is to be `name` in `directory`, by way of the path `part`."""
-
-    source: BinaryIO
-    size: int
-    name: str
-    directory: str
-    part: str
-    memory: Memory = _NOTHING_REMEMBERED
 
 
 def send(
@@ -97,7 +72,9 @@ def send(
     directory: str,
     device: str,
     progress: Progress,
-    memory: Memory = _NOTHING_REMEMBERED,
+    *,
+    memory: Memory = NOTHING_REMEMBERED,
+    pace: Pace | None = None,
 ) -> Sent | None:
     """Sends `file` into `directory` (which exists) and removes it here when the server has it whole.
 
@@ -112,7 +89,8 @@ def send(
         raise storage_trouble("read from", file, error) from error
     with source:
         part = posixpath.join(directory, part_name(file.name, device))
-        job = Errand(source, source.seek(0, 2), file.name, directory, part, memory)
+        size = source.seek(0, 2)
+        job = Errand(source, size, file.name, directory, part, memory, pace or Pace())
         return _send(client, file, job, progress)
 
 
@@ -124,7 +102,7 @@ def _send(client: SftpClient, file: Path, job: Errand, progress: Progress) -> Se
     if already_there:
         remove_there(client, job.part)
     else:
-        written = write_part(client, job.source, size, job.part, progress)
+        written = write_part(client, job, progress)
         if not file.exists():
             remove_there(client, job.part)
             return None

@@ -8,21 +8,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from allegro.errors import AllegroError, Conflict, InvalidInput
 from allegro.export import schedule
+from allegro.export.export_status import ExportStatus, Run, Running, TestResult
 from allegro.export.failures import HostKeyChanged, ServerTrouble, Target, UploadStopped
+from allegro.export.host_keys import HostKey
+from allegro.export.pace import Pace, rate_at
 from allegro.export.queue import UploadQueue, Waiting
 from allegro.settings.model import Export
 
 if TYPE_CHECKING:
-    from allegro.export.client import SftpClient
-    from allegro.export.parts import Step
     from allegro.export.session import Login
+    from allegro.export.sftp_client import SftpClient
+    from allegro.export.upload_part import Step
 
 log = logging.getLogger(__name__)
 
@@ -31,56 +34,6 @@ TEST_WAITS_S = 30.0
 (`session.CONNECT_TIMEOUT_S`), while a whole queue can take hours."""
 LOOK_EVERY_S = 5.0
 """How often the upload directory is looked at, also for files that nobody announced."""
-
-
-@dataclass(frozen=True)
-class Running:
-    """The file that is being sent: step as in `allegro.export.sftp.Step`, `done` and `size` in bytes."""
-
-    name: str
-    step: str
-    done: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Run:
-    """An upload run; times in ns since 1970, `ended_ns` 0 while it runs, `error` the last one."""
-
-    started_ns: int
-    ended_ns: int = 0
-    sent: int = 0
-    failed: int = 0
-    error: str = ""
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class ExportStatus:
-    """`state`: "off", "idle" (nothing to do now) or "uploading". `next_run_ns`: next daily run, 0 = none."""
-
-    state: str
-    queue: tuple[Waiting, ...]
-    running: Running | None
-    last_run: Run | None
-    next_run_ns: int
-    problem: str
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """`accepted`: the shown host key is the pinned one, and `file` (path on the server) has been written.
-
-    `fingerprint` is that of the shown key, `pinned` that of the pinned one, empty if there is none.
-    """
-
-    __test__ = False  # not a test case for pytest
-
-    fingerprint: str
-    pinned: str
-    accepted: bool
-    file: str
-    message: str
 
 
 class ExportService:
@@ -112,7 +65,7 @@ class ExportService:
         self._busy = threading.Lock()
         self._withdrawing = threading.Lock()
         self._asked = 0  # how often somebody wanted everything to be sent at once
-        self._shown: tuple[Target, str] | None = None
+        self._shown: tuple[Target, HostKey] | None = None
         self._running: Running | None = None
         self._last_run: Run | None = None
         self._problem = ""
@@ -171,7 +124,8 @@ class ExportService:
             self._busy.release()
 
     def _test(self, export: Export) -> TestResult:
-        from allegro.export import sftp, trial
+        from allegro.export import sftp, upload_trial
+        from allegro.export.directories import date_of, expanded, make_directory
         from allegro.export.session import server_host_key
 
         target = _checked_target(export)
@@ -180,7 +134,8 @@ class ExportService:
             shown = server_host_key(target)
             self._shown = target, shown
             return TestResult(
-                shown,
+                shown.fingerprint,
+                shown.type,
                 "",
                 False,
                 "",
@@ -188,24 +143,34 @@ class ExportService:
             )
         try:
             login = self._login(export)
-            with sftp.connected(target, login, export.host_key, export.directory) as client:
-                tried = trial.try_out(client, export.directory, self._host_name, self._test_text())
+            with sftp.connected(target, login, _pinned(export)) as client:
+                today = date_of("", self._clock_ns())
+                directory = expanded(export.directory, self._host_name, today)
+                make_directory(client, directory)
+                tried = upload_trial.try_out(client, directory, self._host_name, self._test_text())
         except HostKeyChanged as error:
             self._shown = target, error.shown
             return TestResult(
-                error.shown,
-                error.pinned,
+                error.shown.fingerprint,
+                error.shown.type,
+                error.pinned.fingerprint,
                 False,
                 "",
                 f"{error.message} Accept the new key only if the server's administrator changed it on "
                 "purpose; else somebody may be posing as the server.",
             )
-        self._shown = target, export.host_key
+        pinned = _pinned(export)
+        self._shown = target, pinned
         message = " ".join((f"The test file was written: {tried.path}.", *tried.notes))
-        return TestResult(export.host_key, export.host_key, True, tried.path, message)
+        return TestResult(pinned.fingerprint, pinned.type, pinned.fingerprint, True, tried.path, message)
 
-    def shown_host_key(self) -> str:
-        """The fingerprint that the last test upload showed.
+    def type_of(self, fingerprint: str) -> str:
+        """The type of this host key, if the last test upload showed it; else empty."""
+        shown = self._shown
+        return shown[1].type if shown is not None and shown[1].fingerprint == fingerprint else ""
+
+    def shown_host_key(self) -> HostKey:
+        """The key that the last test upload showed.
 
         Raises Conflict if there was none since the start of the device, or with another server.
         """
@@ -230,7 +195,7 @@ class ExportService:
         """The line for authorized_keys on the server. Raises Unavailable."""
         from allegro.export.device_key import device_key
 
-        return device_key(self._key_directory, self._host_name).public_line
+        return device_key(self._key_directory, self._host_name, self._settings().key_type).public_line
 
     def status(self) -> ExportStatus:
         """How things are now. Raises Unavailable if the record of the uploads cannot be read."""
@@ -305,17 +270,25 @@ class ExportService:
 
     def _run(self, export: Export, due: list[Waiting]) -> None:
         from allegro.export import sftp
+        from allegro.export.directories import date_of, expanded, make_directory
 
         run = self._last_run = Run(self._clock_ns())
         asked = self._asked
         pending = [one.file.name for one in due]
+        days = [date_of(one.file.name, one.file.modified_ns) for one in due]
+        directories = [expanded(export.directory, self._host_name, day) for day in days]
+        made: set[str] = set()
+        pace = Pace(partial(self._rate, export))
         try:
             target = _checked_target(export)
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
             login = self._login(export)
-            with sftp.connected(target, login, export.host_key, export.directory) as client:
-                while pending:
-                    run = self._last_run = self._send(client, export, pending[0], run)
+            with sftp.connected(target, login, _pinned(export)) as client:
+                for directory in directories:
+                    if directory not in made:
+                        make_directory(client, directory)
+                        made.add(directory)
+                    run = self._last_run = self._send(client, export, pending[0], directory, pace, run)
                     pending.pop(0)
         except UploadStopped:
             log.info("Upload interrupted")
@@ -327,8 +300,11 @@ class ExportService:
             self._running = None
             self._last_run = replace(run, ended_ns=self._clock_ns())
 
-    def _send(self, client: "SftpClient", export: Export, name: str, run: Run) -> Run:
+    def _send(
+        self, client: "SftpClient", export: Export, name: str, directory: str, pace: Pace, run: Run
+    ) -> Run:
         from allegro.export import sftp
+        from allegro.export.upload_part import Memory
 
         def progress(step: "Step", done: int, size: int) -> None:
             self._running = Running(name, step, done, size)
@@ -342,8 +318,8 @@ class ExportService:
         except AllegroError:  # deleted by the user in the meantime
             return run
         try:
-            memory = sftp.Memory(self._queue.renamed(name), partial(self._queue.note_renamed, name))
-            sent = sftp.send(client, path, export.directory, self._host_name, progress, memory)
+            memory = Memory(self._queue.renamed(name), partial(self._queue.note_renamed, name))
+            sent = sftp.send(client, path, directory, self._host_name, progress, memory=memory, pace=pace)
         except ServerTrouble:
             raise
         except AllegroError as error:
@@ -354,6 +330,9 @@ class ExportService:
             return run
         log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
         return replace(run, sent=run.sent + 1)
+
+    def _rate(self, export: Export) -> int | None:
+        return rate_at(self._clock_ns(), export.limit_kbit_s, export.limit_begins, export.limit_ends)
 
     def _failed(self, names: list[str], error: AllegroError, export: Export, asked: int) -> None:
         """A try of these failed; `export` and `asked` as they were when the try began."""
@@ -369,7 +348,8 @@ class ExportService:
         from allegro.export.session import Login
 
         if export.authentication == "key":
-            return Login(export.username, key=device_key(self._key_directory, self._host_name).private)
+            key = device_key(self._key_directory, self._host_name, export.key_type)
+            return Login(export.username, key=key.private)
         if not export.password:
             raise InvalidInput(
                 "There is no password for the server.",
@@ -383,6 +363,10 @@ class ExportService:
         return (
             f"Test upload of {self._host_name} at {now:%Y-%m-%d %H:%M:%S} UTC.\nThis file may be deleted.\n"
         )
+
+
+def _pinned(export: Export) -> HostKey:
+    return HostKey(export.host_key, export.host_key_type)
 
 
 def _checked_target(export: Export) -> Target:

@@ -95,10 +95,24 @@ class Export(Section):
         description="How to log in: with the password, or with the device's own key",
         json_schema_extra={"choices": {"password": "Password", "key": "The device's own key"}},
     )
+    key_type: Literal["ed25519", "rsa", "ecdsa"] = Field(
+        default="ed25519",
+        title="Kind of the device's own key",
+        description="Another kind for servers that do not take the usual one; each is made when first needed",
+        json_schema_extra={
+            "choices": {"ed25519": "Ed25519", "rsa": "RSA, 3072 bits", "ecdsa": "ECDSA, P-256"},
+        },
+    )
     password: str = Field(
         default="", max_length=256, description="Password on the server", json_schema_extra={"secret": True}
     )
-    directory: Text = Field(default=".", min_length=1, max_length=1024, description="Directory on the server")
+    directory: Text = Field(
+        default=".",
+        min_length=1,
+        max_length=1024,
+        description="Directory on the server; ~/ is the user's home, {device} the name of this device, "
+        "{date} the day of the capture",
+    )
     time: str = Field(
         default="02:00",
         title="Daily upload at",
@@ -108,10 +122,35 @@ class Export(Section):
     immediately: bool = Field(
         default=False, title="Upload at once", description="Also upload at once after each capture"
     )
+    limit_kbit_s: int = Field(
+        default=0,
+        ge=0,
+        le=100_000_000,
+        title="Bandwidth limit (kbit/s)",
+        description="Send no faster than so many kbit/s (1000 bits per second); 0 = no limit",
+    )
+    limit_begins: str = Field(
+        default="00:00",
+        title="The limit holds from",
+        description="Time of day from which the bandwidth is limited, hh:mm, in the device's time zone",
+        json_schema_extra={"format": "time-of-day"},
+    )
+    limit_ends: str = Field(
+        default="00:00",
+        title="The limit holds until",
+        description="Time of day until which it is limited; the same as the beginning: all day",
+        json_schema_extra={"format": "time-of-day"},
+    )
     host_key: str = Field(
         default="",
         max_length=128,
         description="Pinned host key of the server (SHA256:…); set it from a test upload",
+    )
+    host_key_type: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[a-z0-9-]*$",
+        description="Type of the pinned host key, such as ssh-ed25519, asked for first; empty: not known",
     )
 
     @field_validator("host")
@@ -130,7 +169,7 @@ class Export(Section):
             )
         return value
 
-    @field_validator("time")
+    @field_validator("time", "limit_begins", "limit_ends")
     @classmethod
     def _time_is_a_time_of_day(cls, value: str) -> str:
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):

@@ -72,11 +72,14 @@ def kept_files(paths: Paths) -> tuple[_Kept, ...]:
             identity.kept(paths.system_id),
             "Captures made now may bear another system id, or none.",
         ),
-        _Kept(
-            "device-key",
-            "The device's own SSH key",
-            key_file.kept(paths.ssh),
-            "Uploads that log in with it wait.",
+        *(
+            _Kept(
+                "device-key" if kind == "ed25519" else f"device-key-{kind}",
+                "The device's own SSH key" if kind == "ed25519" else f"The device's own SSH key ({kind})",
+                key_file.kept(paths.ssh, kind),
+                "Uploads that log in with it wait.",
+            )
+            for kind in key_file.KINDS
         ),
     )
 

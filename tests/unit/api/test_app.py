@@ -306,6 +306,7 @@ def test_export_pins_a_host_key(bench: Bench) -> None:
     key = "SHA256:" + "A" * 43
     assert bench.call("POST", "/export/host-key", {"fingerprint": key}).json()["host_key"] == key
     assert bench.settings.current.export.host_key == key
+    assert bench.settings.current.export.host_key_type == "", "no test has shown it"
     assert bench.refused(422, "POST", "/export/host-key", {"fingerprint": "x"})["place"] == "export.host_key"
 
 

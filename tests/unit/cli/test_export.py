@@ -51,11 +51,14 @@ def test_export_as_text(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
 def test_accept_host_key_takes_what_the_last_test_showed_or_what_is_given(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = {"fingerprint": "SHA256:x", "pinned": "", "accepted": False, "file": "", "message": "Look."}
+    shown = {"fingerprint": "SHA256:x", "key_type": "ssh-rsa", "pinned": "", "accepted": False}
+    shown |= {"file": "", "message": "Look."}
     api.answer("POST /export/test", shown, {**shown, "pinned": "SHA256:w", "message": "It has changed."})
     api.answer("POST /export/host-key", {**EXPORT, "host_key": "SHA256:x"})
     assert run(api, "export", "test") == 0
-    assert "accept-host-key" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "Host key SHA256:x (ssh-rsa)" in text
+    assert "accept-host-key" in text
     assert run(api, "export", "test") == 1
     text = capsys.readouterr().out
     assert "It has changed." in text

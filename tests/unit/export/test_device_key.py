@@ -7,6 +7,7 @@ import pytest
 from allegro.errors import Unavailable
 from allegro.export import device_key as device_key_module
 from allegro.export.device_key import device_key
+from allegro.export.key_file import KeyKind
 
 
 @pytest.mark.spec("X1")
@@ -30,17 +31,29 @@ def test_two_who_ask_first_get_the_same_key(tmp_path: Path, monkeypatch: pytest.
 
     second = threading.Thread(target=ask)
 
-    def make_while_somebody_else_asks() -> bytes:
+    def make_while_somebody_else_asks(kind: KeyKind) -> bytes:
         if not second.ident:
             second.start()
             second.join(0.3)  # it waits for this key, or makes another one
-        return make()
+        return make(kind)
 
     monkeypatch.setattr(device_key_module, "_new_private_key", make_while_somebody_else_asks)
     ask()
     second.join(20)
     assert len(lines) == 2
     assert len(set(lines)) == 1
+
+
+@pytest.mark.spec("X1")
+@pytest.mark.parametrize(("kind", "name"), [("rsa", "ssh-rsa"), ("ecdsa", "ecdsa-sha2-nistp256")])
+def test_another_kind_is_made_beside_the_first(tmp_path: Path, kind: KeyKind, name: str) -> None:
+    first = device_key(tmp_path, "a").public_line
+    other = device_key(tmp_path, "a", kind)
+    assert other.public_line.startswith(f"{name} AAAA")
+    assert other.private.get_bits() == {"rsa": 3072, "ecdsa": 256}[kind]
+    assert stat.S_IMODE((tmp_path / f"id_{kind}").stat().st_mode) == 0o600
+    assert device_key(tmp_path, "a", kind).public_line == other.public_line
+    assert device_key(tmp_path, "a").public_line == first
 
 
 def test_another_host_name_changes_only_the_comment(tmp_path: Path) -> None:

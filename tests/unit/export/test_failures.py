@@ -6,6 +6,7 @@ import pytest
 
 from allegro.errors import Conflict
 from allegro.export.failures import HostKeyChanged, Target, explain_connection, explain_file
+from allegro.export.host_keys import HostKey
 
 TARGET = Target("sftp.example", 2022, "meter")
 
@@ -23,7 +24,7 @@ TARGET = Target("sftp.example", 2022, "meter")
         (paramiko.AuthenticationException("x"), "key", "device's key for user meter"),
         (paramiko.BadAuthenticationType("x", ["publickey"]), "password", "offers: publickey"),
         (paramiko.ChannelException(1, "x"), "password", "does not offer SFTP"),
-        (paramiko.SSHException("Error reading SSH protocol banner"), "", "is not an SSH server"),
+        (paramiko.SFTPError("Garbage packet received"), "", "something else than SFTP (Garbage packet"),
         (paramiko.SSHException("Server connection dropped"), "", "broke off"),
         (EOFError(), "", "broke off"),
         (ConnectionResetError(), "", "broke off"),
@@ -47,7 +48,7 @@ def test_what_is_plain_already_stays() -> None:
 
 @pytest.mark.spec("X2")
 def test_a_changed_key_shows_both_fingerprints() -> None:
-    error = HostKeyChanged("SHA256:old", "SHA256:new", place="s")
+    error = HostKeyChanged(HostKey("SHA256:old"), HostKey("SHA256:new", "ssh-rsa"), place="s")
     assert "SHA256:old" in error.message
     assert "SHA256:new" in error.message
 

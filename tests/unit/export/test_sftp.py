@@ -1,6 +1,6 @@
 import pytest
 
-from allegro.export.parts import part_name
+from allegro.export.upload_part import part_name
 from allegro.storage.capture_files import numbered
 
 

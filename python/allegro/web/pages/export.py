@@ -10,7 +10,7 @@ from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit, see
 
 PATH = "/export"
-SECTION = Section("export", leave_out=("host_key",))
+SECTION = Section("export", leave_out=("host_key", "host_key_type"))
 SHOWN = 50
 """Files of the queue."""
 

@@ -9,16 +9,18 @@ import contextlib
 import itertools
 import logging
 import posixpath
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import paramiko
 
-from allegro.export.client import FSYNC, SftpClient, SftpStatusError, is_refusal
 from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file
 from allegro.export.looking import holds, look
+from allegro.export.pace import Pace
+from allegro.export.sftp_client import FSYNC, SftpClient, SftpStatusError, is_refusal
 
 log = logging.getLogger(__name__)
 
@@ -42,29 +44,57 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What outlives a crash: `renamed`, the final name that an earlier try was about to give, empty if none.
+
+    `note` remembers that name, and returns when it is on disk. Only a server that lets nobody read its files
+    makes it needed: there a file of this name and size, while the part is gone, is the one sent.
+    """
+
+    renamed: str = ""
+    note: Callable[[str], None] = lambda name: None
+
+
+NOTHING_REMEMBERED = Memory()
+
+
+@dataclass(frozen=True)
+class Errand:
+    """One file: `source` has `size` bytes and is to be `name` in `directory`, by way of the path `part`."""
+
+    source: BinaryIO
+    size: int
+    name: str
+    directory: str
+    part: str
+    memory: Memory = NOTHING_REMEMBERED
+    pace: Pace = field(default_factory=Pace)
+
+
 def part_name(name: str, device: str) -> str:
     """Hidden temporary name on the server; it names the device, because several may share a directory."""
     return f".{name}.{device}.part"
 
 
-def write_part(client: SftpClient, source: BinaryIO, size: int, part: str, progress: Progress) -> Written:
+def write_part(client: SftpClient, job: Errand, progress: Progress) -> Written:
     """Brings the part to the full size, has it closed and looks at it.
 
     Raises FileTrouble, what `progress` raises, and EOFError, OSError or SSHException for a broken connection.
     """
-    start = _resumable(client, source, size, part, progress)
+    start = _resumable(client, job, progress)
     if start:
-        written = _write_on(client, source, start, size, part, progress)
+        written = _write_on(client, job, start, progress)
         if written is not None:
             return written
     try:
-        with client.open(part, "wb") as there:
-            notes = _fill(client, there, source, 0, size, part, progress)
+        with client.open(job.part, "wb") as there:
+            notes = _fill(client, there, job, 0, progress)
     except OSError as error:
         if not is_refusal(error):
             raise
-        raise explain_write(client, error, part, size) from error
-    make_sure(client, part, size)
+        raise explain_write(client, error, job.part, job.size) from error
+    make_sure(client, job.part, job.size)
     return Written(0, notes)
 
 
@@ -133,77 +163,69 @@ def explain_write(client: SftpClient, error: OSError, path: str, size: int) -> F
     return explain_file(error, name, "write the file")
 
 
-def _resumable(client: SftpClient, source: BinaryIO, size: int, part: str, progress: Progress) -> int:
+def _resumable(client: SftpClient, job: Errand, progress: Progress) -> int:
     """Bytes of the part on the server that can be kept; 0 = start anew."""
     try:
-        seen = look(client, part)
+        seen = look(client, job.part)
         there = seen.size or 0 if seen else 0
-        if not 0 < there <= size:
+        if not 0 < there <= job.size:
             return 0
-        progress("resuming", there, size)
+        progress("resuming", there, job.size)
         head = 0, min(CHECKED_HEAD, there)
         tail = max(0, there - CHECKED_TAIL), min(CHECKED_TAIL, there)
-        return there if _agrees(client, source, part, head, tail) else 0
+        return there if _agrees(client, job, head, tail) else 0
     except OSError as error:
         if not is_refusal(error):
             raise
         return 0
 
 
-def _write_on(
-    client: SftpClient, source: BinaryIO, start: int, size: int, part: str, progress: Progress
-) -> Written | None:
+def _write_on(client: SftpClient, job: Errand, start: int, progress: Progress) -> Written | None:
     """Goes on at `start`; None: the server does not do that, or not rightly.
 
     A server that begins a new file all the same would leave a hole where the old part was.
     """
     try:
-        with client.open_to_go_on(part) as there:
-            notes = _fill(client, there, source, start, size, part, progress)
+        with client.open_to_go_on(job.part) as there:
+            notes = _fill(client, there, job, start, progress)
         seam = max(0, start - CHECKED_HEAD), min(CHECKED_HEAD, start)
-        if holds(client, part, size) and _agrees(client, source, part, (0, seam[1]), seam):
+        if holds(client, job.part, job.size) and _agrees(client, job, (0, seam[1]), seam):
             return Written(start, notes)
     except OSError as error:
         if not is_refusal(error):
             raise
-        trouble = explain_write(client, error, part, size)
+        trouble = explain_write(client, error, job.part, job.size)
         if isinstance(trouble, ServerFull):
             raise trouble from error
-    log.info("The server does not let %s go on at byte %d: it is begun anew", part, start)
+    log.info("The server does not let %s go on at byte %d: it is begun anew", job.part, start)
     return None
 
 
-def _agrees(client: SftpClient, source: BinaryIO, part: str, *stretches: tuple[int, int]) -> bool:
+def _agrees(client: SftpClient, job: Errand, *stretches: tuple[int, int]) -> bool:
     """Whether these (offset, length) of the part are those of the file. Raises what the server answers."""
-    with client.open(part, "rb") as file:
+    with client.open(job.part, "rb") as file:
         for offset, length in stretches:
-            source.seek(offset)
+            job.source.seek(offset)
             file.seek(offset)
-            if file.read(length) != read_here(source, length):
+            if file.read(length) != read_here(job.source, length):
                 return False
     return True
 
 
 def _fill(
-    client: SftpClient,
-    there: paramiko.SFTPFile,
-    source: BinaryIO,
-    start: int,
-    size: int,
-    part: str,
-    progress: Progress,
+    client: SftpClient, there: paramiko.SFTPFile, job: Errand, start: int, progress: Progress
 ) -> tuple[str, ...]:
     """Sends the rest, and has it written out; returns what was refused meanwhile. Raises what is answered."""
     there.set_pipelined(True)
-    _copy(source, there, start, size, progress)
-    progress("checking", size, size)
+    _copy(there, job, start, progress)
+    progress("checking", job.size, job.size)
     notes = _sync(client, there)
     try:
         client.finish(there)
     except OSError as error:
         if is_refusal(error):  # any stretch may be missing: nothing to resume
             with contextlib.suppress(OSError):
-                client.remove(part)
+                client.remove(job.part)
         raise
     return notes
 
@@ -222,23 +244,31 @@ def _sync(client: SftpClient, there: paramiko.SFTPFile) -> tuple[str, ...]:
     return ()
 
 
-def _copy(source: BinaryIO, there: paramiko.SFTPFile, start: int, size: int, progress: Progress) -> None:
+def _copy(there: paramiko.SFTPFile, job: Errand, start: int, progress: Progress) -> None:
     """Sends the rest. Every write's answer is checked: one that failed would leave a hole in the file."""
-    source.seek(start)
+    job.source.seek(start)
     there.seek(start)
-    position = start
-    progress("sending", position, size)
+    position = told = start
+    told_at = time.monotonic()
+    progress("sending", told, job.size)
+
+    def between() -> None:
+        progress("sending", told, job.size)
+
     for count in itertools.count(1):
-        chunk = read_here(source, CHUNK)
+        chunk = read_here(job.source, CHUNK)
         if not chunk:
             break
+        job.pace.wait_for(len(chunk), between)
         position += len(chunk)
-        # A write that is not pipelined waits for the answers to all before it.
-        wait = count % WINDOW == 0 or position >= size
+        # A write that is not pipelined waits for the answers to all before it: with a limit, each second.
+        late = job.pace.holds and time.monotonic() - told_at >= 1
+        wait = count % WINDOW == 0 or position >= job.size or late
         there.set_pipelined(not wait)
         there.write(chunk)
         if wait:
-            progress("sending", position, size)
+            told, told_at = position, time.monotonic()
+            progress("sending", told, job.size)
 
 
 def _short(client: SftpClient, path: str, size: int) -> FileTrouble:

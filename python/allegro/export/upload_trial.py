@@ -2,11 +2,11 @@
 
 import io
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from allegro.export.client import FSYNC, SftpClient
-from allegro.export.parts import part_name, remove_there, write_part
-from allegro.export.sftp import Errand, rename
+from allegro.export.sftp import rename
+from allegro.export.sftp_client import FSYNC, SftpClient
+from allegro.export.upload_part import Errand, part_name, remove_there, write_part
 
 TEST_FILE = "allegro-upload-test.txt"
 
@@ -25,14 +25,16 @@ def try_out(client: SftpClient, directory: str, device: str, text: str) -> Trial
     Raises what sending a capture would raise. A test file of before is replaced where the server removes it.
     """
     content = text.encode()
-    part = posixpath.join(directory, part_name(TEST_FILE, device))
     half = content[: len(content) // 2]
-    write_part(client, io.BytesIO(half), len(half), part, _nobody_looks)
+    part = posixpath.join(directory, part_name(TEST_FILE, device))
+    whole = Errand(io.BytesIO(content), len(content), TEST_FILE, directory, part)
+    beginning = replace(whole, source=io.BytesIO(half), size=len(half))
+    write_part(client, beginning, _nobody_looks)
     removes = remove_there(client, part)
-    write_part(client, io.BytesIO(half), len(half), part, _nobody_looks)
-    written = write_part(client, io.BytesIO(content), len(content), part, _nobody_looks)
+    write_part(client, beginning, _nobody_looks)
+    written = write_part(client, whole, _nobody_looks)
     remove_there(client, posixpath.join(directory, TEST_FILE))
-    final = rename(client, Errand(io.BytesIO(content), len(content), TEST_FILE, directory, part))
+    final = rename(client, whole)
     notes = list(written.notes)
     if FSYNC not in client.extensions:
         notes.append("The server does not say when a file is on its disk (no fsync).")
