@@ -1,17 +1,21 @@
 """Uploads to servers that answer oddly: a file arrives whole and once, or stays here with the true reason."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from allegro.export import upload_part
+from allegro.export import lanes, upload_part
 from allegro.export.failures import FileTrouble, UploadStopped
 from allegro.export.host_keys import HostKey
+from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, session
 from allegro.export.upload_part import Memory, Step, part_name
 from allegro.export.upload_trial import TEST_FILE, Trial, try_out
+from allegro.export.uploads import ExportService
+from allegro.settings.model import Export
 from tests.harness.sftp_stub import ODD_ANSWERS, StubServer
 from tests.host.sending import DEVICE, NAME, deliver, put_file, target
 
@@ -177,6 +181,37 @@ def test_a_part_that_cannot_be_removed_costs_no_file(stub: StubServer, upload: P
 
     assert deliver(stub, file, progress=delete) is None
     assert stub.files() == [PART]
+
+
+def test_several_files_are_in_flight_where_the_way_is_long(
+    stub: StubServer, upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LONG_WAY_S", 0)
+    together = threading.Barrier(2, timeout=30)
+    stub.at_close = lambda path: void(together.wait())
+    contents = dict(put_file(upload, 10 * KIB, f"{number}.pcapng") for number in range(6))
+    queue = UploadQueue(upload, tmp_path / "allegro.sqlite")
+    export = Export(
+        host=stub.address,
+        port=stub.port,
+        username=stub.user,
+        password=stub.password,
+        directory="{device}",
+        host_key=stub.fingerprint,
+    )
+    service = ExportService(queue, lambda: export, tmp_path / "ssh", DEVICE)
+    assert service.upload_now() == 6
+    service._step()
+    assert queue.waiting() == []
+    run = service.status().last_run
+    assert run is not None
+    assert (run.sent, run.failed, run.error) == (6, 0, "")
+    arrived_there = {path.name: path.read_bytes() for path in (stub.root / DEVICE).iterdir()}
+    assert arrived_there == {file.name: content for file, content in contents.items()}
+
+
+def void(value: object) -> None:
+    """Forgets it."""
 
 
 def test_an_object_store_has_no_directories_to_be_made(stub: StubServer, upload: Path) -> None:

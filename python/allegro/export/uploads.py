@@ -1,4 +1,4 @@
-"""Runs the uploads, one at a time, in a thread of its own; says how far it is.
+"""Runs the uploads, a few at a time, in a thread of its own; says how far it is.
 
 What talks to a server is loaded by the first who does: paramiko would be a quarter of the supervisor's start.
 """
@@ -68,6 +68,7 @@ class ExportService:
         self._shown: tuple[Target, HostKey] | None = None
         self._running: Running | None = None
         self._last_run: Run | None = None
+        self._counting = threading.Lock()
         self._problem = ""
         self._thread = threading.Thread(target=self._work, name="export", daemon=True)
 
@@ -271,38 +272,45 @@ class ExportService:
     def _run(self, export: Export, due: list[Waiting]) -> None:
         from allegro.export import sftp
         from allegro.export.directories import date_of, expanded, make_directory
+        from allegro.export.lanes import in_lanes, lanes
 
-        run = self._last_run = Run(self._clock_ns())
+        self._last_run = Run(self._clock_ns())
         asked = self._asked
         pending = [one.file.name for one in due]
-        days = [date_of(one.file.name, one.file.modified_ns) for one in due]
-        directories = [expanded(export.directory, self._host_name, day) for day in days]
         made: set[str] = set()
+        making = threading.Lock()
         pace = Pace(partial(self._rate, export))
+
+        def deliver(lane: "SftpClient", one: Waiting) -> None:
+            day = date_of(one.file.name, one.file.modified_ns)
+            directory = expanded(export.directory, self._host_name, day)
+            with making:
+                if directory not in made:
+                    make_directory(lane, directory)
+                    made.add(directory)
+            self._send(lane, export, one.file.name, directory, pace)
+            pending.remove(one.file.name)
+
         try:
             target = _checked_target(export)
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
             login = self._login(export)
-            with sftp.connected(target, login, _pinned(export)) as client:
-                for directory in directories:
-                    if directory not in made:
-                        make_directory(client, directory)
-                        made.add(directory)
-                    run = self._last_run = self._send(client, export, pending[0], directory, pace, run)
-                    pending.pop(0)
+            with (
+                sftp.connected(target, login, _pinned(export)) as client,
+                lanes(client, len(due)) as clients,
+            ):
+                in_lanes(clients, due, deliver)
         except UploadStopped:
             log.info("Upload interrupted")
         except AllegroError as error:
             # Without a connection or a directory all of them have to wait, for the same reason.
             self._failed(pending, error, export, asked)
-            run = replace(run, failed=run.failed + len(pending), error=error.message, remedy=error.remedy)
+            self._count(failed=len(pending), error=error)
         finally:
             self._running = None
-            self._last_run = replace(run, ended_ns=self._clock_ns())
+            self._last_run = replace(self._last_run, ended_ns=self._clock_ns())
 
-    def _send(
-        self, client: "SftpClient", export: Export, name: str, directory: str, pace: Pace, run: Run
-    ) -> Run:
+    def _send(self, client: "SftpClient", export: Export, name: str, directory: str, pace: Pace) -> None:
         from allegro.export import sftp
         from allegro.export.upload_part import Memory
 
@@ -316,7 +324,7 @@ class ExportService:
         try:
             path = self._queue.files.path(name)
         except AllegroError:  # deleted by the user in the meantime
-            return run
+            return
         try:
             memory = Memory(self._queue.renamed(name), partial(self._queue.note_renamed, name))
             sent = sftp.send(client, path, directory, self._host_name, progress, memory=memory, pace=pace)
@@ -324,12 +332,18 @@ class ExportService:
             raise
         except AllegroError as error:
             self._failed([name], error, export, asked)
-            return replace(run, failed=run.failed + 1, error=error.message, remedy=error.remedy)
+            self._count(failed=1, error=error)
+            return
         self._queue.forget(name)
-        if sent is None:
-            return run
-        log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
-        return replace(run, sent=run.sent + 1)
+        if sent is not None:
+            log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
+            self._count(sent=1)
+
+    def _count(self, *, sent: int = 0, failed: int = 0, error: AllegroError | None = None) -> None:
+        with self._counting:
+            run = self._last_run or Run(self._clock_ns())
+            run = replace(run, sent=run.sent + sent, failed=run.failed + failed)
+            self._last_run = replace(run, error=error.message, remedy=error.remedy) if error else run
 
     def _rate(self, export: Export) -> int | None:
         return rate_at(self._clock_ns(), export.limit_kbit_s, export.limit_begins, export.limit_ends)

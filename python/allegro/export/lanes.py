@@ -1,0 +1,92 @@
+"""Several files in flight at once over one connection, where the way to the server is long.
+
+A small file takes some ten questions and answers, so that a way of 50 ms costs it half a second, whatever the
+bandwidth.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import paramiko
+
+from allegro.export.sftp_client import SftpClient, is_refusal
+
+T = TypeVar("T")
+
+LANES = 4
+"""OpenSSH lets a connection have ten (MaxSessions, sshd_config(5)); others may use the server, too."""
+LONG_WAY_S = 0.01
+"""From this round trip on more than one lane pays."""
+
+
+def round_trip_s(client: SftpClient, clock: Callable[[], float]) -> float:
+    """Seconds from a question to its answer: the shortest of three. Raises what breaks the connection."""
+    shortest = float("inf")
+    for _ in range(3):
+        asked = clock()
+        try:
+            client.normalize(".")
+        except OSError as error:
+            if not is_refusal(error):  # a refusal has come all the way, too
+                raise
+        shortest = min(shortest, clock() - asked)
+    return shortest
+
+
+@contextlib.contextmanager
+def lanes(
+    client: SftpClient, files: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Sequence[SftpClient]]:
+    """`client`, and further ones of its connection if `files` and the way make them worth it.
+
+    A server that allows no more gets on with what there is.
+    """
+    wanted = min(LANES, files) if files > 1 and round_trip_s(client, clock) >= LONG_WAY_S else 1
+    with contextlib.ExitStack() as stack:
+        found = [client]
+        channel = client.get_channel()
+        while channel is not None and len(found) < wanted:
+            try:
+                another = SftpClient.from_transport(channel.get_transport())
+            except (EOFError, OSError, paramiko.SSHException, paramiko.SFTPError):
+                break
+            if another is None:
+                break
+            found.append(stack.enter_context(another))
+            another.sock.settimeout(channel.gettimeout())
+        yield found
+
+
+def in_lanes(
+    clients: Sequence[SftpClient], tasks: Iterable[T], work: Callable[[SftpClient, T], None]
+) -> None:
+    """Has `work` done for each task, in their order, one at a time by each client.
+
+    The first failure ends it: what is under way elsewhere ends by itself, the rest is left, and it is raised.
+    """
+    left = iter(tasks)
+    taking = threading.Lock()
+    failures: list[BaseException] = []
+
+    def lane(client: SftpClient) -> None:
+        while not failures:
+            with taking:
+                task = next(left, None)
+            if task is None:
+                return
+            try:
+                work(client, task)
+            except BaseException as error:  # told in the thread that asked
+                failures.append(error)
+
+    others = [threading.Thread(target=lane, args=(each,), name="export-lane") for each in clients[1:]]
+    for thread in others:
+        thread.start()
+    lane(clients[0])
+    for thread in others:
+        thread.join()
+    if failures:
+        raise failures[0]
