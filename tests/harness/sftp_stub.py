@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import paramiko
 from paramiko import SFTPAttributes, SFTPHandle, SFTPServer, SFTPServerInterface
@@ -27,6 +27,8 @@ from allegro.export.session import fingerprint
 _MODES = {os.O_RDONLY: "rb", os.O_WRONLY: "wb", os.O_RDWR: "r+b"}
 
 
+REFUSED_WRITE = 3 * 32 * 1024
+"""The offset of the write that is refused as long as `odd` holds "a write refused"."""
 ODD_ANSWERS = (
     "end of file for absent",
     "failure for absent",
@@ -240,6 +242,11 @@ class _Handle(SFTPHandle):
         self.readfile = self.writefile = os.fdopen(descriptor, _MODES[access], buffering=0)
         self._path, self._stub = path, stub
         self._written = access != os.O_RDONLY
+
+    def write(self, offset: int, data: Any) -> int:
+        if "a write refused" in self._stub.odd and offset == REFUSED_WRITE:
+            return SFTP_FAILURE
+        return int(super().write(offset, data))
 
     def close(self) -> None:
         if self.readfile.closed:

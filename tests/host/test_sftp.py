@@ -391,8 +391,7 @@ KILLED = textwrap.dedent(
     import os, signal, sys
     from pathlib import Path
     from allegro.export import sftp
-    from allegro.export.export_status import Run
-from allegro.export.failures import Target
+    from allegro.export.failures import Target
     from allegro.export.host_keys import HostKey
     from allegro.export.session import Login, session
 

@@ -16,7 +16,7 @@ from allegro.export.upload_part import Memory, Step, part_name
 from allegro.export.upload_trial import TEST_FILE, Trial, try_out
 from allegro.export.uploads import ExportService
 from allegro.settings.model import Export
-from tests.harness.sftp_stub import ODD_ANSWERS, StubServer
+from tests.harness.sftp_stub import ODD_ANSWERS, REFUSED_WRITE, StubServer
 from tests.host.sending import DEVICE, NAME, deliver, put_file, target
 
 KIB = 1024
@@ -181,6 +181,18 @@ def test_a_part_that_cannot_be_removed_costs_no_file(stub: StubServer, upload: P
 
     assert deliver(stub, file, progress=delete) is None
     assert stub.files() == [PART]
+
+
+def test_a_write_that_is_refused_leaves_no_hole(stub: StubServer, upload: Path) -> None:
+    stub.odd = frozenset({"a write refused"})
+    file, content = put_file(upload, 300 * KIB)
+    for _ in range(2):
+        with pytest.raises(FileTrouble, match="refused to write the file"):
+            deliver(stub, file)
+        assert (stub.root / PART).stat().st_size > REFUSED_WRITE, "what was under way behind it was taken"
+    stub.odd = frozenset()
+    assert deliver(stub, file) is not None
+    assert arrived(stub) == {NAME: content}
 
 
 def test_several_files_are_in_flight_where_the_way_is_long(

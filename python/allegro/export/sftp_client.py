@@ -13,8 +13,11 @@ from paramiko.sftp import (
     CMD_OPEN,
     CMD_READ,
     CMD_READDIR,
+    CMD_STATUS,
     CMD_VERSION,
+    CMD_WRITE,
     SFTP_FLAG_WRITE,
+    int64,
 )
 
 VERSION = 3
@@ -132,3 +135,47 @@ class SftpClient(paramiko.SFTPClient):
             return None
         _block_size, fragment_size, _blocks, _free, available = (message.get_int64() for _ in range(5))
         return int(fragment_size * available)
+
+
+class Writes:
+    """Writes on their way to one file: at most `window`, and each answer is looked at, in whatever order."""
+
+    def __init__(self, client: SftpClient, file: paramiko.SFTPFile, window: int) -> None:
+        self._client = client
+        self._file = file
+        self._window = window
+        self._offsets: dict[int, int] = {}  # by the number of the request
+        self._refused: OSError | None = None
+
+    def put(self, offset: int, data: bytes) -> None:
+        """Sends this, as soon as the window has room. Raises what the server answered to an earlier one."""
+        while len(self._offsets) >= self._window:
+            self._hear()
+        request = self._client._async_request  # type: ignore[attr-defined]
+        self._offsets[request(self, CMD_WRITE, self._file.handle, int64(offset), data)] = offset
+
+    def settle(self) -> None:
+        """Returns when all are answered with yes. Raises what the server answered."""
+        while self._offsets:
+            self._hear()
+
+    def safe_until(self, position: int) -> int:
+        """How much of the file is on the server without a gap, of what was sent up to `position`."""
+        return min(self._offsets.values(), default=position)
+
+    def _hear(self) -> None:
+        self._client._read_response()  # type: ignore[attr-defined]
+        if self._refused is not None:
+            raise self._refused
+
+    def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
+        """Called by paramiko with the answer to each request, also while the file is being closed."""
+        del self._offsets[number]
+        try:
+            if kind != CMD_STATUS:
+                raise SftpStatusError(SftpStatusError.FAILURE, "no status in answer to a write")
+            self._client._convert_status(message)
+        except EndOfFile as error:
+            self._refused = SftpStatusError(SftpStatusError.END_OF_FILE, str(error))
+        except OSError as error:
+            self._refused = error

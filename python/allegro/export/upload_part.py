@@ -1,7 +1,7 @@
 """Brings a file to the server under a temporary name: on from where it stopped, or from the beginning.
 
 SFTP servers write in order, so an interrupted part is a beginning of the file. To be safe against a server
-that lost power, or a part of something else, the first 64 KiB and the last 1 MiB of the part are read back
+that lost power, or a part of something else, the first 64 KiB and the last 2 MiB of the part are read back
 and compared. What cannot be compared, opened or written on is begun anew in the same try.
 """
 
@@ -20,7 +20,7 @@ import paramiko
 from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file
 from allegro.export.looking import holds, look
 from allegro.export.pace import Pace
-from allegro.export.sftp_client import FSYNC, SftpClient, SftpStatusError, is_refusal
+from allegro.export.sftp_client import FSYNC, EndOfFile, SftpClient, SftpStatusError, Writes, is_refusal
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,10 @@ Progress = Callable[[Step, int, int], None]
 CHUNK = 32 * 1024
 """Bytes of one SFTP write: every server must take so many (draft-ietf-secsh-filexfer-02, section 3)."""
 WINDOW = 64
-"""Writes on their way before their answers are waited for and checked."""
+"""Writes on their way at once, as many as OpenSSH's sftp has (sftp(1), -R)."""
 CHECKED_HEAD = 64 * 1024
-CHECKED_TAIL = 1024 * 1024
+CHECKED_TAIL = (WINDOW + 2) * CHUNK
+"""More than a window: where one write was refused and those behind it were not, a hole lies in it."""
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,14 @@ def _write_on(client: SftpClient, job: Errand, start: int, progress: Progress) -
 
 def _agrees(client: SftpClient, job: Errand, *stretches: tuple[int, int]) -> bool:
     """Whether these (offset, length) of the part are those of the file. Raises what the server answers."""
-    with client.open(job.part, "rb") as file:
-        for offset, length in stretches:
-            job.source.seek(offset)
-            file.seek(offset)
-            if file.read(length) != read_here(job.source, length):
-                return False
+    try:
+        with client.open(job.part, "rb") as file:
+            for offset, length in stretches:
+                job.source.seek(offset)
+                if b"".join(file.readv([(offset, length)])) != read_here(job.source, length):
+                    return False
+    except EndOfFile:  # shorter than the server says
+        return False
     return True
 
 
@@ -216,8 +219,7 @@ def _fill(
     client: SftpClient, there: paramiko.SFTPFile, job: Errand, start: int, progress: Progress
 ) -> tuple[str, ...]:
     """Sends the rest, and has it written out; returns what was refused meanwhile. Raises what is answered."""
-    there.set_pipelined(True)
-    _copy(there, job, start, progress)
+    _copy(Writes(client, there, WINDOW), job, start, progress)
     progress("checking", job.size, job.size)
     notes = _sync(client, there)
     try:
@@ -244,31 +246,31 @@ def _sync(client: SftpClient, there: paramiko.SFTPFile) -> tuple[str, ...]:
     return ()
 
 
-def _copy(there: paramiko.SFTPFile, job: Errand, start: int, progress: Progress) -> None:
+def _copy(writes: Writes, job: Errand, start: int, progress: Progress) -> None:
     """Sends the rest. Every write's answer is checked: one that failed would leave a hole in the file."""
     job.source.seek(start)
-    there.seek(start)
-    position = told = start
+    position = start
     told_at = time.monotonic()
-    progress("sending", told, job.size)
 
-    def between() -> None:
-        progress("sending", told, job.size)
+    def tell() -> None:
+        progress("sending", writes.safe_until(position), job.size)
 
+    tell()
     for count in itertools.count(1):
         chunk = read_here(job.source, CHUNK)
         if not chunk:
             break
-        job.pace.wait_for(len(chunk), between)
+        job.pace.wait_for(len(chunk), tell)
+        writes.put(position, chunk)
         position += len(chunk)
-        # A write that is not pipelined waits for the answers to all before it: with a limit, each second.
         late = job.pace.holds and time.monotonic() - told_at >= 1
-        wait = count % WINDOW == 0 or position >= job.size or late
-        there.set_pipelined(not wait)
-        there.write(chunk)
-        if wait:
-            told, told_at = position, time.monotonic()
-            progress("sending", told, job.size)
+        if late:  # with a limit, a window is long
+            writes.settle()
+        if late or count % max(1, WINDOW // 4) == 0:
+            told_at = time.monotonic()
+            tell()
+    writes.settle()
+    tell()
 
 
 def _short(client: SftpClient, path: str, size: int) -> FileTrouble:
