@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from allegro.export import sftp, upload_part
@@ -218,4 +219,27 @@ def test_a_limited_upload_is_spread_over_time_and_arrives_whole(server: SftpServ
     with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
         sftp.send(client, file, ".", DEVICE, quiet, pace=pace)
     assert now == pytest.approx((SIZE - CHUNK) / 100_000, abs=0.5)
+    assert (server.root / NAME).read_bytes() == content
+
+
+@pytest.mark.parametrize("place", ["checking", "renaming"])
+def test_a_server_that_dies_before_the_renaming_has_the_file_once_in_the_end(
+    server: SftpServer, upload: Path, place: Step
+) -> None:
+    server.start()
+    file, content = put_file(upload, SIZE)
+
+    def die(step: Step, done: int, size: int) -> None:
+        if step == place:
+            server.stop()
+
+    with pytest.raises((OSError, EOFError, paramiko.SSHException)):
+        deliver(server, file, progress=die)
+    assert file.read_bytes() == content
+    assert not (server.root / NAME).exists()
+    server.start()
+    sent = deliver(server, file)
+    assert sent is not None
+    assert sent.resumed_at == SIZE
+    assert server.files() == [NAME]
     assert (server.root / NAME).read_bytes() == content
