@@ -103,7 +103,7 @@ powercut: vm ## Cut the power in an installation N=100 times, in other actions a
 soak: vm web-assets ## The tests that take too long for every change: silence, three updates, a hung system, release files
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
-bench: venv ## Compare the recorder with tcpdump, dumpcap, netsniff-ng and stenotype and look at a large ring (QUICK=1: in short)
+bench: venv ## Compare with tcpdump, dumpcap, netsniff-ng, stenotype, a bare bridge and mergecap, look at large rings (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench
 	$(ROOT) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 

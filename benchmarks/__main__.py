@@ -9,9 +9,10 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, large_ring, report
+from benchmarks import bridge, extraction, large_ring, report
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -28,6 +29,7 @@ def main() -> int:
     )
     parser.add_argument("--ring", action="store_true", help="only what a ring of many segments costs")
     parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
+    parser.add_argument("--extraction", action="store_true", help="only getting packets out again")
     options = parser.parse_args()
     quick = options.quick
     if options.ring:
@@ -37,6 +39,8 @@ def main() -> int:
         return 1
     if options.bridge:
         return _through_a_link(quick)
+    if options.extraction:
+        return _out_again(quick)
     budget = 120.0 if quick else 600.0
     began = time.monotonic()
     runs: list[Run] = []
@@ -58,26 +62,30 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
-    _large_rings()
-    return _through_a_link(quick)
+    return _large_rings() or _through_a_link(quick) or _out_again(quick)
 
 
 def _large_rings() -> int:
-    result = large_ring.text(large_ring.measure(OUTPUT / "rings"))
-    (OUTPUT / "rings.md").write_text(result)
-    print(f"\n{result}\nAlso in {OUTPUT}/rings.md")
-    return 0
+    return _part("rings", lambda folder: large_ring.text(large_ring.measure(folder)))
 
 
 def _through_a_link(quick: bool) -> int:
+    return _part("bridge", lambda folder: bridge.text(bridge.compare(folder, quick=quick)))
+
+
+def _out_again(quick: bool) -> int:
+    return _part("extraction", lambda folder: extraction.text(extraction.compare(folder, quick=quick)))
+
+
+def _part(name: str, measure: Callable[[Path], str]) -> int:
+    """Shows and keeps what `measure` finds in a folder of its own; returns the exit code."""
     try:
-        passed = bridge.compare(OUTPUT / "bridge", quick=quick)
+        result = measure(OUTPUT / name)
     except (BenchmarkError, BenchError) as error:
         print(error, file=sys.stderr)
         return 1
-    result = bridge.text(passed)
-    (OUTPUT / "bridge.md").write_text(result)
-    print(f"\n{result}\nAlso in {OUTPUT}/bridge.md")
+    (OUTPUT / f"{name}.md").write_text(result)
+    print(f"\n{result}\nAlso in {OUTPUT}/{name}.md")
     return 0
 
 

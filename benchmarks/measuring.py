@@ -123,15 +123,15 @@ class Bench:
             raise BenchmarkError(f"{contestant.name} did not get ready")
 
 
-def send(namespace: Namespace, directory: Path, load: Load) -> float:
-    """Sends the load from GENERATOR; returns how many seconds that took, by the generator's own clock.
+def send(namespace: Namespace, directory: Path, load: Load, generator: str = GENERATOR) -> float:
+    """Sends the load from an interface; returns how many seconds that took, by the generator's own clock.
 
     Raises BenchmarkError if it did not send all.
     """
     directory.mkdir(parents=True, exist_ok=True)
     frame = directory / "frame.cfg"
     frame.write_text("".join(_frame(load.size, flow) for flow in range(FLOWS)))
-    command = ["trafgen", "-i", str(frame), "-o", GENERATOR, "-n", str(load.packets), "-P", "1"]
+    command = ["trafgen", "-i", str(frame), "-o", generator, "-n", str(load.packets), "-P", "1"]
     if load.rate is not None:
         command += ["-b", f"{load.rate}pps"]
     told = namespace.run(command, timeout=_LIMIT_SECONDS)
