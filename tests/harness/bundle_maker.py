@@ -83,6 +83,11 @@ def _replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+def kernel_option(version: str) -> str:
+    """What the kernel of a made version gets on its command line."""
+    return f"allegro.bench={version}"
+
+
 FAULTS: dict[str, Callable[[Path], None]] = {
     "none": _unchanged,
     "panic": _panics,
@@ -152,6 +157,9 @@ class BundleMaker:
             base = release_fields(tree)["BASE"]
             root.write_release(tree, version, self._shop.epoch, base)
             (tree / "boot/version.env").write_bytes(environment_block(version=version))
+            kernel = tree / "boot/kernel.env"
+            options = kernel.read_text().partition("options=")[2].partition("\n")[0]
+            kernel.write_bytes(environment_block(options=f"{options} {kernel_option(version)}"))
             FAULTS[fault](tree)
             root.squash(self._shop, self._tools, tree, image)
             if fault == "damaged":

@@ -154,6 +154,8 @@ class VirtualMachine:
         self._sockets = Path(tempfile.mkdtemp(prefix="allegro-vm-"))
         self.presenter = Presenter(self._sockets / "presenter")
         self.starts = 0
+        self.clock = "utc"
+        """What its own clock says when it is switched on next: an ISO 8601 time, or utc for the host's."""
         self._marker = 0
 
     # -- starting and stopping
@@ -304,7 +306,7 @@ class VirtualMachine:
             *(QEMU, "-name", "allegro", "-machine", "q35", *self.accelerator.arguments),
             *("-smp", str(configuration.processors), "-m", str(configuration.memory_mib)),
             *("-nodefaults", "-no-user-config", "-display", "none", "-device", "VGA"),
-            *("-rtc", "base=utc"),
+            *("-rtc", f"base={self.clock}"),
             *("-qmp", f"unix:{sockets / 'qmp'},server=on,wait=off"),
         ]
         log = f"logfile={self.serial_log},logappend=on"

@@ -8,7 +8,7 @@ import pytest
 from scripts.build_vm import project_fact
 from tests.conftest import Lab, StartLab
 from tests.harness import situations, updating
-from tests.harness.bundle_maker import BundleMaker
+from tests.harness.bundle_maker import BundleMaker, kernel_option
 from tests.harness.device import Device
 from tests.harness.powercut_scenarios import FactoryReset
 from tests.harness.powercut_scenarios import plant as plant_what_resets_remove
@@ -60,9 +60,11 @@ def update(device: Device, bundle: Path) -> None:
 
 
 def start_installed(device: Device, bundle: Path) -> None:
-    """From A in slot A to B in slot B."""
+    """From A in slot A to B in slot B; the kernel's options are those of B."""
+    assert kernel_option(B) not in device.machine.run("cat /proc/cmdline").stdout
     assert updating.activate(device, "slot-b") == B
     answer = updating.wait_confirmed(device, B, "slot-b")
+    assert kernel_option(B) in device.machine.run("cat /proc/cmdline").stdout.split()
     slots = {each["name"]: each for each in answer["versions"]}
     assert (slots["slot-a"]["version"], slots["slot-b"]["starts_next"]) == (A, True)
     assert "made by a test" in slots[bundle.name]["notes"]
@@ -97,6 +99,7 @@ def test_an_update_and_the_way_back_keep_everything(start_lab: StartLab, maker: 
     device.set({"export": {"host": "other.example"}})
     assert updating.activate(device, "slot-a", older=True) == A
     updating.wait_confirmed(device, A, "slot-a")
+    assert kernel_option(B) not in device.machine.run("cat /proc/cmdline").stdout
     check_kept(device, planted, "other.example")
     kinds = [event["kind"] for event in device.get("/firmware/events")[::-1]]
     assert kinds[:4] == ["installed", "activated", "confirmed", "activated"]

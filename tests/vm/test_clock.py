@@ -1,0 +1,78 @@
+"""The clock is set, or has stopped: no window loses a packet by it, and no start goes back in time."""
+
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Lab
+from tests.harness.captures import Capture
+from tests.harness.frames import number_of, series, udp_frame
+from tests.harness.sending import FrameStream
+from tests.harness.waiting import PATIENCE
+
+AFTER_S = 8
+
+
+def set_clock(lab: Lab, by: timedelta) -> datetime:
+    """Set the device's clock by hand, as the page does; returns what it says then."""
+    wanted = datetime.fromisoformat(lab.device.get("/time")["time"]) + by
+    lab.device.api("PUT", "/time", {"time": wanted.isoformat()})
+    return wanted
+
+
+def numbers(capture: Capture) -> list[tuple[int, int]]:
+    return [found for packet in capture.packets if (found := number_of(packet.data))]
+
+
+@pytest.mark.spec("R9", "T3", "T6")
+@pytest.mark.parametrize(
+    ("step", "words"), [(timedelta(hours=-1), "was set back by"), (timedelta(days=366), "was set forward by")]
+)
+def test_a_press_gets_its_seconds_whatever_the_clock_is_set_to(
+    lab: Lab, tmp_path: Path, step: timedelta, words: str
+) -> None:
+    device = lab.device
+    device.set({"trigger": {"before_s": 600, "after_s": AFTER_S}})
+    device.plug_presenter()
+    with FrameStream(lab.ports[0], series=1, rate=50) as stream:
+        time.sleep(3)
+        lab.machine.presenter.press("next")
+        pressed = time.monotonic()
+        set_clock(lab, step)
+        time.sleep(max(0.0, pressed + AFTER_S - 1 - time.monotonic()))
+        due = stream.sent  # the window ends by the device's clock, which has seen the press later than we
+        time.sleep(3 * PATIENCE)
+    (job,) = device.wait_jobs(1)
+    capture = device.fetch_checked(job, tmp_path)
+    found = numbers(capture)
+    assert found == [(1, number) for number in range(len(found))], "lost, twice, or out of order"
+    assert due <= len(found) < stream.sent
+    assert words in capture.comment
+
+
+@pytest.mark.spec("R9", "N5")
+def test_a_clock_without_battery_goes_on_from_the_last_time_known(lab: Lab, tmp_path: Path) -> None:
+    device, machine = lab.device, lab.machine
+    lab.ports[0].send_all(series(200))
+    device.wait_recorded(200)
+    known = set_clock(lab, timedelta(days=3))
+    machines_own = int(machine.run("cat /sys/class/rtc/rtc0/since_epoch").stdout)
+    assert abs(machines_own - known.timestamp()) < 60 * PATIENCE
+    machine.cut_power()
+
+    machine.clock = "2000-01-01T00:00:00"
+    machine.start()
+    device.wait_ready()
+    now = datetime.fromisoformat(device.get("/time")["time"])
+    assert known <= now < known + timedelta(hours=1)
+    later = [udp_frame(number, series=2) for number in range(100)]
+    lab.ports[0].send_all(later)
+    device.wait_recorded(100)
+    long = numbers(device.capture(tmp_path, before_s=3600))
+    assert long == [(0, number) for number in range(200)] + [(2, number) for number in range(100)]
+    # A window that does not reach back to the last power-on has nothing of it.
+    since_start = int(float(machine.run("cat /proc/uptime").stdout.split()[0]))
+    short = numbers(device.capture(tmp_path, before_s=since_start - 1))
+    assert short == long[200:]
