@@ -178,6 +178,14 @@ class Recording:
         wait_for(lambda: self.status().complete_through_ns > now, "completeness", 10)
         return self.status()
 
+    def resize(self, size: int) -> None:
+        """Gives the recorder, which goes on, a ring of another size, and waits until it has it."""
+        self.ring_size = size
+        self.configure()
+        self.signal(signal.SIGHUP)
+        wait_for(lambda: (ring := self.status().ring) and ring.size == size, "the size", 20)
+        wait_for(lambda: not self.status().message, "no message", 10)
+
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         os.kill(self.process.pid, number)

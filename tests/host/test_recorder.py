@@ -320,16 +320,9 @@ def test_the_ring_is_resized_while_it_records(namespace: Namespace, recording: R
     recording.start_with_ports("port1")
     load = Load(namespace, "gen1", size=1514)
 
-    def resize(size: int) -> None:
-        recording.ring_size = size
-        recording.configure()
-        recording.signal(signal.SIGHUP)
-        wait_for(lambda: (ring := recording.status().ring) and ring.size == size, "the size", 20)
-        wait_for(lambda: not recording.status().message, "no message", 10)
-
     try:
-        resize(48 * MIB)
-        resize(20 * MIB)
+        recording.resize(48 * MIB)
+        recording.resize(20 * MIB)
         (recording.directory / "recorder.json").write_text("{")
         recording.signal(signal.SIGHUP)
         wait_for(lambda: "not taken over" in recording.status().message, "the complaint", 10)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -25,7 +26,7 @@ from allegro.capture.extraction.yielding import Courtesy
 from allegro.system import boottime
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
-from tests.host.recording import Recording, add_port, frame, send
+from tests.host.recording import MIB, Recording, add_port, frame, send
 from tests.unit.capture import pcapng_reader
 
 NS = 1_000_000_000
@@ -186,9 +187,36 @@ def port_gone(bench: Bench) -> None:
     bench.recording.wait_for_ports("port1")
 
 
+def disk_refuses(bench: Bench) -> None:
+    """More comes in than fits into memory while the disk takes nothing, with an error each time."""
+    assert bench.recording.process is not None
+    limit = ["prlimit", "--pid", str(bench.recording.process.pid)]
+    bench.pause_s = 0.0
+    subprocess.run([*limit, "--fsize=4096:unlimited"], check=True)
+    bench.send_for(1.5)
+    subprocess.run([*limit, "--fsize=unlimited:unlimited"], check=True)
+    bench.pause_s = 0.005
+
+
+def ring_resized(bench: Bench) -> None:
+    """Larger, then smaller than before, while packets come in: none of them is among those that go."""
+    with bench.sending():
+        for size in (96 * MIB, 32 * MIB):
+            bench.recording.resize(size)
+
+
 FAULTS = {
     fault.__name__: fault
-    for fault in (none, stall, killed, killed_behind_a_stalled_disk, restarted, port_gone)
+    for fault in (
+        none,
+        stall,
+        killed,
+        killed_behind_a_stalled_disk,
+        restarted,
+        port_gone,
+        disk_refuses,
+        ring_resized,
+    )
 }
 
 _TIME = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) UTC"
@@ -246,7 +274,7 @@ def test_the_file_says_exactly_what_is_missing(bench: Bench, fault: str, afterwa
         if (start_ns, stop_ns) != (begin_ns, end_ns):
             assert missing == []
             assert [note for note in result.notes if "No packet is in" not in note] == []
-    if fault == "stall":
+    if fault in ("stall", "disk_refuses"):
         whole, result = bench.cut(begin_ns, end_ns)
         assert result.drops == len(bench.sent) - len(whole) > 0
 
