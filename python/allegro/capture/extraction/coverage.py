@@ -230,6 +230,7 @@ def _downtimes(window: Window, ring: Ring, now_ns: int) -> list[str]:
         told.append(
             f"The device was started at {exact_moment(ring.unplaced_before_ns)}. What was recorded before"
             " is not in this file: how long ago that was is not known, as the clock stood still meanwhile."
+            " Once the clock is set, it can be captured by its time."
         )
     # Not the one that started last: the clock may have been set back since.
     latest = min(up, key=lambda run: abs(now_ns - run.alive_ns))
