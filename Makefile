@@ -133,7 +133,7 @@ build/.image-packages: scripts/install-host-packages
 	@mkdir -p build && touch $@
 
 # The extension module is compiled for the tests here; the image compiles its own.
-$(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml python/allegro/capture/_packets.c
+$(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml $(wildcard python/allegro/capture/_*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed (Debian 12, Ubuntu 24.04). Name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)

@@ -11,6 +11,7 @@ import io
 import itertools
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -26,6 +27,12 @@ from allegro.capture import status
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring import segments
 from allegro.capture.ring.reader import RingReader
+from allegro.filters.parse import parse
+from allegro.filters.reference import matches
+from allegro.filters.translate import translated
+from tests.harness import random_packets
+from tests.harness.frame_key import key_of
+from tests.harness.judge import Judge
 from tests.harness.waiting import PATIENCE
 from tests.unit.capture import pcapng_reader
 
@@ -99,7 +106,7 @@ class Bench:
         sent = time.time_ns()
         self.wait(lambda now: now.complete_through_ns >= sent)
 
-    def extract(self, start_ns: int, end_ns: int) -> tuple[dict[str, Any], Path]:
+    def extract(self, start_ns: int, end_ns: int, filter_text: str = "") -> tuple[dict[str, Any], Path]:
         output = self.directory / f"{start_ns}-{end_ns}-{time.monotonic_ns()}.pcapng"
         request = {
             "ring_directory": str(self.ring),
@@ -109,6 +116,9 @@ class Bench:
             "comment": {"device": "test bench"},
             "status_file": str(self.directory / "status.json"),
         }
+        if filter_text:
+            text, program = translated(filter_text)
+            request |= {"filter": text, "program": program.hex()}
         done = subprocess.run(
             [sys.executable, "-m", "allegro.capture.extraction"],
             input=json.dumps(request),
@@ -233,6 +243,48 @@ def test_exactly_the_frames_sent_with_all_their_tags_in_order_of_time(bench: Ben
     assert facts["Strict time order"] == "True"
     assert int(facts["Data size (bytes)"]) == result["bytes"]
     assert "device: test bench" in file.comment
+
+
+FILTERS = (
+    "ip == 10.0.0.1",
+    "vlan == 7 and !(l4Protocol == udp)",
+    "interface == PORT2 and (tcpPort == 80 or mpls == 16)",
+    "srcIp === 2001:db8::/48 or innerVlan != none",
+    "portrange == 50-90,4789 and length > 80",
+    'bpf("vlan and ip") or bpf("ip6 and udp")',
+    "ip == 10.0.0.1 and ip == none",
+)
+
+
+@pytest.mark.spec("F3", "F7", "T4")
+def test_a_filter_lets_exactly_the_frames_through_that_match_as_they_were_on_the_wire(bench: Bench) -> None:
+    bench.record(32 * MIB)
+    before = time.time_ns()
+    chance = random.Random(1)
+    frames = [random_packets.frame(chance).ljust(60, b"\0") for _ in range(400)]
+    sent = [(f"peer{1 + number % 2}", data) for number, data in enumerate(frames)]
+    bench.send([(name, data, 1, 0.0005) for name, data in sent])
+    after = time.time_ns()
+    bench.complete()
+    judge = Judge()
+    for text in FILTERS:
+        tree = parse(text)
+        expected = []
+        for name, data in sent:
+
+            def bpf(expression: str, data: bytes = data) -> bool:
+                return judge(expression, data, len(data))
+
+            if matches(tree, key_of(data, interface=name.replace("peer", "port")), (), bpf):
+                expected.append(data)
+        assert bool(expected) == ("none" not in text or "!=" in text), text
+        result, path = bench.extract(before, after, text)
+        file = pcapng_reader.read(path.read_bytes())
+        assert [packet.data for packet in file.packets] == expected, text
+        rejected = len(sent) - len(expected)
+        assert sum(port["rejected"] for port in result["ports"]) == rejected
+        assert f"packets of the window that do not match the filter: {rejected}\n" in file.comment
+        assert capinfos(path)["Number of packets"] == str(len(expected))
 
 
 @pytest.mark.spec("R1")

@@ -650,3 +650,21 @@ def test_the_web_page_runs_without_rights(device: Device) -> None:
     assert (device.paths.web / "certificate.pem").stat().st_mode & 0o777 == 0o600
     log = device.log.read_text()
     assert re.search(r"admin: POST /api/trigger: 202", log), "the supervisor's log says who"
+
+
+@pytest.mark.spec("W3", "F5")
+def test_a_mistake_in_a_filter_is_shown_at_its_field_and_goes_with_it(watched: Watched) -> None:
+    page = watched.window(DESKTOP)
+    page.goto("/")
+    field, error = page.get_by_label("Filter"), page.locator("#filter-error")
+    expect(error).to_be_hidden()
+    field.fill("ip = 10.0.0.1")
+    page.get_by_role("button", name="Press now").click()
+    expect(error).to_contain_text("Column 4")
+    expect(page.locator("#press-result")).to_be_empty()
+    assert_accessible(page)
+    field.fill("ip == 10.0.0.1")
+    page.get_by_role("button", name="Press now").click()
+    expect(page.locator("#press-result")).to_contain_text("Accepted.")
+    expect(error).to_be_hidden()
+    expect(page.locator("#live code").first).to_have_text("ip == 10.0.0.1")

@@ -15,6 +15,7 @@ from allegro.filters.canonical import canonical
 from allegro.filters.device import Device
 from allegro.filters.mistake import FilterError
 from allegro.filters.parse import parse
+from allegro.filters.translate import device_with
 
 Text = Annotated[str, Query(description="A filter, or its beginning")]
 
@@ -65,7 +66,7 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
 
     def device() -> Device:
         status = recorder()
-        return Device(tuple(port.name for port in status.ports) if status else None, groups=())
+        return device_with([port.name for port in status.ports] if status else None)
 
     @routes.get("", dependencies=[requires("viewer")])
     def fields() -> FieldsAnswer:

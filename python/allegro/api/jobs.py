@@ -34,6 +34,10 @@ class TriggerRequest(BaseModel):
     key: str = Field(
         default="manual", pattern=r"^[a-z0-9-]{1,32}$", description="Key in the file name; small letters"
     )
+    filter: str | None = Field(
+        default=None,
+        description="Only packets that match this filter are saved, empty: all; without it the setting",
+    )
     source: Literal["api", "cli", "page"] = Field(default="api", description="Who asks; in the file name")
 
 
@@ -57,6 +61,7 @@ class JobAnswer(BaseModel):
     finished_time: str | None = Field(description="When it ended")
     before_s: float = Field(description="Seconds before the press")
     after_s: float = Field(description="Seconds after the press")
+    filter: str = Field(description="The filter that packets had to match; empty: all are saved")
     progress: float = Field(description="0 to 1")
     file: str = Field(description="Name of the file; empty as long as there is none")
     directory: str = Field(description="storage or upload; empty as long as there is no file")
@@ -83,6 +88,7 @@ class JobAnswer(BaseModel):
             finished_time=utc_or_none(job.finished_ns),
             before_s=job.before_ns / SECOND_NS,
             after_s=job.after_ns / SECOND_NS,
+            filter=job.filter,
             progress=job.progress,
             file=job.file,
             directory=job.directory,
@@ -109,7 +115,7 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
             press = Press(time.time_ns(), asked.source, asked.key, boot_ns=boottime.now_ns())
         else:
             press = Press(parsed_time(asked.time), asked.source, asked.key)
-        return JobAnswer.of(triggers.accept(press, asked.before_s, asked.after_s))
+        return JobAnswer.of(triggers.accept(press, asked.before_s, asked.after_s, asked.filter))
 
     @routes.get("/jobs", dependencies=[requires("viewer")])
     def jobs(

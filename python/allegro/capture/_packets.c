@@ -14,46 +14,22 @@
 #endif
 #include <Python.h>
 
-#include <linux/if_packet.h>
 #include <netinet/in.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define NS_PER_S 1000000000u
-#define LARGEST_FRAME 0x7fffffffu /* so that no length computed below can overflow 32 bits */
-#define MAC_ADDRESSES 12u         /* destination and source: a VLAN tag stands right behind them */
-#define VLAN_TAG 4u
-#define ETHERTYPE_VLAN 0x8100u /* IEEE 802.1Q; the kernel means this one when it does not name the type */
+#include "_block.h"
+#include "_match.h"
+
 #define FLAG_LARGE 1u      /* as a virtual machine's host made it: larger than the wire takes, to be segmented */
 #define FLAG_UNFINISHED 2u /* the same: without its checksum */
 #ifndef TP_STATUS_GSO_TCP
 #define TP_STATUS_GSO_TCP (1 << 8) /* since Linux 6.0 */
 #endif
-#define ETHERTYPE_QINQ 0x88a8u /* IEEE 802.1ad */
-#define ETHERTYPE_IPV4 0x0800u
-#define ETHERTYPE_IPV6 0x86ddu
 #define IPV4_FRAGMENT 0x3fffu /* more fragments, or an offset (RFC 791) */
 #define EPB_TYPE 6u
 #define EPB_CAPTURED 20u /* offset of the captured length */
 #define EPB_HEADER 28u
 #define EPB_OVERHEAD (EPB_HEADER + 4u)
-
-struct entry { /* one packet of an index */
-    uint64_t time_ns;
-    uint32_t offset; /* of its struct tpacket3_hdr in the block */
-    uint32_t flags;
-};
-
-struct packet {
-    struct tpacket3_hdr header;
-    uint64_t time_ns;
-};
-
-struct fault {
-    const char *message; /* NULL: all is well */
-    size_t offset;
-};
 
 struct counts { /* of what was written */
     uint64_t packets, bytes;
@@ -78,26 +54,6 @@ struct module_state {
 };
 
 /* --- blocks ------------------------------------------------------------------------------------------------------- */
-
-/* Read the packet header at `offset`; everything it points to lies before `limit`, which is within the buffer. */
-static const char *load_packet(const uint8_t *block, size_t limit, size_t offset, struct packet *packet)
-{
-    struct tpacket3_hdr *header = &packet->header;
-
-    if (offset > limit || limit - offset < sizeof *header)
-        return "a packet header lies outside the block";
-    memcpy(header, block + offset, sizeof *header);
-    if (header->tp_nsec >= NS_PER_S)
-        return "a packet has an impossible time";
-    if (header->tp_snaplen > header->tp_len || header->tp_len > LARGEST_FRAME)
-        return "a packet has an impossible length";
-    if (header->tp_mac < sizeof *header)
-        return "a packet overlaps its own header";
-    if ((size_t)header->tp_mac + header->tp_snaplen > limit - offset)
-        return "a packet reaches beyond the block";
-    packet->time_ns = (uint64_t)header->tp_sec * NS_PER_S + header->tp_nsec;
-    return NULL;
-}
 
 static const char *load_description(const uint8_t *block, size_t size, struct tpacket_hdr_v1 *description)
 {
@@ -169,7 +125,7 @@ static int compare_entries(const void *left, const void *right)
     return a.offset < b.offset ? -1 : a.offset > b.offset;
 }
 
-static PyObject *raise_fault(PyObject *module, struct fault fault)
+PyObject *raise_fault(PyObject *module, struct fault fault)
 {
     struct module_state *state = PyModule_GetState(module);
     PyObject *arguments = Py_BuildValue("(sn)", fault.message, (Py_ssize_t)fault.offset);
@@ -279,37 +235,27 @@ static uint8_t *put_bytes(uint8_t *to, const uint8_t *from, size_t length)
 
 /* Write one Enhanced Packet Block, with the VLAN tag that the kernel took out put back.
  * Returns its length; 0 if it does not fit into `room`, and then nothing is written. */
-static size_t put_packet(uint8_t *to, size_t room, const struct packet *packet, const uint8_t *frame,
-                         uint32_t interface, uint32_t *wire_length)
+static size_t put_packet(uint8_t *to, size_t room, uint64_t time_ns, const struct frame *frame, uint32_t interface)
 {
-    const struct tpacket3_hdr *header = &packet->header;
-    /* A frame cut short by slicing within the addresses has no place for the tag; its full length counts it all the same. */
-    int tagged = (header->tp_status & TP_STATUS_VLAN_VALID) != 0;
-    int restored = tagged && header->tp_snaplen >= MAC_ADDRESSES;
-    uint32_t captured = header->tp_snaplen + (restored ? VLAN_TAG : 0);
+    uint32_t captured = frame->length + (frame->restored ? VLAN_TAG : 0);
     uint32_t padding = (4u - captured % 4u) % 4u;
     uint32_t length = EPB_OVERHEAD + captured + padding;
 
-    *wire_length = header->tp_len + (tagged ? VLAN_TAG : 0);
     if (length > room)
         return 0;
     to = put_u32(to, EPB_TYPE);
     to = put_u32(to, length);
     to = put_u32(to, interface);
-    to = put_u32(to, (uint32_t)(packet->time_ns >> 32));
-    to = put_u32(to, (uint32_t)packet->time_ns);
+    to = put_u32(to, (uint32_t)(time_ns >> 32));
+    to = put_u32(to, (uint32_t)time_ns);
     to = put_u32(to, captured);
-    to = put_u32(to, *wire_length);
-    if (restored) {
-        uint32_t type = header->tp_status & TP_STATUS_VLAN_TPID_VALID ? header->hv1.tp_vlan_tpid : ETHERTYPE_VLAN;
-        uint32_t tci = header->hv1.tp_vlan_tci;
-        const uint8_t tag[VLAN_TAG] = {(uint8_t)(type >> 8), (uint8_t)type, (uint8_t)(tci >> 8), (uint8_t)tci};
-
-        to = put_bytes(to, frame, MAC_ADDRESSES);
-        to = put_bytes(to, tag, VLAN_TAG);
-        to = put_bytes(to, frame + MAC_ADDRESSES, header->tp_snaplen - MAC_ADDRESSES);
+    to = put_u32(to, frame->wire_length);
+    if (frame->restored) {
+        to = put_bytes(to, frame->bytes, MAC_ADDRESSES);
+        to = put_bytes(to, frame->tag, VLAN_TAG);
+        to = put_bytes(to, frame->bytes + MAC_ADDRESSES, frame->length - MAC_ADDRESSES);
     } else {
-        to = put_bytes(to, frame, header->tp_snaplen);
+        to = put_bytes(to, frame->bytes, frame->length);
     }
     memset(to, 0, padding);
     put_u32(to + padding, length);
@@ -317,11 +263,6 @@ static size_t put_packet(uint8_t *to, size_t room, const struct packet *packet, 
 }
 
 /* --- checksums ---------------------------------------------------------------------------------------------------- */
-
-static uint16_t read_u16(const uint8_t *from)
-{
-    return (uint16_t)(from[0] << 8 | from[1]);
-}
 
 /* Ones' complement sum of big-endian words (RFC 1071); `sum` goes on from before, which had an even length. */
 static uint64_t add_words(uint64_t sum, const uint8_t *data, size_t length)
@@ -463,16 +404,16 @@ static struct fault run_merge(struct merge *merge, struct source *sources, size_
         struct source *source = &sources[heap[0]];
         struct entry entry = entry_at(source, source->position);
         struct packet packet;
-        uint32_t wire_length;
+        struct frame frame;
         size_t length;
         const uint8_t *block = source->block.buf;
         const char *message = load_packet(block, (size_t)source->block.len, entry.offset, &packet);
 
         if (message != NULL)
             return (struct fault){message, entry.offset};
-        packet.time_ns = entry.time_ns;
-        length = put_packet(merge->out + merge->used, merge->size - merge->used, &packet,
-                            block + entry.offset + packet.header.tp_mac, source->interface, &wire_length);
+        frame = frame_of(&packet, block + entry.offset + packet.header.tp_mac);
+        length = put_packet(merge->out + merge->used, merge->size - merge->used, entry.time_ns, &frame,
+                            source->interface);
         if (length == 0)
             return (struct fault){NULL, 0};
         merge->used += length;
@@ -480,7 +421,7 @@ static struct fault run_merge(struct merge *merge, struct source *sources, size_
             merge->first_ns = entry.time_ns;
         merge->last_ns = entry.time_ns;
         merge->written = 1;
-        account(&source->counts, &packet, merge->out + merge->used - length, wire_length);
+        account(&source->counts, &packet, merge->out + merge->used - length, frame.wire_length);
         if (++source->position < source->count)
             source->next_ns = moment_at(source, source->position);
         if (source->position == source->count || source->next_ns > merge->end_ns)
@@ -643,6 +584,7 @@ static int clear(PyObject *module)
 static PyMethodDef methods[] = {
     {"scan", scan, METH_VARARGS, "scan(block, earliest_ns, latest_ns) -> index of its packets, sorted by time"},
     {"emit", emit, METH_VARARGS, "emit(sources, start_ns, end_ns, out, used) -> (used, done, first_ns, last_ns, progress)"},
+    {"match", match, METH_VARARGS, "match(block, index, start_ns, end_ns, shift_ns, programs) -> (packets, indexes)"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -59,3 +59,24 @@ def emit(
     Raises BlockError if a block does not hold what its index says, ValueError if an argument is out of range
     or `out` is too small for a single packet, OverflowError if a time or shift exceeds 64 bits with sign.
     """
+
+def match(
+    block: Buffer,
+    index: Buffer,
+    start_ns: int,
+    end_ns: int,
+    shift_ns: int,
+    programs: Sequence[Buffer],
+    /,
+) -> tuple[int, tuple[bytes, ...]]:
+    """Looks which packets of a block filters let through: one walk for all of them.
+
+    `index` is from `scan`, a program from `allegro.filters.program`, for the interface that the block is of;
+    start_ns <= moment <= end_ns is the window, and a moment a stamp minus the shift, as for `emit`.
+
+    Returns how many packets lie in the window, and for each program the index of those that it lets through,
+    in the order of `index`.
+
+    Raises BlockError if a block does not hold what its index says, ValueError for a program or an index that
+    is broken, OverflowError if a time or shift exceeds 64 bits with sign.
+    """

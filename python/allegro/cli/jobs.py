@@ -25,6 +25,9 @@ def register(grammar: Grammar) -> None:
         "--after", type=float, metavar="SECONDS", help="go on so long instead of the setting"
     )
     trigger.add_argument("--time", metavar="TIME", help="time of the press (ISO 8601, UTC) instead of now")
+    trigger.add_argument(
+        "--filter", metavar="FILTER", help="save only packets that match, instead of the setting; '': all"
+    )
     trigger.add_argument("--key", help="key to put into the file name (manual)")
     trigger.add_argument("--wait", action="store_true", help="wait until the file is complete")
     jobs = grammar.add("jobs", _jobs, "Captures: all, or one by its number")
@@ -40,6 +43,7 @@ def _trigger(client: Client, arguments: Namespace) -> Output:
         "after_s": arguments.after,
         "time": arguments.time,
         "key": arguments.key,
+        "filter": arguments.filter,
     }
     body = {name: value for name, value in asked.items() if value is not None}
     job = client.post("/trigger", {"source": "cli", **body})
@@ -112,6 +116,8 @@ def text(answer: Answer) -> str:
         ),
         ("Window", f"{moment(answer['start_time'])} to {moment(answer['end_time'])} UTC"),
     ]
+    if answer["filter"]:
+        lines.append(("Filter", answer["filter"]))
     if answer["packets"] is not None:
         lines.append(("Packets", f"{number(answer['packets'])}, {number(answer['drops'])} lost"))
     if answer["file"]:

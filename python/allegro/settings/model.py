@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from allegro.errors import InvalidInput
 from allegro.settings.base import Port, Section, Text, mistake
 from allegro.settings.network import Links, Management, Time
 from allegro.settings.wifi import Wifi
@@ -57,6 +58,12 @@ class Trigger(Section):
         title="After the press (seconds)",
         description="Seconds after the press that the capture covers",
     )
+    filter: Text = Field(
+        default="",
+        max_length=4096,
+        title="Filter",
+        description="Only packets that match are saved, such as ip == 192.0.2.1 and port == 80; empty: all",
+    )
     debounce_ms: int = Field(
         default=1000,
         ge=0,
@@ -72,6 +79,18 @@ class Trigger(Section):
         title="Known presenters",
         description="USB presenters whose keys trigger",
     )
+
+    @field_validator("filter")
+    @classmethod
+    def _filter_is_one(cls, value: str) -> str:
+        if value.strip():
+            from allegro.filters.translate import checked  # with the first filter: a start does not need it
+
+            try:
+                checked(value)
+            except InvalidInput as error:
+                raise ValueError(f"{error.message} {error.remedy}".strip()) from None
+        return value.strip()
 
 
 class Export(Section):

@@ -18,6 +18,7 @@ from allegro.network.link_events import LinkEvents
 from allegro.network.wifi_care import WifiCare
 from allegro.network.wifi_system import WifiSystem
 from allegro.paths import Paths
+from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
@@ -49,7 +50,7 @@ from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.keys import models
 from allegro.trigger.making import Surroundings
 from allegro.trigger.press import Press
-from allegro.trigger.service import Triggers
+from allegro.trigger.service import Triggers, checked_filter
 from allegro.version import own_version
 
 log = logging.getLogger(__name__)
@@ -213,7 +214,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
             *network.appliers(),
             Applier(("wifi",), wifi.apply),
         ),
-        (lambda old, new: check_ring_size(old, new, paths.ring),),
+        (
+            lambda old, new: check_ring_size(old, new, paths.ring),
+            lambda old, new: check_filter(old, new, _port_names(paths)),
+        ),
         network.safe if with_network else None,
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
@@ -336,6 +340,12 @@ def _system_id(paths: Paths, parts: Parts) -> str:
         log.error("The system id cannot be kept: %s", error)
         parts.fail("system id", f"{error.strerror}.")
         return ""
+
+
+def check_filter(old: Settings, new: Settings, ports: Sequence[str]) -> None:
+    """Raises InvalidInput for a new filter of presses that asks for a port that is not there."""
+    if new.trigger.filter != old.trigger.filter:
+        checked_filter(new.trigger.filter, ports, place="trigger.filter")
 
 
 def _port_names(paths: Paths) -> list[str]:

@@ -169,7 +169,8 @@ class Maker:
             directory.mkdir(mode=0o750, exist_ok=True)
         discard(directory, job.id)
         files = FileStore(directory)
-        if problem := files.problem(self.size(job)):
+        # With a filter the file may be far smaller than its window; a disk that gets full is noticed below.
+        if problem := files.problem(0 if job.filter else self.size(job)):
             self.fail(job, problem)
             return
         log.info("Capture %d: cutting", job.id)
@@ -192,6 +193,7 @@ class Maker:
 
     def _request(self, job: Job, directory: Path, notes: Sequence[str]) -> Request:
         device = f" ({job.device})" if job.device else ""
+        text, program, unfiltered = _filter(job)
         return Request(
             ring_directory=self._around.ring,
             start_ns=max(0, job.start_ns),
@@ -205,10 +207,12 @@ class Maker:
                 "after_s": f"{job.after_ns / SECOND_NS:g}",
             },
             ports=tuple(self._around.ports()),
-            notes=tuple(notes),
+            notes=(*notes, *unfiltered),
             status_file=self._around.recorder_status,
             boot_id=job.boot_id,
             boot_offset_ns=0 if job.press_boot_ns is None else job.press_ns - job.press_boot_ns,
+            filter=text,
+            program=program,
         )
 
     def _publish(self, job: Job, result: Result | None) -> None:
@@ -274,4 +278,25 @@ class Maker:
             discard(self._around.directory(job.directory), job.id)
         return self._store.change(
             job.id, state=state, message=message, file="", size=None, finished_ns=self._around.now_ns()
+        )
+
+
+def _filter(job: Job) -> tuple[str, bytes, list[str]]:
+    """Canonical text and program of the job's filter, and what is to be told if it cannot be used.
+
+    It was checked when it was accepted; another release may see it differently, and then rather too much is
+    saved than nothing.
+    """
+    if not job.filter:
+        return "", b"", []
+    from allegro.filters.translate import translated  # with the first filter: a start does not need it
+
+    try:
+        return *translated(job.filter), []
+    except AllegroError as error:
+        log.error("Capture %d: its filter cannot be used: %s", job.id, error)
+        return (
+            "",
+            b"",
+            [f"The filter {job.filter} could not be used ({error}): all packets are in this file."],
         )

@@ -28,6 +28,10 @@ class TriggerDefaults(Protocol):
     def after_s(self) -> int:
         """Seconds after the press."""
 
+    @property
+    def filter(self) -> str:
+        """What packets have to match; empty: all are saved."""
+
 
 def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     """Why there is nothing to cut from, in plain words; empty if there is a ring.
@@ -43,6 +47,15 @@ def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     return "There is no packet ring buffer yet: the recorder has not started."
 
 
+def checked_filter(text: str, ports: Sequence[str], place: str = "filter") -> str:
+    """The filter in its canonical form. Raises InvalidInput with the place of a mistake in it."""
+    if not text.strip():
+        return ""
+    from allegro.filters.translate import checked  # with the first filter: a start does not need it
+
+    return checked(text, ports or None, place=place)
+
+
 class Triggers:
     """Where presses go. May be called from any thread."""
 
@@ -54,13 +67,23 @@ class Triggers:
         self._around = around
         self._defaults = defaults
 
-    def accept(self, press: Press, before_s: float | None = None, after_s: float | None = None) -> Job:
+    def accept(
+        self,
+        press: Press,
+        before_s: float | None = None,
+        after_s: float | None = None,
+        filter_text: str | None = None,
+    ) -> Job:
         """Makes a job of a press. Its state is accepted, or refused with the reason in `message`.
 
-        Without `before_s` and `after_s` (seconds) the settings apply. When this returns, the job survives a
-        power cut. Raises InvalidInput for a window that cannot be, Unavailable if the job cannot be stored.
+        Without `before_s`, `after_s` (seconds) and `filter_text` the settings apply. When this returns, the
+        job survives a power cut. Raises InvalidInput for a window that cannot be, or a mistake in the filter,
+        Unavailable if the job cannot be stored.
         """
         defaults = self._defaults()
+        filter_text = (
+            defaults.filter if filter_text is None else checked_filter(filter_text, self._around.ports())
+        )
         span = checked_span(
             defaults.before_s if before_s is None else before_s,
             defaults.after_s if after_s is None else after_s,
@@ -69,7 +92,7 @@ class Triggers:
             press.source != SOURCE_PRESENTER
         ):  # the kernel's time of a key holds, also when the clock was just set
             checked_time(press.time_ns, span, self._around.now_ns())
-        return self._take([press], span)[0]
+        return self._take([press], span, filter_text)[0]
 
     def on_keys(self, presses: Sequence[Press]) -> None:
         """`accept` for the presenter, where nobody is there to be told but by the tone and the log.
@@ -78,12 +101,12 @@ class Triggers:
         """
         try:
             defaults = self._defaults()
-            self._take(presses, checked_span(defaults.before_s, defaults.after_s))
+            self._take(presses, checked_span(defaults.before_s, defaults.after_s), defaults.filter)
         except AllegroError as error:
             for press in presses:
                 log.error("The press of %s on %s could not be stored: %s", press.key, press.device, error)
 
-    def _take(self, presses: Sequence[Press], span: Span) -> list[Job]:
+    def _take(self, presses: Sequence[Press], span: Span, filter_text: str) -> list[Job]:
         now_ns = self._around.now_ns()
         storage_problem = FileStore(self._around.storage).problem()
         reason = (
@@ -91,9 +114,12 @@ class Triggers:
         )
         try:
             if reason:
-                jobs = self._store.refuse(presses, span, reason, now_ns=now_ns)
+                jobs = self._store.refuse(presses, span, reason, now_ns=now_ns, filter_text=filter_text)
             else:
-                jobs = self._store.accept(presses, span, now_ns=now_ns, boot_id=self._around.boot_id)
+                boot_id = self._around.boot_id
+                jobs = self._store.accept(
+                    presses, span, now_ns=now_ns, boot_id=boot_id, filter_text=filter_text
+                )
         except AllegroError:
             for _ in presses:
                 self._around.play(Signal.REFUSED)

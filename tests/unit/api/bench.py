@@ -218,7 +218,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         recorder=lambda: bench.recorder,
         estimate=lambda _start, _end: 0,
         facts=dict,
-        ports=list,
+        ports=lambda: ["port1", "port2"],
         play=lambda _signal: None,
         on_complete=lambda _job: None,
         command=(sys.executable, "-c", ""),

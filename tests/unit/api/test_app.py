@@ -98,11 +98,12 @@ def test_ring_of_a_silent_recorder(bench: Bench) -> None:
 @pytest.mark.spec("T3", "T8")
 def test_trigger_makes_a_job_with_the_window_asked_for(bench: Bench) -> None:
     body = {"before_s": 1.5, "after_s": 2, "time": "2026-11-21T14:30:05.5Z", "key": "next", "source": "page"}
+    body["filter"] = "port==80"
     response = bench.call("POST", "/trigger", body)
     assert response.status_code == 202
     job = response.json()
     assert job["state"] == "accepted"
-    assert (job["source"], job["key"]) == ("page", "next")
+    assert (job["source"], job["key"], job["filter"]) == ("page", "next", "port == 80")
     assert job["press_time"] == "2026-11-21T14:30:05.500000000Z"
     assert job["start_time"] == "2026-11-21T14:30:04.000000000Z"
     assert job["end_time"] == "2026-11-21T14:30:07.500000000Z"
@@ -113,9 +114,10 @@ def test_trigger_makes_a_job_with_the_window_asked_for(bench: Bench) -> None:
 @pytest.mark.spec("T3")
 @pytest.mark.parametrize("body", [None, {}])
 def test_trigger_without_anything_takes_the_settings(bench: Bench, body: object) -> None:
-    bench.settings.change({"trigger": {"before_s": 30, "after_s": 5}})
+    bench.settings.change({"trigger": {"before_s": 30, "after_s": 5, "filter": "vlan == 7"}})
     job = bench.call("POST", "/trigger", body).json()
     assert (job["before_s"], job["after_s"], job["source"], job["key"]) == (30, 5, "api", "manual")
+    assert job["filter"] == "vlan == 7"
 
 
 BAD_TRIGGERS: list[tuple[object, str, str]] = [
@@ -131,7 +133,10 @@ BAD_TRIGGERS: list[tuple[object, str, str]] = [
     ({"key": "../../etc"}, "key", "pattern"),
     ({"key": "Big"}, "key", "pattern"),
     ({"source": "presenter"}, "source", "'api', 'cli' or 'page'"),
-    ({"filter": "ip"}, "filter", "There is no such field"),
+    ({"filters": "ip"}, "filters", "There is no such field"),
+    ({"filter": "ip"}, "filter", "Column 3"),
+    ({"filter": 5}, "filter", "valid string"),
+    ({"filter": "interface == port9"}, "filter", "no interface is called"),
     ([], "", "A JSON object is expected"),
     (b"{", "", "not valid JSON"),
     (b"\xff\xfe", "", ""),

@@ -1,4 +1,4 @@
-"""Runs test_packets.py once more, the C extension built with sanitizers (address, undefined behaviour)."""
+"""Runs tests of packets and filters once more, the extension built with sanitizers (address, undefined)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import allegro.capture
 
 pytestmark = pytest.mark.timeout(300)  # sanitizers are slow, and so is their compiler
 
-SOURCE = Path(allegro.capture.__file__).with_name("_packets.c")
-TESTS = Path(__file__).with_name("test_packets.py")
+SOURCES = Path(allegro.capture.__file__).parent
+TESTS = (Path(__file__).with_name("test_packets.py"), Path(__file__).parents[1] / "filters/test_program.py")
 RUN = """
 import importlib.util, sys
 import allegro.capture
@@ -28,10 +28,13 @@ sys.exit(pytest.main(["-q", "-x", "-s", "-p", "no:cacheprovider", *sys.argv[2:]]
 """
 
 
-def build(target: Path, source: Path) -> Path:
+def build(target: Path, sources: Path) -> Path:
+    """Of all C files in a folder."""
     flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared"]
     include = sysconfig.get_paths()["include"]
-    subprocess.run(["cc", *flags, f"-I{include}", str(source), "-o", str(target)], check=True)
+    subprocess.run(
+        ["cc", *flags, f"-I{include}", *map(str, sorted(sources.glob("*.c"))), "-o", str(target)], check=True
+    )
     return target
 
 
@@ -48,24 +51,34 @@ def run(extension: Path, *options: str) -> subprocess.CompletedProcess[str]:
         "PYTHONMALLOC": "malloc",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [sys.executable, "-c", RUN, str(extension), str(TESTS), *options]
+    command = [sys.executable, "-c", RUN, str(extension), *map(str, TESTS), *options]
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.spec("R2")
 @pytest.mark.timeout(300)
 def test_no_read_or_write_out_of_bounds(tmp_path: Path) -> None:
-    result = run(build(tmp_path / "_packets.so", SOURCE))
+    result = run(build(tmp_path / "_packets.so", SOURCES), "-k", "not finds_what_the_plain_one_says")
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
     assert " passed" in result.stdout
 
 
-def test_the_sanitizers_would_see_an_over_read(tmp_path: Path) -> None:
-    source = tmp_path / "overread.c"
-    check = "if (description->blk_len > size)"
-    text = SOURCE.read_text()
-    assert text.count(check) == 1
-    source.write_text(text.replace(check, "if (0)"))
-    result = run(build(tmp_path / "_packets.so", source), "-k", "torn_ends")
+OVER_READS = (
+    ("_packets.c", "if (description->blk_len > size)", "torn_ends"),
+    ("_key.c", "if (length > rest->length)", "cut_off_anywhere"),
+)
+
+
+@pytest.mark.parametrize(("file", "check", "test"), OVER_READS)
+def test_the_sanitizers_would_see_an_over_read(tmp_path: Path, file: str, check: str, test: str) -> None:
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    for source in SOURCES.glob("*.[ch]"):
+        text = source.read_text()
+        if source.name == file:
+            assert text.count(check) == 1
+            text = text.replace(check, "if (0)")
+        (sources / source.name).write_text(text)
+    result = run(build(tmp_path / "_packets.so", sources), "-k", test)
     assert result.returncode != 0
     assert "AddressSanitizer" in result.stderr

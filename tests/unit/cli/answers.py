@@ -17,6 +17,7 @@ JOB: dict[str, Any] = {
     "finished_time": None,
     "before_s": 60.0,
     "after_s": 0.0,
+    "filter": "",
     "progress": 0.0,
     "file": "",
     "directory": "",

@@ -8,8 +8,9 @@ from tests.unit.cli.playing_api import Api, run
 def test_trigger_sends_what_was_given_and_waits(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.answer("POST /trigger", JOB, status=202)
     api.answer("GET /jobs/7", {**JOB, "state": "cutting", "progress": 0.5}, COMPLETE)
-    assert run(api, "trigger", "--before", "90", "--key", "next", "--wait") == 0
-    assert api.asked[0] == ("POST /trigger", {"source": "cli", "before_s": 90.0, "key": "next"})
+    sent = {"source": "cli", "before_s": 90.0, "key": "next", "filter": "vlan == 7"}
+    assert run(api, "trigger", "--before", "90", "--key", "next", "--filter", "vlan == 7", "--wait") == 0
+    assert api.asked[0] == ("POST /trigger", sent)
     assert "4 321, 0 lost" in capsys.readouterr().out
 
 

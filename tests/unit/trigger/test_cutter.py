@@ -12,6 +12,7 @@ import pytest
 
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
+from allegro.filters.translate import translated
 from allegro.storage import capture_files
 from allegro.system import boottime
 from allegro.trigger import making, waiting
@@ -43,6 +44,7 @@ class Recorder:
 class Defaults:
     before_s: int = 60
     after_s: int = 0
+    filter: str = ""
 
 
 class Bench:
@@ -59,6 +61,7 @@ class Bench:
         self.recorder: Recorder | None = Recorder()
         self.export = False
         self.size = 0
+        self.defaults = Defaults()
         self.restart()
 
     def restart(self) -> None:
@@ -78,7 +81,7 @@ class Bench:
             command=FAKE,
         )
         self.cutter = Cutter(self.store, self.around)
-        self.triggers = Triggers(self.store, self.cutter, self.around, Defaults)
+        self.triggers = Triggers(self.store, self.cutter, self.around, lambda: self.defaults)
         self.running = False
 
     def start(self) -> None:
@@ -97,9 +100,11 @@ class Bench:
         path = self.ring / "calls"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def press(self, **window: float) -> Job:
+    def press(
+        self, before_s: float | None = None, after_s: float | None = None, filter_text: str | None = None
+    ) -> Job:
         press = Press(PRESS_NS, "presenter", "next", "Logitech R400")
-        return self.triggers.accept(press, **window)
+        return self.triggers.accept(press, before_s, after_s, filter_text)
 
     def ended(self, job: Job) -> Job:
         """The job after its end, when all who are told of it were told."""
@@ -132,6 +137,61 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
     bench.stop()
+
+
+@pytest.mark.spec("T4", "F5", "F6")
+class TestFilter:
+    """`filter` and `program` of what the extraction is asked for."""
+
+    def asked(self, bench: Bench, **more: str) -> tuple[str, bytes]:
+        if not bench.running:
+            bench.start()
+        bench.ended(bench.press(**more))  # type: ignore[arg-type]
+        call = bench.calls()[-1]
+        return str(call["filter"]), bytes.fromhex(str(call["program"]))
+
+    def test_the_extraction_gets_text_and_program(self, bench: Bench) -> None:
+        text = "ip == 10.0.0.1 and tcpPort == 80"
+        assert self.asked(bench, filter_text="ip==10.0.0.1&&TCPPORT eq 80") == (text, translated(text)[1])
+        assert bench.store.get(1).filter == text
+
+    def test_without_one_the_setting_holds_and_empty_is_everything(self, bench: Bench) -> None:
+        bench.defaults = Defaults(filter="vlan == 7")
+        assert self.asked(bench) == ("vlan == 7", translated("vlan == 7")[1])
+        assert self.asked(bench, filter_text=" ") == ("", b"")
+        bench.triggers.on_keys([Press(PRESS_NS, "presenter", "next", "Logitech R400")])
+        assert bench.store.get(3).filter == "vlan == 7"
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("ip = 10.0.0.1", "Column 4"),
+            ("interface == port7", "no interface is called"),
+            ('bpf("tcp prt 80")', "prt"),
+            ("ip == 10.0.0.1 or " * 300 + "ip == 10.0.0.2", "longer than 4096 characters"),
+        ],
+    )
+    def test_a_mistake_is_answered_at_once_and_nothing_is_begun(
+        self, bench: Bench, text: str, words: str
+    ) -> None:
+        with pytest.raises(InvalidInput, match=words) as caught:
+            bench.press(filter_text=text)
+        assert caught.value.place == "filter"
+        assert bench.store.recent() == []
+        assert bench.signals == []
+
+    def test_one_that_this_release_does_not_understand_costs_no_packet(self, bench: Bench) -> None:
+        bench.defaults = Defaults(filter="something of a newer release")
+        assert self.asked(bench) == ("", b"")
+        (note,) = cast(list[str], bench.calls()[-1]["notes"])
+        assert note.startswith("The filter something of a newer release could not be used (Column 1: ")
+        assert note.endswith("all packets are in this file.")
+
+    def test_a_window_that_is_larger_than_the_disk_may_have_a_small_file(self, bench: Bench) -> None:
+        bench.size = 2**60
+        bench.start()
+        assert bench.ended(bench.press()).state == "failed"
+        assert bench.ended(bench.press(filter_text="ip == 10.0.0.1")).state == "complete"
 
 
 @pytest.mark.spec("T3", "T4", "T5", "T7")
@@ -171,6 +231,8 @@ class TestFromPressToFile:
             "notes": [],
             "boot_id": "",
             "boot_offset_ns": 0,
+            "filter": "",
+            "program": "",
         }
 
     def test_three_presses_in_one_second_are_three_files_in_order(self, bench: Bench) -> None:
@@ -251,7 +313,7 @@ class TestFromPressToFile:
         press = Press(time.time_ns(), "api", "manual")
         later = bench.triggers.accept(press, after_s=3600)
         assert bench.ended(bench.press()).state == "complete"
-        assert bench.store.get(later.id).state == "waiting"
+        wait_for(lambda: bench.store.get(later.id).state == "waiting")
 
     def test_window_before_1970_is_cut_off(self, bench: Bench) -> None:
         bench.start()
@@ -311,7 +373,7 @@ class TestRefusal:
     @pytest.mark.parametrize("window", [{"before_s": -1}, {"after_s": 3601}, {"before_s": 86401}])
     def test_impossible_window(self, bench: Bench, window: dict[str, float]) -> None:
         with pytest.raises(InvalidInput):
-            bench.press(**window)
+            bench.press(window.get("before_s"), window.get("after_s"))
         assert bench.store.recent() == []
 
     def test_window_in_the_future(self, bench: Bench) -> None:

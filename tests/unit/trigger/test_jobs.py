@@ -170,6 +170,14 @@ def test_a_press_is_kept_by_the_clock_that_nobody_sets_too(store: JobStore, path
     assert JobStore(path).unfinished() == [job, by_date]
 
 
+@pytest.mark.spec("T4")
+def test_a_filter_is_kept_with_its_press(store: JobStore, path: Path) -> None:
+    (job,) = store.accept([press()], SPAN, now_ns=0, filter_text="ip == 10.0.0.1")
+    (refused,) = store.refuse([press()], SPAN, "No ring.", now_ns=0, filter_text="vlan == 7")
+    assert (job.filter, refused.filter) == ("ip == 10.0.0.1", "vlan == 7")
+    assert JobStore(path).recent() == [refused, job]
+
+
 @pytest.mark.spec("U7")
 class TestOtherReleases:
     """The statements are those of release 0.1.0."""
@@ -207,8 +215,23 @@ class TestOtherReleases:
         (job,) = JobStore(path).unfinished()
         assert job == Job(1, 7, 100, "presenter", "next", "Logitech R400", 60, 5, "accepted")
 
+    def test_a_table_of_version_1_gets_what_it_lacks(self, path: Path) -> None:
+        self.accept_as_before(path)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            for column in (
+                "tries INTEGER NOT NULL DEFAULT 0",
+                "press_boot_ns INTEGER",
+                "boot_id TEXT NOT NULL DEFAULT ''",
+            ):
+                old.execute(f"ALTER TABLE jobs ADD COLUMN {column}")
+            old.execute("UPDATE jobs SET tries = 2")
+            old.execute("PRAGMA user_version = 1")
+        (job,) = JobStore(path).unfinished()
+        assert (job.tries, job.filter) == (2, "")
+
     def test_0_1_0_goes_on_with_what_is_written_now(self, store: JobStore, path: Path) -> None:
-        (job,) = store.accept([dataclasses.replace(press(), boot_ns=5)], SPAN, now_ns=7, boot_id="ab" * 16)
+        pressed = dataclasses.replace(press(), boot_ns=5)
+        (job,) = store.accept([pressed], SPAN, now_ns=7, boot_id="ab" * 16, filter_text="vlan == 7")
         store.change(job.id, state="cutting", tries=2)
         store.close()
         self.accept_as_before(path)

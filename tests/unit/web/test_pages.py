@@ -156,6 +156,27 @@ def test_press_now_is_a_press_of_the_page(world: World) -> None:
     assert len(world.device.jobs.recent(9)) == 2
 
 
+@pytest.mark.spec("W3", "F5")
+def test_a_filter_can_be_typed_and_its_mistake_is_shown_at_the_field(world: World) -> None:
+    browser = world.user("capture")
+    world.device.settings.change({"trigger": {"filter": "vlan == 7"}})
+    assert 'name="filter" form="press-form" value="vlan == 7"' in browser.page("/")
+    wrong = browser.post("/press", filter="ip = 10.0.0.1")
+    assert wrong.status_code == 422
+    assert 'value="ip = 10.0.0.1"' in wrong.text
+    assert '<p class="field-error" id="filter-error" role="alert">Column 4: ' in wrong.text
+    part = browser.post("/press", headers={"HX-Request": "true"}, filter="ip = <b>").text
+    assert 'id="filter-error" role="alert" hx-swap-oob="true">Column 4: ' in part
+    assert "Accepted" not in part
+    assert world.device.jobs.recent(9) == []
+    browser.post("/press", filter="port==80")
+    part = browser.post("/press", headers={"HX-Request": "true"}, filter="").text
+    assert 'role="alert" hx-swap-oob="true"></p>' in part
+    browser.post("/press")
+    assert [job.filter for job in world.device.jobs.recent(9)] == ["vlan == 7", "", "port == 80"]
+    assert "Filter: <code>port == 80</code>" in browser.page("/")
+
+
 @pytest.mark.spec("W3")
 def test_the_dashboard_says_what_is_wrong_and_what_to_do(world: World) -> None:
     world.device.problems.append(Problem("no-link", "warning", "No <b>link</b>.", "Plug in the cable."))

@@ -34,6 +34,9 @@ class Request:
     A press carries the clock that nobody sets: at that moment, of the start of the kernel `boot_id` (32
     hexadecimal digits), the wall clock was `boot_offset_ns` ahead of CLOCK_BOOTTIME. Without it (empty) the
     window is one of dates.
+
+    `program` is what `allegro.filters.program` made of the filter `filter`; without it (empty) every packet
+    of the window is written.
     """
 
     ring_directory: Path
@@ -46,10 +49,12 @@ class Request:
     status_file: Path | None = None
     boot_id: str = ""
     boot_offset_ns: int = 0
+    filter: str = ""
+    program: bytes = b""
 
     def to_json(self) -> bytes:
         """As `parse_request` reads it."""
-        return json.dumps(asdict(self), default=str).encode()
+        return json.dumps(asdict(self) | {"program": self.program.hex()}, default=str).encode()
 
 
 @dataclass(frozen=True)
@@ -63,12 +68,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class PortResult:
-    """Counts of one port: `packets` in the file, `drops` and `nic_missed` lost in the window."""
+    """Counts of one port: `packets` in the file, `drops` and `nic_missed` lost in the window, `rejected` in
+    the window, but not matching the filter."""
 
     name: str
     packets: int
     drops: int
     nic_missed: int
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,8 @@ def parse_request(text: str | bytes) -> Request:
         status_file=Path(_string(value, "status_file")) if status_file is not None else None,
         boot_id=_boot_id(value),
         boot_offset_ns=_offset(value),
+        filter=_text(value, "filter"),
+        program=_bytes(value, "program"),
     )
 
 
@@ -161,6 +170,20 @@ def _offset(value: dict[str, Any]) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or abs(number) > LATEST_NS:
         raise InvalidInput("A difference in nanoseconds is expected here.", place="boot_offset_ns")
     return number
+
+
+def _text(value: dict[str, Any], key: str) -> str:
+    text = value.get(key, "")
+    if not isinstance(text, str):
+        raise InvalidInput("A text is expected here.", place=key)
+    return text
+
+
+def _bytes(value: dict[str, Any], key: str) -> bytes:
+    try:
+        return bytes.fromhex(_text(value, key))
+    except ValueError:
+        raise InvalidInput("Hexadecimal digits are expected here.", place=key) from None
 
 
 def _string(value: dict[str, Any], key: str) -> str:

@@ -166,10 +166,13 @@ class Findings:
         return sum(span.count for kind in kinds for span in self.losses.get((kind, port), ()))
 
 
-def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: int) -> list[str]:
+def notes(
+    window: Window, ring: Ring, findings: Findings, packets: int, now_ns: int, rejected: int = 0
+) -> list[str]:
     """One sentence per thing that a reader of the file must know; none if the window is covered completely.
 
-    `packets` is how many the file holds, `now_ns` the time of the extraction.
+    `packets` is how many the file holds, `now_ns` the time of the extraction, `rejected` how many packets of
+    the window the ring holds that did not match the filter.
     """
     told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns)]
     if findings.clock_set_back_ns is not None:
@@ -190,6 +193,11 @@ def notes(window: Window, ring: Ring, findings: Findings, packets: int, now_ns: 
         told.append(f"{pieces} of the recording {_between(span)} {verb} missing: damaged or overwritten.")
     if packets:
         return told
+    if rejected:
+        matching = "The only packet" if rejected == 1 else f"None of the {rejected} packets"
+        verb = "does not match" if rejected == 1 else "matches"
+        first = f"No packet is in this file. {matching} that the ring holds of this window {verb} the filter."
+        return [first, *told]
     if told:
         return ["No packet is in this file.", *told]
     return ["No packet is in this file: nothing was received on any measuring port in this window."]

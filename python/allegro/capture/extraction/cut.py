@@ -28,6 +28,7 @@ from allegro.capture.ring import news
 from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record
 from allegro.errors import Unavailable
+from allegro.filters import program
 from allegro.system import boottime
 from allegro.version import own_version
 
@@ -93,6 +94,8 @@ class _Cut:
         self._open: list[_Source] = []
         self._names: list[str] = []
         self._packets: list[int] = []
+        self._rejected: list[int] = []
+        self._programs: dict[str, bytes] = {}
         self._bytes = 0
         self._first_ns: int | None = None
         self._last_ns: int | None = None
@@ -127,18 +130,24 @@ class _Cut:
     def finish(self) -> tuple[Result, bytes]:
         """Writes what stands behind the packets; the result, and what is to stand before them."""
         request, window, findings = self._request, self._window, self._findings
+        filtered = bool(request.program)
         counts = [
-            PortResult(name, packets, findings.drops(name), findings.nic_missed(name))
-            for name, packets in zip(self._names, self._packets, strict=True)
+            PortResult(name, packets, findings.drops(name), findings.nic_missed(name), rejected)
+            for name, packets, rejected in zip(self._names, self._packets, self._rejected, strict=True)
         ]
         for interface, count in enumerate(counts):
             statistics = pcapng.Statistics(
-                window.start_ns, window.end_ns, count.packets, count.drops, count.nic_missed
+                window.start_ns,
+                window.end_ns,
+                count.packets,
+                count.drops,
+                count.nic_missed,
+                count.rejected if filtered else None,
             )
             self._output.write(pcapng.interface_statistics(interface, statistics))
-        packets = sum(self._packets)
+        packets, rejected = sum(self._packets), sum(self._rejected)
         drops = sum(count.drops + count.nic_missed for count in counts)
-        found = coverage.notes(window, self._ring(), findings, packets, self._now())
+        found = coverage.notes(window, self._ring(), findings, packets, self._now(), rejected)
         notes = [*request.notes, *found]
         size = self._output.size
         fields = [
@@ -147,6 +156,9 @@ class _Cut:
             ("packets", str(packets)),
             ("packets lost in the window", str(drops)),
         ]
+        if filtered:
+            fields.append(("packets of the window that do not match the filter", str(rejected)))
+            fields.append(("filter", request.filter))
         system = platform.uname()
         section = pcapng.Section(
             comment=pcapng.comment_text(fields, notes, COMMENT_LIMIT),
@@ -245,12 +257,29 @@ class _Cut:
                 continue
             first_ns = self._line.first(record)
             self._earliest_ns = min(first_ns, self._earliest_ns or first_ns)
-            interface, shift_ns = self._interface(record.port_name), self._line.shift(record)
+            shift_ns = self._line.shift(record)
             if record.step_ns:
                 index, later = split_at_step(index, record)
                 group.users += 1
-                self._open.append(_Source(group, block, later, interface, shift_ns + record.step_ns))
-            self._open.append(_Source(group, block, index, interface, shift_ns))
+                self._add(group, block, later, record.port_name, shift_ns + record.step_ns)
+            self._add(group, block, index, record.port_name, shift_ns)
+
+    def _add(self, group: Group, block: memoryview, index: bytes, port: str, shift_ns: int) -> None:
+        """Opens the packets of an index that match the filter, and counts the others."""
+        interface = self._interface(port)
+        if self._request.program:
+            packets, (matching,) = _packets.match(
+                block, index, self._window.start_ns, self._window.end_ns, shift_ns, (self._program(port),)
+            )
+            self._rejected[interface] += packets - len(matching) // _packets.ENTRY_SIZE
+            index = matching
+        self._open.append(_Source(group, block, index, interface, shift_ns))
+
+    def _program(self, port: str) -> bytes:
+        """The filter for packets of one port."""
+        if port not in self._programs:
+            self._programs[port] = program.for_interface(self._request.program, port)
+        return self._programs[port]
 
     def _hole(self, reason: str, record: Record) -> None:
         first_ns, last_ns = self._line.first(record), self._line.last(record)
@@ -303,6 +332,7 @@ class _Cut:
         if port not in self._names:
             self._names.append(port)
             self._packets.append(0)
+            self._rejected.append(0)
             self._output.write(pcapng.interface_description(port))
         return self._names.index(port)
 

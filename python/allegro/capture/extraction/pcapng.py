@@ -29,7 +29,7 @@ END_OF_OPTIONS = 0
 COMMENT = 1
 SHB_HARDWARE, SHB_OS, SHB_USERAPPL = 2, 3, 4
 IF_NAME, IF_DESCRIPTION, IF_TSRESOL = 2, 3, 9
-ISB_START, ISB_END, ISB_IFRECV, ISB_IFDROP, ISB_OSDROP, ISB_USRDELIV = 2, 3, 4, 5, 7, 8
+ISB_START, ISB_END, ISB_IFRECV, ISB_IFDROP, ISB_FILTERACCEPT, ISB_OSDROP, ISB_USRDELIV = 2, 3, 4, 5, 6, 7, 8
 LOCAL_USE = 0x8000
 PADDING = LOCAL_USE
 
@@ -55,7 +55,8 @@ class Statistics:
     """Counts of one interface over the window; times in nanoseconds since 1970 (UTC).
 
     `packets` are in the file, `drops` were lost between the interface and the ring (the system's own losses),
-    `nic_missed` in the network card, before the system saw them.
+    `nic_missed` in the network card, before the system saw them; `rejected` did not match the filter (None:
+    there was none).
     """
 
     start_ns: int
@@ -63,6 +64,7 @@ class Statistics:
     packets: int
     drops: int
     nic_missed: int
+    rejected: int | None = None
 
 
 def section_header(section: Section, *, section_length: int = -1, size: int | None = None) -> bytes:
@@ -102,15 +104,17 @@ def interface_description(name: str, description: str = "") -> bytes:
 def interface_statistics(interface: int, statistics: Statistics) -> bytes:
     """Counts of the interface number `interface`, as far as they are known at the end of the window.
 
-    isb_ifrecv counts what arrived from the interface, lost packets included, and isb_usrdeliv what is in
-    the file.
+    isb_ifrecv counts what arrived from the interface, lost packets and those that do not match the filter
+    included, isb_filteraccept what matches it, if there is one, and isb_usrdeliv what is in the file.
     """
-    counters = (
-        (ISB_IFRECV, statistics.packets + statistics.drops),
+    counters = [
+        (ISB_IFRECV, statistics.packets + (statistics.rejected or 0) + statistics.drops),
         (ISB_IFDROP, statistics.nic_missed),
         (ISB_OSDROP, statistics.drops),
         (ISB_USRDELIV, statistics.packets),
-    )
+    ]
+    if statistics.rejected is not None:
+        counters.insert(2, (ISB_FILTERACCEPT, statistics.packets))
     options = _option(ISB_START, _timestamp(statistics.start_ns)) + _option(
         ISB_END, _timestamp(statistics.end_ns)
     )

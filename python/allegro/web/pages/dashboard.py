@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from allegro.errors import AllegroError
 from allegro.web.site import Action, Page, Visit, see
 
 CAPTURES = 8
@@ -32,12 +33,16 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     }
 
 
-async def _look(visit: Visit) -> Response:
+async def _look(visit: Visit, typed: str | None = None, mistake: str = "") -> Response:
+    """`typed`: the filter that was sent, with its `mistake`; else that of the settings is offered."""
     settings = await visit.api.get("/settings")
     return visit.render(
         "dashboard.html",
+        status=422 if mistake else 200,
         **await _facts(visit),
         trigger=settings["trigger"],
+        filter=settings["trigger"]["filter"] if typed is None else typed,
+        mistake=mistake,
         has_manual=visit.site.manual.one_file.exists(),
     )
 
@@ -51,7 +56,18 @@ async def _graph(visit: Visit) -> Response:
 
 
 async def _press(visit: Visit) -> Response:
-    job = await visit.api.post("/trigger", {"source": "page"})
+    asked = {"source": "page"}
+    if "filter" in visit.data:
+        asked["filter"] = visit.typed("filter")
+    try:
+        job = await visit.api.post("/trigger", asked)
+    except AllegroError as error:
+        if error.place != "filter":
+            raise
+        mistake = f"{error.message} {error.remedy}".strip()
+        if visit.is_part:
+            return visit.render("parts/pressed.html", mistake=mistake, kind="", text="")
+        return await _look(visit, visit.typed("filter"), mistake)
     if job["state"] == "refused":
         kind, text = "error", f"Nothing was captured. {job['message']}"
     elif job["after_s"]:
@@ -59,7 +75,7 @@ async def _press(visit: Visit) -> Response:
     else:
         kind, text = "good", "Accepted. The capture appears below."
     if visit.is_part:
-        return visit.render("parts/message.html", kind=kind, text=text)
+        return visit.render("parts/pressed.html", mistake="", kind=kind, text=text)
     visit.session.flash(kind, text)
     return see("/")
 
@@ -69,7 +85,7 @@ PAGE = Page(
     path="/",
     manual="dashboard",
     actions=(
-        Action("GET", "/", _look),
+        Action("GET", "/", lambda visit: _look(visit)),
         Action("GET", "/dashboard/live", _live, poll=True),
         Action("GET", "/dashboard/graph", _graph, poll=True),
         Action("POST", "/press", _press, role="capture"),

@@ -47,6 +47,9 @@ def test_a_request() -> None:
         ({"ports": [1]}, "ports"),
         ({"notes": "n"}, "notes"),
         ({"status_file": 0}, "status_file"),
+        ({"filter": 1}, "filter"),
+        ({"program": "x"}, "program"),
+        ({"program": []}, "program"),
     ],
 )
 def test_a_wrong_request_is_told_with_its_place(change: dict[str, Any], place: str) -> None:
@@ -71,6 +74,8 @@ def test_what_one_side_asks_is_what_the_other_reads() -> None:
         ("port1", "port2"),
         ("Behind.",),
         Path("/s"),
+        filter="vlan == 7",
+        program=b"\0\xff",
     )
     assert parse_request(request.to_json()) == request
     bare = Request(Path("/r"), 1, 2, Path("/o"))

@@ -13,6 +13,7 @@ from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.reading import ReadAhead
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring.record import Segment
+from allegro.filters.translate import translated
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RUN, Ring
@@ -97,6 +98,53 @@ def test_the_comment_says_what_the_file_is(ring: Ring, cut: Cut) -> None:
         "packets lost in the window: 0",
     ]
     assert file.header[4][0].startswith(b"Allegro ")
+
+
+@pytest.mark.spec("T4", "T6", "F7")
+def test_with_a_filter_exactly_the_packets_that_match(ring: Ring, cut: Cut) -> None:
+    frames = [frame(T + at * MS, at, tci=(at % 5) or None) for at in range(100)]
+    ring.add(1, frames[:50])
+    ring.add(2, frames[50:])
+    text, program = translated("vlan == 3 or interface == port2 and vlan == none")
+    result, file = cut(T + 10 * MS, T + 89 * MS, filter=text, program=program)
+    expected = [at for at in range(10, 90) if at % 5 == 3 or (at >= 50 and at % 5 == 0)]
+    assert [number_behind_tag(packet) for packet in file.packets] == expected
+    assert [(port.packets, port.rejected) for port in result.ports] == [(8, 32), (16, 24)]
+    assert file.comment.split("\n")[-4:] == [
+        "packets: 24",
+        "packets lost in the window: 0",
+        "packets of the window that do not match the filter: 56",
+        "filter: vlan == 3 or (interface == port2 and vlan == none)",
+    ]
+    assert [file.counter(0, option) for option in (4, 6, 8)] == [40, 8, 8]
+    assert result.notes == []
+
+
+def number_behind_tag(packet: pcapng_reader.Packet) -> int:
+    at = 18 if packet.data[12:14] == b"\x81\x00" else 14
+    return int.from_bytes(packet.data[at : at + 4])
+
+
+@pytest.mark.spec("T6", "F7")
+def test_a_file_in_which_nothing_matched_says_so(ring: Ring, cut: Cut) -> None:
+    ring.add(1, [frame(T), frame(T + 1)], drops=3)
+    text, program = translated("ip == 10.0.0.1")
+    result, file = cut(T - 1, T + 1, filter=text, program=program)
+    assert (result.packets, result.first_ns) == (0, None)
+    first, *others = result.notes
+    assert first == (
+        "No packet is in this file. None of the 2 packets that the ring holds of this window matches the"
+        " filter."
+    )
+    assert len(others) == 1
+    assert "3 packets were lost" in others[0]
+    assert file.counter(0, 4) == 5
+    result, _ = cut(T + 1, T + 1, filter=text, program=program)
+    assert "The only packet that the ring holds of this window does not match the filter." in result.notes[0]
+    result, _ = cut(T - 10 * NS, T - 9 * NS, filter=text, program=program)
+    assert result.notes == [
+        "No packet is in this file: nothing was received on any measuring port in this window."
+    ]
 
 
 @pytest.mark.spec("R5", "T6")

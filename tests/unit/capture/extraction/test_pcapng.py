@@ -78,6 +78,13 @@ def test_interface_statistics() -> None:
     assert [file.counter(0, option) for option in (4, 5, 7, 8)] == [107, 3, 7, 100]
 
 
+def test_statistics_of_a_filter() -> None:
+    image = pcapng.section_header(pcapng.Section("")) + pcapng.interface_description("port1")
+    image += pcapng.interface_statistics(0, pcapng.Statistics(1, 2, 100, 7, 3, rejected=50))
+    file = pcapng_reader.read(image)
+    assert [file.counter(0, option) for option in (4, 5, 6, 7, 8)] == [157, 3, 100, 7, 100]
+
+
 def test_comment_lines() -> None:
     text = pcapng.comment_text(FIELDS, ["The ring was short.", "Two."], 1000)
     assert text.split("\n") == [

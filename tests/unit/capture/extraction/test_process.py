@@ -46,7 +46,13 @@ def test_the_process(tmp_path: Path) -> None:
     result = last["result"]
     assert result["packets"] == 1
     assert result["file_size"] == (tmp_path / "x").stat().st_size
-    assert result["ports"][0] == {"name": "port1", "packets": 1, "drops": 0, "nic_missed": 0}
+    assert result["ports"][0] == {
+        "name": "port1",
+        "packets": 1,
+        "drops": 0,
+        "nic_missed": 0,
+        "rejected": 0,
+    }
     again = start(request)
     assert again.returncode == 1
     assert "exists already" in json.loads(again.stdout.splitlines()[-1])["error"]["message"]

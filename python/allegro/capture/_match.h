@@ -1,0 +1,20 @@
+/* What the files of the extension that speak to Python share. */
+#ifndef ALLEGRO_MATCH_H
+#define ALLEGRO_MATCH_H
+
+#include <Python.h>
+
+#include <stddef.h>
+
+struct fault {
+    const char *message; /* NULL: all is well */
+    size_t offset;
+};
+
+/* Raise BlockError; returns NULL. */
+PyObject *raise_fault(PyObject *module, struct fault fault);
+
+/* The method `match` of the module: _packets.pyi. */
+PyObject *match(PyObject *module, PyObject *arguments);
+
+#endif

@@ -1,0 +1,220 @@
+/* Runs filters. A program comes from allegro/filters/program.py, but this process does not rely on that. */
+#include "_program.h"
+
+#include "_bpf.h"
+
+#define MAGIC "AlFp1\0\0\0"
+#define MAGIC_LENGTH 8u
+#define MOST_TESTS 4096u
+#define ACCEPT 0xffffu
+#define REJECT 0xfffeu
+
+enum operation {
+    OPERATION_YES,             /* goes on */
+    OPERATION_NUMBER,          /* is a number of the key in one of the ranges? */
+    OPERATION_SOURCE,          /* does the source address lie in one of the networks? */
+    OPERATION_DESTINATION,     /* the destination? */
+    OPERATION_SOURCE_MAC,      /* does the MAC address begin so, or is it this one? */
+    OPERATION_DESTINATION_MAC,
+    OPERATION_BPF,
+};
+
+struct header {
+    uint8_t magic[MAGIC_LENGTH];
+    uint32_t tests;
+    uint32_t constants; /* bytes */
+};
+
+struct test {
+    uint8_t operation;
+    uint8_t field;     /* of OPERATION_NUMBER; of the addresses their version */
+    uint16_t count;    /* constants from `offset` on, of the kind that the operation has */
+    uint16_t yes, no;  /* number of the test to go on with; ACCEPT or REJECT */
+    uint32_t offset;
+};
+
+struct range {
+    uint32_t low, high; /* both included */
+};
+
+static struct test test_at(const struct program *program, size_t number)
+{
+    struct test test;
+
+    memcpy(&test, program->tests + number * sizeof test, sizeof test);
+    return test;
+}
+
+/* --- check -------------------------------------------------------------------------------------------------------- */
+
+static size_t size_of_constant(const struct test *test)
+{
+    switch (test->operation) {
+    case OPERATION_NUMBER:
+        return sizeof(struct range);
+    case OPERATION_SOURCE:
+    case OPERATION_DESTINATION:
+        return test->field == 4 ? 8 : 32; /* address and mask */
+    case OPERATION_SOURCE_MAC:
+    case OPERATION_DESTINATION_MAC:
+        return 2 * MAC_LENGTH; /* address and mask */
+    case OPERATION_BPF:
+        return sizeof(struct sock_filter);
+    default:
+        return 1;
+    }
+}
+
+static const char *check_test(const struct test *test, size_t number, const struct program *program, size_t constants)
+{
+    if (test->operation > OPERATION_BPF)
+        return "a filter has a test that is not known";
+    if (test->operation == OPERATION_NUMBER && test->field >= FIELDS)
+        return "a filter asks for a field that is not known";
+    if ((test->operation == OPERATION_SOURCE || test->operation == OPERATION_DESTINATION) && test->field != 4 &&
+        test->field != 6)
+        return "a filter asks for an address of no IP version";
+    if (test->offset > constants || test->count > (constants - test->offset) / size_of_constant(test))
+        return "a filter's values lie outside of it";
+    if ((test->yes < REJECT && (test->yes <= number || test->yes >= program->count)) ||
+        (test->no < REJECT && (test->no <= number || test->no >= program->count)))
+        return "a filter goes on at no later test of its own";
+    if (test->operation == OPERATION_BPF)
+        return check_bpf(program->constants + test->offset, test->count);
+    return NULL;
+}
+
+const char *open_program(const uint8_t *bytes, size_t length, struct program *program)
+{
+    struct header header;
+
+    if (length < sizeof header)
+        return "a filter is cut off";
+    memcpy(&header, bytes, sizeof header);
+    if (memcmp(header.magic, MAGIC, MAGIC_LENGTH) != 0)
+        return "this is no filter, or one of another version";
+    if (header.tests == 0 || header.tests > MOST_TESTS)
+        return "a filter has no tests, or too many";
+    length -= sizeof header;
+    if (length < header.tests * sizeof(struct test) || length - header.tests * sizeof(struct test) != header.constants)
+        return "a filter has not the length that it tells";
+    program->tests = bytes + sizeof header;
+    program->constants = program->tests + header.tests * sizeof(struct test);
+    program->count = header.tests;
+    for (size_t number = 0; number < program->count; number++) {
+        struct test test = test_at(program, number);
+        const char *message = check_test(&test, number, program, header.constants);
+
+        if (message != NULL)
+            return message;
+    }
+    return NULL;
+}
+
+/* --- run ---------------------------------------------------------------------------------------------------------- */
+
+static int in_ranges(const uint8_t *ranges, size_t count, uint32_t value)
+{
+    for (; count > 0; count--, ranges += sizeof(struct range)) {
+        struct range range;
+
+        memcpy(&range, ranges, sizeof range);
+        if (range.low <= value && value <= range.high)
+            return 1;
+    }
+    return 0;
+}
+
+static int number_matches(const uint8_t *ranges, const struct test *test, const struct key *key)
+{
+    if ((key->present >> test->field & 1) == 0)
+        return 0;
+    if (test->field != FIELD_MPLS)
+        return in_ranges(ranges, test->count, key->value[test->field]);
+    for (uint32_t number = 0; number < key->labels; number++)
+        if (in_ranges(ranges, test->count, key->label[number]))
+            return 1;
+    return 0;
+}
+
+static int ipv4_matches(const uint8_t *networks, size_t count, const uint8_t *address)
+{
+    uint32_t own, pair[2];
+
+    memcpy(&own, address, sizeof own);
+    for (; count > 0; count--, networks += sizeof pair) {
+        memcpy(pair, networks, sizeof pair);
+        if ((own & pair[1]) == pair[0])
+            return 1;
+    }
+    return 0;
+}
+
+static int ipv6_matches(const uint8_t *networks, size_t count, const uint8_t *address)
+{
+    uint64_t own[2], network[4];
+
+    memcpy(own, address, sizeof own);
+    for (; count > 0; count--, networks += sizeof network) {
+        memcpy(network, networks, sizeof network);
+        if ((own[0] & network[2]) == network[0] && (own[1] & network[3]) == network[1])
+            return 1;
+    }
+    return 0;
+}
+
+static int address_matches(const uint8_t *networks, const struct test *test, const struct key *key,
+                           const uint8_t *address)
+{
+    if ((key->present >> FIELD_IP_VERSION & 1) == 0 || key->value[FIELD_IP_VERSION] != test->field)
+        return 0;
+    return test->field == 4 ? ipv4_matches(networks, test->count, address) : ipv6_matches(networks, test->count, address);
+}
+
+static int mac_matches(const uint8_t *pairs, size_t count, const struct key *key, const uint8_t *own)
+{
+    for (; key->has_macs && count > 0; count--, pairs += 2 * MAC_LENGTH) {
+        size_t place = 0;
+
+        while (place < MAC_LENGTH && (own[place] & pairs[MAC_LENGTH + place]) == pairs[place])
+            place++;
+        if (place == MAC_LENGTH)
+            return 1;
+    }
+    return 0;
+}
+
+static int matches(const struct program *program, const struct test *test, const struct key *key,
+                   const struct frame *frame)
+{
+    const uint8_t *constants = program->constants + test->offset;
+
+    switch (test->operation) {
+    case OPERATION_YES:
+        return 1;
+    case OPERATION_NUMBER:
+        return number_matches(constants, test, key);
+    case OPERATION_SOURCE:
+        return address_matches(constants, test, key, key->source);
+    case OPERATION_DESTINATION:
+        return address_matches(constants, test, key, key->destination);
+    case OPERATION_SOURCE_MAC:
+        return mac_matches(constants, test->count, key, key->source_mac);
+    case OPERATION_DESTINATION_MAC:
+        return mac_matches(constants, test->count, key, key->destination_mac);
+    default:
+        return run_bpf(constants, frame);
+    }
+}
+
+int run_program(const struct program *program, const struct key *key, const struct frame *frame)
+{
+    size_t number = 0;
+
+    while (number < REJECT) {
+        struct test test = test_at(program, number);
+
+        number = matches(program, &test, key, frame) ? test.yes : test.no;
+    }
+    return number == ACCEPT;
+}
