@@ -476,7 +476,7 @@ def test_the_test_upload_first_shows_the_key_and_then_leaves_its_file(
     device.change(host_key="")
     first = device.service.test()
     assert (first.accepted, first.fingerprint, first.file) == (False, server.fingerprint, "")
-    assert (first.pinned, first.key_type) == ("", "ssh-ed25519")
+    assert (first.pinned, first.host_key_type) == ("", "ssh-ed25519")
     assert device.service.type_of(first.fingerprint) == "ssh-ed25519"
     assert server.files() == []
     device.change(host_key=first.fingerprint)

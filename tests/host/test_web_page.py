@@ -457,6 +457,7 @@ def test_an_sftp_server_is_set_tested_and_gets_a_capture(device: Device, page: P
         assert_accessible(page)
         result.get_by_role("button", name="Accept this key").click()
         expect(page.locator(".message.good")).to_contain_text("The host key is accepted.")
+        expect(page.get_by_text(f"Accepted: {server.fingerprint} (ssh-ed25519)")).to_be_visible()
         page.get_by_role("button", name="Test upload").click()
         expect(result.locator(".message.good")).to_be_visible()
         assert "allegro-upload-test.txt" in "".join(server.files())

@@ -92,6 +92,7 @@ class ExportAnswer(BaseModel):
     problem: str = Field(description="What keeps the export as a whole from working; may be empty")
     server: str = Field(description="user@host:port; empty when no server is set")
     host_key: str = Field(description="Pinned host key of the server; empty when none is accepted yet")
+    host_key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
     public_key: str = Field(description="The device's own key, a line for authorized_keys on the server")
     next_run_time: str | None = Field(description="The next daily upload")
     running: RunningAnswer | None
@@ -110,6 +111,7 @@ class ExportAnswer(BaseModel):
             problem=status.problem or problem,
             server=f"{export.username}@{export.host}:{export.port}" if export.host else "",
             host_key=export.host_key,
+            host_key_type=export.host_key_type,
             public_key=public_key,
             next_run_time=utc_or_none(status.next_run_ns or None),
             running=RunningAnswer.of(status.running) if status.running else None,
@@ -131,7 +133,7 @@ class TestAnswer(BaseModel):
     __test__ = False  # not a test case for pytest
 
     fingerprint: str = Field(description="Host key that the server showed")
-    key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
+    host_key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
     pinned: str = Field(description="Pinned host key; empty when none is accepted yet")
     accepted: bool = Field(description="It is the pinned one, and the test file was written")
     file: str = Field(description="Path of the test file on the server; empty if it was not written")
@@ -187,7 +189,7 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
         result = service.test()
         return TestAnswer(
             fingerprint=result.fingerprint,
-            key_type=result.key_type,
+            host_key_type=result.host_key_type,
             pinned=result.pinned,
             accepted=result.accepted,
             file=result.file,

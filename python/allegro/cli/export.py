@@ -37,7 +37,7 @@ def _now(client: Client, _: Namespace) -> Output:
 
 def _test(client: Client, _: Namespace) -> Output:
     answer = client.post("/export/test")
-    kind = f" ({answer['key_type']})" if answer["key_type"] else ""
+    kind = f" ({answer['host_key_type']})" if answer["host_key_type"] else ""
     text = f"Host key {answer['fingerprint']}{kind}\n{answer['message']}"
     if not answer["accepted"]:
         text += "\n`allegro export accept-host-key` accepts it."

@@ -43,14 +43,14 @@ class ExportStatus:
 class TestResult:
     """`accepted`: the shown host key is the pinned one, and `file` (path on the server) has been written.
 
-    `fingerprint` is that of the shown key, `key_type` its type; `pinned` is that of the pinned one, empty if
-    there is none.
+    `fingerprint` is that of the shown key, `host_key_type` its type; `pinned` is that of the pinned one, and
+    empty if there is none.
     """
 
     __test__ = False  # not a test case for pytest
 
     fingerprint: str
-    key_type: str
+    host_key_type: str
     pinned: str
     accepted: bool
     file: str

@@ -51,7 +51,7 @@ def test_export_as_text(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
 def test_accept_host_key_takes_what_the_last_test_showed_or_what_is_given(
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = {"fingerprint": "SHA256:x", "key_type": "ssh-rsa", "pinned": "", "accepted": False}
+    shown = {"fingerprint": "SHA256:x", "host_key_type": "ssh-rsa", "pinned": "", "accepted": False}
     shown |= {"file": "", "message": "Look."}
     api.answer("POST /export/test", shown, {**shown, "pinned": "SHA256:w", "message": "It has changed."})
     api.answer("POST /export/host-key", {**EXPORT, "host_key": "SHA256:x"})
