@@ -3,12 +3,16 @@
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
+from allegro.web.known_browsers import COOKIE
 from tests.harness.waiting import PATIENCE
 from tests.harness.web_programs import PASSWORDS, UNCHECKED, Programs, web_programs
 
@@ -20,6 +24,10 @@ OWNER_S = 10.0
 MOST_MEMORY = 200 * MIB
 REMAINS = 20 * MIB
 """What Python keeps for itself after its first load is not given back; a leak would be far more."""
+
+GUESSERS = 16
+TRIES_OF_ONE = 12
+"""So many tries of one address are judged in the time that this takes; before the others it has to wait."""
 
 Attack = Callable[[Programs, str], socket.socket]
 
@@ -66,13 +74,52 @@ def memory(programs: Programs) -> int:
     return int(found[1]) * 1024
 
 
-def log_in(programs: Programs) -> tuple[int, float]:
+def try_password(
+    programs: Programs, password: str, *, source: str = "127.0.0.1", note: str = ""
+) -> tuple[int, Mapping[str, str]]:
+    """One log-in as the owner: status and headers of the answer. `note`: of a browser that is known."""
+    form = urlencode({"name": "admin", "password": password, "next": ""}).encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": note}
+    status, answered, _ = programs.request("POST", "/login", headers, form, source=source)
+    return status, answered
+
+
+def log_in(programs: Programs, **browser: str) -> tuple[int, float]:
     """The owner's try: status, and seconds until the answer."""
     began = time.monotonic()
-    form = f"name=admin&password={PASSWORDS['admin']}&next=".replace("'", "%27").replace(" ", "+").encode()
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    status, _, _ = programs.request("POST", "/login", headers, form)
+    status, _ = try_password(programs, PASSWORDS["admin"], **browser)
     return status, time.monotonic() - began
+
+
+def guessing(programs: Programs, count: int, addresses: int) -> list[int]:
+    """So many wrong log-ins as the owner from so many addresses: the answers' statuses."""
+
+    def guess(number: int) -> int:
+        return try_password(programs, f"guess {number}", source=f"127.0.1.{1 + number % addresses}")[0]
+
+    with ThreadPoolExecutor(GUESSERS) as guessers:
+        return list(guessers.map(guess, range(count)))
+
+
+def holds_against_guesses(programs: Programs, count: int, addresses: int) -> None:
+    """The owner's browser gets in, also from the address of those who guess; they do not, and wait."""
+    status, answered = try_password(programs, PASSWORDS["admin"])
+    known = re.search(rf"{COOKIE}=[^;,]+", answered["set-cookie"])
+    assert status == 303
+    assert known
+    with ThreadPoolExecutor(1) as others:
+        guesses = others.submit(guessing, programs, count, addresses)
+        tries = 0
+        while tries < 3 or not guesses.done():
+            source = ("127.0.0.1", "127.0.1.1")[tries % 2]
+            status, took_s = log_in(programs, note=known[0], source=source)
+            assert status == 303
+            assert took_s < OWNER_S * PATIENCE
+            tries += 1
+        statuses = Counter(guesses.result())
+    assert memory(programs) < MOST_MEMORY
+    assert set(statuses) <= {401, 429, 503}, statuses
+    assert statuses[401] <= addresses * TRIES_OF_ONE, statuses
 
 
 @contextmanager
@@ -143,6 +190,13 @@ def test_the_owner_gets_in_beside_many_who_only_stand_in_the_door(programs: Prog
 
 @pytest.mark.spec("S3")
 @pytest.mark.timeout(180)
+def test_the_owners_browser_gets_in_while_others_guess(programs: Programs) -> None:
+    for count, addresses in ((60, 1), (30, 15)):
+        holds_against_guesses(programs, count, addresses)
+
+
+@pytest.mark.spec("S3")
+@pytest.mark.timeout(180)
 def test_what_does_not_get_on_ends_by_itself(programs: Programs) -> None:
     stuck = [attack(programs, "127.0.0.2") for attack in (silent, idle, slow_header, slow_body)]
     plain = socket.create_connection(("127.0.0.1", programs.http_port), 10)
@@ -169,3 +223,11 @@ def test_what_does_not_get_on_ends_by_itself(programs: Programs) -> None:
 )
 def test_the_owner_gets_in_beside_a_crowd(programs: Programs, attack: Attack, count: int) -> None:
     holds_against(programs, attack, count)
+
+
+@pytest.mark.long
+@pytest.mark.spec("S3")
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("addresses", [1, 250])
+def test_the_owners_browser_gets_in_beside_a_thousand_guesses(programs: Programs, addresses: int) -> None:
+    holds_against_guesses(programs, 1000, addresses)

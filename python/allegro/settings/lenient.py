@@ -92,6 +92,24 @@ def understood(raw: JsonObject) -> Understood:
     return Understood(settings, tuple(refused), raw, known)
 
 
+def not_in_force(wanted: Settings, content: JsonObject, settings: Settings) -> str:
+    """The place of a value of `wanted` that `content` states and `settings`, read from it, lack; else ""."""
+
+    def lost(asked: JsonObject, stated: JsonObject, present: JsonObject, above: Place) -> Place:
+        for name, value in asked.items():
+            if isinstance(value, dict):
+                if found := lost(value, stated[name], present[name], (*above, name)):
+                    return found
+            elif isinstance(value, list):
+                if any(row not in present[name] for row in value):
+                    return (*above, name)
+            elif present[name] != value == stated[name]:
+                return (*above, name)
+        return ()
+
+    return _in_words(lost(wanted.model_dump(mode="json"), content, settings.model_dump(mode="json"), ()))
+
+
 def _mistakes(known: JsonObject) -> list[Any]:
     try:
         Settings.model_validate(_present(known))

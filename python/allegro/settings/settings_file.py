@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from allegro.errors import InvalidInput, Unavailable
 from allegro.keeping import Absent, Damaged, Found, KeptFile, Unreadable, Value, trouble
 from allegro.settings.base import in_words
-from allegro.settings.lenient import Refused, Understood, understood
+from allegro.settings.lenient import Refused, Understood, not_in_force, understood
 from allegro.settings.masks import is_secret
 from allegro.settings.model import SCHEMA_VERSION, Settings
 from allegro.settings.patches import JsonObject, merged
@@ -58,7 +58,8 @@ class SettingsStore:
         """Merges a nested patch, checks everything, saves, and returns (old, new).
 
         `check` looks at (old, new) before anything is saved, and may raise InvalidInput. Raises InvalidInput
-        naming the field, or Unavailable if the file cannot be written; then nothing has changed.
+        naming the field, also of a value that would not be in force beside one that this version does not
+        accept, or Unavailable if the file cannot be written; then nothing has changed.
         """
         old = self._current
         if self._unread:
@@ -70,7 +71,15 @@ class SettingsStore:
                 remedy="Restart the device; if this message stays, replace the disk.",
             )
         wanted = validated(merged(self._understood.settings.model_dump(mode="json"), patch))
-        after = understood(self._understood.to_save(wanted, patch))
+        content = self._understood.to_save(wanted, patch)
+        after = understood(content)
+        if lost := not_in_force(wanted, content, after.settings):
+            raise InvalidInput(
+                "This would not be in force, because of what another version of the firmware has set:"
+                f" {'; '.join(map(str, self._understood.refused))}.",
+                place=lost,
+                remedy="Change that, too.",
+            )
         new = after.settings  # what another version has set may fit again
         check(old, new)
         version = max(self._file_version, SCHEMA_VERSION)

@@ -295,6 +295,21 @@ def test_a_newer_version_finds_its_settings_again_after_a_roll_back(path: Path) 
 
 
 @pytest.mark.spec("U7")
+def test_a_change_that_would_not_be_in_force_is_refused_with_what_stands_in_its_way(path: Path) -> None:
+    path.write_text('{"wifi": {"mode": "off", "access_point": {"password": "kurz"}}}')
+    store = SettingsStore(path)
+    before = path.read_bytes()
+    with pytest.raises(InvalidInput, match=r"wifi.access_point.password: Is not a WiFi") as refused:
+        store.change({"wifi": {"mode": "access-point"}})
+    assert refused.value.place == "wifi.mode"
+    assert "kurz" not in str(refused.value)
+    assert (path.read_bytes(), store.current.wifi.mode) == (before, "off")
+    assert store.change({"wifi": {"access_point": {"ssid": "ours"}}})[1].wifi.access_point.ssid == "ours"
+    both = {"wifi": {"mode": "access-point", "access_point": {"password": "long enough"}}}
+    assert store.change(both)[1].wifi.mode == "access-point"
+
+
+@pytest.mark.spec("U7")
 def test_a_file_of_an_older_version_gets_the_new_defaults(path: Path) -> None:
     path.write_text('{"trigger": {"before_s": 90}}')
     store = SettingsStore(path)
