@@ -407,6 +407,42 @@ def test_each_mistake_is_shown_at_its_field(
     assert device.allegro("settings", "get") == before
 
 
+@pytest.mark.spec("F5")
+def test_a_filter_is_written_with_help(device: Device, page: Page) -> None:
+    page.goto("/trigger")
+    box = page.get_by_role("combobox", name="Filter")
+    box.press_sequentially("interf")
+    expect(page.get_by_role("option")).to_have_text(["interface"])
+    note = page.locator("#field-trigger-filter-note")
+    expect(note).not_to_have_class(re.compile("field-error"))
+    box.press("ArrowDown")
+    box.press("Enter")
+    expect(box).to_have_value("interface ")
+    expect(page.get_by_role("option")).to_have_text(["==", "!=", "===", "~"])
+    assert_accessible(page)
+    page.get_by_role("option", name="==", exact=True).click()
+    expect(page.get_by_role("option")).to_have_text(["port1", "port2"])
+    box.press_sequentially("prot1")
+    expect(note).to_have_text("Column 14: no interface is called 'prot1'. Do you mean port1?")
+    expect(note).to_have_class(re.compile("field-error"))
+    expect(page.get_by_role("option")).to_have_count(0)
+    photograph(page, "filter-desktop-light.png")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#field-trigger-filter-error")).to_contain_text("Do you mean port1?")
+    box.fill("interface == port1 and length < 1600")
+    expect(page.locator("#field-trigger-filter-error")).to_be_empty()
+    expect(note).to_be_empty()
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".message.good")).to_contain_text("Saved.")
+    assert device.allegro("settings", "get")["trigger"]["filter"] == "interface == port1 and length < 1600"
+    page.goto("/")
+    expect(page.get_by_role("combobox", name="Filter")).to_have_value("interface == port1 and length < 1600")
+    page.goto("/trigger")
+    box.fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".message.good")).to_contain_text("Saved.")
+
+
 @pytest.mark.spec("W3", "T8", "T5", "T6")
 def test_press_now_gives_a_file_that_opens(device: Device, watched: Watched, tmp_path: Path) -> None:
     page = watched.window(PHONE)

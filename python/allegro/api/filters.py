@@ -10,12 +10,10 @@ from pydantic import BaseModel, Field
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.capture.status import RecorderStatus
+from allegro.errors import InvalidInput
 from allegro.filters import completion
-from allegro.filters.canonical import canonical
-from allegro.filters.device import Device
 from allegro.filters.mistake import FilterError
-from allegro.filters.parse import parse
-from allegro.filters.translate import device_with
+from allegro.filters.translate import device_with, translated
 
 Text = Annotated[str, Query(description="A filter, or its beginning")]
 
@@ -64,31 +62,30 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
     """GET /filter, /filter/check, /filter/completion; the recorder knows the ports, None: it is silent."""
     routes = APIRouter(prefix="/filter", tags=["filter"], responses=ERRORS)
 
-    def device() -> Device:
+    def ports() -> list[str] | None:
         status = recorder()
-        return device_with([port.name for port in status.ports] if status else None)
+        return [port.name for port in status.ports] if status else None
 
     @routes.get("", dependencies=[requires("viewer")])
     def fields() -> FieldsAnswer:
         """What filters can ask of a packet."""
-        found = completion.fields(device())
+        found = completion.fields(device_with(ports()))
         return FieldsAnswer(fields=[FieldAnswer.model_validate(asdict(each)) for each in found])
 
     @routes.get("/check", dependencies=[requires("viewer")])
     def check(text: Text) -> CheckAnswer:
         """Whether a text is a filter on this device, and where not."""
         try:
-            return CheckAnswer(filter=canonical(parse(text, device())), mistake=None)
-        except FilterError as error:
-            told = MistakeAnswer(
-                message=error.message, remedy=error.remedy, column=error.column, length=error.length
-            )
-            return CheckAnswer(filter="", mistake=told)
+            return CheckAnswer(filter=translated(text, ports())[0], mistake=None)
+        except InvalidInput as error:  # too large: as a whole
+            at = (error.column, error.length) if isinstance(error, FilterError) else (1, len(text))
+            mistake = MistakeAnswer(message=error.message, remedy=error.remedy, column=at[0], length=at[1])
+        return CheckAnswer(filter="", mistake=mistake)
 
     @routes.get("/completion", dependencies=[requires("viewer")])
     def complete(text: Text) -> CompletionAnswer:
         """What can follow on the beginning of a filter."""
-        found = completion.complete(text, device())
+        found = completion.complete(text, device_with(ports()))
         return CompletionAnswer(start=found.start, words=list(found.words))
 
     return routes

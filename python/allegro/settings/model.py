@@ -63,6 +63,7 @@ class Trigger(Section):
         max_length=4096,
         title="Filter",
         description="Only packets that match are saved, such as ip == 192.0.2.1 and port == 80; empty: all",
+        json_schema_extra={"format": "filter"},
     )
     debounce_ms: int = Field(
         default=1000,

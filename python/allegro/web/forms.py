@@ -16,7 +16,9 @@ from allegro.errors import AllegroError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-Kind = Literal["text", "number", "checkbox", "select", "secret", "lines", "long", "time", "table", "group"]
+Kind = Literal[
+    "text", "filter", "number", "checkbox", "select", "secret", "lines", "long", "time", "table", "group"
+]
 Values = Mapping[str, Any]
 Data = Mapping[str, Sequence[str]]
 
@@ -27,7 +29,7 @@ _WORDS = {
     "dhcp": "DHCP", "dns": "DNS", "ntp": "NTP", "ip": "IP", "ipv4": "IPv4", "ipv6": "IPv6", "mdns": "mDNS",
     "wifi": "WiFi", "ssid": "SSID", "usb": "USB", "sftp": "SFTP", "url": "URL", "bmc": "BMC", "id": "id",
 }  # fmt: skip
-_FORMATS: Mapping[str, Kind] = {"time-of-day": "time", "long-text": "long"}
+_FORMATS: Mapping[str, Kind] = {"time-of-day": "time", "long-text": "long", "filter": "filter"}
 _UNITS = {"s": "seconds", "ms": "milliseconds", "mib": "MiB", "kib": "KiB"}
 
 

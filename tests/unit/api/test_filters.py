@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -17,7 +18,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.jobs.close()
 
 
-def asked(bench: Bench, what: str, text: str) -> object:
+def asked(bench: Bench, what: str, text: str) -> Any:
     return bench.get(f"/filter/{what}?{urlencode({'text': text})}")
 
 
@@ -34,6 +35,12 @@ def test_a_filter_is_checked_against_this_device(bench: Bench) -> None:
             "length": 5,
         },
     }
+
+
+def test_what_libpcap_refuses_and_what_is_no_line_is_told(bench: Bench) -> None:
+    mistake = asked(bench, "check", 'bpf("tcpp")')["mistake"]
+    assert (mistake["column"], mistake["length"]) == (5, 6)
+    assert asked(bench, "check", 'bpf("a\nb")')["mistake"]["message"].endswith(".")
 
 
 def test_a_silent_recorder_knows_no_ports(bench: Bench) -> None:
