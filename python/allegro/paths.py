@@ -52,6 +52,16 @@ class Paths:
         return self.state / "unconfirmed-network.json"
 
     @property
+    def wifi_had_own_password(self) -> Path:
+        """There if the device's WiFi has had a password of its own; never the password."""
+        return self.state / "wifi-own-password"
+
+    @property
+    def users(self) -> Path:
+        """The users of page and API (owner allegro-web)."""
+        return self.web / "users.json"
+
+    @property
     def temporary_address(self) -> Path:
         """The temporary address of the management port; gone at power-off."""
         return self.run / "temporary-address.json"

@@ -70,6 +70,10 @@ class Device:
         answer: dict[str, Any] = self.get("/status")
         return answer
 
+    def problems(self) -> list[str]:
+        """Ids of what is wrong, but for the passwords of a device that nobody has set up."""
+        return [each["id"] for each in self.status()["problems"] if each["id"] != "first-passwords"]
+
     def jobs(self) -> list[dict[str, Any]]:
         """All captures, oldest first."""
         answer: list[dict[str, Any]] = self.get("/jobs?limit=1000")

@@ -286,7 +286,7 @@ class FirstBoot:
     def outcome(self, machine: VirtualMachine, device: Device) -> str:
         """A device that has an identity, records, and has nothing to complain of."""
         status = device.status()
-        if not status["system_id"] or status["problems"]:
+        if not status["system_id"] or device.problems():
             raise BenchError(f"identity {status['system_id']!r}, problems {status['problems']}")
         wait_for(
             lambda: machine.run("systemctl is-active allegro-web", check=False).returncode == 0,

@@ -54,6 +54,30 @@ print(json.dumps(steps))
 """
 
 
+# The first login, as a browser does it; prints the WiFi password that the page shows.
+_SET_UP = """
+import http.client, re, ssl, sys, urllib.parse
+host, new = sys.argv[1:]
+cookies = {}
+def ask(method, path, **form):
+    connection = http.client.HTTPSConnection(host, timeout=60, context=ssl._create_unverified_context())
+    headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+               "Origin": f"https://{host}", "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request(method, path, urllib.parse.urlencode(form), headers)
+    answer = connection.getresponse()
+    for line in answer.headers.get_all("Set-Cookie", []):
+        name, _, value = line.partition(";")[0].partition("=")
+        cookies[name] = value
+    return answer.status, answer.read().decode()
+ask("POST", "/login", name="admin", password="allegro", next="")
+page = ask("GET", "/password")[1]
+csrf = re.search('name="csrf" value="([^"]+)"', page)[1]
+made = re.search('id="wifi-password">([^<]+)<', page)[1]
+status, text = ask("POST", "/password", csrf=csrf, password=new, again=new)
+print(made if status == 303 else text)
+"""
+
+
 class Radios:
     """Simulated WiFi adapters: the device takes the first, `Neighbour` has the other."""
 
@@ -90,6 +114,7 @@ class Neighbour:
         machine.push(BUSYBOX.read_bytes(), f"{_FOLDER}/busybox")
         machine.push(_LEASE_SCRIPT.replace("FOLDER", _FOLDER).encode(), f"{_FOLDER}/lease.sh")
         machine.push(_FETCH.encode(), f"{_FOLDER}/fetch.py")
+        machine.push(_SET_UP.encode(), f"{_FOLDER}/set_up.py")
         machine.run(f"chmod 755 {_FOLDER}/busybox {_FOLDER}/lease.sh")
 
     def run(self, command: str, timeout: float = 60.0, *, check: bool = True) -> str:
@@ -148,6 +173,11 @@ network={{
         output = self.run(f"unshare --mount sh -ec {shlex.quote(f'{resolver}; {command}')}", 120)
         steps: list[dict[str, Any]] = json.loads(output)
         return steps
+
+    def set_up(self, address: str, password: str) -> str:
+        """The first login at the page, with a password of one's own; the WiFi password that it shows."""
+        command = f"python3 -I {_FOLDER}/set_up.py {address} {shlex.quote(password)}"
+        return self.run(command, 240).strip()
 
     # -- as another access point
 

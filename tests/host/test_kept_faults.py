@@ -30,6 +30,7 @@ from tests.harness.web_programs import PASSWORDS, Programs, basic
 
 pytestmark = [pytest.mark.spec("S2", "U7"), pytest.mark.timeout(600)]
 
+OWN_WIFI = "a password of its own"
 HARNESS = Path(__file__).resolve().parents[1] / "harness"
 ADMIN = basic("admin", PASSWORDS["admin"])
 
@@ -51,8 +52,8 @@ TOLD = {
 """How the loss of each file is told: by a problem of the status, or for the page's own in words on its
 dashboard. A new file that is kept over a start has to say so, too."""
 
-DERIVED = ("state/ssh/id_ed25519.pub", "web/browsers.key", "state/time")
-"""Made anew without a loss, or without content: of the last one only its time counts."""
+DERIVED = ("state/ssh/id_ed25519.pub", "web/browsers.key", "state/time", "state/wifi-own-password")
+"""Made anew without a loss, or without content: of the last two only time, or that it is there, counts."""
 
 NOT_KEPT = ("storage/", "ring/")
 """Packets: their own tests spoil these."""
@@ -150,7 +151,11 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
 
 def use(programs: Programs) -> None:
     """What people do with a device."""
-    settings = {"trigger": {"before_s": 77}, "time": {"servers": ["192.0.2.1"]}}
+    settings = {
+        "trigger": {"before_s": 77},
+        "time": {"servers": ["192.0.2.1"]},
+        "wifi": {"access_point": {"password": OWN_WIFI}},
+    }
     for method, target, body in (
         ("PATCH", "/api/settings", json.dumps(settings).encode()),
         ("POST", "/api/trigger", b"{}"),
@@ -273,6 +278,7 @@ def test_without_their_copies_the_programs_start_and_nobody_gets_in(device: Devi
     expected = {told for name, told in TOLD.items() if not name.startswith("web/")}
     if way == "empty":
         expected -= {"jobs-", "kept-system-id"}  # begun anew
+    assert "first-passwords" not in found, "neither the page nor the WiFi opens with it"
     for told in expected:
         assert any(each.startswith(told) for each in found), (told, found)
 

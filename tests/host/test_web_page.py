@@ -223,13 +223,25 @@ def first_login(watched: Watched) -> None:
     page.get_by_label("once more").fill("short")
     page.get_by_role("button", name="Save password").click()
     expect(page.locator("#password-error")).to_contain_text("at least 8 characters")
-    photograph(page, "password-phone-light.png")
+    code = page.get_by_role("img", name="QR code to join the WiFi network")
+    expect(code.locator("svg")).to_be_visible()
+    made = page.locator("#wifi-password").inner_text()
+    photograph(page, "first-password-phone-light.png")
     assert_accessible(page)
+    page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
+    assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"]
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     page.get_by_label("New password", exact=True).fill(PASSWORD)
     page.get_by_label("once more").fill(PASSWORD)
     page.get_by_role("button", name="Save password").click()
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     expect(page.get_by_text("Your new password is saved.")).to_be_visible()
+    expect(page.get_by_text("The WiFi has its new password")).to_be_visible()
+    page.locator("details.account summary").click()
+    page.get_by_role("link", name="WiFi password").click()
+    expect(page.locator("#wifi-password")).to_have_text(made)
+    expect(code.locator("svg")).to_be_visible()
+    assert_accessible(page)
     watched.state = page.context.storage_state()
     watched.close()
 

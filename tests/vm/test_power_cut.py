@@ -95,4 +95,4 @@ def test_cuts_leave_captures_whole_finish_accepted_presses_and_the_ring_goes_on(
     device.set({"trigger": {"before_s": 1}})
     job = device.wait_job(press(lab)["id"], 180)
     assert (job["state"], job["key"], job["source"]) == ("complete", "next", "presenter")
-    assert device.status()["problems"] == []
+    assert device.problems() == []

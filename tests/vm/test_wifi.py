@@ -51,7 +51,44 @@ def check_rights(lab: Lab, unit: str) -> None:
     assert effective & ~(1 << 10 | 1 << 12 | 1 << 13) == 0  # NET_BIND_SERVICE, NET_ADMIN, NET_RAW
 
 
-@pytest.mark.spec("N2", "N5", "L3")
+def first_passwords(lab: Lab) -> list[str]:
+    problems = lab.device.status()["problems"]
+    return [each["text"] for each in problems if each["id"] == "first-passwords"]
+
+
+def check_own_password(lab: Lab, phone: Neighbour, ssid: str) -> None:
+    """Set up over this network: who is in stays in, both passwords hold, then the new one alone."""
+
+    def join(password: str, key_management: str = "WPA-PSK") -> None:
+        phone.leave()
+        phone.join(ssid, password, key_management)
+        wait_for(phone.is_joined, f"joining with {password} ({key_management})", 60)
+
+    assert "page and WiFi" in first_passwords(lab)[0]
+    phone.join(ssid, PASSWORD)
+    wait_for(phone.is_joined, "joining with the first password", 60)
+    phone.lease()
+    before, own = process_of(lab, "allegro-wifi-access-point"), phone.set_up("192.168.78.1", "of the owner")
+    assert re.fullmatch(r"[a-z]{4}(-[a-z]{4}){5}", own), own
+    wait_for(lambda: lab.device.get("/wifi")["both_passwords_s"], "both passwords", 30)
+    assert first_passwords(lab) == []
+    assert lab.device.get("/network")["confirm_within_s"] is None
+    assert "CTRL-EVENT-DISCONNECTED" not in phone.words(), "who did this was cut off"
+    assert "0% packet loss" in phone.run("ping -c 1 -W 10 192.168.78.1")
+    join(PASSWORD)
+    assert lab.device.get("/wifi")["both_passwords_s"] > 3000
+    join(own)
+    wait_for(lambda: lab.device.get("/wifi")["both_passwords_s"] is None, "the end of the first password", 30)
+    assert phone.is_joined()
+    assert process_of(lab, "allegro-wifi-access-point") == before
+    phone.leave()
+    phone.join(ssid, PASSWORD)
+    wait_for(lambda: "reason=WRONG_KEY" in phone.words(), "the refusal of the first password", 60)
+    join(own, "SAE")
+    phone.leave()
+
+
+@pytest.mark.spec("N2", "N5", "L3", "S6")
 def test_access_point(lab: Lab) -> None:
     radios = Radios(lab.machine)
     assert lab.device.get("/wifi")["state"] == "no-adapter"
@@ -78,6 +115,8 @@ def test_access_point(lab: Lab) -> None:
     phone.leave()
     check_rights(lab, "allegro-wifi-access-point")
     check_rights(lab, "allegro-wifi-dhcp")
+
+    check_own_password(lab, phone, wifi["ssid"])
 
     # The supervisor starts again, and the access point does not notice.
     before = process_of(lab, "allegro-wifi-access-point")
@@ -133,14 +172,30 @@ def networks_around(lab: Lab) -> list[dict[str, Any]]:
     return networks
 
 
-@pytest.mark.spec("N2")
+def check_own_password_by_wpa3(lab: Lab, phone: Neighbour, ssid: str) -> None:
+    """Who is in comes back by the key that both have; who comes newly needs the new password."""
+    phone.join(ssid, PASSWORD, "SAE")
+    wait_for(phone.is_joined, "joining by WPA3", 60)
+    phone.lease()
+    own = phone.set_up("192.168.78.1", "of the owner")
+    wait_for(lambda: lab.device.get("/wifi")["both_passwords_s"], "both passwords", 30)
+    wait_for(lambda: phone.words().count("CTRL-EVENT-CONNECTED") == 2, "coming back", 60)
+    phone.leave()
+    phone.join(ssid, own, "SAE")
+    wait_for(lambda: "CTRL-EVENT-CONNECTED" in phone.words(), "joining with the new password by WPA3", 60)
+    wait_for(lambda: lab.device.get("/wifi")["both_passwords_s"] is None, "the end of the first password", 30)
+    phone.leave()
+
+
+@pytest.mark.spec("N2", "S6")
 def test_client(lab: Lab) -> None:
     radios = Radios(lab.machine)
     with pytest.raises(ApiRefusedError, match="There is no WiFi adapter"):
         lab.device.post("/wifi/scan")
     radios.plug_in()
-    wait_state(lab.device.get, "on")
+    wifi = wait_state(lab.device.get, "on")
     office = Neighbour(lab.machine)
+    check_own_password_by_wpa3(lab, office, wifi["ssid"])
     office.be_access_point(OFFICE, OFFICE_PASSWORD, "10.99.0.1/24", "10.99.0.50,10.99.0.60,1h")
 
     found = wait_for(lambda: networks_around(lab), "the other network", 240, 1)

@@ -23,7 +23,7 @@ class EntryFile(Generic[T]):
     """The list `noun` of a file. Holds no lock: callers with several threads do.
 
     `parse` makes a value of an entry, None if it does not understand it; `key` says which one it is. With
-    `never_empty` a list in which nothing is understood makes no sense.
+    `never_empty` a list in which nothing is understood makes no sense. `read_only`: another program's file.
     """
 
     entries: tuple[T, ...]
@@ -42,6 +42,7 @@ class EntryFile(Generic[T]):
         key: Callable[[T], str],
         *,
         never_empty: bool = False,
+        read_only: bool = False,
     ) -> None:
         self._file = KeptFile(path, self._content)
         self._noun = noun
@@ -49,7 +50,8 @@ class EntryFile(Generic[T]):
         self._key = key
         self._never_empty = never_empty
         self.read()
-        self._file.mend()
+        if not read_only:
+            self._file.mend()
 
     def read(self) -> None:
         """Reads it again. Raises nothing."""

@@ -39,7 +39,7 @@ class UserStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = EntryFile(path, "users", _user, lambda user: user.name, never_empty=True)
+        self._file = _file(path)
         self._lock = threading.Lock()
         self._take()
         # Somebody who guesses names must not see by the clock which ones exist.
@@ -164,6 +164,22 @@ class UserStore:
             }
         if self.problem:
             log.error("%s", self.problem)
+
+
+def first_login_holds(path: Path) -> bool:
+    """Whether a new device's first user still gets in with the first password, by this file of users.
+
+    Takes some ten milliseconds if a new password is due. False if the file cannot be read: nobody gets in.
+    """
+    file = _file(path, read_only=True)
+    first = next((user for user in file.entries if user.name == FIRST_USER), None)
+    if first is None:
+        return file.absent
+    return first.must_change and passwords.matches(FIRST_PASSWORD, first.password)
+
+
+def _file(path: Path, *, read_only: bool = False) -> EntryFile[User]:
+    return EntryFile(path, "users", _user, lambda user: user.name, never_empty=True, read_only=read_only)
 
 
 def _user(raw: Any) -> User | None:

@@ -8,8 +8,9 @@ from pydantic import BaseModel, Field
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.network.wifi_adapters import Adapter, Capabilities
-from allegro.network.wifi_care import State, WifiCare, WifiStatus
+from allegro.network.wifi_care import WifiCare
 from allegro.network.wifi_scan import FoundNetwork, Security, Station
+from allegro.network.wifi_state import State, WifiStatus
 from allegro.settings.wifi import Mode
 from allegro.words import utc_or_none
 
@@ -106,6 +107,13 @@ class WifiAnswer(BaseModel):
     channel: int = Field(description="Of the access point; else 0")
     addresses: list[str] = Field(description="Of the device in this network, with prefix length")
     signal_dbm: float | None = Field(description="Of the network that the device has joined")
+    first_password: bool = Field(
+        description="The access point has the password of a new device, which is in the manual"
+    )
+    both_passwords_s: float | None = Field(
+        description="If not null: the password of a new device lets in beside the own one for so many seconds"
+        " at most, and no longer than until somebody has joined with the own one"
+    )
     clients: list[StationAnswer] = Field(description="Devices in the network of the access point")
     scan: ScanAnswer | None = Field(description="The last look for networks; null if there was none")
 
@@ -128,6 +136,8 @@ class WifiAnswer(BaseModel):
             channel=status.channel,
             addresses=list(status.addresses),
             signal_dbm=status.signal_dbm,
+            first_password=status.first_password,
+            both_passwords_s=status.both_passwords_s,
             clients=[StationAnswer.of(station) for station in status.stations],
             scan=None
             if status.networks is None

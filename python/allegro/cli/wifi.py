@@ -39,6 +39,10 @@ def text(answer: Answer) -> str:
     if answer["channel"]:
         security = answer["security"].upper()
         lines.append(("Channel", f"{answer['channel']} ({answer['band']} GHz), {security}"))
+    if answer["both_passwords_s"] is not None:
+        lines.append(
+            ("Password", f"the first one holds, too, {duration(answer['both_passwords_s'])} at most")
+        )
     if answer["addresses"]:
         lines.append(("Address", ", ".join(answer["addresses"])))
     if answer["signal_dbm"] is not None:

@@ -14,7 +14,7 @@ from allegro.keeping import KeptFile, Value
 from allegro.settings.lenient import understood
 from allegro.settings.model import Settings
 from allegro.settings.network import Management
-from allegro.settings.wifi import Wifi
+from allegro.settings.wifi import FIRST_PASSWORD, Wifi
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SECTIONS = ("management", "wifi")
@@ -47,10 +47,18 @@ class Unconfirmed:
 
 
 def needs_confirmation(old: Settings, new: Settings, *, wifi_in_use: bool) -> bool:
-    """Whether somebody could be locked out by this change. `wifi_in_use`: there is an adapter."""
+    """Whether somebody could be locked out by this change. `wifi_in_use`: there is an adapter.
+
+    The password of a new device holds until somebody has joined with its successor
+    (`allegro.network.wifi_handover`): to change that alone locks nobody out.
+    """
     if _addresses(old.management) != _addresses(new.management):
         return True
-    return wifi_in_use and old.wifi.mode != "off" and _network(old.wifi) != _network(new.wifi)
+    before, point = old.wifi, old.wifi.access_point
+    if point.password == FIRST_PASSWORD:
+        update = {"password": new.wifi.access_point.password}
+        before = before.model_copy(update={"access_point": point.model_copy(update=update)})
+    return wifi_in_use and before.mode != "off" and _network(before) != _network(new.wifi)
 
 
 def _addresses(management: Management) -> Mapping[str, Any]:

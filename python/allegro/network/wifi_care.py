@@ -10,16 +10,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Interface
-from typing import Literal, Protocol
+from typing import cast
 
 from allegro.errors import AllegroError, Conflict, Unavailable
-from allegro.network import wifi_files, wifi_plan, wifi_system
+from allegro.network import wifi_files, wifi_handover, wifi_plan, wifi_system
 from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
-from allegro.network.wifi_scan import Connection, FoundNetwork, Station, by_name
+from allegro.network.wifi_files import Radio
+from allegro.network.wifi_handover import Handover, Passwords
+from allegro.network.wifi_scan import FoundNetwork, by_name
+from allegro.network.wifi_state import Events, InForce, State, System, WifiStatus
 from allegro.settings.model import Settings
-from allegro.settings.wifi import Mode, Wifi
+from allegro.settings.wifi import FIRST_PASSWORD, Band, Wifi
 from allegro.system.health import Problem
 
 COMES_UP_S = 20.0
@@ -28,83 +31,13 @@ COMES_UP_S = 20.0
 CONNECTS_S = 60.0
 RETRY_S = 30.0
 
-State = Literal["no-adapter", "off", "starting", "on", "connecting", "connected", "refused", "failed"]
-
 log = logging.getLogger(__name__)
 
 
-class System(Protocol):
-    """What the care needs of `allegro.network.wifi_system.WifiSystem`."""
-
-    @property
-    def control(self) -> str: ...  # noqa: D102 (described there, as all below)
-    @property
-    def lease_file(self) -> object: ...  # noqa: D102
-    def adapters(self) -> list[Adapter]: ...  # noqa: D102
-    def take(self, adapter: Adapter) -> None: ...  # noqa: D102
-    def set_country(self, code: str) -> None: ...  # noqa: D102
-    def capabilities(self, adapter: Adapter) -> Capabilities: ...  # noqa: D102
-    def is_up(self) -> bool: ...  # noqa: D102
-    def scan(self, *, in_use: bool) -> list[FoundNetwork]: ...  # noqa: D102
-    def stations(self) -> list[Station]: ...  # noqa: D102
-    def connection(self) -> Connection | None: ...  # noqa: D102
-    def is_refused(self) -> bool: ...  # noqa: D102
-    def addresses(self) -> dict[str, list[IPv4Interface]]: ...  # noqa: D102
-    def applied(self) -> str: ...  # noqa: D102
-    def leave_note(self, units: Sequence[str], note: str) -> None: ...  # noqa: D102
-    def start(self, units: Sequence[str], orders: dict[str, str], network: str) -> None: ...  # noqa: D102
-    def stop(self) -> None: ...  # noqa: D102
-
-
-class Events(Protocol):
-    """What the care needs of `allegro.network.link_events.LinkEvents`."""
-
-    def wait(self, timeout_s: float | None) -> object: ...  # noqa: D102
-    def wake(self) -> None: ...  # noqa: D102
-    def close(self) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class InForce:
-    """What was put into effect last. `what` is a digest of all that decided it; `security`, `band` and
-    `channel` are those of an access point.
-    """
-
-    mode: Mode
-    adapter: Adapter | None = None
-    what: str = ""
-    ssid: str = ""
-    security: str = ""
-    band: str = ""
-    channel: int = 0
-    since_s: float = 0.0  # monotonic
-    started: bool = False
-    failure: AllegroError | None = None
-
-
-@dataclass(frozen=True)
-class WifiStatus:
-    """How the WiFi adapter is. Times: seconds since the epoch."""
-
-    mode: Mode
-    state: State
-    message: str
-    remedy: str
-    adapter: Adapter | None
-    can: Capabilities | None
-    ssid: str
-    security: str
-    band: str
-    channel: int
-    addresses: tuple[str, ...]
-    signal_dbm: float | None
-    stations: tuple[Station, ...]
-    networks: tuple[FoundNetwork, ...] | None
-    scanned_s: float | None
-
-
 class WifiCare:
-    """`host_name` names the access point, unless a setting does."""
+    """`host_name` names the access point, unless a setting does. `own_is_lost`: whether the device had a
+    password of its own that is gone with its settings.
+    """
 
     def __init__(
         self,
@@ -112,11 +45,14 @@ class WifiCare:
         host_name: str,
         system: System,
         events: Callable[[], Events],
+        own_is_lost: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._host_name = host_name
         self._system = system
         self._make_events = events
+        self._own_is_lost = own_is_lost
+        self._passwords = Passwords(system)
         self._events: Events | None = None
         self._in_force = InForce("off")
         self._can: Capabilities | None = None
@@ -175,6 +111,8 @@ class WifiCare:
             stations=tuple(self._system.stations()) if state == "on" else (),
             networks=self._networks if force.adapter else None,
             scanned_s=self._scanned_s if force.adapter else None,
+            first_password=settings.access_point.password == FIRST_PASSWORD,
+            both_passwords_s=self._passwords.both_s,
         )
 
     def problem(self) -> Problem | None:
@@ -239,7 +177,8 @@ class WifiCare:
             except Exception:  # the next look may succeed
                 log.exception("WiFi: unforeseen")
             again = isinstance(self._in_force.failure, Unavailable)
-            self._events.wait(RETRY_S if again else None)
+            both = self._passwords.handover is not None
+            self._events.wait(wifi_handover.LOOK_EVERY_S if both else RETRY_S if again else None)
 
     def refresh(self) -> None:
         """Brings everything up to date; does nothing if it is."""
@@ -254,17 +193,23 @@ class WifiCare:
             before = self._in_force
             try:
                 self._put_into_effect(settings, adapter)
+                if self._is_handed_over():
+                    self._let_in_by_one(settings, adapter)
             except AllegroError as error:
                 if str(error) != str(self._in_force.failure):
                     log.warning("WiFi: %s", error)
                 self._system.stop()
-                tried = "" if self._in_force is before else self._in_force.what
-                self._in_force = InForce(settings.mode, adapter, tried, failure=error)
+                tried, key = (
+                    ("", "") if self._in_force is before else (self._in_force.what, self._in_force.key)
+                )
+                self._in_force = InForce(settings.mode, adapter, tried, key, failure=error)
 
     def _put_into_effect(self, settings: Wifi, adapter: Adapter | None) -> None:
         present = self._in_force
         if adapter is None or settings.mode == "off":
             what = f"{settings.mode} {adapter}"
+            if adapter is not None:
+                self._passwords.handover = None
             if present.what != what:
                 self._system.stop()
                 if present.adapter is not None and adapter is None:
@@ -276,14 +221,20 @@ class WifiCare:
             self._system.stop()
         self._system.take(adapter)
         adapter = replace(adapter, name=NAME)
-        own = self._own_address(settings)
+        own, key = self._own_address(settings), self._key(settings)
         what = self._what(settings, adapter, own)
         # What the adapter cannot do it will not be able to later; what failed may work by now.
-        if present.what == what and not isinstance(present.failure, Unavailable):
+        if (present.what, present.key) == (what, key) and not isinstance(present.failure, Unavailable):
             return
+        if key in ("", _FIRST_KEY):
+            self._passwords.handover = None
+        elif present.key == _FIRST_KEY and present.started:
+            self._passwords.begin()
+            if present.what == what and self._lets_in_by_both(settings, replace(present, key=key)):
+                return
         # Until it does, the failure is what there is to tell.
         failure = present.failure if present.what == what else None
-        new = InForce(settings.mode, adapter, what, since_s=time.monotonic(), failure=failure)
+        new = InForce(settings.mode, adapter, what, key, since_s=time.monotonic(), failure=failure)
         if present.what == "" and (adopted := self._adopted(new)):
             self._in_force, self._can = adopted, self._system.capabilities(adapter)
             return
@@ -302,26 +253,101 @@ class WifiCare:
         return wifi_plan.own_address(settings.access_point, taken)
 
     def _what(self, settings: Wifi, adapter: Adapter, own: IPv4Interface | None) -> str:
-        """Everything that decides what is started; equal = nothing to do."""
-        mode = settings.access_point if settings.mode == "access-point" else settings.client
+        """Everything that decides what is started, but for the access point's password (`_key`)."""
+        point = settings.access_point
+        mode = (
+            {**point.model_dump(exclude={"password"}), "is key": wifi_files.is_wpa_key(point.password)}
+            if settings.mode == "access-point"
+            else settings.client.model_dump()
+        )
         decides = (
             *(settings.mode, settings.country, self._host_name, adapter.index, adapter.mac, str(own)),
-            mode.model_dump(mode="json"),
+            mode,
         )
-        return hashlib.sha256(json.dumps(decides).encode()).hexdigest()
+        return _digest(json.dumps(decides))
+
+    def _key(self, settings: Wifi) -> str:
+        """Digest of the access point's password. Raises Conflict where only the first one is left."""
+        if settings.mode != "access-point":
+            return ""
+        password = settings.access_point.password
+        if password == FIRST_PASSWORD and self._own_is_lost():
+            raise Conflict(
+                "The WiFi stays off: the settings with its password are lost, and that of a new device, which"
+                " is in the manual, would let anybody in.",
+                place="wifi.access_point.password",
+                remedy="Choose a password for it on the page Management interface settings.",
+            )
+        return _digest(password)
+
+    # -- from the first password to the own one
+
+    def _lets_in_by_both(self, settings: Wifi, force: InForce) -> bool:
+        """Lets the running access point take the own password as well; whether that was possible."""
+        own = settings.access_point.password
+        if not wifi_files.can_change_running(own):
+            return False
+        try:
+            self._passwords.hold_both(self._radio(settings, force), own)
+        except Unavailable as error:
+            log.warning("WiFi: the access point is started again for its new password: %s", error)
+            return False
+        log.info("WiFi: the first password holds beside the new one, until somebody has joined with that")
+        self._in_force = self._started((wifi_system.ACCESS_POINT, wifi_system.DHCP), force)
+        return True
+
+    def _is_handed_over(self) -> bool:
+        force = self._in_force
+        if self._passwords.both_s is None or (self._passwords.both_s and not force.started):
+            return False
+        try:
+            return self._passwords.is_over()
+        except Unavailable as error:  # it may be starting
+            log.debug("WiFi: %s", error)
+            return False
+
+    def _let_in_by_one(self, settings: Wifi, adapter: Adapter | None) -> None:
+        """Only the own password counts from now on."""
+        log.info("WiFi: the first password holds no longer")
+        own, force = settings.access_point.password, self._in_force
+        if force.started and wifi_files.can_change_running(own):
+            try:
+                self._passwords.hold_one(self._radio(settings, force), own)
+            except Unavailable as error:
+                log.warning("WiFi: the access point is started again with its password: %s", error)
+            else:
+                self._in_force = self._started((wifi_system.ACCESS_POINT, wifi_system.DHCP), force)
+                return
+        self._passwords.handover = None
+        self._in_force = replace(force, key="")
+        self._put_into_effect(settings, adapter)
+
+    def _radio(self, settings: Wifi, force: InForce) -> Radio:
+        return Radio(
+            force.ssid,
+            cast("Band", force.band),
+            force.channel,
+            country=settings.country,
+            wpa3=force.security == "wpa2-wpa3",
+            ac=self._can is not None and self._can.ac,
+        )
 
     def _adopted(self, new: InForce) -> InForce | None:
         """What an earlier run of this program has started, if it still runs and is what is wanted."""
         try:
             note = json.loads(self._system.applied() or "{}")
-            if note.pop("what") == new.what:
+            if (note.pop("what"), note.pop("key")) == (new.what, new.key):
+                if handover := note.pop("handover"):
+                    self._passwords.handover = Handover(float(handover[0]), frozenset(handover[1]))
                 return replace(new, **note, started=True)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError):
             return None
         return None
 
     def _started(self, units: tuple[str, ...], force: InForce) -> InForce:
-        kept = {name: getattr(force, name) for name in ("what", "ssid", "security", "band", "channel")}
+        kept = {name: getattr(force, name) for name in ("what", "key", "ssid", "security", "band", "channel")}
+        both = self._passwords.handover
+        kept["handover"] = both and [both.until_s, sorted(both.keys)]
         self._system.leave_note(units, json.dumps(kept))
         return replace(force, started=True, failure=None)
 
@@ -342,12 +368,24 @@ class WifiCare:
         self._system.set_country(settings.country)
         self._can = can = self._system.capabilities(force.adapter)
         plan = wifi_plan.access_point(
-            settings, self._host_name, own, can, self._neighbours, str(self._system.lease_file)
+            settings,
+            self._host_name,
+            own,
+            can,
+            self._neighbours,
+            str(self._system.lease_file),
+            self._system.access_point_control,
+            self._passwords.more(),
         )
+        self._passwords.restarted()
         units = (wifi_system.ACCESS_POINT, wifi_system.DHCP)
         self._system.start(
             units,
-            {"access-point": plan.hostapd, "dhcp": plan.dnsmasq},
+            {
+                "access-point": plan.hostapd,
+                "dhcp": plan.dnsmasq,
+                **self._passwords.orders(settings.access_point.password),
+            },
             plan.network,
         )
         deadline = time.monotonic() + COMES_UP_S
@@ -373,3 +411,10 @@ class WifiCare:
         except Unavailable as error:
             log.info("WiFi: the channel is chosen without listening: %s", error.message)
             return ()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_FIRST_KEY = _digest(FIRST_PASSWORD)

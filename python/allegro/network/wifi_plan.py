@@ -62,8 +62,11 @@ def access_point(
     can: Capabilities,
     scan: Callable[[], Sequence[FoundNetwork]],
     lease_file: str,
+    control: str,
+    more: str = "",
 ) -> AccessPointPlan:
-    """The access point with these settings. `scan` listens for others, if the channel is to be found.
+    """The access point with these settings. `scan` listens for others, if the channel is to be found;
+    `control`, `more`: see `wifi_files.hostapd`.
 
     Raises Conflict if the adapter cannot do it, or may not in this country.
     """
@@ -92,7 +95,7 @@ def access_point(
         radio,
         security,
         own,
-        hostapd=wifi_files.hostapd(radio, wanted.password),
+        hostapd=wifi_files.hostapd(radio, wanted.password, control, more),
         dnsmasq=wifi_files.dnsmasq(own, wanted.leases(own), host_name, lease_file),
         network=wifi_files.access_point_network(own),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from allegro.atomic import write_atomically
 from allegro.errors import Unavailable
-from allegro.network import kernel, networkd_files, wifi_adapters, wifi_scan
+from allegro.network import hostapd_control, kernel, networkd_files, wifi_adapters, wifi_scan
 from allegro.network.ports import SYSFS
 from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
 from allegro.network.wifi_scan import Connection, FoundNetwork, Station
@@ -21,6 +21,10 @@ DHCP = "allegro-wifi-dhcp.service"
 CLIENT = "allegro-wifi-client.service"
 UNITS = (ACCESS_POINT, DHCP, CLIENT)
 
+CREDENTIALS = Path("/run/credentials")
+"""Where systemd lays files for a unit (systemd.exec(5), LoadCredential=)."""
+
+PASSWORDS = "passwords"
 NETWORK_PREFIX = "20-allegro-wifi-"
 _TIMEOUT_S = 20.0
 _SCAN_TIMEOUT_S = 25.0
@@ -41,6 +45,7 @@ class WifiSystem:
     def __init__(self, run: Path, networkd: Path = networkd_files.DIRECTORY, sysfs: Path = SYSFS) -> None:
         self._orders = run / "wifi"
         self._control = run / "wifi-client"
+        self._access_point = run / "wifi-access-point"
         self.lease_file = run / "wifi-dhcp" / "leases"
         self._networkd = networkd
         self._sysfs = sysfs
@@ -49,6 +54,21 @@ class WifiSystem:
     def control(self) -> str:
         """Folder of wpa_supplicant's control socket."""
         return str(self._control)
+
+    @property
+    def access_point_control(self) -> str:
+        """Folder of hostapd's control socket."""
+        return str(self._access_point)
+
+    @property
+    def passwords_at_start(self) -> str:
+        """Where a hostapd that starts finds the order "passwords"."""
+        return str(CREDENTIALS / ACCESS_POINT / PASSWORDS)
+
+    @property
+    def passwords_while_running(self) -> str:
+        """Where a hostapd that runs finds passwords that are new."""
+        return str(self._access_point / PASSWORDS)
 
     # -- the adapter
 
@@ -174,6 +194,29 @@ class WifiSystem:
         done = _done(["systemctl", "restart", *units])
         if done.returncode:
             raise Unavailable(f"The WiFi programs could not be started ({' '.join(done.stderr.split())}).")
+
+    def change_passwords(self, orders: Mapping[str, str], passwords: str, commands: Sequence[str]) -> None:
+        """Says `commands` to the running hostapd; `passwords` is what it reads. Raises Unavailable.
+
+        `orders`: what it gets if it has to start again meanwhile.
+        """
+        try:
+            for name, content in orders.items():
+                write_atomically(self._orders / name, content.encode(), sync=False)
+            # Readable for its user, in a folder that nobody else can enter.
+            file = self._access_point / PASSWORDS
+            write_atomically(file, passwords.encode(), mode=0o644, sync=False)
+        except OSError as error:
+            raise Unavailable(f"The WiFi files could not be written ({error.strerror}).") from error
+        hostapd_control.tell(self._access_point, NAME, commands)
+
+    def keys_kept(self) -> frozenset[str]:
+        """Names of the keys (PMKID) that WPA3 has agreed on and hostapd keeps. Raises Unavailable."""
+        return hostapd_control.keys_kept(self._access_point, NAME)
+
+    def somebody_used(self, key: str) -> bool:
+        """Whether somebody is in our network by WPA2 with the password of that name. Raises Unavailable."""
+        return hostapd_control.somebody_used(self._access_point, NAME, key)
 
     def leave_note(self, units: Sequence[str], note: str) -> None:
         """Keeps a note (one line) on what was started, for `applied` of a later run of this program."""

@@ -34,6 +34,7 @@ class SettingsStore:
     _understood: Understood
     _current: Settings
     _file_version: int
+    _lost: bool
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self._file = KeptFile(path, _parsed)
@@ -46,6 +47,11 @@ class SettingsStore:
     def current(self) -> Settings:
         """The settings in force (immutable: a change makes a new object)."""
         return self._current
+
+    @property
+    def lost(self) -> bool:
+        """Whether there was a file and nothing of it is known: the defaults are not what the user has set."""
+        return self._lost
 
     @property
     def refused(self) -> tuple[Refused, ...]:
@@ -96,6 +102,7 @@ class SettingsStore:
         self._understood = after
         self._current = new
         self.problem = ""  # the file is whole again
+        self._lost = False
         return old, new
 
     def states(self, section: str, name: str) -> bool:
@@ -121,6 +128,7 @@ class SettingsStore:
     def _load(self) -> None:
         found = self._file.read()
         self._unread = _unread(found)
+        self._lost = isinstance(found, Damaged | Unreadable)
         self.problem = self._problem(found)
         self._file_version, raw = found.value if isinstance(found, Value) else (SCHEMA_VERSION, {})
         self._understood = understood(raw)

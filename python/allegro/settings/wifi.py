@@ -13,6 +13,9 @@ from allegro.settings.leases import check_leases, lease_range, one_address
 Mode = Literal["access-point", "client", "off"]
 Band = Literal["2.4", "5"]
 
+FIRST_PASSWORD = "Allegro-MM"  # noqa: S105 (printed in the manual; gives way at the first login)
+"""Of every new device's network. A device that has had another one never goes back to it."""
+
 SSID_BYTES = 32
 """The longest network name (IEEE 802.11-2020, 9.4.2.2); a letter with an accent takes two bytes of it."""
 
@@ -31,8 +34,11 @@ def _network_name(value: str) -> str:
     return value
 
 
-def _password(value: str) -> str:
-    """IEEE 802.11-2020, J.4.1: a pass-phrase of ASCII characters, or the key itself in hex digits."""
+def wpa_password(value: str) -> str:
+    """IEEE 802.11-2020, J.4.1: a pass-phrase of ASCII characters, or the key itself in hex digits.
+
+    Raises ValueError.
+    """
     if re.fullmatch(r"[ -~]{8,63}|[0-9A-Fa-f]{64}", value) is None:
         raise ValueError(
             "is not a WiFi password: 8 to 63 letters, digits and signs without accents, or 64 hex digits"
@@ -49,7 +55,7 @@ class AccessPoint(Section):
         description="Name of the device's own WiFi network; empty = name of the device (allegro-mm-xxxx)",
     )
     password: str = Field(
-        default="Allegro-MM",
+        default=FIRST_PASSWORD,
         description="Password of the device's own network: 8 to 63 characters",
         json_schema_extra={"secret": True},
     )
@@ -94,7 +100,7 @@ class AccessPoint(Section):
     @field_validator("password")
     @classmethod
     def _password_is_one(cls, value: str) -> str:
-        return _password(value)
+        return wpa_password(value)
 
     @field_validator("address")
     @classmethod
@@ -147,7 +153,7 @@ class Client(Section):
     @field_validator("password")
     @classmethod
     def _password_is_one(cls, value: str) -> str:
-        return _password(value) if value else value
+        return wpa_password(value) if value else value
 
 
 class Wifi(Section):

@@ -23,6 +23,7 @@ from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_files import FileStore
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
+from allegro.supervisor.first_passwords import FirstPasswords, OwnWifiPassword, check_wifi_password
 from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.kept_files import KeptFiles, event_problems, firmware_events
 from allegro.supervisor.listener import bind
@@ -180,7 +181,15 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
         updates.check,
     )
-    wifi = WifiCare(lambda: settings.current, identity.name, WifiSystem(paths.run), LinkEvents)
+    own_password = OwnWifiPassword(paths.wifi_had_own_password, settings.current, lost=settings.lost)
+    first_passwords = FirstPasswords(paths.users, lambda: settings.current, lambda: own_password.is_lost)
+    wifi = WifiCare(
+        lambda: settings.current,
+        identity.name,
+        WifiSystem(paths.run),
+        LinkEvents,
+        lambda: own_password.is_lost,
+    )
     network = Networking(
         paths,
         settings,
@@ -202,6 +211,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         network.safe.remaining_s,
         lambda: (*kept.problems(), *event_problems(events)),
         ring_size.waits_for,
+        first_passwords.left,
         note=events.note,
     )
     change = SettingsChanger(
@@ -212,11 +222,13 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("export",), lambda _new: export.notify()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
             *network.appliers(),
+            Applier(("wifi",), own_password.apply),
             Applier(("wifi",), wifi.apply),
         ),
         (
             lambda old, new: check_ring_size(old, new, paths.ring),
             lambda old, new: check_filter(old, new, _port_names(paths)),
+            check_wifi_password,
         ),
         network.safe if with_network else None,
     )

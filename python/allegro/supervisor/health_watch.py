@@ -49,6 +49,7 @@ class Watch:
         network_waits_s: Callable[[], float | None],
         kept_files: Callable[[], Sequence[KeptFileProblem]],
         ring_waits_for: Callable[[], int],
+        first_passwords: Callable[[], Sequence[str]],
         note: Note,
     ) -> None:
         self._paths = paths
@@ -63,6 +64,7 @@ class Watch:
         self._network_waits_s = network_waits_s
         self._kept_files = kept_files
         self._ring_waits_for = ring_waits_for
+        self._first_passwords = first_passwords
         self._note = note
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
@@ -112,6 +114,7 @@ class Watch:
             ),
             firmware_fell_back=self._fall_back(),
             wifi_problem=self._wifi(),
+            first_passwords=tuple(self._first_passwords()),
             failed_parts=failed,
             network_taken_back=self._network_taken_back(),
             network_waits_s=self._network_waits_s(),

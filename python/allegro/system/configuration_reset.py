@@ -45,7 +45,7 @@ The list of events stays because a reset must not wipe out the traces of who ord
 What is kept is kept with its last good copy (`allegro.keeping`)."""
 
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {
-    "management": ("state/ports.json", "state/unconfirmed-network.json"),
+    "management": ("state/ports.json", "state/unconfirmed-network.json", "state/wifi-own-password"),
     "users": ("web/users.json", "web/tokens.json"),
     "storage": (),
     "keys": ("state/ssh", "web/certificate.pem", "web/uploaded-certificate.pem"),

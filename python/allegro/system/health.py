@@ -72,6 +72,7 @@ class Facts:
     presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
     firmware_fell_back: str = ""  # what happened
     wifi_problem: Problem | None = None
+    first_passwords: tuple[str, ...] = ()  # what still has that of a new device: "page", "WiFi"
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
     network_taken_back: str = ""  # why the last change was
     network_waits_s: float | None = None  # so long a change waits to be confirmed
@@ -313,6 +314,20 @@ def wifi_fails(facts: Facts) -> Iterable[Problem]:
         yield facts.wifi_problem
 
 
+def first_passwords(facts: Facts) -> Iterable[Problem]:
+    """Everybody who has read the manual can come in."""
+    if facts.first_passwords:
+        yield Problem(
+            "first-passwords",
+            "warning",
+            f"The first password of {' and '.join(facts.first_passwords)} is in force: everybody can read it"
+            " in the manual.",
+            "Log in to the page: it asks for new ones."
+            if "page" in facts.first_passwords
+            else "Set another one on the page Management interface settings.",
+        )
+
+
 def parts_failed(facts: Facts) -> Iterable[Problem]:
     """A part of the supervisor did not start; the others go on."""
     for part, reason in facts.failed_parts:
@@ -370,6 +385,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     presenter_unreadable,
     firmware_fell_back,
     wifi_fails,
+    first_passwords,
     parts_failed,
     network_taken_back,
     network_waits,

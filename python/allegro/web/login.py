@@ -12,7 +12,7 @@ from starlette.routing import Route
 from allegro.accounts.users import FIRST_PASSWORD, FIRST_USER, User
 from allegro.api.asker import Forbidden
 from allegro.errors import AllegroError, InvalidInput
-from allegro.web import known_browsers
+from allegro.web import known_browsers, wifi_password
 from allegro.web.backend import Asker
 from allegro.web.neighbourhood import neighbourhood
 from allegro.web.sessions import LONGEST_S
@@ -20,6 +20,11 @@ from allegro.web.site import COOKIE, NEW_PASSWORD, Action, Site, Visit, form_of,
 from allegro.web.turns import Turns
 
 RESTART = "/restart"
+_WIFI_SAVED = (
+    "The WiFi has its new password; your menu at the top shows it with its QR code until you log out. Who is"
+    " in this network stays in: the first password holds until somebody has joined with the new one, at most"
+    " an hour."
+)
 NOBODY = Asker("nobody", "admin")
 """In whose name this program asks for a restart without a login, and for nothing else."""
 
@@ -137,10 +142,13 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         return answer
 
     async def ask_new(visit: Visit) -> Response:
-        return visit.render("password.html", error=None)
+        return visit.render(
+            "password.html", error=None, typed_wifi="", wifi=await wifi_password.offered(visit)
+        )
 
     async def take_new(visit: Visit) -> Response:
-        new = visit.typed("password")
+        new, typed = visit.typed("password"), visit.typed("wifi")
+        wifi, offer = await wifi_password.offered(visit), visit.session.wifi_offer
         try:
             if not visit.user.must_change:  # else it was typed a moment ago
                 try:
@@ -150,17 +158,36 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
                     raise InvalidInput("The old password is wrong.", place="old") from None
             if new != visit.typed("again"):
                 raise InvalidInput("The two entries are not the same.", place="again")
+            if offer and typed:
+                wifi_password.check(typed)
             await run_in_threadpool(site.users.set_password, visit.user.name, new)
         except AllegroError as error:
-            return visit.render("password.html", status=error.status, error=error)
+            return visit.render(
+                "password.html", status=error.status, error=error, typed_wifi=typed, wifi=wifi
+            )
         site.sessions.end_all_of(visit.user.name, but=visit.session)
         visit.note("password", "Changed the own password")
-        return visit.done("Your new password is saved.", "/")
+        answer = visit.done("Your new password is saved.", "/")
+        if offer:
+            try:
+                if await wifi_password.save(visit, typed or offer):
+                    visit.session.flash("good", _WIFI_SAVED)
+                else:
+                    visit.session.flash(
+                        "warning", "The WiFi has got another password meanwhile, and keeps it."
+                    )
+            except AllegroError as error:
+                visit.session.flash("error", f"The new password of the WiFi was not saved. {error}")
+        return answer
+
+    async def show_wifi(visit: Visit) -> Response:
+        return visit.render("wifi_password.html", wifi=await wifi_password.chosen(visit))
 
     actions = (
         Action("POST", "/logout", logout, before_new_password=True),
         Action("GET", NEW_PASSWORD, ask_new, before_new_password=True),
         Action("POST", NEW_PASSWORD, take_new, before_new_password=True),
+        Action("GET", "/password/wifi", show_wifi, role="admin"),
     )
     return [
         Route("/login", login, methods=["GET", "POST"]),

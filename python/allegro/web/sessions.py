@@ -25,6 +25,8 @@ class Session:
     started_s: float
     used_s: float
     flashes: list[tuple[str, str]] = field(default_factory=list)  # (kind, text) for the next page
+    wifi_offer: str = ""  # the WiFi password that was made for this user to choose
+    wifi_password: str = ""  # the one that was chosen
 
     def flash(self, kind: str, text: str) -> None:
         """A message that the next page shows: kind is good, warning or error."""

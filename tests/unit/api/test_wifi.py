@@ -5,7 +5,7 @@ import pytest
 
 from allegro.cli import wifi
 from allegro.network.wifi_scan import Station
-from allegro.settings.wifi import Client, Wifi
+from allegro.settings.wifi import AccessPoint, Client, Wifi
 from tests.unit.api.bench import Bench, make_bench
 
 pytestmark = pytest.mark.spec("N2", "W6")
@@ -63,6 +63,20 @@ def test_access_point_with_a_phone(bench: Bench) -> None:
     assert "Channel  6 (2.4 GHz), WPA2-WPA3" in text
     assert "02:00:00:00:01:00 phone  192.168.78.104  -40 dBm  2 min" in text
     assert "Allegro-MM" not in bench.call("GET", "/wifi").text
+
+
+@pytest.mark.spec("S6")
+def test_two_passwords_for_a_while(bench: Bench) -> None:
+    bench.wifi.refreshed()
+    answer = bench.get("/wifi")
+    assert (answer["first_password"], answer["both_passwords_s"]) == (True, None)
+    assert "Password" not in wifi.text(answer)
+    bench.wifi.set(Wifi(access_point=AccessPoint(password="a better one")))
+    answer = bench.get("/wifi")
+    assert not answer["first_password"]
+    assert 3500 < answer["both_passwords_s"] <= 3600
+    assert "Password  the first one holds, too, " in wifi.text(answer)
+    assert "a better one" not in str(answer)
 
 
 def test_nobody_in_the_network(bench: Bench) -> None:

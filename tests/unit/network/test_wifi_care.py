@@ -23,7 +23,7 @@ def bench() -> Bench:
 
 def test_the_access_point_is_on_by_itself(bench: Bench) -> None:
     assert bench.refreshed() == ["stop", *AP_STARTED]  # before: to give the adapter its name
-    assert bench.system.orders.keys() == {"access-point", "dhcp"}
+    assert bench.system.orders.keys() == {"access-point", "dhcp", "passwords"}
     status = bench.care.status()
     assert (status.state, status.ssid, status.channel, status.security) == (
         "on",

@@ -8,6 +8,7 @@ from allegro.settings.wifi import Client
 
 pytestmark = pytest.mark.spec("N2")
 RADIO = Radio("allegro-mm-3456", "2.4", 6, wpa3=True)
+CONTROL = "/run/allegro/wifi-access-point"
 KEY = "0123456789abcdef" * 4
 
 
@@ -17,7 +18,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_wpa3_beside_wpa2() -> None:
-    made = lines(wifi_files.hostapd(RADIO, "Allegro-MM"))
+    made = lines(wifi_files.hostapd(RADIO, "Allegro-MM", CONTROL))
     assert "wpa_key_mgmt=WPA-PSK SAE" in made
     assert {"ieee80211w=1", "sae_require_mfp=1", "wpa=2", "rsn_pairwise=CCMP", "ap_isolate=1"} <= set(made)
     assert "hw_mode=g" in made
@@ -25,27 +26,27 @@ def test_wpa3_beside_wpa2() -> None:
 
 
 def test_wpa2_alone() -> None:
-    made = lines(wifi_files.hostapd(Radio("x", "2.4", 1), "Allegro-MM"))
+    made = lines(wifi_files.hostapd(Radio("x", "2.4", 1), "Allegro-MM", CONTROL))
     assert "wpa_key_mgmt=WPA-PSK" in made
     assert not any(line.startswith(("ieee80211w", "sae")) for line in made)
 
 
 def test_a_key_in_hex_digits_is_no_pass_phrase() -> None:
-    made = lines(wifi_files.hostapd(RADIO, KEY))
+    made = lines(wifi_files.hostapd(RADIO, KEY, CONTROL))
     assert f"wpa_psk={KEY}" in made
     assert "wpa_key_mgmt=WPA-PSK" in made
     assert not any(line.startswith("wpa_passphrase") for line in made)
 
 
 def test_five_gigahertz_with_its_country() -> None:
-    made = lines(wifi_files.hostapd(Radio("x", "5", 36, country="DE", ac=True), "Allegro-MM"))
+    made = lines(wifi_files.hostapd(Radio("x", "5", 36, country="DE", ac=True), "Allegro-MM", CONTROL))
     assert {"hw_mode=a", "channel=36", "country_code=DE", "ieee80211d=1", "ieee80211ac=1"} <= set(made)
 
 
 @pytest.mark.parametrize("name", ['a "b" #c\\', "Café", " blanks "])
 def test_names_are_written_so_that_no_character_means_anything(name: str) -> None:
     digits = name.encode().hex()
-    assert f"ssid2={digits}" in lines(wifi_files.hostapd(Radio(name, "2.4", 1), "Allegro-MM"))
+    assert f"ssid2={digits}" in lines(wifi_files.hostapd(Radio(name, "2.4", 1), "Allegro-MM", CONTROL))
     assert f"ssid={digits}" in lines(wifi_files.wpa_supplicant(Client(ssid=name), "", "/control"))
 
 

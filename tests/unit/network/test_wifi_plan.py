@@ -14,7 +14,9 @@ OWN = IPv4Interface("192.168.78.1/24")
 
 
 def plan(settings: Wifi, can: Capabilities = CAN) -> wifi_plan.AccessPointPlan:
-    return wifi_plan.access_point(settings, "allegro-mm-3456", OWN, can, lambda: [NEIGHBOUR], "/leases")
+    return wifi_plan.access_point(
+        settings, "allegro-mm-3456", OWN, can, lambda: [NEIGHBOUR], "/leases", "/control"
+    )
 
 
 def test_the_address_of_the_specification_unless_its_subnet_is_taken() -> None:
@@ -78,7 +80,7 @@ def test_a_channel_that_is_set_is_used_without_listening() -> None:
         raise AssertionError("nobody has to listen")
 
     settings = Wifi(access_point=AccessPoint(channel=11))
-    made = wifi_plan.access_point(settings, "name", OWN, CAN, listen, "/leases")
+    made = wifi_plan.access_point(settings, "name", OWN, CAN, listen, "/leases", "/control")
     assert made.radio.channel == 11
 
 

@@ -1,6 +1,6 @@
 """A WiFi adapter without hardware: what the care asks the system for, and does to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Interface
 
 from allegro.errors import AllegroError
@@ -20,6 +20,9 @@ class FakeSystem:
 
     control = "/run/allegro/wifi-client"
     lease_file = "/run/allegro/wifi-dhcp/leases"
+    access_point_control = "/run/allegro/wifi-access-point"
+    passwords_at_start = "/run/credentials/passwords"
+    passwords_while_running = "/run/allegro/wifi-access-point/passwords"
 
     def __init__(self) -> None:
         self.found = [ADAPTER]
@@ -34,6 +37,10 @@ class FakeSystem:
         self.note = ""
         self.present: list[Station] = []
         self.fails: AllegroError | None = None
+        self.silent: AllegroError | None = None
+        self.said: list[str] = []
+        self.keys: set[str] = set()
+        self.joined_with: set[str] = set()
         self.on_country: Callable[[str], None] = lambda _code: None
 
     def adapters(self) -> list[Adapter]:
@@ -80,7 +87,20 @@ class FakeSystem:
         if self.fails is not None:
             raise self.fails
         self.log.append("start " + " ".join(unit.removesuffix(".service") for unit in units))
-        self.orders, self.network = dict(orders), network
+        self.orders, self.network, self.keys = dict(orders), network, set()
+
+    def change_passwords(self, orders: Mapping[str, str], passwords: str, commands: Sequence[str]) -> None:
+        if self.silent is not None:
+            raise self.silent
+        self.log.append("change passwords")
+        self.orders |= orders
+        self.said = list(commands)
+
+    def keys_kept(self) -> frozenset[str]:
+        return frozenset(self.keys)
+
+    def somebody_used(self, key: str) -> bool:
+        return key in self.joined_with
 
     def stop(self) -> None:
         self.log.append("stop")
@@ -106,11 +126,14 @@ class Bench:
     def __init__(self) -> None:
         self.settings = Settings()
         self.system = FakeSystem()
+        self.own_is_lost = False
         self.care = self.another_care()
 
     def another_care(self) -> WifiCare:
         """As after a restart of the program."""
-        return WifiCare(lambda: self.settings, "allegro-mm-3456", self.system, FakeEvents)
+        return WifiCare(
+            lambda: self.settings, "allegro-mm-3456", self.system, FakeEvents, lambda: self.own_is_lost
+        )
 
     def set(self, wifi: Wifi) -> list[str]:
         """Changes the settings; answers with what was done."""

@@ -29,6 +29,7 @@ class Bench:
     presenters: list[ConnectedPresenter]
     watch: Watch
     events: EventList
+    first_passwords: tuple[str, ...] = ()
 
     def say(self, drops: int = 0) -> None:
         """The recorder works and has lost so many packets since its start."""
@@ -54,9 +55,10 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     events = EventList(paths.events)
     told = (lambda: "", lambda: None, lambda: "", lambda: None)
     watch = Watch(
-        paths, parts, settings, jobs, export, lambda: presenters, *told, lambda: (), lambda: 0, events.note
+        *(paths, parts, settings, jobs, export, lambda: presenters, *told),
+        *(lambda: (), lambda: 0, lambda: made.first_passwords, events.note),
     )
-    made = Bench(paths, parts, queue, presenters, watch, events)
+    made: Bench = Bench(paths, parts, queue, presenters, watch, events)
     made.say()
     yield made
     jobs.close()
@@ -64,6 +66,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def test_all_is_well(bench: Bench) -> None:
     assert bench.problems() == []
+
+
+@pytest.mark.spec("S6")
+def test_first_passwords_are_told(bench: Bench) -> None:
+    bench.first_passwords = ("page", "WiFi")
+    assert bench.problems() == ["first-passwords"]
 
 
 def test_a_recorder_that_never_spoke(bench: Bench) -> None:

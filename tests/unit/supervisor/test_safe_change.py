@@ -251,6 +251,15 @@ def test_wifi_settings_that_nobody_is_locked_out_by_wait_for_nothing(device: Dev
     assert device.store.current.wifi == Wifi(client={"ssid": "Office"})  # type: ignore[arg-type]
 
 
+@pytest.mark.spec("N2", "S6")
+def test_the_first_password_of_the_wifi_gives_way_without_a_confirmation(device: Device) -> None:
+    """Both hold for a while; later changes of the own one are like any other."""
+    device.change({"wifi": {"access_point": {"password": "first own one"}}})
+    assert device.safe.remaining_s() is None
+    device.change({"wifi": {"access_point": {"password": "second own one"}}})
+    assert device.safe.remaining_s() == 120
+
+
 def test_what_changes_meanwhile_does_not_block_the_way_back(device: Device) -> None:
     device.change({"management": {"mode": "static", "address": "10.1.0.1/24"}})
     device.safe.confirm()

@@ -100,6 +100,11 @@ def test_a_healthy_device_has_no_problems() -> None:
             "jobs-refused",
             "No captures can be made",
         ),
+        (
+            replace(HEALTHY, first_passwords=("page", "WiFi")),
+            "first-passwords",
+            "The first password of page and WiFi is in force",
+        ),
         (replace(HEALTHY, failed_parts=(("USB presenter", "no evdev"),)), "part-usb-presenter", "no evdev"),
     ],
 )
@@ -114,6 +119,16 @@ def test_settings_are_not_to_be_saved_where_nothing_can_be_saved() -> None:
     facts = replace(HEALTHY, data_problem="it is missing.", settings_problem="There is no settings file.")
     remedies = {problem.id: problem.remedy for problem in problems(facts)}
     assert remedies["settings-damaged"] == "See to the data partition first."
+
+
+@pytest.mark.spec("S6")
+@pytest.mark.parametrize(
+    ("left", "remedy"),
+    [(("page",), "Log in to the page"), (("WiFi",), "on the page Management interface settings")],
+)
+def test_first_passwords_say_where_new_ones_are_set(left: tuple[str, ...], remedy: str) -> None:
+    (problem,) = problems(replace(HEALTHY, first_passwords=left))
+    assert remedy in problem.remedy
 
 
 def test_a_silent_recorder_hides_what_it_said_last() -> None:
