@@ -1,24 +1,31 @@
 """The manual of filters is true: its examples find the packets that it says, its lists are whole."""
 
 import re
+import struct
 
 import pytest
 
-from allegro.filters.canonical import canonical
+from allegro.capture import _packets
 from allegro.filters.device import Device
 from allegro.filters.fields import Field
 from allegro.filters.mistake import FilterError
 from allegro.filters.numbers import CODE_POINTS, PROTOCOLS
 from allegro.filters.parse import parse
+from allegro.filters.program import for_interface
 from allegro.filters.reference import matches
 from allegro.filters.syntax import DEEPEST, LONGEST
+from allegro.filters.translate import device_with, translated
+from allegro.filters.tree import Tree
 from tests.harness.frame_key import key_of
+from tests.harness.judge import Judge
 from tests.harness.qemu import REPOSITORY
+from tests.unit.capture.blocks import Frame, block
 from tests.unit.filters.manual_packets import PACKETS
 
 MANUAL = (REPOSITORY / "docs/manual/filters.md").read_text()
 EXAMPLES = re.findall(r"\| `([^`]+)` \| ([A-I](?: [A-I])*) \|$", MANUAL, re.MULTILINE)
 PORTS = {"port1", "port2"}
+JUDGE = Judge()
 
 
 def test_there_is_an_example_for_each_field() -> None:
@@ -31,15 +38,28 @@ def test_there_is_an_example_for_each_field() -> None:
 @pytest.mark.spec("F1", "F2", "F3", "F4", "F7")
 @pytest.mark.parametrize(("text", "letters"), EXAMPLES, ids=[text for text, _ in EXAMPLES])
 def test_an_example_finds_what_the_manual_says(text: str, letters: str) -> None:
-    tree = parse(text, Device(interfaces=tuple(PORTS), groups=()))
-    assert parse(canonical(tree)) == tree
-    found = [
-        letter
-        for letter, (port, frame) in PACKETS.items()
-        # libpcap's own verdict on such expressions is asked where it is used
-        if matches(tree, key_of(frame, interface=port), bpf={"arp": letter == "E"}.__getitem__)
-    ]
-    assert found == letters.split()
+    """Asked plainly, and as captures ask."""
+    tree = parse(text, device_with(sorted(PORTS)))
+    plain = {letter for letter, (port, frame) in PACKETS.items() if passes(tree, port, frame)}
+    assert plain == set(letters.split())
+    shown, program = translated(text, sorted(PORTS))
+    assert parse(shown) == tree
+    assert {letter for port in PORTS for letter in passing(port, program)} == plain
+
+
+def passes(tree: Tree, port: str, frame: bytes) -> bool:
+    return matches(
+        tree, key_of(frame, interface=port), bpf=lambda expression: JUDGE(expression, frame, len(frame))
+    )
+
+
+def passing(port: str, program: bytes) -> list[str]:
+    """The letters of the packets of a port that the program of extractions lets through."""
+    here = [(letter, frame) for letter, (where, frame) in PACKETS.items() if where == port]
+    whole = block([Frame(number, frame) for number, (_, frame) in enumerate(here)])
+    window = (0, len(here), 0)
+    _, (index,) = _packets.match(whole, _packets.scan(whole), *window, [for_interface(program, port)])
+    return [here[number][0] for number, _, _ in struct.iter_unpack("<QII", index)]
 
 
 def test_the_packets_are_as_long_as_the_manual_says() -> None:
