@@ -136,7 +136,7 @@ class Export(Section):
     time: str = Field(
         default="02:00",
         title="Daily upload at",
-        description="Time of day of the daily upload, hh:mm, in the device's time zone (UTC)",
+        description="Time of day of the daily upload, hh:mm, in the device's time zone (UTC if none is set)",
         json_schema_extra={"format": "time-of-day"},
     )
     immediately: bool = Field(

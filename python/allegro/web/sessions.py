@@ -81,7 +81,7 @@ class Sessions:
             self._sessions.pop(_key(token), None)
 
     def end_all_of(self, user: str, *, but: Session | None = None) -> None:
-        """After a new password or role, and when the user is deleted."""
+        """After a new password, and when the user is deleted. A new role counts from the next request on."""
         with self._lock:
             for key, session in list(self._sessions.items()):
                 if session.user == user and session is not but:

@@ -1,4 +1,5 @@
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ import pytest
 
 from allegro.system.health import Problem
 from tests.unit.api.bench import Bench, make_bench
+
+MANUAL = Path(__file__).resolve().parents[3] / "docs/manual/rest-api.md"
 
 
 @pytest.fixture
@@ -366,6 +369,20 @@ def test_the_description_tells_every_answer(bench: Bench) -> None:
         if good != ["204"]:
             (content,) = answers[good[0]]["content"].values()
             assert content.get("schema") or name == "GET /api/files/{name}", name
+
+
+@pytest.mark.spec("W6")
+def test_the_manual_names_every_path_of_the_description(bench: Bench) -> None:
+    table = [line for line in MANUAL.read_text().splitlines() if line.startswith("| `")]
+    described = [path for path in bench.get("/openapi.json")["paths"] if path != "/api/openapi.json"]
+    missing = []
+    for path in described:
+        noun, *below = (part for part in path.removeprefix("/api/").split("/") if "{" not in part)
+        here = [line for line in table if re.search(rf"/api/{noun}\b", line)]
+        if not any(all(re.search(rf"/{part}\b", line) for part in below) for line in here):
+            missing.append(path)
+    assert len(described) > 30
+    assert missing == []
 
 
 @pytest.mark.spec("W6")
