@@ -95,15 +95,17 @@ def understood(raw: JsonObject) -> Understood:
 def not_in_force(wanted: Settings, content: JsonObject, settings: Settings) -> str:
     """The place of a value of `wanted` that `content` states and `settings`, read from it, lack; else ""."""
 
-    def lost(asked: JsonObject, stated: JsonObject, present: JsonObject, above: Place) -> Place:
+    def lost(asked: JsonObject, stated: Any, present: JsonObject, above: Place) -> Place:
+        if not isinstance(stated, dict):  # refused as a whole, and not touched by this change
+            return ()
         for name, value in asked.items():
             if isinstance(value, dict):
-                if found := lost(value, stated[name], present[name], (*above, name)):
+                if found := lost(value, stated.get(name), present[name], (*above, name)):
                     return found
             elif isinstance(value, list):
                 if any(row not in present[name] for row in value):
                     return (*above, name)
-            elif present[name] != value == stated[name]:
+            elif name in stated and present[name] != value == stated[name]:
                 return (*above, name)
         return ()
 

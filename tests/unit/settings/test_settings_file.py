@@ -315,3 +315,16 @@ def test_a_file_of_an_older_version_gets_the_new_defaults(path: Path) -> None:
     store = SettingsStore(path)
     assert store.problem == ""
     assert store.current == Settings.model_validate({"trigger": {"before_s": 90}})
+
+
+@pytest.mark.spec("U7")
+@pytest.mark.parametrize("odd", ["x", None, [], 7])
+@pytest.mark.parametrize("section", ["wifi", "links", "export", "management"])
+def test_a_section_that_is_none_keeps_no_other_from_being_changed(
+    path: Path, section: str, odd: object
+) -> None:
+    path.write_text(json.dumps({"schema_version": 2, section: odd}))
+    store = SettingsStore(path)
+    store.change({"trigger": {"before_s": 90}})
+    assert SettingsStore(path).current.trigger.before_s == 90
+    assert json.loads(path.read_text())[section] == odd
