@@ -68,10 +68,11 @@ def verified(
     Raises InvalidInput if it is not signed so, Unavailable if that cannot be checked.
     """
     printed = _cms(["-cmsout", "-print", "-noout"], signed).stdout.decode(errors="replace")
-    times = _SIGNING_TIME.findall(printed)
-    if len(times) != 1:  # two would leave open which of them is the signer's
-        raise _refused(what, "it is damaged or not signed")
-    time = calendar.timegm(strptime(times[0], "%b %d %H:%M:%S %Y"))
+    try:
+        (time_text,) = _SIGNING_TIME.findall(printed)  # two would leave open which of them is the signer's
+        time = calendar.timegm(strptime(time_text, "%b %d %H:%M:%S %Y"))
+    except ValueError:
+        raise _refused(what, "it is damaged or not signed") from None
     # Only this authority counts, not those that browsers trust.
     options = ["-verify", "-binary", "-CAfile", str(authority), "-no-CApath", "-no-CAstore"]
     done = _cms([*options, "-attime", str(time), *(["-purpose", purpose] if purpose else [])], signed)
