@@ -4,6 +4,7 @@ No answer is a failure of the programs (500), none has a status or a form that t
 In a namespace without network: what it sets must reach nobody.
 """
 
+import re
 import shutil
 import sys
 import tempfile
@@ -92,5 +93,9 @@ def test_every_answer_is_one_of_the_description(bench: Bench) -> None:
 @pytest.mark.spec("W6", "S1")
 @pytest.mark.timeout(7200)
 def test_every_answer_is_one_of_the_description_however_long_it_is_asked(bench: Bench) -> None:
+    asked = 0
     for role in ASKERS:
-        assert "generated" in bench.ask(role, seconds=1200, examples=100)
+        generated = re.search(r"(\d+) generated", bench.ask(role, seconds=1200, examples=300))
+        assert generated
+        asked += int(generated[1])
+    assert asked >= 20_000
