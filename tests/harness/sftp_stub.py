@@ -58,7 +58,8 @@ class StubServer:
 
     `at_close` is called with the path when a file that may have been written is closed, `after_rename` with
     the new path. If `at_close` raises an exception, the answer to CLOSE is SSH_FX_FAILURE. `odd` holds names
-    out of ODD_ANSWERS.
+    out of ODD_ANSWERS. `room`: what lies beyond so many bytes of a file is refused, as with a quota;
+    `offsets`: those of all writes so far.
     """
 
     user = "upload"
@@ -71,6 +72,8 @@ class StubServer:
         self.at_close: Callable[[Path], None] = _nothing
         self.after_rename: Callable[[Path], None] = _nothing
         self.odd: frozenset[str] = frozenset()
+        self.room: int | None = None
+        self.offsets: list[int] = []
         self._key = paramiko.ECDSAKey.generate()
         self._transports: list[paramiko.Transport] = []
         self._listener = socket.create_server((self.address, 0))
@@ -244,6 +247,9 @@ class _Handle(SFTPHandle):
         self._written = access != os.O_RDONLY
 
     def write(self, offset: int, data: Any) -> int:
+        self._stub.offsets.append(offset)
+        if self._stub.room is not None and offset + len(data) > self._stub.room:
+            return SFTP_FAILURE
         if "a write refused" in self._stub.odd and offset == REFUSED_WRITE:
             return SFTP_FAILURE
         return int(super().write(offset, data))

@@ -195,6 +195,25 @@ def test_a_write_that_is_refused_leaves_no_hole(stub: StubServer, upload: Path) 
     assert arrived(stub) == {NAME: content}
 
 
+def test_a_quota_costs_nothing_of_the_part(stub: StubServer, upload: Path) -> None:
+    file, content = put_file(upload, 300 * KIB)
+    stub.room = 128 * KIB
+    with pytest.raises(FileTrouble, match="refused to write the file"):
+        deliver(stub, file)
+    stub.offsets.clear()
+    for room in (128 * KIB, 192 * KIB, 192 * KIB):
+        stub.room = room
+        with pytest.raises(FileTrouble, match="refused to write the file"):
+            deliver(stub, file)
+        assert (stub.root / PART).read_bytes() == content[:room]
+    assert 0 not in stub.offsets, "nothing is sent from the beginning"
+    stub.room = None
+    sent = deliver(stub, file)
+    assert sent is not None
+    assert sent.resumed_at == 192 * KIB
+    assert arrived(stub) == {NAME: content}
+
+
 def test_several_files_are_in_flight_where_the_way_is_long(
     stub: StubServer, upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,11 +138,15 @@ class SftpClient(paramiko.SFTPClient):
 
 
 class Writes:
-    """Writes on their way to one file: at most `window`, and each answer is looked at, in whatever order."""
+    """Writes on their way to one file: at most `window`, and each answer is looked at, in whatever order.
+
+    `taken`: whether the server has said yes to any of them.
+    """
 
     def __init__(self, client: SftpClient, file: paramiko.SFTPFile, window: int) -> None:
         self._client = client
-        self._file = file
+        self.file = file
+        self.taken = False
         self._window = window
         self._offsets: dict[int, int] = {}  # by the number of the request
         self._refused: OSError | None = None
@@ -152,7 +156,7 @@ class Writes:
         while len(self._offsets) >= self._window:
             self._hear()
         request = self._client._async_request  # type: ignore[attr-defined]
-        self._offsets[request(self, CMD_WRITE, self._file.handle, int64(offset), data)] = offset
+        self._offsets[request(self, CMD_WRITE, self.file.handle, int64(offset), data)] = offset
 
     def settle(self) -> None:
         """Returns when all are answered with yes. Raises what the server answered."""
@@ -175,6 +179,7 @@ class Writes:
             if kind != CMD_STATUS:
                 raise SftpStatusError(SftpStatusError.FAILURE, "no status in answer to a write")
             self._client._convert_status(message)
+            self.taken = True
         except EndOfFile as error:
             self._refused = SftpStatusError(SftpStatusError.END_OF_FILE, str(error))
         except OSError as error:

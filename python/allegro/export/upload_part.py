@@ -2,7 +2,8 @@
 
 SFTP servers write in order, so an interrupted part is a beginning of the file. To be safe against a server
 that lost power, or a part of something else, the first 64 KiB and the last 2 MiB of the part are read back
-and compared. What cannot be compared, opened or written on is begun anew in the same try.
+and compared. What cannot be compared, opened or written on is begun anew in the same try. A part that the
+server has taken more of, or writes on except beyond its end, stays: what is missing there is room.
 """
 
 import contextlib
@@ -88,9 +89,10 @@ def write_part(client: SftpClient, job: Errand, progress: Progress) -> Written:
         written = _write_on(client, job, start, progress)
         if written is not None:
             return written
+        log.info("The server does not let %s go on at byte %d: it is begun anew", job.part, start)
     try:
         with client.open(job.part, "wb") as there:
-            notes = _fill(client, there, job, 0, progress)
+            notes = _fill(client, Writes(client, there, WINDOW), job, 0, progress)
     except OSError as error:
         if not is_refusal(error):
             raise
@@ -184,22 +186,46 @@ def _resumable(client: SftpClient, job: Errand, progress: Progress) -> int:
 def _write_on(client: SftpClient, job: Errand, start: int, progress: Progress) -> Written | None:
     """Goes on at `start`; None: the server does not do that, or not rightly.
 
-    A server that begins a new file all the same would leave a hole where the old part was.
+    A server that begins a new file all the same would leave a hole where the old part was. Raises FileTrouble
+    where it goes on and then refuses: a quota is answered like that, and the part is worth as much as before.
     """
+    writes = None
     try:
         with client.open_to_go_on(job.part) as there:
-            notes = _fill(client, there, job, start, progress)
+            writes = Writes(client, there, WINDOW)
+            notes = _fill(client, writes, job, start, progress)
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        trouble = explain_write(client, error, job.part, job.size)
+        goes_on = writes is not None and (writes.taken or _writes_again(client, job, start))
+        if goes_on or isinstance(trouble, ServerFull):
+            raise trouble from error
+        return None
+    try:
         seam = max(0, start - CHECKED_HEAD), min(CHECKED_HEAD, start)
         if holds(client, job.part, job.size) and _agrees(client, job, (0, seam[1]), seam):
             return Written(start, notes)
     except OSError as error:
         if not is_refusal(error):
             raise
-        trouble = explain_write(client, error, job.part, job.size)
-        if isinstance(trouble, ServerFull):
-            raise trouble from error
-    log.info("The server does not let %s go on at byte %d: it is begun anew", job.part, start)
     return None
+
+
+def _writes_again(client: SftpClient, job: Errand, start: int) -> bool:
+    """Whether the last piece of the part can be written once more, which needs no room."""
+    length = min(CHUNK, start)
+    job.source.seek(start - length)
+    try:
+        with client.open_to_go_on(job.part) as there:
+            writes = Writes(client, there, 1)
+            writes.put(start - length, read_here(job.source, length))
+            writes.settle()
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        return False
+    return True
 
 
 def _agrees(client: SftpClient, job: Errand, *stretches: tuple[int, int]) -> bool:
@@ -215,15 +241,13 @@ def _agrees(client: SftpClient, job: Errand, *stretches: tuple[int, int]) -> boo
     return True
 
 
-def _fill(
-    client: SftpClient, there: paramiko.SFTPFile, job: Errand, start: int, progress: Progress
-) -> tuple[str, ...]:
+def _fill(client: SftpClient, writes: Writes, job: Errand, start: int, progress: Progress) -> tuple[str, ...]:
     """Sends the rest, and has it written out; returns what was refused meanwhile. Raises what is answered."""
-    _copy(Writes(client, there, WINDOW), job, start, progress)
+    _copy(writes, job, start, progress)
     progress("checking", job.size, job.size)
-    notes = _sync(client, there)
+    notes = _sync(client, writes.file)
     try:
-        client.finish(there)
+        client.finish(writes.file)
     except OSError as error:
         if is_refusal(error):  # any stretch may be missing: nothing to resume
             with contextlib.suppress(OSError):
