@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -53,13 +54,18 @@ def _nothing(path: Path) -> None:
     """What a sound server does beyond what it was asked for."""
 
 
+def _no_session(number: int, connection: paramiko.Transport) -> None:
+    """A sound server begins with it."""
+
+
 class StubServer:
     """Serves `root` on a port of 127.0.0.1 to whoever knows the password, until `close`.
 
     `at_close` is called with the path when a file that may have been written is closed, `after_rename` with
     the new path. If `at_close` raises an exception, the answer to CLOSE is SSH_FX_FAILURE. `odd` holds names
     out of ODD_ANSWERS. `room`: what lies beyond so many bytes of a file is refused, as with a quota;
-    `offsets`: those of all writes so far.
+    `offsets`: those of all writes so far. `at_session` is called before SFTP begins, with the number of the
+    session on its connection (from 1) and the connection.
     """
 
     user = "upload"
@@ -72,6 +78,8 @@ class StubServer:
         self.at_close: Callable[[Path], None] = _nothing
         self.after_rename: Callable[[Path], None] = _nothing
         self.odd: frozenset[str] = frozenset()
+        self.at_session: Callable[[int, paramiko.Transport], None] = _no_session
+        self.sessions: Counter[paramiko.Transport] = Counter()
         self.room: int | None = None
         self.offsets: list[int] = []
         self._key = paramiko.ECDSAKey.generate()
@@ -136,6 +144,10 @@ class _Server(SFTPServer):
     def _send_server_version(self) -> int:
         kind, data = self._read_packet()  # type: ignore[attr-defined]
         assert kind == CMD_INIT
+        stub = cast(_Files, self.server)._stub
+        connection = cast(paramiko.Channel, self.sock).get_transport()
+        stub.sessions[connection] += 1
+        stub.at_session(stub.sessions[connection], connection)
         answer = paramiko.Message()
         answer.add_int(3)
         if "fsync refused" in self._odd:

@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from allegro.export import lanes, upload_part
-from allegro.export.failures import FileTrouble, UploadStopped
+from allegro.export import session as session_module
+from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
 from allegro.export.host_keys import HostKey
 from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, session
@@ -214,14 +216,9 @@ def test_a_quota_costs_nothing_of_the_part(stub: StubServer, upload: Path) -> No
     assert arrived(stub) == {NAME: content}
 
 
-def test_several_files_are_in_flight_where_the_way_is_long(
-    stub: StubServer, upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes, "LONG_WAY_S", 0)
-    together = threading.Barrier(2, timeout=30)
-    stub.at_close = lambda path: void(together.wait())
+def six_files(stub: StubServer, upload: Path, directory: Path) -> tuple[ExportService, dict[str, bytes]]:
+    """A service that is to send them, and their contents."""
     contents = dict(put_file(upload, 10 * KIB, f"{number}.pcapng") for number in range(6))
-    queue = UploadQueue(upload, tmp_path / "allegro.sqlite")
     export = Export(
         host=stub.address,
         port=stub.port,
@@ -230,15 +227,68 @@ def test_several_files_are_in_flight_where_the_way_is_long(
         directory="{device}",
         host_key=stub.fingerprint,
     )
-    service = ExportService(queue, lambda: export, tmp_path / "ssh", DEVICE)
+    queue = UploadQueue(upload, directory / "allegro.sqlite")
+    service = ExportService(queue, lambda: export, directory / "ssh", DEVICE)
     assert service.upload_now() == 6
+    return service, {file.name: content for file, content in contents.items()}
+
+
+def sends_all(service: ExportService, stub: StubServer, contents: dict[str, bytes]) -> None:
     service._step()
-    assert queue.waiting() == []
-    run = service.status().last_run
-    assert run is not None
-    assert (run.sent, run.failed, run.error) == (6, 0, "")
-    arrived_there = {path.name: path.read_bytes() for path in (stub.root / DEVICE).iterdir()}
-    assert arrived_there == {file.name: content for file, content in contents.items()}
+    status = service.status()
+    assert status.queue == ()
+    assert status.last_run is not None
+    assert (status.last_run.sent, status.last_run.failed, status.last_run.error) == (6, 0, "")
+    assert {path.name: path.read_bytes() for path in (stub.root / DEVICE).iterdir()} == contents
+
+
+def test_several_files_are_in_flight_where_the_way_is_long(
+    stub: StubServer, upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LONG_WAY_S", 0)
+    together = threading.Barrier(2, timeout=30)
+    stub.at_close = lambda path: void(together.wait())
+    service, contents = six_files(stub, upload, tmp_path)
+    sends_all(service, stub, contents)
+
+
+@pytest.mark.parametrize("further", ["never begins", "ends the connection"])
+def test_a_further_lane_costs_no_file(
+    stub: StubServer, upload: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, further: str
+) -> None:
+    monkeypatch.setattr(lanes, "LONG_WAY_S", 0)
+    if further == "never begins":
+        monkeypatch.setattr(lanes, "OPEN_WITHIN_S", 0.5)
+    over = threading.Event()
+    sessions: list[int] = []
+
+    def at_session(number: int, connection: paramiko.Transport) -> None:
+        sessions.append(number)
+        if number > 1:
+            if further == "ends the connection":
+                connection.close()
+            over.wait(100)
+
+    stub.at_session = at_session
+    service, contents = six_files(stub, upload, tmp_path)
+    try:
+        sends_all(service, stub, contents)
+    finally:
+        over.set()
+    assert sessions.count(1) == (1 if further == "never begins" else 2), "connected again where it must be"
+
+
+def test_a_server_that_never_begins_with_sftp_is_told(
+    stub: StubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "SFTP_WITHIN_S", 0.5)
+    over = threading.Event()
+    stub.at_session = lambda number, connection: void(over.wait(100))
+    try:
+        with pytest.raises(ServerTrouble, match="does not answer"):
+            tried_out(stub)
+    finally:
+        over.set()
 
 
 def void(value: object) -> None:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import paramiko
 
+from allegro.export.channel import open_sftp
 from allegro.export.sftp_client import SftpClient, is_refusal
 
 T = TypeVar("T")
@@ -20,6 +21,8 @@ LANES = 4
 """OpenSSH lets a connection have ten (MaxSessions, sshd_config(5)); others may use the server, too."""
 LONG_WAY_S = 0.01
 """From this round trip on more than one lane pays."""
+OPEN_WITHIN_S = 20.0
+"""A server that has not opened a further one by then gets all files by what there is."""
 
 
 def round_trip_s(client: SftpClient, clock: Callable[[], float]) -> float:
@@ -28,12 +31,23 @@ def round_trip_s(client: SftpClient, clock: Callable[[], float]) -> float:
     for _ in range(3):
         asked = clock()
         try:
-            client.normalize(".")
+            client.stat(".")
         except OSError as error:
             if not is_refusal(error):  # a refusal has come all the way, too
                 raise
         shortest = min(shortest, clock() - asked)
     return shortest
+
+
+def answers(client: SftpClient) -> bool:
+    """Whether the connection of this session is still there."""
+    try:
+        client.stat(".")
+    except OSError as error:
+        return is_refusal(error)
+    except (EOFError, paramiko.SSHException):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -42,7 +56,8 @@ def lanes(
 ) -> Iterator[Sequence[SftpClient]]:
     """`client`, and further ones of its connection if `files` and the way make them worth it.
 
-    A server that allows no more gets on with what there is.
+    A server that allows no more gets on with what there is. One that ends the whole connection for it does
+    not answer any more (see `answers`).
     """
     wanted = min(LANES, files) if files > 1 and round_trip_s(client, clock) >= LONG_WAY_S else 1
     with contextlib.ExitStack() as stack:
@@ -50,13 +65,11 @@ def lanes(
         channel = client.get_channel()
         while channel is not None and len(found) < wanted:
             try:
-                another = SftpClient.from_transport(channel.get_transport())
+                another = stack.enter_context(open_sftp(channel.get_transport(), OPEN_WITHIN_S))
             except (EOFError, OSError, paramiko.SSHException, paramiko.SFTPError):
                 break
-            if another is None:
-                break
-            found.append(stack.enter_context(another))
             another.sock.settimeout(channel.gettimeout())
+            found.append(another)
         yield found
 
 

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import paramiko
 
+from allegro.export.channel import open_sftp
 from allegro.export.failures import HostKeyChanged, HostKeyUnknown, ServerTrouble, Target, explain_connection
 from allegro.export.greeting import connect, in_words
 from allegro.export.host_keys import ALGORITHMS, HostKey, asked_for
 from allegro.export.sftp_client import SftpClient
 
 CONNECT_TIMEOUT_S = 20.0
-"""For the TCP connection, the SSH banner and each answer during login."""
+"""For the TCP connection, the SSH banner, and each answer during login."""
+SFTP_WITHIN_S = 20.0
+"""For each step from the login to the first word of SFTP."""
 ANSWER_TIMEOUT_S = 60.0
 """A server that says nothing for so long while files are sent is gone."""
 
@@ -62,11 +65,9 @@ def session(target: Target, login: Login, pinned: HostKey) -> Iterator[SftpClien
     with _trusted(target, pinned) as transport:
         try:
             _log_in(transport, login, target)
-            client = SftpClient.from_transport(transport)
+            client = open_sftp(transport, SFTP_WITHIN_S)
         except (OSError, EOFError, paramiko.SSHException, paramiko.SFTPError) as error:
             raise explain_connection(error, target, login.kind) from error
-        if client is None:
-            raise explain_connection(EOFError(), target)
         channel = client.get_channel()
         if channel is not None:
             channel.settimeout(ANSWER_TIMEOUT_S)

@@ -3,6 +3,7 @@
 What talks to a server is loaded by the first who does: paramiko would be a quarter of the supervisor's start.
 """
 
+import contextlib
 import datetime as dt
 import logging
 import threading
@@ -272,7 +273,7 @@ class ExportService:
     def _run(self, export: Export, due: list[Waiting]) -> None:
         from allegro.export import sftp
         from allegro.export.directories import date_of, expanded, make_directory
-        from allegro.export.lanes import in_lanes, lanes
+        from allegro.export.lanes import answers, in_lanes, lanes
 
         self._last_run = Run(self._clock_ns())
         asked = self._asked
@@ -295,10 +296,12 @@ class ExportService:
             target = _checked_target(export)
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
             login = self._login(export)
-            with (
-                sftp.connected(target, login, _pinned(export)) as client,
-                lanes(client, len(due)) as clients,
-            ):
+            with contextlib.ExitStack() as stack:
+                client = stack.enter_context(sftp.connected(target, login, _pinned(export)))
+                clients = stack.enter_context(lanes(client, len(due)))
+                if len(due) > 1 and not answers(client):  # it has ended all, asked for a further lane
+                    log.info("The server ended the connection at a further lane: one is used")
+                    clients = [stack.enter_context(sftp.connected(target, login, _pinned(export)))]
                 in_lanes(clients, due, deliver)
         except UploadStopped:
             log.info("Upload interrupted")

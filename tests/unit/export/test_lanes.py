@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+from paramiko import SFTPAttributes
 
 from allegro.export.lanes import LANES, LONG_WAY_S, in_lanes, lanes, round_trip_s
 from allegro.export.sftp_client import SftpClient, SftpStatusError
@@ -13,9 +14,9 @@ class Server(SftpClient):
         self.now = 0.0
         self._seconds = iter(seconds)
 
-    def normalize(self, path: bytes | str) -> str:
+    def stat(self, path: bytes | str) -> SFTPAttributes:
         self.now += next(self._seconds)
-        raise SftpStatusError(SftpStatusError.UNSUPPORTED, "no realpath")
+        raise SftpStatusError(SftpStatusError.UNSUPPORTED, "no stat")
 
     def get_channel(self) -> None:
         """There is none."""
