@@ -8,6 +8,7 @@ from allegro.filters.canonical import canonical
 from allegro.filters.device import Device
 from allegro.filters.parse import parse
 from allegro.filters.program import compiled
+from allegro.filters.syntax import LONGEST
 
 
 def device_with(interfaces: Sequence[str] | None) -> Device:
@@ -22,6 +23,11 @@ def translated(text: str, interfaces: Sequence[str] | None = None) -> tuple[str,
     """
     tree = parse(text, device_with(interfaces))
     shown = canonical(tree)
+    if len(shown) > LONGEST:
+        raise InvalidInput(
+            f"Written out, this filter is longer than {LONGEST} characters ({len(shown)}).",
+            remedy="Write it shorter, such as by networks or ranges of ports.",
+        )
     if not shown.isprintable():
         raise InvalidInput("A filter holds no control characters.", remedy="Write it in one line.")
     return shown, compiled(tree, (), libpcap.compiled)
