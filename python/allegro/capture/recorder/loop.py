@@ -256,7 +256,8 @@ class Recorder:
             time.sleep(_LONGEST_PAUSE)
         self._end_ring()
         self._report()
-        if self._ring.writer is not None and not self._dispatcher.under_way() and not self._ports.closing:
+        left = self._dispatcher.under_way() or self._ports.closing or self._outbox.waiting()
+        if self._ring.writer is not None and not left:
             self._ring.writer.ended(stopped)
         self._ring.end()
         self._links.close()

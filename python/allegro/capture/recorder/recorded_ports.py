@@ -108,7 +108,7 @@ class Ports:
             port.close()
 
     def _open(self, name: str, ifindex: int, options: RecorderConfig, now: Reading, *, new: bool) -> None:
-        taken = sum(len(port.busy) for port in self.open.values()) * options.block_size
+        taken = sum(len(port.busy) for port in self.all()) * options.block_size
         count = options.blocks_per_port or blocks_for(name, options.block_size, self._count, taken)
         try:
             connection = RingSocket(name, ifindex, options.block_size, count, options.retire_ms)

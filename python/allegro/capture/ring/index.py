@@ -75,7 +75,8 @@ class Summary(NamedTuple):
             record.end,
             self.first_boot_ns or record.first_boot_ns,
             record.last_boot_ns or self.last_boot_ns,
-            self.first_start or start,
+            # Summaries of before know no starts: 0, "any", must not become "only this one".
+            self.first_start if self.first_boot_ns else start,
             start or self.last_start,
         )
 

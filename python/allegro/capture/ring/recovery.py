@@ -172,19 +172,19 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
 def _trusted_summary(path: Path, size: int, ring_id: bytes) -> Summary | None:
     """The summary in the segment's index, if the index is finished and begins with what is in the segment."""
     place = index.index_path(path)
-    summary = index.read_summary(place)
-    if summary is None or not summary.records or summary.end > size:
-        return None
-    with place.open("rb") as file:
-        first = next(index.parse(file.read(3 * index.ENTRY_SIZE)), None)
-    if first is None or first.sequence != segments.first_sequence(path):
-        return None
-    with path.open("rb") as file:
-        file.seek(first.offset)
-        try:
-            found = record.read_record(file.read(record.HEAD_SIZE), ring_id)
-        except (OSError, record.BlockFormatError):
+    try:
+        summary = index.read_summary(place)
+        if summary is None or not summary.records or summary.end > size:
             return None
+        with place.open("rb") as file:
+            first = next(index.parse(file.read(3 * index.ENTRY_SIZE)), None)
+        if first is None or first.sequence != segments.first_sequence(path):
+            return None
+        with path.open("rb") as file:
+            file.seek(first.offset)
+            found = record.read_record(file.read(record.HEAD_SIZE), ring_id)
+    except (OSError, record.BlockFormatError):  # it can be made anew
+        return None
     return summary if found.sequence == first.sequence else None
 
 
@@ -209,7 +209,11 @@ def _as_free(path: Path, directory: Path) -> Path:
 
 def _runs(directory: Path, work: _Work) -> list[Run]:
     """The known runs, each alive at least until the last packets that a repair has found of its ports."""
-    known = {run.run: run for run in segments.read_runs(directory)}
+    known: dict[int, Run] = {}
+    for run in segments.read_runs(directory):
+        # A ring that was opened anew by the same process has two of it; the first knows more at first.
+        if run.run not in known or run.alive_ns >= known[run.run].alive_ns:
+            known[run.run] = run
     entries = work.rebuilt
     if not known:
         entries = [

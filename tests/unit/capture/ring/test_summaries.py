@@ -216,6 +216,21 @@ def test_a_segment_in_which_one_start_ends_and_another_begins_may_hold_any_betwe
     assert table.of_start(index.start_mark(b"b"), 0, 10) == [0, 1]
 
 
+@pytest.mark.spec("R9", "R11")
+def test_a_segment_whose_first_start_is_not_known_may_hold_any_when_it_is_continued(
+    tmp_path: Path,
+) -> None:
+    ring = Ring(tmp_path)
+    large(ring, 1)
+    (path,) = segments.list_segments(ring.directory)
+    record = read_first(path)._replace(boot_id=b"b" * 16)
+    unmarked = Summary(9, 9, 9, 0, 9, 9, 9, 5000, 100)  # as it was written before summaries had marks
+    continued = unmarked.plus(record)
+    assert (continued.first_start, continued.last_start) == (0, index.start_mark(record.boot_id))
+    table = SegmentTable.of([Listed(0, SEGMENT, continued)])
+    assert table.of_start(index.start_mark(b"earlier"), 0, 10) == [0]
+
+
 @pytest.mark.spec("R11")
 @pytest.mark.parametrize("gone", [0, 1, 700, 1023, 1024])
 def test_those_that_are_gone_are_found_by_few_questions(gone: int) -> None:
