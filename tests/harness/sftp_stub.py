@@ -174,7 +174,7 @@ class _Files(SFTPServerInterface):
         return self._stub.root / self.canonicalize(path).lstrip("/")
 
     def _attributes(self, path: Path) -> SFTPAttributes:
-        found = SFTPAttributes.from_stat(path.stat(), path.name)
+        found = SFTPAttributes.from_stat(path.stat(), cast(str, os.fsencode(path.name)))  # any bytes
         if "no sizes" in self._stub.odd:
             found.st_size = None
         return found

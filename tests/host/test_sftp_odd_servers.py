@@ -216,19 +216,26 @@ def test_a_quota_costs_nothing_of_the_part(stub: StubServer, upload: Path) -> No
     assert arrived(stub) == {NAME: content}
 
 
-def six_files(stub: StubServer, upload: Path, directory: Path) -> tuple[ExportService, dict[str, bytes]]:
-    """A service that is to send them, and their contents."""
-    contents = dict(put_file(upload, 10 * KIB, f"{number}.pcapng") for number in range(6))
+def service_for(
+    stub: StubServer, upload: Path, directory: Path, there: str
+) -> tuple[ExportService, UploadQueue]:
+    """A service that sends to the stub, and its queue."""
     export = Export(
         host=stub.address,
         port=stub.port,
         username=stub.user,
         password=stub.password,
-        directory="{device}",
+        directory=there,
         host_key=stub.fingerprint,
     )
     queue = UploadQueue(upload, directory / "allegro.sqlite")
-    service = ExportService(queue, lambda: export, directory / "ssh", DEVICE)
+    return ExportService(queue, lambda: export, directory / "ssh", DEVICE), queue
+
+
+def six_files(stub: StubServer, upload: Path, directory: Path) -> tuple[ExportService, dict[str, bytes]]:
+    """A service that is to send them, and their contents."""
+    contents = dict(put_file(upload, 10 * KIB, f"{number}.pcapng") for number in range(6))
+    service, _ = service_for(stub, upload, directory, "{device}")
     assert service.upload_now() == 6
     return service, {file.name: content for file, content in contents.items()}
 
@@ -293,6 +300,32 @@ def test_a_server_that_never_begins_with_sftp_is_told(
 
 def void(value: object) -> None:
     """Forgets it."""
+
+
+def test_a_directory_that_cannot_be_made_keeps_only_its_own_files_here(
+    stub: StubServer, upload: Path, tmp_path: Path
+) -> None:
+    for day in ("20261120", "20261121", "20261122"):
+        for number in (1, 2):
+            put_file(upload, KIB, f"{day}T000000Z_{number}.pcapng")
+    (stub.root / "2026-11-21").write_text("not a directory")
+    service, queue = service_for(stub, upload, tmp_path, "{date}")
+    assert service.upload_now() == 6
+    service._step()
+    left = {one.file.name: one.tries.attempts for one in queue.waiting()}
+    assert left == {"20261121T000000Z_1.pcapng": 1, "20261121T000000Z_2.pcapng": 1}
+    assert all("is a file on the server" in one.tries.error for one in queue.waiting())
+    run = service.status().last_run
+    assert run is not None
+    assert (run.sent, run.failed) == (4, 2)
+
+
+def test_names_in_no_known_encoding_are_no_trouble(stub: StubServer, upload: Path) -> None:
+    stub.odd = frozenset({"no stat"})  # so that the directory is listed
+    Path(os.fsdecode(os.fsencode(stub.root) + b"/caf\xe9")).touch()
+    file, content = put_file(upload, KIB)
+    assert deliver(stub, file) is not None
+    assert arrived(stub)[NAME] == content
 
 
 def test_an_object_store_has_no_directories_to_be_made(stub: StubServer, upload: Path) -> None:

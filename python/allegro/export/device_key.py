@@ -61,8 +61,7 @@ def device_key(directory: Path, host_name: str, kind: KeyKind = "ed25519") -> De
         raise Unavailable(
             f"The device's SSH key cannot be used: {_reason(error)}.",
             place=str(file.path),
-            remedy="Use a password instead, or delete this file: then a new key is made, "
-            "which the server must be told.",
+            remedy="Use a password, or choose another kind of the device's own key.",
         ) from error
     return DeviceKey(key, line)
 

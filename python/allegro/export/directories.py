@@ -37,6 +37,8 @@ def make_directory(client: SftpClient, directory: str) -> None:
     """
     missing: list[str] = []
     path = posixpath.normpath(directory)
+    if path.startswith("//"):  # POSIX leaves two as they are: never through with the parents
+        path = path[1:]
     while path not in ("", ".", "/"):
         try:
             seen = look(client, path)

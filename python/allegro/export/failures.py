@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from allegro.errors import AllegroError, Unavailable
 from allegro.export.host_keys import HostKey
 
+_NO_SFTP = ("Garbage packet", "Incompatible sftp protocol")
+"""How paramiko, and SftpClient, begin to tell of what is no SFTP at all."""
+
 
 class ServerTrouble(Unavailable):
     """The connection as a whole does not work: every file has to wait."""
@@ -119,6 +122,11 @@ def _connection_words(error: BaseException, target: Target, authentication: str)
         return (
             "The server let the device log in, but does not offer SFTP.",
             "Have the SFTP subsystem switched on in the server's SSH service.",
+        )
+    if isinstance(error, paramiko.SFTPError) and not str(error).startswith(_NO_SFTP):
+        return (
+            f"The server answers against the rules of SFTP ({_text(error)}).",
+            "It is tried again by itself. If that does not help, update the server's SSH software.",
         )
     if isinstance(error, paramiko.SFTPError):
         return (

@@ -51,6 +51,13 @@ def is_refusal(error: OSError) -> bool:
     return isinstance(error, FileNotFoundError | PermissionError | SftpStatusError)
 
 
+class _Answer(paramiko.Message):
+    """Version 3 has no encoding for names: one that is not UTF-8 is just none of the device's."""
+
+    def get_text(self) -> str:
+        return self.get_string().decode(errors="replace")
+
+
 class SftpClient(paramiko.SFTPClient):
     """A session. `extensions`: the names of those that the server announces; only these are asked for.
 
@@ -101,7 +108,8 @@ class SftpClient(paramiko.SFTPClient):
             if kind in (CMD_READ, CMD_READDIR):
                 raise
             raise SftpStatusError(SftpStatusError.END_OF_FILE, str(error)) from error
-        return answer
+        kind, message = answer
+        return kind, _Answer(message.get_remainder())
 
     def open_to_go_on(self, path: str) -> paramiko.SFTPFile:
         """A file that is there, to be written on: without the right to read, which a drop box may refuse."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from allegro.errors import AllegroError, Conflict, InvalidInput
 from allegro.export import schedule
 from allegro.export.export_status import ExportStatus, Run, Running, TestResult
-from allegro.export.failures import HostKeyChanged, ServerTrouble, Target, UploadStopped
+from allegro.export.failures import FileTrouble, HostKeyChanged, ServerTrouble, Target, UploadStopped
 from allegro.export.host_keys import HostKey
 from allegro.export.pace import Pace, rate_at
 from allegro.export.queue import UploadQueue, Waiting
@@ -279,16 +279,29 @@ class ExportService:
         asked = self._asked
         pending = [one.file.name for one in due]
         made: set[str] = set()
+        refused: set[str] = set()
         making = threading.Lock()
         pace = Pace(partial(self._rate, export))
 
-        def deliver(lane: "SftpClient", one: Waiting) -> None:
+        def directory_of(one: Waiting) -> str:
             day = date_of(one.file.name, one.file.modified_ns)
-            directory = expanded(export.directory, self._host_name, day)
+            return expanded(export.directory, self._host_name, day)
+
+        def deliver(lane: "SftpClient", one: Waiting) -> None:
+            directory = directory_of(one)
             with making:
-                if directory not in made:
-                    make_directory(lane, directory)
-                    made.add(directory)
+                if directory not in made | refused:
+                    try:
+                        make_directory(lane, directory)
+                        made.add(directory)
+                    except FileTrouble as error:  # those of another day may have theirs
+                        refused.add(directory)
+                        theirs = [each.file.name for each in due if directory_of(each) == directory]
+                        self._failed(theirs, error, export, asked)
+                        self._count(failed=len(theirs), error=error)
+            if directory in refused:
+                pending.remove(one.file.name)
+                return
             self._send(lane, export, one.file.name, directory, pace)
             pending.remove(one.file.name)
 
@@ -306,9 +319,12 @@ class ExportService:
         except UploadStopped:
             log.info("Upload interrupted")
         except AllegroError as error:
-            # Without a connection or a directory all of them have to wait, for the same reason.
-            self._failed(pending, error, export, asked)
-            self._count(failed=len(pending), error=error)
+            # Without a connection all of them have to wait, for the same reason.
+            left = [
+                one.file.name for one in due if one.file.name in pending and directory_of(one) not in refused
+            ]
+            self._failed(left, error, export, asked)
+            self._count(failed=len(left), error=error)
         finally:
             self._running = None
             self._last_run = replace(self._last_run, ended_ns=self._clock_ns())

@@ -75,6 +75,8 @@ def test_a_damaged_key_gives_way_to_its_copy(tmp_path: Path) -> None:
 @pytest.mark.spec("S2")
 def test_a_damaged_key_without_a_copy_is_told_and_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "id_ed25519").write_text("nonsense")
-    with pytest.raises(Unavailable, match="SSH key cannot be used"):
+    with pytest.raises(Unavailable, match="SSH key cannot be used") as caught:
         device_key(tmp_path, "a")
+    assert caught.value.remedy == "Use a password, or choose another kind of the device's own key."
     assert (tmp_path / "id_ed25519").read_text() == "nonsense"
+    assert device_key(tmp_path, "a", "ecdsa").public_line, "the remedy helps"

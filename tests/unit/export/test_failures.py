@@ -25,6 +25,8 @@ TARGET = Target("sftp.example", 2022, "meter")
         (paramiko.BadAuthenticationType("x", ["publickey"]), "password", "offers: publickey"),
         (paramiko.ChannelException(1, "x"), "password", "does not offer SFTP"),
         (paramiko.SFTPError("Garbage packet received"), "", "something else than SFTP (Garbage packet"),
+        (paramiko.SFTPError("Incompatible sftp protocol"), "", "something else than SFTP (Incompatible"),
+        (paramiko.SFTPError("Expected handle"), "", "against the rules of SFTP (Expected handle)"),
         (paramiko.SSHException("Server connection dropped"), "", "broke off"),
         (EOFError(), "", "broke off"),
         (ConnectionResetError(), "", "broke off"),
@@ -39,6 +41,15 @@ def test_every_failure_of_the_connection_is_told_in_plain_words(
     assert told.place == "sftp.example:2022"
     assert told.status == 503
     assert told.remedy or "Socket" in words
+
+
+@pytest.mark.parametrize(
+    ("said", "by_a_text"),
+    [("Garbage packet received", True), ("Incompatible sftp protocol", True), ("Expected attributes", False)],
+)
+def test_only_what_is_no_sftp_at_all_is_put_down_to_a_login_that_prints(said: str, by_a_text: bool) -> None:
+    remedy = explain_connection(paramiko.SFTPError(said), TARGET).remedy
+    assert (".bashrc" in remedy) == by_a_text
 
 
 def test_what_is_plain_already_stays() -> None:
