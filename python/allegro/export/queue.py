@@ -1,6 +1,7 @@
 """The upload queue. The files in it are the truth; the database only remembers their tries."""
 
 import contextlib
+import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,15 +80,20 @@ class UploadQueue:
                     "SELECT name, released_ns, attempts, last_try_ns, next_try_ns, error, remedy FROM uploads"
                 )
             }
+            renamed = database.execute("SELECT name, final FROM renamed").fetchall()
             # After the record, never before: a file that comes and is released in between would be forgotten.
             files = self.files.all()
-            gone = known.keys() - {file.name for file in files}
+            there = {file.name for file in files}
+            gone = known.keys() - there
             # Only the row that was read: a new file of the same name may have been released by now.
             database.executemany(
                 "DELETE FROM uploads WHERE name = ? AND released_ns = ?",
                 [(name, known[name].released_ns) for name in gone],
             )
-            database.executemany("DELETE FROM renamed WHERE name = ?", [(name,) for name in gone])
+            database.executemany(
+                "DELETE FROM renamed WHERE name = ? AND final = ?",
+                [(name, final) for name, final in renamed if name not in there],
+            )
         return [Waiting(file, known.get(file.name, Tries())) for file in files]
 
     def release(self, names: Sequence[str], now_ns: int, *, at_once: bool = False) -> None:
@@ -147,6 +153,21 @@ class UploadQueue:
                 "INSERT INTO renamed (name, final) VALUES (?, ?)"
                 " ON CONFLICT (name) DO UPDATE SET final = excluded.final",
                 (name, final),
+            )
+
+    def sending_to(self, destination: str) -> None:
+        """What is remembered of names on a server holds only there; `destination` tells it from any other."""
+        number = int.from_bytes(hashlib.sha256(destination.encode()).digest()[:7], "big")
+        with self._connection() as database:
+            row = database.execute("SELECT value FROM export_state WHERE name = 'destination'").fetchone()
+            if row is not None and row[0] == number:
+                return
+            if row is not None:  # else it is the one of before, when none was noted
+                database.execute("DELETE FROM renamed")
+            database.execute(
+                "INSERT INTO export_state (name, value) VALUES ('destination', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                (number,),
             )
 
     def last_run_ns(self) -> int:

@@ -307,6 +307,7 @@ class ExportService:
 
         try:
             target = _checked_target(export)
+            self._queue.sending_to(f"{target.username}@{target} {export.directory}")
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
             login = self._login(export)
             with contextlib.ExitStack() as stack:

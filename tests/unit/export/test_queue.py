@@ -105,6 +105,28 @@ def test_everything_is_remembered_over_a_restart(queue: UploadQueue, tmp_path: P
     assert again.last_run_ns() == 77
 
 
+@pytest.mark.spec("X3")
+def test_a_name_on_the_server_is_remembered_only_for_its_file_and_destination(queue: UploadQueue) -> None:
+    add(queue, "a", "withdrawn")
+    queue.sending_to("u@server:22 in")
+    queue.note_renamed("a", "a_2")
+    queue.note_renamed("withdrawn", "withdrawn_2")
+    (queue.files.root / "withdrawn").unlink()
+    queue.waiting()
+    assert queue.renamed("withdrawn") == "", "also without a record of tries"
+    queue.sending_to("u@server:22 in")
+    assert queue.renamed("a") == "a_2"
+    queue.sending_to("u@server:22 elsewhere")
+    assert queue.renamed("a") == ""
+
+
+def test_what_was_remembered_before_destinations_were_stays(queue: UploadQueue) -> None:
+    add(queue, "a")
+    queue.note_renamed("a", "a_2")
+    queue.sending_to("u@server:22 in")
+    assert queue.renamed("a") == "a_2"
+
+
 def test_the_database_is_shared_and_safe_against_power_cuts(queue: UploadQueue, tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "allegro.sqlite")) as other:
         other.execute("CREATE TABLE jobs (id INTEGER)")

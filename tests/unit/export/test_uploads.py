@@ -169,6 +169,26 @@ def test_a_server_corrected_while_the_old_one_is_tried_is_tried_at_once(
     assert "port 2" in bench.queue.waiting()[0].tries.error
 
 
+@pytest.mark.spec("X3")
+@pytest.mark.parametrize(
+    "change", [{"host": "127.0.0.2"}, {"port": 2}, {"username": "v"}, {"directory": "in"}]
+)
+def test_another_destination_knows_no_names_of_the_one_before(
+    bench: Bench, change: dict[str, object]
+) -> None:
+    bench.add("a")
+    bench.service.upload_now()
+    bench.attempts()
+    bench.queue.note_renamed("a", "a")
+    bench.service.upload_now()
+    bench.attempts()
+    assert bench.queue.renamed("a") == "a"
+    bench.export = bench.export.model_copy(update=change)
+    bench.service.upload_now()
+    bench.attempts()
+    assert bench.queue.renamed("a") == ""
+
+
 @pytest.mark.spec("X1")
 def test_switching_off_withdraws_what_was_released(bench: Bench) -> None:
     bench.attempts()
