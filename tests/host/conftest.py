@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def namespace() -> Iterator[Namespace]:
-    """A network of its own, with nothing in it."""
-    made = Namespace("rct-recorder")
+def namespace(worker_id: str) -> Iterator[Namespace]:
+    """A network of its own, with nothing in it; tests of several files may run side by side."""
+    made = Namespace(f"recorder-{worker_id}")
     yield made
     made.close()
 
