@@ -64,7 +64,7 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
 
     def ports() -> list[str] | None:
         status = recorder()
-        return [port.name for port in status.ports] if status else None
+        return [port.name for port in status.ports] or None if status else None
 
     @routes.get("", dependencies=[requires("viewer")])
     def fields() -> FieldsAnswer:

@@ -44,6 +44,8 @@ def fields(device: Device = ANY_DEVICE) -> tuple[FieldHelp, ...]:
 
 def complete(text: str, device: Device = ANY_DEVICE) -> Completion:
     """What can follow on `text`, which ends at the cursor; no words if nothing can, or a mistake is in it."""
+    if len(text) > syntax.LONGEST:
+        return Completion(len(text), ())
     begun = re.search(r'(?:[=!<>~&|]+|[^\s()"=!<>~&|]*)$', text)
     start = begun.start() if begun else len(text)
     accepted, before = syntax.accepted_after(text[:start])

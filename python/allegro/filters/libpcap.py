@@ -11,14 +11,14 @@ import ctypes
 import ipaddress
 import re
 import threading
-from functools import cache
+from functools import cache, lru_cache
 
 _LIBRARIES = ("libpcap.so.1", "libpcap.so.0.8")  # its own name, and Debian's
 _ETHERNET = 1  # DLT_EN10MB
 _SNAPLEN = 262144  # with 0 libpcap finds that nothing can ever match
 _NO_NETMASK = 0xFFFFFFFF  # PCAP_NETMASK_UNKNOWN: `broadcast` of IP is then refused
-_OPTIMISED = 512
-"""Characters. For 240 ports in a row libpcap's optimiser takes ten seconds, for 35 it is quick."""
+_OPTIMISED = 35
+"""Numbers and addresses. For 240 ports in a row libpcap's optimiser takes ten seconds, for 35 it is quick."""
 _INSTRUCTION_SIZE = 8  # struct bpf_insn
 
 # Without `inbound`, `outbound` and `ifindex`: a frame in a file does not tell.
@@ -35,13 +35,19 @@ _KEYWORDS = frozenset(
     " icmp6-neighboradvert icmp6-redirect tcpflags tcp-fin tcp-syn tcp-rst tcp-push tcp-ack"
     " tcp-urg tcp-ece tcp-cwr".split()
 )
-_WORD = re.compile(r"\\[^\s!()]+|:*\w[\w.:-]*")
+_PROTOCOLS = frozenset(
+    "ip ip6 arp rarp icmp icmp6 igmp igrp pim ah esp vrrp carp udp tcp sctp"  # noqa: SIM905
+    " atalk aarp decnet iso stp ipx netbeui lat moprc mopdl sca loopback".split()
+)
+"""What may follow `proto` behind a backslash; libpcap has tables of these."""
+_WORD = re.compile(r"\\[^\s!()]*|:*\w[\w.:-]*")
 _HEX = "[0-9A-Fa-f]"
+_RANGE = re.compile(r"\d+-\d+")
 _NUMBERS = re.compile(
-    rf"\d+(?:[.:-]\d+){{0,3}}|0[xX]{_HEX}+"
+    rf"\d+(?:\.\d+){{0,3}}|\d+:\d+|0[xX]{_HEX}+"
     rf"|{_HEX}{{1,2}}(?:([:.-]){_HEX}{{1,2}})(?:\1{_HEX}{{1,2}}){{4}}|{_HEX}{{4}}(?:\.{_HEX}{{4}}){{2}}|{_HEX}{{12}}"
 )
-"""Numbers, parts of IPv4 addresses, ranges of ports, offset and size in brackets; MAC addresses."""
+"""Numbers, parts of IPv4 addresses, offset and size in brackets; MAC addresses."""
 
 
 class _Program(ctypes.Structure):
@@ -51,12 +57,14 @@ class _Program(ctypes.Structure):
 _compiling = threading.Lock()
 
 
+@lru_cache(64)  # the same one is compiled to be checked, and to be used
 def compiled(expression: str) -> bytes:
     """The instructions (struct sock_filter) of an expression for Ethernet frames.
 
     Raises ValueError with libpcap's words for a mistake, and for what is refused here.
     """
-    _refuse_names(expression)
+    words = _words(expression)
+    optimise = sum(word[0].isdigit() or _is_ipv6(word) for word in words) <= _OPTIMISED
     library = _library()
     with _compiling:
         handle = library.pcap_open_dead(_ETHERNET, _SNAPLEN)
@@ -65,7 +73,7 @@ def compiled(expression: str) -> bytes:
         try:
             program = _Program()
             wrong = library.pcap_compile(
-                handle, ctypes.byref(program), expression.encode(), len(expression) <= _OPTIMISED, _NO_NETMASK
+                handle, ctypes.byref(program), expression.encode(), optimise, _NO_NETMASK
             )
             if wrong:
                 message = library.pcap_geterr(handle).decode("utf-8", "replace")
@@ -78,16 +86,31 @@ def compiled(expression: str) -> bytes:
             library.pcap_close(handle)
 
 
-def _refuse_names(expression: str) -> None:
+def _words(expression: str) -> list[str]:
+    """The words of an expression; raises ValueError for what libpcap might look up."""
     if not expression.isascii() or "\0" in expression:
         raise ValueError("it has characters that are not ASCII")
-    for word in _WORD.findall(expression):
+    words: list[str] = _WORD.findall(expression)
+    qualifier = ""
+    for word in words:
         if word == "protochain":
             raise ValueError("protochain is not possible here: its programs need not end")
-        if not (word in _KEYWORDS or word[0] == "\\" or _NUMBERS.fullmatch(word) or _is_ipv6(word)):
+        if not (word in _KEYWORDS or _is_value(word, qualifier)):
             raise ValueError(
                 f"{word} is not possible here: names are not looked up, write addresses and numbers"
             )
+        if word in _KEYWORDS and word not in ("and", "or", "not"):
+            qualifier = word
+    return words
+
+
+def _is_value(word: str, qualifier: str) -> bool:
+    """Whether libpcap reads it as a value, and not as a name: elsewhere, `1-2` is one, and `\\x` as well."""
+    if word.startswith("\\"):
+        return qualifier == "proto" and word[1:] in _PROTOCOLS
+    if _RANGE.fullmatch(word):
+        return qualifier == "portrange"
+    return bool(_NUMBERS.fullmatch(word)) or _is_ipv6(word)
 
 
 def _is_ipv6(word: str) -> bool:

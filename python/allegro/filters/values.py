@@ -19,7 +19,8 @@ BARE = re.compile(r'[^\s()"!=<>~&|]+')
 _MAC_BYTES = re.compile(r"[0-9a-f]{2}(?:([:-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){0,4})?", re.IGNORECASE)
 _MAC_WORDS = re.compile(r"[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,10}|0[xX][0-9a-fA-F]{1,8}", re.ASCII)
-_RANGE = re.compile(r"\s*([0-9]{0,5})\s*(-?)\s*([0-9]{0,5})\s*", re.ASCII)
+# Each blank can be one of only one \s*: with several in a row the time grows with a power of their number.
+_RANGE = re.compile(r"([0-9]{1,5})?(?:\s*(-)\s*([0-9]{1,5})?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def _number(field: Field, text: str, wanted: str) -> int:
 def _ports(text: str, wanted: str) -> Ports:
     ranges = []
     for part in text.split(","):
-        found = _RANGE.fullmatch(part)
-        if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
+        found = _RANGE.fullmatch(part.strip())
+        if not found or not (found[1] or found[3]):
             raise Unfit(wanted)
         first = int(found[1] or 0)
         last = int(found[3]) if found[3] else PORT_MAX if found[2] else first

@@ -22,6 +22,8 @@ WEB = ethernet(0x0800, ipv4(6, tcp(50000, 80)))
         "tcp[tcpflags] & (tcp-syn|tcp-fin) = 0",
         "icmp[icmptype] = icmp-echoreply or icmp6[icmp6type] = icmp6-neighborsolicit or tcp",
         "net 192.0.2.0/24 and portrange 70-90",
+        "portrange 7-9 or 70-90",
+        "ip proto (\\udp or \\tcp)",
         "!(vlan or ip6 or host fe80::1)",
         "",
     ],
@@ -43,6 +45,14 @@ def test_what_libpcap_understands_is_compiled(expression: str) -> None:
         ("port http", "http is not possible here"),
         ("len-4 > 5", "len-4 is not possible here"),
         ("inbound", "inbound is not possible here"),
+        ("host 1-2", "1-2 is not possible here"),
+        ("portrange 1-2 or host 3-4", "3-4 is not possible here"),
+        ("host 1-2-3-4", "1-2-3-4 is not possible here"),
+        *(
+            (f"{before} \\http", "http is not possible here: names are not looked up")
+            for before in ("host", "src", "net", "port", "ether host", "proto", "proto \\tcp or host", "")
+        ),
+        ("proto \\tcp or host \\udp", "udp is not possible here: names are not looked up"),
         ("ip6 protochain 6", "its programs need not end"),
         ("host 192.0.2.1\0", "not ASCII"),
         ("port \u0668", "not ASCII"),
