@@ -19,7 +19,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600, sync: boo
     what is written anew soon) only readers are protected.
     """
     partial = path.with_name(f".{path.name}{SUFFIX}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    # No link is followed: the folder may belong to a program with fewer rights.
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)

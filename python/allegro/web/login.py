@@ -148,7 +148,8 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
 
     async def take_new(visit: Visit) -> Response:
         new, typed = visit.typed("password"), visit.typed("wifi")
-        wifi, offer = await wifi_password.offered(visit), visit.session.wifi_offer
+        offer = visit.session.wifi_offer  # what the form showed; without one the WiFi is left alone
+        wifi = await wifi_password.offered(visit)
         try:
             if not visit.user.must_change:  # else it was typed a moment ago
                 try:

@@ -20,5 +20,5 @@ def svg(text: str) -> Markup:
     """
     import segno  # not before somebody needs a code
 
-    code = segno.make_qr(text, error="m")
+    code = segno.make_qr(text, error="m", encoding="utf-8")
     return Markup(code.svg_inline(border=4, omitsize=True, dark="#000", light="#fff"))  # noqa: S704 (escaped)

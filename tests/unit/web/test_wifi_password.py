@@ -102,6 +102,12 @@ def test_another_one_can_be_typed(world: World) -> None:
     assert SHOWN.findall(browser.page("/password/wifi")) == ["typed by hand"]
 
 
+def test_a_password_that_nobody_was_shown_is_not_set(world: World) -> None:
+    browser = first_page(world)
+    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/"
+    assert present(world) == "Allegro-MM"
+
+
 def test_a_device_with_its_own_password_is_left_alone(world: World) -> None:
     world.device.settings.change({"wifi": {"access_point": {"password": "set long ago"}}})
     world.device.wifi.settings = world.device.settings.current
