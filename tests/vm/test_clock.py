@@ -62,6 +62,7 @@ def test_a_clock_without_battery_goes_on_from_the_last_time_known(lab: Lab, tmp_
     machines_own = int(machine.run("cat /sys/class/rtc/rtc0/since_epoch").stdout)
     assert abs(machines_own - known.timestamp()) < 60 * PATIENCE
     time.sleep(3 * PATIENCE)  # until the ring has it, too
+    machine.run("sync")
     machine.cut_power()
 
     machine.clock = "2000-01-01T00:00:00"

@@ -12,7 +12,7 @@ import itertools
 import platform
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from allegro import words
@@ -27,6 +27,7 @@ from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring import news
 from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record
+from allegro.capture.ring.segments import Run
 from allegro.errors import Unavailable
 from allegro.filters import program
 from allegro.system import boottime
@@ -101,7 +102,7 @@ class _Cut:
         self._last_ns: int | None = None
         self._earliest_ns: int | None = None
         self._runs = reader.runs()
-        self._line = timeline(self._runs, bytes.fromhex(request.boot_id), request.boot_offset_ns)
+        self._line = _line_of(request, self._runs)
         self._wrapped = reader.has_overwritten()
         self._oldest_ns = self._oldest()
         bounds = reader.bounds()
@@ -401,3 +402,14 @@ def _natural(name: str) -> tuple[str, int, str]:
     """port2 before port10."""
     stem = name.rstrip("0123456789")
     return stem, int(name[len(stem) :] or 0), name
+
+
+def _line_of(request: Request, runs: Sequence[Run]) -> Timeline:
+    """Of a press by its own clock; of dates by that of now: that it was just set, no ring says yet."""
+    if request.boot_id:
+        return timeline(runs, bytes.fromhex(request.boot_id), request.boot_offset_ns)
+    present, now = boottime.boot_id(), (time.time_ns(), boottime.now_ns())
+    seen = [
+        run._replace(alive_ns=now[0], alive_boot_ns=now[1]) if run.boot_id == present else run for run in runs
+    ]
+    return timeline(seen, b"", 0)

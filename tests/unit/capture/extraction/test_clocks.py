@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from allegro.capture.extraction import cut as cutting
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring.record import Times
+from allegro.system import boottime
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS
 from tests.unit.capture.devices import MS, Device
@@ -106,6 +109,25 @@ def test_of_two_power_ons_without_battery_only_the_last_is_in_the_minute(device:
     numbers, result = cut(device.press(60))
     assert numbers == list(range(9000 + 2000, 9000 + 8000))
     assert result.notes == []
+
+
+@pytest.mark.spec("R9")
+def test_by_its_time_the_first_is_found_as_soon_as_the_clock_is_set(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ring does not say yet that it was."""
+    device.start(RUN)
+    device.record(90)
+    device.start(RUN + 80 * NS)  # from the last time that was kept
+    device.record(20)
+    device.step(HOUR, told=False)
+    monkeypatch.setattr(boottime, "boot_id", device.boot_id.hex)
+    monkeypatch.setattr(boottime, "now_ns", lambda: device.boot_ns)
+    monkeypatch.setattr(cutting, "time", SimpleNamespace(time_ns=lambda: device.wall_ns))
+    dates = Request(device.ring.directory, RUN, RUN + 600 * NS, device.ring.directory.parent / "out.pcapng")
+    numbers, result = cut(dates)
+    assert numbers == list(range(9000))
+    assert not any("What was recorded before" in note for note in result.notes), result.notes
 
 
 @pytest.mark.spec("R9")
