@@ -78,6 +78,7 @@ def close_to_machine(tree: Path, edition: Edition) -> None:
 def set_up(shop: Workshop, tree: Path) -> None:
     """Do what package scripts and first boots do elsewhere: users, enabled units, links, empty folders."""
     shop.run_inside(tree, ["systemd-sysusers"], log="sysusers")
+    date_passwords(tree, shop.epoch)
     for left_over in (tree / "etc").glob("*-"):
         left_over.unlink()
     units = tree / "etc/systemd/system"
@@ -85,6 +86,18 @@ def set_up(shop: Workshop, tree: Path) -> None:
     units.mkdir()
     shop.run_inside(tree, ["systemctl", "preset-all"], log="preset")
     empty_folders(tree)
+
+
+def date_passwords(tree: Path, epoch: int) -> None:
+    """Give all entries of /etc/shadow (shadow(5), third field) the day of the source, in days since 1970.
+
+    Those of the base system bear the day on which it was built, which may be another one.
+    """
+    shadow = tree / "etc/shadow"
+    entries = [line.split(":") for line in shadow.read_text().splitlines()]
+    for entry in entries:
+        entry[2] = str(epoch // 86400) if entry[2] else ""
+    shadow.write_text("".join(":".join(entry) + "\n" for entry in entries))
 
 
 def empty_folders(tree: Path) -> None:
