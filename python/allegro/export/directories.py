@@ -5,7 +5,7 @@ import posixpath
 import re
 
 from allegro.export.failures import FileTrouble, explain_file
-from allegro.export.looking import look
+from allegro.export.looking import is_there, look
 from allegro.export.sftp_client import SftpClient, SftpStatusError, is_refusal
 
 
@@ -72,22 +72,13 @@ def _make(client: SftpClient, path: str) -> None:
     except OSError as error:
         if not is_refusal(error):
             raise
-        if _is_there(client, path):  # by somebody else in the meantime
+        if is_there(client, path):  # by somebody else in the meantime
             return
         if isinstance(error, SftpStatusError) and error.code == SftpStatusError.UNSUPPORTED:
             return  # an object store has no directories: a file's name makes it
         trouble = explain_file(error, path, f"make the directory {path}")
         trouble.remedy = f"{trouble.remedy} {_where_it_starts(client)}".strip()
         raise trouble from error
-
-
-def _is_there(client: SftpClient, path: str) -> bool:
-    try:
-        return look(client, path) is not None
-    except OSError as error:
-        if not is_refusal(error):
-            raise
-        return False
 
 
 def _where_it_starts(client: SftpClient) -> str:

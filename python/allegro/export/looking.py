@@ -109,3 +109,13 @@ def _ends_at(client: SftpClient, path: str, size: int) -> bool:
             return True
         file.seek(size - 1)
         return len(file.read(1)) == 1
+
+
+def is_there(client: SftpClient, path: str) -> bool:
+    """Whether something is seen there; False also where the server does not tell. Raises OSError."""
+    try:
+        return look(client, path) is not None
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        return False

@@ -17,7 +17,7 @@ import paramiko
 
 from allegro.export.failures import FileTrouble, Target, explain_connection, explain_file
 from allegro.export.host_keys import HostKey
-from allegro.export.looking import look
+from allegro.export.looking import is_there, look
 from allegro.export.pace import Pace
 from allegro.export.session import Login, session
 from allegro.export.sftp_client import POSIX_RENAME, EndOfFile, SftpClient, SftpStatusError, is_refusal
@@ -136,7 +136,7 @@ def rename(client: SftpClient, job: Errand) -> str:
         except OSError as error:
             if not is_refusal(error):
                 raise
-            if tries_left and _is_there(client, path):
+            if tries_left and is_there(client, path):
                 continue  # taken by somebody else, or by this renaming in spite of the answer
             raise _no_renaming(error, job.part, final) from error
         make_sure(client, path, job.size)
@@ -148,7 +148,7 @@ def _give_name(client: SftpClient, part: str, path: str) -> None:
     try:
         client.rename(part, path)
     except OSError as error:
-        if not is_refusal(error) or POSIX_RENAME not in client.extensions or _is_there(client, path):
+        if not is_refusal(error) or POSIX_RENAME not in client.extensions or is_there(client, path):
             raise
         client.posix_rename(part, path)
 
@@ -207,12 +207,3 @@ def _is_same(client: SftpClient, job: Errand, path: str) -> bool | None:
         if not is_refusal(error):
             raise
         return None
-
-
-def _is_there(client: SftpClient, path: str) -> bool:
-    try:
-        return look(client, path) is not None
-    except OSError as error:
-        if not is_refusal(error):
-            raise
-        return False
