@@ -1,24 +1,30 @@
 """Errors that a user may see: what happened, where, and what to do about it."""
 
+from collections.abc import Sequence
+
 
 class AllegroError(Exception):
     """A failure told in plain words.
 
     `message` says what happened, `place` names the setting, file or port it is about (may be empty),
-    `remedy` what the user can do (may be empty). `status` is the HTTP status the API answers with (RFC 9110).
+    `remedy` what the user can do (may be empty), `more` what is wrong besides, at other places. `status` is
+    the HTTP status the API answers with (RFC 9110).
     """
 
     status = 400
 
-    def __init__(self, message: str, *, place: str = "", remedy: str = "") -> None:
+    def __init__(
+        self, message: str, *, place: str = "", remedy: str = "", more: "Sequence[AllegroError]" = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.place = place
         self.remedy = remedy
+        self.more = tuple(more)
 
     def __str__(self) -> str:
         text = f"{self.place}: {self.message}" if self.place else self.message
-        return f"{text} {self.remedy}" if self.remedy else text
+        return " ".join(filter(None, (text, self.remedy, *map(str, self.more))))
 
 
 class InvalidInput(AllegroError):

@@ -53,5 +53,11 @@ def check_new(password: str, user: str, *, place: str = "password") -> None:
         raise InvalidInput(f"A password has at least {SHORTEST} characters.", place=place)
     if len(password) > LONGEST:
         raise InvalidInput(f"A password has at most {LONGEST} characters.", place=place)
-    if password.casefold() in (user.casefold(), "password", "12345678", "allegro-mm", "allegroallegro"):
+    if not password.strip() or password.casefold() in (
+        user.casefold(),
+        "password",
+        "12345678",
+        "allegro-mm",
+        "allegroallegro",
+    ):
         raise InvalidInput("This password is too easy to guess.", place=place)

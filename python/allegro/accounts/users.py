@@ -95,11 +95,13 @@ class UserStore:
         passwords.check_new(password, name)
         kept = passwords.hashed(password)
         with self._lock:
-            if name in self._users:
-                raise Conflict(f"There is a user {name} already.", place="name")
-            if any(_name_of(each) == name for each in self._file.not_understood):
+            # "anna" beside "ANNA" would be two users whom nobody can tell apart when they are spoken of.
+            if same := next((each for each in self._users if each.casefold() == name.casefold()), ""):
+                raise Conflict(f"There is a user {same} already.", place="name")
+            others = map(_name_of, self._file.not_understood)
+            if same := next((each for each in others if each.casefold() == name.casefold()), ""):
                 raise Conflict(
-                    f"There is a user {name} already, whom this version does not understand.", place="name"
+                    f"There is a user {same} already, whom this version does not understand.", place="name"
                 )
             if len(self._users) >= MOST_USERS:
                 raise Conflict(f"There cannot be more than {MOST_USERS} users.", place="name")

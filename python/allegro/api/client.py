@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
@@ -20,23 +20,40 @@ TIMEOUT_S = 120.0
 class ApiError(AllegroError):
     """What the API answered instead of doing it."""
 
-    def __init__(self, status: int, message: str, *, place: str = "", remedy: str = "") -> None:
-        super().__init__(message, place=place, remedy=remedy)
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        place: str = "",
+        remedy: str = "",
+        more: Sequence[AllegroError] = (),
+    ) -> None:
+        super().__init__(message, place=place, remedy=remedy, more=more)
         self.status = status
 
 
 def shape(error: AllegroError) -> dict[str, Any]:
     """A failure as the API tells it (`allegro.api.errors`, which has the same for its description)."""
-    return {"error": {"message": error.message, "place": error.place, "remedy": error.remedy}}
+    more = [_told(each) for each in error.more]
+    return {"error": {**_told(error), **({"more": more} if more else {})}}
 
 
 def refusal(status: int, answer: Any, unknown: str) -> ApiError:
     """What an answer of 400 and above says; `unknown` if it has not the shape of `shape`."""
     try:
         error = answer["error"]
-        return ApiError(status, error["message"], place=error["place"], remedy=error["remedy"])
-    except (TypeError, KeyError):
+        return _refused(status, error, [_refused(status, each) for each in error.get("more", ())])
+    except (TypeError, KeyError, AttributeError):
         return ApiError(status, unknown)
+
+
+def _told(error: AllegroError) -> dict[str, str]:
+    return {"message": error.message, "place": error.place, "remedy": error.remedy}
+
+
+def _refused(status: int, told: Any, more: Sequence[AllegroError] = ()) -> ApiError:
+    return ApiError(status, told["message"], place=told["place"], remedy=told["remedy"], more=more)
 
 
 class UnixConnection(http.client.HTTPConnection):

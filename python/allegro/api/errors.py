@@ -10,18 +10,27 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from allegro.api.client import shape
 from allegro.errors import AllegroError
 from allegro.settings.base import in_words
 
 log = logging.getLogger(__name__)
 
 
-class ErrorDetail(BaseModel):
+class Mistake(BaseModel):
     """What happened, where, and what to do about it."""
 
     message: str = Field(description="What happened, in plain words")
     place: str = Field(description="The setting, field, file or port that it is about; may be empty")
     remedy: str = Field(description="What the user can do; may be empty")
+
+
+class ErrorDetail(Mistake):
+    """The first thing that is wrong, and what is wrong besides."""
+
+    more: list[Mistake] = Field(
+        default=[], description="What is wrong at other places of the same request; left out if nothing is"
+    )
 
 
 class ErrorAnswer(BaseModel):
@@ -50,12 +59,11 @@ def install(app: FastAPI) -> None:
 
 def answer(error: AllegroError) -> JSONResponse:
     """The failure as an answer."""
-    return _answer(error.status, error.message, error.place, error.remedy)
+    return JSONResponse(shape(error), status_code=error.status)
 
 
 def _answer(status: int, message: str, place: str = "", remedy: str = "") -> JSONResponse:
-    detail = ErrorDetail(message=message, place=place, remedy=remedy)
-    return JSONResponse(ErrorAnswer(error=detail).model_dump(), status_code=status)
+    return JSONResponse(shape(AllegroError(message, place=place, remedy=remedy)), status_code=status)
 
 
 async def _allegro_error(_: Request, error: Exception) -> JSONResponse:

@@ -58,6 +58,12 @@ def plan(settings: Links, names: Iterable[str]) -> LinkPlan:
     return LinkPlan(tuple(links), tuple(name for name in ports if name not in linked))
 
 
+def pairs_without_ports(settings: Links, names: Iterable[str]) -> list[int]:
+    """Pairs that the settings name and of which the device has neither port."""
+    there = {(int(name[4:]) + 1) // 2 for name in measuring(names)}
+    return sorted(each.pair for each in settings.pairs if each.pair not in there)
+
+
 def network_files(wanted: LinkPlan, mtu: Mapping[str, int] | None = None) -> dict[str, str]:
     """File name → content. `mtu`: what each card can, in bytes (default 1500).
 

@@ -38,10 +38,21 @@ Text = Annotated[str, AfterValidator(_printable)]
 
 def mistake(words: str, value: object, *place: str | int) -> ValidationError:
     """To raise in a validator: a mistake at a place below what is validated."""
+    return mistakes((words, value, place))
+
+
+def mistakes(*each: tuple[str, object, tuple[str | int, ...]]) -> ValidationError:
+    """Several mistakes at once: words, value and place of each."""
     # Braces would be taken for names of values.
-    error = PydanticCustomError("value_error", words.replace("{", "(").replace("}", ")"))
-    details = InitErrorDetails(type=error, loc=place, input=value)
-    return ValidationError.from_exception_data("Settings", [details])
+    details = [
+        InitErrorDetails(
+            type=PydanticCustomError("value_error", words.replace("{", "(").replace("}", ")")),
+            loc=place,
+            input=value,
+        )
+        for words, value, place in each
+    ]
+    return ValidationError.from_exception_data("Settings", details)
 
 
 def in_words(message: str) -> str:

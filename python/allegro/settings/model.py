@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from allegro.errors import InvalidInput
-from allegro.settings.base import Port, Section, Text, mistake
+from allegro.settings.base import Port, Section, Text, mistake, mistakes
 from allegro.settings.network import Links, Management, Time
 from allegro.settings.wifi import Wifi
 
@@ -36,9 +36,16 @@ class Recording(Section):
 class Presenter(Section):
     """A USB presenter whose keys trigger a capture."""
 
-    vendor: str = Field(pattern=r"^[0-9a-f]{4}$", description="USB vendor id, four hex digits")
-    product: str = Field(pattern=r"^[0-9a-f]{4}$", description="USB product id, four hex digits")
+    vendor: str = Field(description="USB vendor id, four hex digits, such as 046d")
+    product: str = Field(description="USB product id, four hex digits, such as c52d")
     name: Text = Field(min_length=1, max_length=64, description="Name shown to the user")
+
+    @field_validator("vendor", "product")
+    @classmethod
+    def _is_an_id(cls, value: str) -> str:
+        if not re.fullmatch(r"[0-9a-fA-F]{4}", value):
+            raise ValueError("is not a USB id: four digits from 0 to 9 and a to f, such as 046d")
+        return value.lower()
 
 
 class Trigger(Section):
@@ -92,6 +99,17 @@ class Trigger(Section):
             except InvalidInput as error:
                 raise ValueError(f"{error.message} {error.remedy}".strip()) from None
         return value.strip()
+
+    @field_validator("presenters")
+    @classmethod
+    def _each_presenter_once(cls, value: tuple[Presenter, ...]) -> tuple[Presenter, ...]:
+        models = [(each.vendor, each.product) for each in value]
+        for row, model in enumerate(models):
+            if model in models[:row]:
+                raise mistake(
+                    f"the presenter {':'.join(model)} is in the table twice", model[1], row, "product"
+                )
+        return value
 
 
 class Export(Section):
@@ -169,7 +187,6 @@ class Export(Section):
     host_key_type: str = Field(
         default="",
         max_length=64,
-        pattern=r"^[a-z0-9-]*$",
         description="Type of the pinned host key, such as ssh-ed25519, asked for first; empty: not known",
     )
 
@@ -189,6 +206,13 @@ class Export(Section):
             )
         return value
 
+    @field_validator("host_key_type")
+    @classmethod
+    def _host_key_type_is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9-]*", value):
+            raise ValueError("is not the type of a host key, such as ssh-ed25519")
+        return value
+
     @field_validator("time", "limit_begins", "limit_ends")
     @classmethod
     def _time_is_a_time_of_day(cls, value: str) -> str:
@@ -198,8 +222,14 @@ class Export(Section):
 
     @model_validator(mode="after")
     def _enabled_needs_a_server(self) -> Self:
-        if self.enabled and not (self.host and self.username):
-            raise ValueError("host and username are needed before the export can be enabled")
+        missing = (("a server", self.host, "host"), ("a user name on the server", self.username, "username"))
+        wrong = [
+            (f"{what} is needed before captures can be sent", value, (place,))
+            for what, value, place in missing
+            if not value
+        ]
+        if self.enabled and wrong:
+            raise mistakes(*wrong)
         return self
 
 

@@ -126,7 +126,7 @@ class Addressing(Section):
         if self.mode == "dhcp":
             return self
         if not self.address:
-            raise mistake(f"mode {self.mode} needs an address", self.address, "address")
+            raise mistake("a static address is needed", self.address, "address")
         own = ipaddress.IPv4Interface(self.address)
         if self.gateway and ipaddress.IPv4Address(self.gateway) not in own.network:
             words = f"gateway {self.gateway} is not in the subnet {own.network}"

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -16,6 +16,9 @@ from allegro.settings.lenient import Refused, Understood, not_in_force, understo
 from allegro.settings.masks import is_secret
 from allegro.settings.model import SCHEMA_VERSION, Settings
 from allegro.settings.patches import JsonObject, merged
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class SettingsStore:
@@ -168,7 +171,7 @@ def _unread(found: Found[tuple[int, JsonObject]]) -> str:
 
 
 def validated(raw: Mapping[str, Any]) -> Settings:
-    """Raises InvalidInput that names the first wrong field and what was expected there."""
+    """Raises InvalidInput that names the wrong fields and what was expected there."""
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
@@ -176,15 +179,20 @@ def validated(raw: Mapping[str, Any]) -> Settings:
 
 
 def plain(error: ValidationError) -> InvalidInput:
-    """The first mistake of a validation, in words for a user."""
-    first = error.errors(include_url=False, include_context=True)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+    """The mistakes of a validation, in words for a user: the first, with all others as `more`."""
+    first, *others = (_in_plain_words(each) for each in error.errors(include_url=False, include_context=True))
+    first.more = tuple(others)
+    return first
+
+
+def _in_plain_words(mistake: "ErrorDetails") -> InvalidInput:
+    place = ".".join(str(part) for part in mistake["loc"])
+    if mistake["type"] == "extra_forbidden":
         return InvalidInput(
             "There is no such setting.", place=place, remedy="`allegro settings get` lists all of them."
         )
-    value = first["input"]
-    names = [part for part in first["loc"] if isinstance(part, str)]
+    value = mistake["input"]
+    names = [part for part in mistake["loc"] if isinstance(part, str)]
     hidden = isinstance(value, dict | list) or is_secret(names)
     shown = "" if hidden else f" (got {json.dumps(value, default=str)})"
-    return InvalidInput(f"{in_words(first['msg'])}{shown}.", place=place)
+    return InvalidInput(f"{in_words(mistake['msg'])}{shown}.", place=place)

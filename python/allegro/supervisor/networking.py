@@ -7,12 +7,13 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from allegro.errors import AllegroError, Unavailable
-from allegro.network import configure, kernel, overview, ports
+from allegro.errors import AllegroError, Conflict, Unavailable
+from allegro.network import configure, kernel, links, overview, ports
 from allegro.network.overview import Port
-from allegro.network.ports import FIRST_MANAGEMENT
+from allegro.network.ports import FIRST_MANAGEMENT, measuring
 from allegro.network.temporary_address import Claim, Probe, TemporaryAddress, arp_announce, arp_probe
 from allegro.paths import Paths
+from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.changes import Applier
 from allegro.supervisor.network_care import NetworkCare
@@ -77,6 +78,7 @@ class Networking:
             return ()
         return (
             Applier(("links", "management", "time"), self._care.apply),
+            Applier(("links",), self._pairs_are_there),
             Applier(("time",), lambda new: clock.apply(new.time, self._localtime)),
         )
 
@@ -156,6 +158,17 @@ class Networking:
             claim=self.claim,
             release=self.release,
         )
+
+    def _pairs_are_there(self, new: Settings) -> None:
+        """Raises Conflict: ports can be plugged in later, but mostly it is a mistake."""
+        names = configure.known_names(self._memory)
+        if missing := links.pairs_without_ports(new.links, names):
+            ports = ", ".join(measuring(names)) or "none"
+            raise Conflict(
+                f"There is no pair {missing[0]}: the measuring ports of this device are {ports}.",
+                place="links.pairs",
+                remedy="It counts as soon as there are such ports.",
+            )
 
     def _require_control(self) -> None:
         if not self._controls:

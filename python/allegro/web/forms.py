@@ -93,18 +93,20 @@ def patch(
 
 
 def with_error(wrong: Form, error: AllegroError) -> Form:
-    """The form with the mistake shown at its field.
+    """The form with each mistake shown once, at its field.
 
-    A mistake of a whole section is shown at the fields that its message names, at the top if it names none.
+    A mistake of a whole section is shown at the first field that its message names, at the top if it names
+    none.
     """
-    text = f"{error.message} {error.remedy}".strip()
-    at_place = _marked(wrong.fields, lambda field: _is_at(field, error.place), text)
-    if at_place != wrong.fields:
-        return replace(wrong, fields=at_place, first_wrong=_first_wrong(at_place))
-    named = _marked(wrong.fields, lambda field: _names(error.message, field), text)
-    if named != wrong.fields:
-        return replace(wrong, fields=named, first_wrong=_first_wrong(named))
-    return replace(wrong, error=text)
+    fields, elsewhere = wrong.fields, []
+    for each in (error, *error.more):
+        text = f"{each.message} {each.remedy}".strip()
+        place = each.place if _holds(fields, each.place) else _first_named(fields, each.message)
+        if place:
+            fields = _marked(fields, place, text)
+        else:
+            elsewhere.append(text)
+    return replace(wrong, fields=fields, error=" ".join(elsewhere), first_wrong=_first_wrong(fields))
 
 
 def with_changes(made: Form, seen: Values, present: Values) -> Form:
@@ -244,9 +246,12 @@ def _typed_rows(schema: Values, definitions: Values, place: str, data: Data) -> 
         name for name in columns if _kind(_resolved(columns[name], definitions), definitions) != "select"
     }
     rows = (_typed(schema, definitions, f"{place}.{number}", data) for number in sorted(numbers))
-    return [
-        row for row in rows if any(row[name] not in ("", None, False, []) for name in telling & row.keys())
-    ]
+    return [row for row in rows if any(_is_something(row[name]) for name in telling & row.keys())]
+
+
+def _is_something(value: Any) -> bool:
+    """Whether somebody typed it. A zero is something, though it equals False."""
+    return value is not None and value is not False and value != "" and value != []
 
 
 def _typed_value(kind: Kind, schema: Values, text: str) -> Any:
@@ -265,21 +270,36 @@ def _typed_value(kind: Kind, schema: Values, text: str) -> Any:
     return text
 
 
-def _marked(fields: Sequence[Field], is_wrong: Any, text: str) -> tuple[Field, ...]:
-    """The fields with the error at those that are wrong; in tables at the cell, else at the table."""
+def _marked(fields: Sequence[Field], place: str, text: str) -> tuple[Field, ...]:
+    """The fields with the error at that of the place; in tables at the cell, else at the table."""
     result = []
     for each in fields:
-        inner = _marked(each.fields, is_wrong, text) if each.kind == "group" else each.fields
-        rows = tuple(_marked(row, is_wrong, text) for row in each.rows)
-        if inner != each.fields or rows != each.rows:
-            result.append(replace(each, fields=inner, rows=rows))
+        if each.kind == "group":
+            result.append(replace(each, fields=_marked(each.fields, place, text)))
+        elif any(_holds(row, place) for row in each.rows):
+            result.append(replace(each, rows=tuple(_marked(row, place, text) for row in each.rows)))
         else:
-            result.append(replace(each, error=text) if is_wrong(each) else each)
+            result.append(replace(each, error=text) if _is_at(each, place) else each)
     return tuple(result)
 
 
+def _holds(fields: Sequence[Field], place: str) -> bool:
+    return any(_holds(each.fields, place) if each.kind == "group" else _is_at(each, place) for each in fields)
+
+
 def _is_at(candidate: Field, place: str) -> bool:
-    return candidate.kind != "group" and (place == candidate.name or place.startswith(f"{candidate.name}."))
+    return place == candidate.name or place.startswith(f"{candidate.name}.")
+
+
+def _first_named(fields: Sequence[Field], message: str) -> str:
+    """The name of the first field that the message names; empty if it names none."""
+    for each in fields:
+        if each.kind == "group":
+            if named := _first_named(each.fields, message):
+                return named
+        elif _names(message, each):
+            return each.name
+    return ""
 
 
 def _names(message: str, candidate: Field) -> bool:

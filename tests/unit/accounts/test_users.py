@@ -169,3 +169,21 @@ def test_role_and_password_change_together_or_not_at_all(
     users.change("anna", role="viewer", password="another one")
     assert [(user.role, user.must_change) for user in users.all()] == [("viewer", True), ("admin", True)]
     assert lets_in(users, "anna", "another one")
+
+
+def test_a_password_of_blanks_is_none(path: Path) -> None:
+    with pytest.raises(InvalidInput, match="too easy to guess"):
+        UserStore(path).add("berta", "viewer", " " * 8)
+
+
+def test_names_differ_by_more_than_capital_letters(path: Path) -> None:
+    users = store(path, entry("anna"), entry("CARLA", role="operator"))
+    for name, present in (("ANNA", "anna"), ("carla", "CARLA")):
+        with pytest.raises(Conflict, match=f"There is a user {present} already"):
+            users.add(name, "viewer", "secretsecret")
+
+
+def test_users_of_before_whose_names_differ_by_that_alone_both_get_in(path: Path) -> None:
+    users = store(path, entry("anna"), entry("ANNA"))
+    assert lets_in(users, "anna", "secretsecret")
+    assert lets_in(users, "ANNA", "secretsecret")

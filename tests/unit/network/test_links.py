@@ -1,6 +1,6 @@
 import pytest
 
-from allegro.network.links import Link, LinkPlan, network_files, plan
+from allegro.network.links import Link, LinkPlan, network_files, pairs_without_ports, plan
 from allegro.settings.network import Links, Pair
 
 pytestmark = pytest.mark.spec("L1")
@@ -140,3 +140,9 @@ def test_frames_of_all_flows_wait_in_one_queue() -> None:
     for name in ("port1", "port2"):
         assert "[PFIFO]\nParent=root\nPacketLimit=4096\n" in files[f"{name}.network"]
     assert "[PFIFO]" not in files["port3.network"], "it sends nothing"
+
+
+def test_pairs_of_which_there_is_no_port() -> None:
+    settings = Links.model_validate({"pairs": [{"pair": 7, "mode": "sink"}, {"pair": 2, "mode": "sink"}]})
+    assert pairs_without_ports(settings, ["port1", "port2", "port3", "mgmt0"]) == [7]
+    assert pairs_without_ports(settings, []) == [2, 7]

@@ -135,7 +135,7 @@ def test_what_is_not_in_force_stays_until_that_value_is_changed() -> None:
 @pytest.mark.spec("U7")
 def test_rows_keep_what_is_not_known_of_them_through_changes() -> None:
     def row(name: str, **more: str) -> dict[str, str]:
-        return {"vendor": "046d", "product": "c52d", "name": name, **more}
+        return {"vendor": "046d", "product": name * 4, "name": name, **more}
 
     odd = {"vendor": "046d", "bluetooth": "yes"}
     found = understood({"trigger": {"presenters": [row("a", colour="red"), odd, row("b", colour="blue")]}})

@@ -82,6 +82,8 @@ def _server(first: str, last: str) -> dict[str, Any]:
     return {"management": {"mode": "server", "address": "192.0.2.1/24", **leases}}
 
 
+R400 = {"vendor": "046d", "product": "c52d", "name": "Logitech R400"}
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"trigger": {"before_s": -1}}, "trigger.before_s", r"greater than or equal to 0 \(got -1\)"),
     ({"trigger": {"before_s": 86401}}, "trigger.before_s", r"less than or equal to 86400"),
@@ -92,7 +94,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"trigger": {"beep": "loud"}}, "trigger.beep", r"boolean"),
     ({"trigger": {"befor_s": 1}}, "trigger.befor_s", r"There is no such setting"),
     ({"triger": {"before_s": 1}}, "triger", r"There is no such setting"),
-    ({"trigger": {"presenters": [{"vendor": "046D"}]}}, "trigger.presenters.0.vendor", r"pattern"),
+    ({"trigger": {"presenters": [{"vendor": "46d"}]}}, "trigger.presenters.0.vendor", r"four digits.*046d"),
+    ({"trigger": {"presenters": [R400, R400]}}, "trigger.presenters.1.product", r"046d:c52d is in the table"),
     ({"recording": {"ring_size_mib": 15}}, "recording.ring_size_mib", r"16"),
     ({"export": {"host": "user@host"}}, "export.host", r"Is not a host name or an IP address"),
     ({"export": {"host": "sftp://host/path"}}, "export.host", r"leave out user name, port and path"),
@@ -101,15 +104,16 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"export": {"time": "24:00"}}, "export.time", r"Is not a time of day; write hh:mm"),
     ({"export": {"limit_ends": "24:00"}}, "export.limit_ends", r"Is not a time of day; write hh:mm"),
     ({"export": {"limit_kbit_s": -1}}, "export.limit_kbit_s", r"greater than or equal to 0"),
-    ({"export": {"host_key_type": "SSH RSA"}}, "export.host_key_type", r"pattern"),
+    ({"export": {"host_key_type": "SSH RSA"}}, "export.host_key_type", r"such as ssh-ed25519"),
     ({"export": {"time": "2 am"}}, "export.time", r"from 00:00 to 23:59"),
     ({"export": {"host_key": "SHA256:short"}}, "export.host_key", r"ssh-keygen -l"),
     ({"export": {"directory": "a\nb"}}, "export.directory", r"cannot be printed"),
     ({"export": {"username": "a\x00"}}, "export.username", r"cannot be printed"),
     ({"export": {"authentication": "magic"}}, "export.authentication", r"'password' or 'key'"),
-    ({"export": {"enabled": True}}, "export", r"Host and username are needed"),
+    ({"export": {"enabled": True}}, "export.host", r"A server is needed before"),
+    ({"export": {"enabled": True, "host": "a"}}, "export.username", r"A user name .* is needed before"),
     ({"links": {"mode": "router"}}, "links.mode", r"'bridge' or 'sink'"),
-    ({"management": {"mode": "static"}}, "management.address", r"Mode static needs an address"),
+    ({"management": {"mode": "static"}}, "management.address", r"A static address is needed"),
     ({"management": {"address": "192.0.2.7.1/24"}}, "management.address", r"like 192\.168\.1\.20/24"),
     ({"management": {"address": "192.0.2.0/24"}}, "management.address", r"network or broadcast address"),
     ({"management": {"address": "192.0.2.255/24"}}, "management.address", r"network or broadcast address"),
@@ -167,7 +171,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "management.second.address",
         r"192\.0\.2\.128/25 overlaps with 192\.0\.2\.0/24 of management\.address",
     ),
-    ({"management": {"second": {"mode": "static"}}}, "management.second.address", r"needs an address"),
+    ({"management": {"second": {"mode": "static"}}}, "management.second.address", r"address is needed"),
     ({"management": {"host_name": "a_b"}}, "management.host_name", r"Is not a host name"),
     ({"management": {"host_name": "-a"}}, "management.host_name", r"no hyphen at either end"),
     ({"management": {"host_name": "a.b"}}, "management.host_name", r"Is not a host name"),
@@ -267,3 +271,21 @@ def test_the_time_zone_of_the_daily_upload_is_told() -> None:
 
 def test_every_field_has_a_sentence_for_the_user() -> None:
     assert [name for name, description in _fields(Settings) if not description] == []
+
+
+def test_the_ids_of_a_presenter_are_the_same_in_capital_letters() -> None:
+    known = {**R400, "vendor": "046D"}
+    settings = validated({"trigger": {"presenters": [known]}})
+    assert settings.trigger.presenters[0].vendor == "046d"
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    wrong: dict[str, Any] = {
+        "trigger": {"before_s": -1, "after_s": "soon"},
+        "export": {"enabled": True},
+    }
+    with pytest.raises(InvalidInput) as error:
+        validated(wrong)
+    places = [each.place for each in (error.value, *error.value.more)]
+    assert places == ["trigger.before_s", "trigger.after_s", "export.host", "export.username"]
+    assert "A user name on the server is needed" in str(error.value)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from allegro.errors import InvalidInput
 from allegro.settings.masks import MASK
 from allegro.settings.model import Export, Recording, Trigger
-from allegro.settings.network import Management
+from allegro.settings.network import Links, Management
 from allegro.web import forms
 
 
@@ -109,14 +109,14 @@ def test_a_secret_is_never_in_the_form() -> None:
         (
             Management,
             "management",
-            InvalidInput("Mode static needs an address.", place="management"),
-            ["management.mode", "management.address"],
+            InvalidInput("The mode and the address do not go together.", place="management"),
+            ["management.mode"],
         ),
         (
             Export,
             "export",
-            InvalidInput("Host and username are needed before …", place="export"),
-            ["export.host", "export.username"],
+            InvalidInput("Bad.", place="export.host", more=[InvalidInput("Bad, too.", place="export.port")]),
+            ["export.host", "export.port"],
         ),
     ],
 )
@@ -124,6 +124,7 @@ def test_a_mistake_is_shown_at_its_field(
     model: type[BaseModel], name: str, error: InvalidInput, wrong: list[str]
 ) -> None:
     form = forms.with_error(forms.form(model, name, model().model_dump()), error)
+    assert not [field for field in form.fields if field.error and field.rows and field.name not in wrong]
     cells = [cell for field in form.fields for row in field.rows for cell in row]
     assert [field.name for field in (*form.fields, *cells) if field.error] == wrong
     assert form.error == ""
@@ -135,3 +136,10 @@ def test_a_mistake_without_a_field_stands_at_the_top() -> None:
         forms.form(Trigger, "trigger", {}), InvalidInput("Disk full.", remedy="Free space.")
     )
     assert form.error == "Disk full. Free space."
+
+
+def test_a_zero_in_a_row_is_typed_and_not_an_empty_row() -> None:
+    typed = forms.patch(Links, "links", {"links.pairs.0.pair": ["0"], "links.pairs.0.mode": ["sink"]})
+    assert typed["pairs"] == [{"pair": 0, "mode": "sink"}]
+    typed = forms.patch(Links, "links", {"links.pairs.0.pair": [""], "links.pairs.0.mode": ["sink"]})
+    assert typed["pairs"] == []

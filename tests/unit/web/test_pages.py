@@ -403,3 +403,32 @@ def test_a_mistake_in_an_older_form_is_told_against_what_it_was_made_for(world: 
     world.device.call("PATCH", "/settings/trigger", {"before_s": 300})
     late = anna.send("POST", "/trigger", data=inputs(wrong.text, "/trigger") | {"trigger.after_s": "5"})
     assert late.status_code == 412
+
+
+def test_a_device_without_known_presenters_says_that_no_key_triggers(world: World) -> None:
+    browser = world.user("admin")
+    empty = {f"trigger.presenters.0.{name}": "" for name in ("vendor", "product", "name")}
+    browser.post("/trigger", None, **empty)
+    assert world.device.settings.current.trigger.presenters == ()
+    page = browser.page("/trigger")
+    assert "No presenter is known any more: no key triggers a capture." in page
+    shown = world.site.templates.get_template("parts/presenters.html").render(presenters=[], known=False)
+    assert "Add one to the known presenters" in shown
+    assert "Plug the receiver in" not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ({"export.enabled": "on"}, ["host", "username"]),
+        ({"export.port": "70000", "export.time": "25:00"}, ["port", "time"]),
+    ],
+)
+def test_each_wrong_field_is_marked_and_no_mistake_is_told_twice(
+    world: World, typed: dict[str, str], wrong: list[str]
+) -> None:
+    answer = world.user("admin").post("/export", None, **typed)
+    shown = re.findall(r'id="field-export-(\w+)-error" role="alert">([^<]*)', answer.text)
+    assert [place for place, _ in shown] == wrong
+    assert len({text for _, text in shown}) == len(wrong)
+    assert 'class="message error" role="alert"' not in answer.text

@@ -4,7 +4,7 @@ The models are loaded by the first form: they take longer than the rest of the w
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,15 @@ Show = Callable[[Visit, Form, int], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Section:
-    """`name` in the settings; `leave_out`: what the page shows in another way; `finish`: what it adds."""
+    """`name` in the settings; `leave_out`: what the page shows in another way; `finish`: what it adds.
+
+    `warnings`: what is to be said of values that are saved.
+    """
 
     name: str
     leave_out: tuple[str, ...] = ()
     finish: Callable[[Form], Form] = lambda form: form
+    warnings: Callable[[Values], Sequence[str]] = lambda _values: ()
 
     @property
     def model(self) -> "type[BaseModel]":
@@ -75,7 +79,8 @@ class Section:
                 if error.status != InvalidInput.status:
                     raise
                 return await show(visit, forms.with_error(self.form(typed, seen or typed), error), 422)
-            return visit.done(saved, warnings=answer["warnings"])
+            said = self.warnings(answer["settings"][self.name])
+            return visit.done(saved, warnings=[*answer["warnings"], *said])
 
         return save
 

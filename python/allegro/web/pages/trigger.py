@@ -1,21 +1,37 @@
 """USB capture trigger: what a press of the presenter cuts out, and which presenters are known."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from starlette.responses import Response
 
-from allegro.web.forms import Form
+from allegro.web.forms import Form, Values
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
-SECTION = Section("trigger")
+NONE_KNOWN = "No presenter is known any more: no key triggers a capture."
+
+
+def _warnings(saved: Values) -> Sequence[str]:
+    return () if saved["presenters"] else (NONE_KNOWN,)
+
+
+SECTION = Section("trigger", warnings=_warnings)
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:
-    device = await visit.api.get("/status")
-    return visit.render("trigger.html", status=status, form=form, presenters=device["presenters"])
+    return visit.render("trigger.html", status=status, form=form, **await _presenters(visit))
 
 
 async def _live(visit: Visit) -> Response:
-    return visit.render("parts/presenters.html", presenters=(await visit.api.get("/status"))["presenters"])
+    return visit.render("parts/presenters.html", **await _presenters(visit))
+
+
+async def _presenters(visit: Visit) -> dict[str, Any]:
+    """Those that are plugged in, and whether any is known at all."""
+    plugged_in = (await visit.api.get("/status"))["presenters"]
+    known = plugged_in or (await visit.api.get("/settings/trigger"))["presenters"]
+    return {"presenters": plugged_in, "known": bool(known)}
 
 
 PAGE = Page(
