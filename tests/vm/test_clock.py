@@ -12,7 +12,7 @@ from tests.harness.frames import number_of, series, udp_frame
 from tests.harness.sending import FrameStream
 from tests.harness.waiting import PATIENCE
 
-AFTER_S = 8
+AFTER_S = 12
 
 
 def set_clock(lab: Lab, by: timedelta) -> datetime:
@@ -41,8 +41,8 @@ def test_a_press_gets_its_seconds_whatever_the_clock_is_set_to(
         lab.machine.presenter.press("next")
         pressed = time.monotonic()
         set_clock(lab, step)
-        time.sleep(max(0.0, pressed + AFTER_S - 1 - time.monotonic()))
-        due = stream.sent  # the window ends by the device's clock, which has seen the press later than we
+        time.sleep(max(0.0, pressed + AFTER_S / 2 - time.monotonic()))
+        due = stream.sent  # a busy host may be seconds late in handing over frames, and the press
         time.sleep(3 * PATIENCE)
     (job,) = device.wait_jobs(1)
     assert job["state"] == "complete", job

@@ -405,11 +405,19 @@ def _natural(name: str) -> tuple[str, int, str]:
 
 
 def _line_of(request: Request, runs: Sequence[Run]) -> Timeline:
-    """Of a press by its own clock; of dates by that of now: that it was just set, no ring says yet."""
+    """Of a press by its own clock; of dates by that of now, if it was set and no ring says so yet."""
     if request.boot_id:
         return timeline(runs, bytes.fromhex(request.boot_id), request.boot_offset_ns)
-    present, now = boottime.boot_id(), (time.time_ns(), boottime.now_ns())
+    present, now = boottime.boot_id(), boottime.read_clocks()
     seen = [
-        run._replace(alive_ns=now[0], alive_boot_ns=now[1]) if run.boot_id == present else run for run in runs
+        run._replace(alive_ns=now.wall_ns, alive_boot_ns=now.boot_ns)
+        if run.boot_id == present and _was_set(run, now)
+        else run
+        for run in runs
     ]
     return timeline(seen, b"", 0)
+
+
+def _was_set(run: Run, now: boottime.Reading) -> bool:
+    """Whether the clock was set since the run's last word: else a window of dates would not be exact."""
+    return abs(now.wall_ns - now.boot_ns - (run.alive_ns - run.alive_boot_ns)) >= boottime.STEP_NS

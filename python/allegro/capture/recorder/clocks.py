@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from allegro.capture.ring.record import Times
+from allegro.system.boottime import STEP_NS, Reading
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-STEP_NS = 1_000_000
-"""A smaller change of the difference between the clocks is taken for the time that it takes to read them."""
 
 BLOCK_AGE_NS = 350_000_000
 """No packet in a block is older when the kernel hands it over: twice the longest retire time that is
@@ -29,21 +27,12 @@ usual (100 ms), as the kernel's timer notes a new block first, and what the time
 
 _SLACK_NS = 2_000_000
 _KEPT_STEPS = 32
-_READINGS = 4
-_CLOSE_ENOUGH_NS = 20_000
 
 # timerfd_create(2); time.CLOCK_REALTIME, struct itimerspec
 _TFD_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _TFD_TIMER_ABSTIME = 1
 _TFD_TIMER_CANCEL_ON_SET = 2
 _FAR_FUTURE_S = 1 << 33
-
-
-class Reading(NamedTuple):
-    """Both clocks at one moment, in ns."""
-
-    boot_ns: int
-    wall_ns: int
 
 
 class Step(NamedTuple):
@@ -62,20 +51,6 @@ def boot_id() -> bytes:
         return bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", ""))
     except (OSError, ValueError):
         return b""
-
-
-def read_clocks() -> Reading:
-    """Both clocks, read as closely together as a busy machine allows."""
-    best, width = Reading(0, 0), -1
-    for _ in range(_READINGS):
-        before = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        wall = time.time_ns()
-        after = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        if width < 0 or after - before < width:
-            best, width = Reading((before + after) // 2, wall), after - before
-        if width < _CLOSE_ENOUGH_NS:
-            break
-    return best
 
 
 class Clock:

@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock, Reading, read_clocks
+from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock
 from allegro.capture.recorder.completeness import Completeness
 from allegro.capture.recorder.memory import SMALL, Arena
 from allegro.capture.recorder.outbox import Letter, Outbox, write_letter
@@ -27,6 +27,7 @@ from allegro.capture.ring.open_segment import Slot
 from allegro.capture.ring.record import Record, Times
 from allegro.capture.ring.stock import RingBusyError
 from allegro.capture.ring.writer import RingWriter
+from allegro.system.boottime import Reading, read_clocks
 
 _LOG = logging.getLogger(__name__)
 

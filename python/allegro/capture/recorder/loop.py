@@ -18,7 +18,7 @@ from pathlib import Path
 
 from allegro.capture import config, status
 from allegro.capture.recorder import telling
-from allegro.capture.recorder.clocks import Clock, Reading, StepWatch, boot_id, read_clocks
+from allegro.capture.recorder.clocks import Clock, StepWatch, boot_id
 from allegro.capture.recorder.completeness import Completeness
 from allegro.capture.recorder.dispatcher import BROKEN_AFTER, Dispatcher
 from allegro.capture.recorder.link_states import LinkWatch
@@ -28,6 +28,7 @@ from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
 from allegro.capture.ring.news import ClockStepped, RingClosed
 from allegro.capture.ring.stock import RingUnavailable
 from allegro.errors import AllegroError, Unavailable
+from allegro.system.boottime import Reading, read_clocks
 from allegro.system.notify import alive, alive_every_s, notify
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ import socket
 from dataclasses import dataclass
 
 from allegro.capture.config import RecorderConfig
-from allegro.capture.recorder.clocks import Reading
 from allegro.capture.recorder.completeness import Completeness
 from allegro.capture.recorder.link_states import LinkEvent
 from allegro.capture.recorder.memory import blocks_for
@@ -19,6 +18,7 @@ from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring.news import LinkDown, LinkUp, PortClosed, PortOpened, PortRenamed
 from allegro.capture.status import PortStatus
 from allegro.errors import AllegroError
+from allegro.system.boottime import Reading, read_clocks
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,13 +120,15 @@ class Ports:
         self.refused.pop(name, None)
         if len(connection.blocks) < count:
             _LOG.warning("%s: memory for only %d blocks", name, len(connection.blocks))
-        port = RecordedPort(name, ifindex, connection, options.retire_ms, now.boot_ns)
+        # Not before this moment: memory for the blocks takes its time.
+        opened = read_clocks()
+        port = RecordedPort(name, ifindex, connection, options.retire_ms, opened.boot_ns)
         self.open[name] = port
         self._poll.register(connection.fileno(), select.POLLIN)
-        self._completeness.open(port, now.boot_ns)
-        self._outbox.add(PortOpened(*now, name))
+        self._completeness.open(port, opened.boot_ns)
+        self._outbox.add(PortOpened(*opened, name))
         if not port.link_up:
-            self._outbox.add(LinkDown(*now, name))
+            self._outbox.add(LinkDown(*opened, name))
         if new and (missed := port.received_before()):
-            port.lose_unrecorded(missed, now.boot_ns, now.boot_ns)
+            port.lose_unrecorded(missed, now.boot_ns, opened.boot_ns)
         _LOG.info("recording %s", name)

@@ -7,10 +7,10 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from allegro.capture.config import RecorderConfig
-from allegro.capture.recorder.clocks import Reading
 from allegro.capture.ring.news import RingOpened
 from allegro.capture.ring.stock import RingUnavailable
 from allegro.capture.ring.writer import RingWriter
+from allegro.system.boottime import Reading
 
 _LOG = logging.getLogger(__name__)
 

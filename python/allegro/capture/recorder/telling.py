@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 
 from allegro.capture import status
-from allegro.capture.recorder.clocks import Reading
 from allegro.capture.recorder.recorded_ports import Ports
 from allegro.capture.recorder.ring_keeper import RingKeeper
 from allegro.capture.status import RecorderStatus
+from allegro.system.boottime import Reading
 
 
 @dataclass

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from allegro.capture.extraction import cut as cutting
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
@@ -122,12 +120,31 @@ def test_by_its_time_the_first_is_found_as_soon_as_the_clock_is_set(
     device.record(20)
     device.step(HOUR, told=False)
     monkeypatch.setattr(boottime, "boot_id", device.boot_id.hex)
-    monkeypatch.setattr(boottime, "now_ns", lambda: device.boot_ns)
-    monkeypatch.setattr(cutting, "time", SimpleNamespace(time_ns=lambda: device.wall_ns))
+    monkeypatch.setattr(boottime, "read_clocks", lambda: boottime.Reading(device.boot_ns, device.wall_ns))
     dates = Request(device.ring.directory, RUN, RUN + 600 * NS, device.ring.directory.parent / "out.pcapng")
     numbers, result = cut(dates)
     assert numbers == list(range(9000))
     assert not any("What was recorded before" in note for note in result.notes), result.notes
+
+
+@pytest.mark.spec("R9", "T3")
+@pytest.mark.parametrize("late_ns", [-900_000, 900_000])
+def test_between_two_dates_is_what_was_stamped_between_them_however_the_clocks_are_read(
+    device: Device, monkeypatch: pytest.MonkeyPatch, late_ns: int
+) -> None:
+    """A busy machine reads one clock a little later than the other."""
+    device.start(RUN)
+    device.record(20)
+    monkeypatch.setattr(boottime, "boot_id", device.boot_id.hex)
+    now = boottime.Reading(device.boot_ns, device.wall_ns + late_ns)
+    monkeypatch.setattr(boottime, "read_clocks", lambda: now)
+    output = device.ring.directory.parent / "out.pcapng"
+    extract(Request(device.ring.directory, RUN, RUN + 600 * NS, output), lambda *_: None, Courtesy(None))
+    whole = pcapng_reader.read(output.read_bytes()).packets
+    output.unlink()
+    window = whole[500].time_ns, whole[700].time_ns
+    numbers, _ = cut(Request(device.ring.directory, *window, output))
+    assert numbers == [int.from_bytes(packet.data[14:22]) for packet in whole[500:701]]
 
 
 @pytest.mark.spec("R9")

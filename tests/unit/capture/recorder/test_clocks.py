@@ -6,7 +6,8 @@ import random
 import pytest
 
 from allegro.capture.recorder import clocks
-from allegro.capture.recorder.clocks import Clock, Reading
+from allegro.capture.recorder.clocks import Clock
+from allegro.system.boottime import Reading, read_clocks
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -87,7 +88,7 @@ def test_small_steps_never_change_the_order_of_a_port() -> None:
 def test_a_real_machine_has_both_clocks_and_one_id() -> None:
     assert len(clocks.boot_id()) == 16
     assert clocks.boot_id() == clocks.boot_id()
-    readings = [clocks.read_clocks() for _ in range(50)]
+    readings = [read_clocks() for _ in range(50)]
     assert all(a.boot_ns < b.boot_ns for a, b in itertools.pairwise(readings))
     kept = Clock(readings[0], clocks.boot_id())
     assert not any(kept.look(reading) for reading in readings)

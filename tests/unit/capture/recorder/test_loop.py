@@ -14,7 +14,6 @@ import pytest
 from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
 from allegro.capture.recorder import dispatcher, loop, ring_keeper
-from allegro.capture.recorder.clocks import Reading, read_clocks
 from allegro.capture.recorder.loop import Recorder
 from allegro.capture.ring import recovery
 from allegro.capture.ring.news import ClockStepped, LinkDown, RingClosed, RingOpened
@@ -22,6 +21,7 @@ from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
 from allegro.capture.ring.writer import RingWriter
 from allegro.capture.status import RecorderStatus
+from allegro.system.boottime import Reading, read_clocks
 from tests.harness.waiting import wait_for
 from tests.unit.capture.ring.writing import SMALLEST
 
