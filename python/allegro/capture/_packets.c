@@ -529,8 +529,6 @@ static PyObject *emit(PyObject *module, PyObject *arguments)
         Py_END_ALLOW_THREADS
         if (fault.message != NULL)
             raise_fault(module, fault);
-        else if (merge.used == 0 && !merge.done)
-            PyErr_SetString(PyExc_ValueError, "the output buffer is smaller than one packet");
         else
             result = emit_result(&merge, sources, (size_t)count);
     }

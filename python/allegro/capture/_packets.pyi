@@ -56,8 +56,8 @@ def emit(
     (number of the entry to go on with, packets written, their bytes on the wire, how many of them the
     sender's offload made of several (TP_STATUS_GSO_TCP), came without checksum, and have it now).
 
-    Raises BlockError if a block does not hold what its index says, ValueError if an argument is out of range
-    or `out` is too small for a single packet, OverflowError if a time or shift exceeds 64 bits with sign.
+    Raises BlockError if a block does not hold what its index says, ValueError if an argument is out of range,
+    OverflowError if a time or shift exceeds 64 bits with sign.
     """
 
 def match(

@@ -12,9 +12,8 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from types import TracebackType
 
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, Unavailable
@@ -23,6 +22,9 @@ MIB = 1 << 20
 
 OUT_SIZE = 4 * MIB
 """Bytes of a buffer. Short pieces: the recorder's writes have to wait behind what the disk was given."""
+
+_ALL_ROOM = 64 * MIB
+"""What the buffers of all files of an extraction may take together."""
 
 _ALIGNMENT = 4096
 """What O_DIRECT needs on every usual disk, for place and length in the file and in memory."""
@@ -35,18 +37,21 @@ class Output:
     it. Raises Conflict if the name is taken, Unavailable if the place cannot be written or is full (which may
     come to light only with a later call).
 
-    `buffer` may be filled from `used` on by others, who then call `filled`.
+    `room` may be filled from `used` on by others, who then call `filled`. `writer` is the thread that writes,
+    `size` what is collected for it; memory is taken as it is filled.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, writer: ThreadPoolExecutor, size: int = OUT_SIZE) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
-        self.buffer = mmap.mmap(-1, OUT_SIZE)
+        self._buffer = mmap.mmap(-1, OUT_SIZE)
+        self._size = size
         self.used = 0
         self._spare = mmap.mmap(-1, OUT_SIZE)
         self._written = 0
         self._writing: Future[None] | None = None
-        self._writer = ThreadPoolExecutor(1, "output")
+        self._writer = writer
+        self._closed = False
         if path.exists():
             raise _name_taken(path)
         with _storage_errors(path):
@@ -59,13 +64,13 @@ class Output:
                 os.close(self._file)
                 raise Conflict("This file is already being written.", place=str(path)) from None
 
-    def __enter__(self) -> Output:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._writer.shutdown()
+    def close(self) -> None:
+        """Ends it; without `publish` before, nothing is left of it."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._writing is not None:
+            wait((self._writing,))
         self._partial.unlink(missing_ok=True)
         os.close(self._file)
 
@@ -76,15 +81,21 @@ class Output:
 
     def write(self, data: bytes) -> None:
         """Appends a small piece."""
-        if len(data) > OUT_SIZE - self.used:
+        if len(data) > self._size - self.used:
             self._hand_over()
-        self.buffer[self.used : self.used + len(data)] = data
+        self._buffer[self.used : self.used + len(data)] = data
         self.used += len(data)
 
+    def room(self) -> memoryview:
+        """What may be filled from `used` on. To be released before anything else is done."""
+        return memoryview(self._buffer)[: self._size]
+
     def filled(self, used: int, *, full: bool) -> None:
-        """The buffer has been filled up to `used` from outside; `full`: nothing more fits."""
+        """The room has been filled up to `used` from outside; `full`: the next piece did not fit."""
         self.used = used
-        if full:
+        if full and used < _ALIGNMENT:
+            self._enlarge()
+        elif full:
             self._hand_over()
 
     def publish(self, header: bytes) -> None:
@@ -94,10 +105,10 @@ class Output:
         self._hand_over()
         with _storage_errors(self._path):
             self._wait()
-            self.buffer[self.used : _ALIGNMENT] = bytes(_ALIGNMENT - self.used)
-            self._write(self.buffer, _ALIGNMENT, self._written)
-            self.buffer[: len(header)] = header
-            self._write(self.buffer, len(header), 0)
+            self._buffer[self.used : _ALIGNMENT] = bytes(_ALIGNMENT - self.used)
+            self._write(self._buffer, _ALIGNMENT, self._written)
+            self._buffer[: len(header)] = header
+            self._write(self._buffer, len(header), 0)
             os.ftruncate(self._file, size)
             os.fsync(self._file)
             try:
@@ -111,11 +122,17 @@ class Output:
         with _storage_errors(self._path):
             self._wait()
         whole = self.used & -_ALIGNMENT
-        full, self.buffer, self._spare = self.buffer, self._spare, self.buffer
-        self.buffer[: self.used - whole] = full[whole : self.used]
+        full, self._buffer, self._spare = self._buffer, self._spare, self._buffer
+        self._buffer[: self.used - whole] = full[whole : self.used]
         self.used -= whole
         self._writing = self._writer.submit(self._write, full, whole, self._written)
         self._written += whole
+
+    def _enlarge(self) -> None:
+        """A piece is larger than the room as long as it is kept small."""
+        if self._size == OUT_SIZE:
+            raise Unavailable("A packet is larger than any that can be.", place=str(self._path))
+        self._size = OUT_SIZE
 
     def _wait(self) -> None:
         if self._writing is not None:
@@ -132,6 +149,11 @@ class Output:
                 except OSError as error:
                     if error.errno != errno.EINVAL or not _set_direct(self._file, False):
                         raise
+
+
+def room_for(files: int) -> int:
+    """Bytes of a buffer, of which each file has two, where so many files are written at once."""
+    return min(max(_ALL_ROOM // (2 * files), MIB // 4) & -_ALIGNMENT, OUT_SIZE)
 
 
 def _set_direct(descriptor: int, wanted: bool) -> bool:

@@ -1,0 +1,214 @@
+"""One file of an extraction: the packets that its filter lets through, merged by time, and words on them.
+
+An extraction has one such file or many; each has its own packets, counts, notes and failure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+from allegro import words
+from allegro.capture import _packets
+from allegro.capture.extraction import coverage, pcapng
+from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
+from allegro.capture.extraction.output import Output
+from allegro.capture.extraction.reading import Group
+from allegro.filters import program
+from allegro.version import own_version
+
+HEADER_SIZE = 16384
+"""Bytes of every file's section header, reserved at the beginning and written at the end."""
+
+COMMENT_LIMIT = HEADER_SIZE - 1024
+
+Release = Callable[[Group], None]
+"""Called when a block of a group is not needed any more."""
+
+
+class _Source:
+    """Packets of a block that are being merged; their stamps are `shift_ns` ahead of the time line."""
+
+    __slots__ = ("block", "group", "index", "interface", "position", "shift_ns")
+
+    def __init__(self, group: Group, block: memoryview, index: bytes, interface: int, shift_ns: int) -> None:
+        self.group = group
+        self.block = block
+        self.index = index
+        self.interface = interface
+        self.shift_ns = shift_ns
+        self.position = 0
+
+    @property
+    def exhausted(self) -> bool:
+        return self.position * _packets.ENTRY_SIZE >= len(self.index)
+
+
+class PacketFile:
+    """The file of a request, which appears under its name with `finish`; leaving before removes it.
+
+    `writer` writes it, with buffers of `room` bytes. Raises AllegroError when it cannot be written, which is
+    then over: all it needs is `give_up`.
+    """
+
+    def __init__(self, request: Request, writer: ThreadPoolExecutor, room: int) -> None:
+        self._request = request
+        self._window = coverage.Window(request.start_ns, request.end_ns)
+        self._open: list[_Source] = []
+        self._names: list[str] = []
+        self._packets: list[int] = []
+        self._rejected: list[int] = []
+        self._large: dict[str, int] = {}
+        self._unfinished: dict[str, int] = {}
+        self._programs: dict[str, bytes] = {}
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self.bytes = 0
+        self._output = Output(request.output, writer, room)
+
+    def __enter__(self) -> PacketFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._output.close()
+
+    @property
+    def packets(self) -> int:
+        """In the file so far."""
+        return sum(self._packets)
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it wants only packets that its `program` lets through."""
+        return bool(self._request.program)
+
+    def begin(self, ports: list[str]) -> None:
+        """Describes the ports; others are described when they come."""
+        self._output.write(bytes(HEADER_SIZE))
+        for port in ports:
+            self._interface(port)
+
+    def program(self, port: str) -> bytes:
+        """The filter for packets of one port."""
+        if port not in self._programs:
+            self._programs[port] = program.for_interface(self._request.program, port)
+        return self._programs[port]
+
+    def add(
+        self, group: Group, block: memoryview, index: bytes, port: str, shift_ns: int, rejected: int = 0
+    ) -> None:
+        """Packets to be merged: those of a block that are in `index`; `rejected` others do not match."""
+        interface = self._interface(port)
+        self._rejected[interface] += rejected
+        if index:
+            group.users += 1
+            self._open.append(_Source(group, block, index, interface, shift_ns))
+
+    def merge_until(self, end_ns: int, release: Release) -> None:
+        """Writes the packets of the open blocks up to a moment that no later block can fall below."""
+        window = self._window
+        end_ns = min(end_ns, window.end_ns)
+        done = end_ns < window.start_ns or not self._open
+        while not done:
+            sources = [
+                (one.block, one.index, one.position, one.interface, one.shift_ns) for one in self._open
+            ]
+            with self._output.room() as room:
+                used, done, first_ns, last_ns, progress = _packets.emit(
+                    sources, window.start_ns, end_ns, room, self._output.used
+                )
+            for source, (position, packets, count, large, unfinished, completed) in zip(
+                self._open, progress, strict=True
+            ):
+                source.position = position
+                self._packets[source.interface] += packets
+                self.bytes += count
+                if large or unfinished > completed:
+                    name = self._names[source.interface]
+                    self._large[name] = self._large.get(name, 0) + large
+                    self._unfinished[name] = self._unfinished.get(name, 0) + unfinished - completed
+            if used > self._output.used:
+                self._first_ns = first_ns if self._first_ns is None else self._first_ns
+                self._last_ns = last_ns
+            self._output.filled(used, full=not done)
+        still_open = []
+        for source in self._open:
+            if source.exhausted:
+                release(source.group)
+            else:
+                still_open.append(source)
+        self._open = still_open
+
+    def give_up(self, release: Release) -> None:
+        """There will be no such file; its blocks are the others'."""
+        for source in self._open:
+            release(source.group)
+        self._open = []
+        self._output.close()
+
+    def finish(self, findings: coverage.Findings, ring: coverage.Ring, now_ns: int) -> Result:
+        """Writes what stands behind the packets and before them, and gives the file its name."""
+        request, window = self._request, self._window
+        findings = dataclasses.replace(findings, large=self._large, unfinished=self._unfinished)
+        counts = [
+            PortResult(name, packets, findings.drops(name), findings.nic_missed(name), rejected)
+            for name, packets, rejected in zip(self._names, self._packets, self._rejected, strict=True)
+        ]
+        for interface, count in enumerate(counts):
+            statistics = pcapng.Statistics(
+                window.start_ns,
+                window.end_ns,
+                count.packets,
+                count.drops,
+                count.nic_missed,
+                count.rejected if self.filtered else None,
+            )
+            self._output.write(pcapng.interface_statistics(interface, statistics))
+        rejected = sum(self._rejected)
+        drops = sum(count.drops + count.nic_missed for count in counts)
+        found = coverage.notes(window, ring, findings, self.packets, now_ns, rejected)
+        notes = [*request.notes, *found]
+        size = self._output.size
+        fields = [
+            *_readable(request.comment),
+            ("window", f"{words.utc(window.start_ns)} to {words.utc(window.end_ns)}"),
+            ("packets", str(self.packets)),
+            ("packets lost in the window", str(drops)),
+        ]
+        if self.filtered:
+            fields.append(("packets of the window that do not match the filter", str(rejected)))
+            fields.append(("filter", request.filter))
+        system = platform.uname()
+        section = pcapng.Section(
+            comment=pcapng.comment_text(fields, notes, COMMENT_LIMIT),
+            hardware=system.machine,
+            os=f"{system.system} {system.release}"[:200],
+            application=f"Allegro {own_version()}",
+        )
+        self._output.publish(
+            pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
+        )
+        return Result(self.packets, self.bytes, size, self._first_ns, self._last_ns, drops, notes, counts)
+
+    def _interface(self, port: str) -> int:
+        """Number of a port in the file; describes it there first if it is new."""
+        if port not in self._names:
+            self._output.write(pcapng.interface_description(port))
+            self._names.append(port)
+            self._packets.append(0)
+            self._rejected.append(0)
+        return self._names.index(port)
+
+
+def _readable(comment: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """The texts of the request; a time in nanoseconds ("press_ns") is written as people write it."""
+    for key, text in comment.items():
+        if key.endswith("_ns") and text.isascii() and text.isdigit() and int(text) <= LATEST_NS:
+            yield key.removesuffix("_ns"), words.utc(int(text))
+        else:
+            yield key, text
