@@ -286,3 +286,6 @@ def test_the_recorder_says_when_it_needs_its_disk(bench: Bench) -> None:
     wait_for(lambda: bench.recording.status().fullest > 0.1, "memory that fills", 20)
     bench.stall.unlink()
     wait_for(lambda: bench.recording.status().slowest_write_s > 0.1, "a write that took long", 20)
+    after = bench.recording.status()
+    assert max(port.recent_fullest for port in after.ports) > 0.1
+    assert after.recent_slowest_write_s > 0.1

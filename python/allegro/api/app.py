@@ -19,6 +19,7 @@ from allegro.api import (
     install,
     jobs,
     log,
+    metrics,
     network,
     power,
     reset,
@@ -44,6 +45,7 @@ def create_app(device: Device) -> ASGIApp:
     for router in (
         _description(api),
         status.router(device),
+        metrics.router(device),
         jobs.router(device.triggers, device.jobs, device.cutter),
         ring.router(device.recorder),
         filters.router(device.recorder),

@@ -26,7 +26,8 @@ class PortStatus:
     no memory was free. `nic_missed` were lost by the network card or its driver: of them, as the driver names
     them, `nic_fifo` and `nic_over`. `nic_dropped` may be lost or recorded, see `ring.losses`.
     `refused_crc` and `refused_length` are damaged frames that the card did not take. `freezes` is how often
-    the kernel found no free block.
+    the kernel found no free block. Within the last minute, `recent_fullest` was the largest part (0..1)
+    of the port's memory in use.
     """
 
     name: str = ""
@@ -46,6 +47,7 @@ class PortStatus:
     nic_dropped: int = 0
     refused_crc: int = 0
     refused_length: int = 0
+    recent_fullest: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class RecorderStatus:
     CLOCK_BOOTTIME of the start of the kernel `boot_id` (32 hex digits), which nobody sets. `drops`,
     `nic_missed` and `write_errors` count since the recorder's start. `reach_back_s` is how far back the ring
     reaches now. Since the status before, `fullest` is the largest part (0..1) of a port's memory that was in
-    use, `slowest_write_s` the longest time that one write took.
+    use, `slowest_write_s` the longest time that one write took. Within the last minute, a write took
+    `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`.
+    `clock_steps` is how often the wall clock was set since the recorder's start.
     """
 
     time_ns: int = 0
@@ -102,6 +106,9 @@ class RecorderStatus:
     reach_back_s: float = 0.0
     fullest: float = 0.0
     slowest_write_s: float = 0.0
+    recent_slowest_write_s: float = 0.0
+    recent_slowest_sync_s: float = 0.0
+    clock_steps: int = 0
 
 
 def to_json(status: RecorderStatus) -> bytes:

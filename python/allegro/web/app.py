@@ -68,7 +68,7 @@ def create_app(made: Site, built: Path) -> ASGIApp:
     routes: list[Route | Mount] = [
         Mount("/static/vendor", StaticFiles(directory=built / "vendor", check_dir=False)),
         Mount("/static", StaticFiles(directory=OWN_FILES)),
-        gateway.route(made, doorkeeper, own),
+        *gateway.routes(made, doorkeeper, own),
         *login.routes(made, doorkeeper),
         *(site.route(made, action, page) for page in made.pages for action in page.actions),
     ]

@@ -57,8 +57,9 @@ class Unauthorized(AllegroError):
     status = 401
 
 
-def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
-    """Everything below /api/. `own`: what this program answers itself."""
+def routes(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> list[Route]:
+    """Everything below /api/, and /metrics, where programs that collect metrics look first. `own`: what this
+    program answers itself."""
     shares = Shares()
 
     async def asker_of(request: Request) -> Asker:
@@ -91,7 +92,14 @@ def route(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> Route:
             return _refused(request, error)
         return _Granted(site, own, shares, request, asker)
 
-    return Route("/api/{path:path}", endpoint, methods=list(METHODS))
+    async def metrics(request: Request) -> Response:
+        moved = {"path": "/api/metrics", "raw_path": b"/api/metrics", "path_params": {"path": "metrics"}}
+        return await endpoint(Request({**request.scope, **moved}, request.receive))
+
+    return [
+        Route("/api/{path:path}", endpoint, methods=list(METHODS)),
+        Route("/metrics", metrics, methods=list(LOOKS)),
+    ]
 
 
 class _Granted(Response):

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from allegro.metrics import exposition
 from allegro.web import gateway
 from tests.unit.web.world import PASSWORD, Browser, World
 
@@ -145,3 +146,16 @@ def test_firmware_of_any_size_passes_as_it_comes_and_only_from_administrators(wo
     assert program.send("PUT", "/api/firmware/files/a.raucb", headers=other, content=large).status_code == 403
     answer = program.send("PATCH", "/api/settings", headers=admin, content=large)
     assert answer.status_code == 413
+
+
+@pytest.mark.spec("R6")
+def test_metrics_are_where_programs_that_collect_them_look(world: World) -> None:
+    world.user("viewer")
+    _, token = world.site.tokens.add("prometheus", "viewer", None)
+    mine = {"Authorization": f"Bearer {token}"}
+    answer = Browser(world.app).get("/metrics", mine)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, exposition.CONTENT_TYPE)
+    assert "allegro_uptime_seconds" in answer.text
+    assert Browser(world.app).get("/api/metrics", mine).status_code == 200
+    assert Browser(world.app).get("/metrics").status_code == 401
+    assert Browser(world.app).send("POST", "/metrics", headers=mine).status_code == 405

@@ -54,10 +54,14 @@ def boot_id() -> bytes:
 
 
 class Clock:
-    """The differences between wall clock and CLOCK_BOOTTIME that held since the recorder's start."""
+    """The differences between wall clock and CLOCK_BOOTTIME that held since the recorder's start.
+
+    `steps_seen` is how often the wall clock was set.
+    """
 
     def __init__(self, reading: Reading, boot: bytes) -> None:
         self.boot_id = boot
+        self.steps_seen = 0
         self._offset_ns = reading.wall_ns - reading.boot_ns
         self._looked_ns = reading.boot_ns
         self._steps: deque[Step] = deque(maxlen=_KEPT_STEPS)
@@ -70,6 +74,7 @@ class Clock:
             return None
         step = Step(after_ns, reading.boot_ns, self._offset_ns, size_ns)
         self._offset_ns += size_ns
+        self.steps_seen += 1
         self._steps.append(step)
         return step
 

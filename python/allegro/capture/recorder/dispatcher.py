@@ -168,7 +168,9 @@ class Dispatcher:
         for port in self._ports.all():
             port.count(now.boot_ns)
             job = self._take(port, job, now)
-            fullest = max(fullest, port.under_way / len(port.busy))
+            part = port.under_way / len(port.busy)
+            port.fullest = max(port.fullest, part)
+            fullest = max(fullest, part)
         if job is not None:
             self._pool.submit(job)
         self.load.fullest = max(self.load.fullest, fullest)

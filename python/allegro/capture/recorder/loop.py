@@ -216,7 +216,7 @@ class Recorder:
         report = telling.status_of(
             now,
             self._run_ns,
-            self._clock.boot_id,
+            self._clock,
             self._complete(),
             self._ring,
             self._ports,
@@ -224,7 +224,7 @@ class Recorder:
             self._dispatcher.trouble.errors + (writer.sync_errors if writer is not None else 0),
             self._dispatcher.load,
         )
-        self._dispatcher.load = telling.Load()
+        self._dispatcher.load.told()
         try:
             status.write(report, self._config.status_file)
             self._status_failed = False

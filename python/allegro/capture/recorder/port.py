@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from allegro.capture.recent import RecentMaximum
 from allegro.capture.recorder.counters import CardLosses, InterfaceCounters
 from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring import record as blocks
@@ -43,6 +44,9 @@ class RecordedPort:
         self.last_boot_ns = 0
         self.losses = NO_LOSSES
         """What was lost and stands in no record yet."""
+        self.fullest = 0.0
+        """The largest part (0..1) of the blocks that was under way since the last sample."""
+        self._recent_fullest = RecentMaximum()
         self._next = 0
         self._retire_ns = retire_ms * 1_000_000
         self._packets = 0
@@ -131,6 +135,8 @@ class RecordedPort:
         self._samples.append((now, self._packets, byte_count))
         before, packets, byte_mark = self._samples[0]
         seconds = max(now - before, 1e-3)
+        self._recent_fullest.note(self.fullest, now)
+        self.fullest = 0.0
         lost = self._lost
         self.counts = PortStatus(
             name=self.name,
@@ -150,6 +156,7 @@ class RecordedPort:
             freezes=lost.freezes,
             packets_per_s=round((self._packets - packets) / seconds, 1),
             bytes_per_s=round((byte_count - byte_mark) / seconds, 1),
+            recent_fullest=round(self._recent_fullest.value(now), 3),
         )
 
     def stop(self) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from allegro.capture import status
+from allegro.capture.recent import RecentMaximum
+from allegro.capture.recorder.clocks import Clock
 from allegro.capture.recorder.recorded_ports import Ports
 from allegro.capture.recorder.ring_keeper import RingKeeper
 from allegro.capture.status import RecorderStatus
@@ -19,12 +22,17 @@ class Load:
 
     fullest: float = 0.0
     slowest_write_s: float = 0.0
+    recent_slowest_write: RecentMaximum = field(default_factory=RecentMaximum)
+
+    def told(self) -> None:
+        """They stand in a status; what follows is for the next one."""
+        self.fullest = self.slowest_write_s = 0.0
 
 
 def status_of(
     now: Reading,
     run_ns: int,
-    boot_id: bytes,
+    clock: Clock,
     complete: Reading,
     keeper: RingKeeper,
     ports: Ports,
@@ -40,6 +48,9 @@ def status_of(
     if ring is None and keeper.first_opening():
         state = status.STARTING
     oldest = ring.oldest_ns if ring is not None else None
+    seconds = time.monotonic()
+    load.recent_slowest_write.note(load.slowest_write_s, seconds)
+    slowest_sync_s = keeper.writer.recent_slowest_sync.value(seconds) if keeper.writer is not None else 0.0
     return RecorderStatus(
         time_ns=now.wall_ns,
         pid=os.getpid(),
@@ -47,7 +58,7 @@ def status_of(
         state=state,
         message=message,
         complete_through_ns=complete.wall_ns,
-        boot_id=boot_id.hex(),
+        boot_id=clock.boot_id.hex(),
         time_boot_ns=now.boot_ns,
         complete_through_boot_ns=complete.boot_ns,
         ring=ring,
@@ -62,4 +73,7 @@ def status_of(
         reach_back_s=round(max(now.wall_ns - oldest, 0) / 1e9, 3) if oldest is not None else 0.0,
         fullest=round(load.fullest, 3),
         slowest_write_s=round(load.slowest_write_s, 3),
+        recent_slowest_write_s=round(load.recent_slowest_write.value(seconds), 3),
+        recent_slowest_sync_s=round(slowest_sync_s, 3),
+        clock_steps=clock.steps_seen,
     )

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from allegro.capture.recent import RecentMaximum
 from allegro.capture.ring import recovery, segments
 from allegro.capture.ring.open_segment import OpenSegment, Slot
 from allegro.capture.ring.record import Record
@@ -51,6 +52,8 @@ class RingWriter:
         self.directory = directory
         self.run = run_ns
         self.sync_errors = 0
+        self.recent_slowest_sync = RecentMaximum()
+        """Seconds that one flush of the disk took."""
         self.published = 0
         """All records up to this sequence number can be found by readers."""
         self._written = threading.Event()
@@ -262,11 +265,15 @@ class RingWriter:
             complete = segment is not self._stock.current and _complete(segment)
             if segment.dirty:
                 segment.dirty = False
+                began = time.monotonic()
                 try:
                     os.fdatasync(segment.descriptor)
                 except OSError:
                     segment.dirty = True
                     raise
+                finally:
+                    ended = time.monotonic()
+                    self.recent_slowest_sync.note(ended - began, ended)
             if complete and segment.named and not segment.safe:
                 segment.safe = True
                 self._written.set()

@@ -1,0 +1,1 @@
+"""Statistics of the device for programs that collect such of many devices."""
