@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import IO, Final
 
 from allegro.capture.extraction.contract import Failure, Progress, Request, Result, parse_message
 from allegro.errors import AllegroError
@@ -118,25 +118,33 @@ def _follow(
 ) -> Result:
     assert process.stdin is not None  # noqa: S101 (both are pipes)
     assert process.stdout is not None  # noqa: S101
-    with contextlib.suppress(BrokenPipeError):  # its exit code will say why it ended
-        process.stdin.write(request.to_json())
-        process.stdin.close()
+    unsent = request.to_json()
+    os.set_blocking(process.stdin.fileno(), False)  # one that hangs reads nothing
     result: Result | None = None
     failure: ExtractionFailed | None = None
     pending = b""
     heard = time.monotonic()
     with selectors.DefaultSelector() as selector:
+        selector.register(process.stdin, selectors.EVENT_WRITE)
         selector.register(process.stdout, selectors.EVENT_READ)
         while True:
             if reason := should_stop():
                 raise ExtractionStopped(reason)
-            if not selector.select(_TICK_S):
+            ready = [key.fileobj for key, _ in selector.select(_TICK_S)]
+            if not ready:
                 if time.monotonic() - heard > silence_s:
                     raise ExtractionFailed(
                         f"The extraction gave no sign of life for {silence_s:.0f} s and was ended."
                     )
                 continue
             heard = time.monotonic()
+            if process.stdin in ready:
+                unsent = _send(process.stdin, unsent)
+                if not unsent:
+                    selector.unregister(process.stdin)
+                    process.stdin.close()
+            if process.stdout not in ready:
+                continue
             chunk = os.read(process.stdout.fileno(), 65536)
             if not chunk:
                 break
@@ -149,10 +157,7 @@ def _follow(
                         result = told
                     case Failure() as told:
                         failure = ExtractionFailed(told.message, remedy=told.remedy)
-    try:
-        code = process.wait(silence_s)
-    except subprocess.TimeoutExpired:
-        raise ExtractionFailed("The extraction does not end: its disk hangs.") from None
+    code = _exit_code(process, should_stop, silence_s)
     if failure is not None:
         raise failure
     if result is None or code != 0:
@@ -164,6 +169,27 @@ def _follow(
             f"The extraction ended unexpectedly {how}.", remedy="The system log says more."
         )
     return result
+
+
+def _send(pipe: IO[bytes], unsent: bytes) -> bytes:
+    """Sends what the pipe takes now; returns the rest."""
+    try:
+        return unsent[os.write(pipe.fileno(), unsent) :]
+    except BlockingIOError:
+        return unsent
+    except BrokenPipeError:  # the exit code will say why it ended
+        return b""
+
+
+def _exit_code(process: "subprocess.Popen[bytes]", should_stop: Callable[[], str], silence_s: float) -> int:
+    """Waits until a process that has said all is gone, too: its disk may let it hang on the way out."""
+    ends = time.monotonic() + silence_s
+    while time.monotonic() < ends:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_TICK_S)
+        if reason := should_stop():
+            raise ExtractionStopped(reason)
+    raise ExtractionFailed("The extraction does not end: its disk hangs.")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -1,3 +1,5 @@
+import dataclasses
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +112,30 @@ def test_one_that_cannot_be_killed_is_not_waited_for(
     assert f"{process.pid} does not end" in caplog.text
     kill(process)
     process.wait()
+
+
+@pytest.mark.spec("T10")
+@pytest.mark.parametrize("hangs", ["before it reads", "on the way out"])
+def test_one_that_hangs_ends_as_soon_as_it_is_cancelled(tmp_path: Path, hangs: str) -> None:
+    """Wherever it hangs in its disk: before it has read its request, and when it has said all."""
+    request = dataclasses.replace(REQUEST, program=bytes(500_000))  # more than a pipe takes
+    script = (
+        "" if hangs == "before it reads" else READ + f"import os; print('{RESULT}', flush=True); os.close(1)"
+    )
+    script += f"\nimport time; open({str(tmp_path / 'hangs')!r}, 'w').close(); time.sleep(3000)"
+    asked = itertools.count()
+    with pytest.raises(ExtractionStopped, match="enough"):
+        Extractions([sys.executable, "-c", script], silence_s=600).run(
+            request,
+            lambda progress: None,
+            lambda: "enough" if (tmp_path / "hangs").exists() and next(asked) > 2 else "",
+        )
+
+
+def test_a_long_request_arrives() -> None:
+    request = dataclasses.replace(REQUEST, program=bytes(500_000))
+    script = READ + f"print('{RESULT}'); sys.exit(len(request['program']) != 1_000_000)"
+    assert Extractions([sys.executable, "-c", script]).run(request, lambda _: None, lambda: "") == ANSWER
 
 
 PIDS = "import os; open({0!r}, 'a').write(str(os.getpid()) + ' '); "

@@ -90,7 +90,7 @@ class Trouble:
         self._since = None
 
     def busy(self, failures: int) -> None:
-        """There is no place for a record; the ring's upkeep has failed so often so far."""
+        """There is no place for a record; to make room has failed so often so far."""
         if self._busy_since is None:
             self._busy_since, self._failures_before = time.monotonic(), failures
 
@@ -198,7 +198,7 @@ class Dispatcher:
     def broken(self) -> str:
         """Why the ring is to be given up as soon as no record is under way; empty if it is not."""
         writer = self._ring.writer
-        return self.trouble.broken(writer.sync_errors) if writer is not None else ""
+        return self.trouble.broken(writer.held_up) if writer is not None else ""
 
     def under_way(self) -> bool:
         """Whether records are being written."""
@@ -227,7 +227,7 @@ class Dispatcher:
         try:
             slot = writer.place(length)
         except RingBusyError:
-            self.trouble.busy(writer.sync_errors)
+            self.trouble.busy(writer.held_up)
             return None
         self.trouble.placed()
         return slot

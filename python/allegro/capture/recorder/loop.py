@@ -166,7 +166,7 @@ class Recorder:
 
     def _end_ring(self) -> None:
         """Writes all that is under way or to be told, and that nothing more comes."""
-        now = read_clocks()
+        now = self._look_at_clocks()
         self._dispatcher.tell_losses(now)
         self._outbox.add(RingClosed(*now))
         self._dispatcher.settle(now)
@@ -203,6 +203,10 @@ class Recorder:
         for port in self._ports.all():
             port.sample(now.boot_ns)
         self._dispatcher.tell_losses(now)
+        self._say(now)
+
+    def _say(self, now: Reading) -> None:
+        """Notes how far the ring is complete, and writes the status."""
         writer = self._ring.writer
         if writer is not None:
             for port in self._ports.all():
@@ -221,7 +225,7 @@ class Recorder:
             self._ring,
             self._ports,
             self._message(),
-            self._dispatcher.trouble.errors + (writer.sync_errors if writer is not None else 0),
+            self._dispatcher.trouble.errors + (writer.failures if writer is not None else 0),
             self._dispatcher.load,
         )
         self._dispatcher.load.told()
@@ -248,7 +252,7 @@ class Recorder:
 
     def _shut_down(self) -> None:
         """Lets all ports run dry, writes everything, closes the ring. What comes in now is not taken."""
-        stopped = read_clocks()
+        stopped = self._look_at_clocks()
         for port in list(self._ports.open.values()):
             self._ports.let_go(port)
         end = time.monotonic() + BROKEN_AFTER
@@ -256,10 +260,10 @@ class Recorder:
             self._dispatcher.turn(self._look_at_clocks())
             time.sleep(_LONGEST_PAUSE)
         self._end_ring()
-        self._report()
+        self._say(read_clocks())  # a clock that is set from now on is news of the next run
         left = self._dispatcher.under_way() or self._ports.closing or self._outbox.waiting()
         if self._ring.writer is not None and not left:
-            self._ring.writer.ended(stopped)
+            self._ring.writer.ended((stopped.boot_ns, self._clock.wall_ns(stopped.boot_ns)))
         self._ring.end()
         self._links.close()
         self._steps.close()

@@ -20,7 +20,8 @@ RETRY_S = 10.0
 class RingKeeper:
     """`writer` is the ring in use, None without one; `reason` says in plain words why there is none.
 
-    Opening looks at all files of the ring, which may take a moment: so it is done in a thread.
+    Opening looks at all files of the ring, and closing waits for its disk: so both are done in a thread, one
+    after the other.
     """
 
     def __init__(self, start: Reading, boot_id: bytes) -> None:
@@ -29,7 +30,7 @@ class RingKeeper:
         self._start = start
         self._boot_id = boot_id.hex()
         self._opening: Future[RingWriter] | None = None
-        self._opener = ThreadPoolExecutor(1, "ring opener")
+        self._worker = ThreadPoolExecutor(1, "ring keeper")
         self._open_again = 0.0
         self._without_since_ns = 0
         self._failed = ""
@@ -54,10 +55,10 @@ class RingKeeper:
                 self._refused(error)
                 self._open_again = now + RETRY_S
         if opened is not None and opened.directory != options.ring_directory:  # told by SIGHUP meanwhile
-            opened.close()
+            self._worker.submit(opened.close)
             opened = None
         if opened is None and self.writer is None and self._opening is None and now >= self._open_again:
-            self._opening = self._opener.submit(
+            self._opening = self._worker.submit(
                 RingWriter,
                 options.ring_directory,
                 options.ring_size,
@@ -85,12 +86,12 @@ class RingKeeper:
         return told
 
     def give_up(self, reason: str, now: Reading, open_again: float) -> None:
-        """Closes the ring in use, and tries again at `open_again` (time.monotonic).
+        """Lets the ring in use be closed, and tries again at `open_again` (time.monotonic).
 
         No record may be under way.
         """
         if self.writer is not None:
-            self.writer.close()
+            self._worker.submit(self.writer.close)
             self._without_since_ns = now.boot_ns
         self.writer = None
         self.reason = self._failed = reason
@@ -108,4 +109,4 @@ class RingKeeper:
         if self.writer is not None:
             self.writer.close()
         self.writer = None
-        self._opener.shutdown()
+        self._worker.shutdown()

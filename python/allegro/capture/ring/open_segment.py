@@ -69,9 +69,11 @@ class OpenSegment:
 
     def close(self) -> None:
         """Closes the files as they are."""
-        os.close(self.descriptor)
-        if self.index is not None:
-            os.close(self.index)
+        try:
+            os.close(self.descriptor)
+        finally:
+            if self.index is not None:
+                os.close(self.index)
 
 
 class Slot(NamedTuple):

@@ -6,11 +6,12 @@ loses its index and its name, and that is made safe on disk before the first byt
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class SegmentStock:
     """All segments: `current` is written to, `closing` wait for their last records, of the others the oldest
     are recycled. `target` is what the ring may take on disk, in bytes.
 
-    Used by several threads; `adjust` by one of them. Of what has to be done soon, `wanted` tells.
+    Used by several threads; `adjust` and `grow` by one of them. Of what has to be done soon, `wanted` tells.
     """
 
     def __init__(self, directory: Path, target: int) -> None:
@@ -70,7 +71,8 @@ class SegmentStock:
         Raises RingUnavailable if that cannot be, and OSError.
         """
         self._finished = FinishedSegments(ring.segments)
-        self._free = [open_segment(path, path.stat().st_size) for path in ring.free]
+        for path in ring.free:  # one by one: if one cannot be opened, those before it are known, and closed
+            self._free.append(open_segment(path, path.stat().st_size))
         self._free_number = max((segments.free_number(path) for path in ring.free), default=0)
         self.segment_size = self._choose_segment_size(self.target)
         self._continue_newest()
@@ -162,12 +164,13 @@ class SegmentStock:
     def close(self) -> None:
         """Closes all files as they are."""
         for segment in (*self._free, *self._emptied, *self.opened()):
-            segment.close()
+            with contextlib.suppress(OSError):
+                segment.close()
 
     # -- number and size -----------------------------------------------------------------------------
 
     def resize(self, target: int) -> None:
-        """Lets the ring grow or shrink, by `adjust`; shrinking loses the oldest.
+        """Lets the ring grow or shrink, by `grow` and `adjust`; shrinking loses the oldest.
 
         Raises RingUnavailable, and leaves all as it is, if that is too small for a ring.
         """
@@ -178,13 +181,13 @@ class SegmentStock:
                 self.target = target
                 self._space_checked = 0.0
 
-    def adjust(self, now: float) -> None:
-        """Brings number and size of the segments nearer to what is wanted, at `now` (time.monotonic).
-
-        Raises OSError.
-        """
+    def adjust(self) -> None:
+        """Makes room for what comes next, and lets the ring shrink to what is wanted. Raises OSError."""
         self._recycle_ahead()
         self._shrink()
+
+    def grow(self, now: float) -> None:
+        """Adds a segment if the ring is to have more, at `now` (time.monotonic). Raises OSError."""
         if not self._segment_wanted():
             self.shortage = ""
         elif now - self._space_checked >= _SPACE_INTERVAL:
@@ -229,27 +232,43 @@ class SegmentStock:
 
     def _shrink(self) -> None:
         """Removes empty segments of another size, and the oldest while the ring is larger than wanted."""
-        with self._lock:
-            odd = [segment for segment in self._free if segment.size != self.segment_size]
-            self._free = [segment for segment in self._free if segment.size == self.segment_size]
-        for segment in odd:
-            segment.close()
-            segment.path.unlink()
+        while self._remove_empty(lambda one: one.size != self.segment_size, keep=0):
+            pass
         while self._too_large():
-            with self._lock:
-                if len(self._free) > 1:
-                    empty = self._free.pop()
-                    empty.close()
-                    path = empty.path
-                elif len(self._finished):
-                    path = self._finished.popleft().path
-                else:
-                    break
-            _remove(path)
+            if self._remove_empty(lambda _: True, keep=1):
+                continue
+            if not len(self._finished):
+                break
+            self._remove_oldest()
         with self._lock:
             # The segment in use is what is too large: go on in a small one, then this one can go, too.
             if self._free and self._current_too_large():
                 self.switch_wanted = True
+
+    def _remove_empty(self, unwanted: Callable[[OpenSegment], bool], *, keep: int) -> bool:
+        """Removes an empty segment if one is unwanted, and more than `keep` are there. Raises OSError, and
+        then it is still one of them: what is on disk is counted."""
+        with self._lock:
+            chosen = next((one for one in reversed(self._free) if unwanted(one)), None)
+            if chosen is None or len(self._free) <= keep:
+                return False
+            self._free.remove(chosen)
+        try:
+            chosen.path.unlink(missing_ok=True)
+        except OSError:
+            with self._lock:
+                self._free.append(chosen)
+            raise
+        chosen.close()
+        return True
+
+    def _remove_oldest(self) -> None:
+        """Removes the oldest finished segment. Raises OSError, and then it is still counted."""
+        oldest = self._finished[0]
+        index.index_path(oldest.path).unlink(missing_ok=True)
+        oldest.path.unlink(missing_ok=True)
+        with self._lock:
+            self._finished.popleft()
 
     def _create_segment(self) -> None:
         """Adds one empty segment. Raises RingUnavailable if there is no space for it."""
@@ -261,14 +280,14 @@ class SegmentStock:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         try:
             os.posix_fallocate(descriptor, 0, size)
+            opened = open_segment(path, size)
         except OSError as error:
-            path.unlink()
+            path.unlink()  # nothing would count it
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise _no_space(self._directory, available) from None
         finally:
             os.close(descriptor)
-        opened = open_segment(path, size)
         with self._lock:
             self._free.append(opened)
 
@@ -276,9 +295,7 @@ class SegmentStock:
         """Makes the oldest segments empty ones, as many as are to be ready."""
         while (oldest := self._to_recycle()) is not None:
             if oldest.size != self.segment_size:
-                _remove(oldest.path)
-                with self._lock:
-                    self._finished.popleft()
+                self._remove_oldest()
                 continue
             index.index_path(oldest.path).unlink(missing_ok=True)
             opened = open_segment(oldest.path, oldest.size)
@@ -330,11 +347,11 @@ class SegmentStock:
         summary = index.read_summary(place)
         if summary is None:
             return
-        # From now on the index is that of an open segment: without the summary.
         entries = place.stat().st_size // index.ENTRY_SIZE - 1
+        self.current = open_segment(newest.path, newest.size)
+        # From now on the index is that of an open segment: without the summary.
         os.truncate(place, entries * index.ENTRY_SIZE)
         self._finished.pop()
-        self.current = open_segment(newest.path, newest.size)
         self.current.named = True
         self.current.first = segments.first_sequence(newest.path) or 0
         self.current.indexed = entries * index.ENTRY_SIZE
@@ -358,11 +375,6 @@ class SegmentStock:
             raise RingUnavailable(
                 f"The disk of the packet ring does not answer: {error.strerror}.", place=str(self._directory)
             ) from error
-
-
-def _remove(path: Path) -> None:
-    index.index_path(path).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
 
 
 def _check_size(size: int, directory: Path) -> None:

@@ -37,6 +37,15 @@ _SHORTEST_SYNC_INTERVAL = 0.2
 _LIST_INTERVAL = 10.0
 _PUBLISH_PAUSE = 0.1
 
+_NOT_PUBLISHED = "The index of the ring could not be written"
+_NOT_SAFE = "What was recorded could not be made safe on disk"
+_NO_ROOM = "No room could be made in the ring"
+_HOLDING_UP = (_NOT_PUBLISHED, _NOT_SAFE, _NO_ROOM)
+_NOT_NOTED = "Up to when the ring is complete could not be noted"
+_NOT_IN_ORDER = "The ring's files could not be kept in order"
+_NOT_CLOSED = "The ring was not closed cleanly"
+_OTHERS = (_NOT_NOTED, _NOT_IN_ORDER, _NOT_CLOSED)
+
 
 class RingWriter:
     """The one writer of a ring; opening it brings the directory in order.
@@ -51,14 +60,15 @@ class RingWriter:
     ) -> None:
         self.directory = directory
         self.run = run_ns
-        self.sync_errors = 0
         self.recent_slowest_sync = RecentMaximum()
         """Seconds that one flush of the disk took."""
         self.published = 0
         """All records up to this sequence number can be found by readers."""
+        self._failures = dict.fromkeys((*_HOLDING_UP, *_OTHERS), 0)
         self._written = threading.Event()
         self._to_be_safe = threading.Event()
         self._stopped = False
+        self._threads: list[threading.Thread] = []
         self._stock = SegmentStock(directory, size)
         self._summaries = SummaryFile(directory)
         self._lock_file = _lock_directory(directory)
@@ -66,31 +76,35 @@ class RingWriter:
             ring = recovery.recover(directory)
             self.ring_id = ring.identity.ring_id
             self._next = ring.next_sequence
-            self._runs = [*ring.runs, Run(run_ns, run_ns, run_ns, (), boot_id, start_boot_ns, start_boot_ns)]
-            self._alive_ns, self._alive_boot_ns = run_ns, start_boot_ns
+            self._earlier = ring.runs
+            self._own = Run(run_ns, run_ns, run_ns, (), boot_id, start_boot_ns, start_boot_ns)
+            """The run that goes on: only the main thread sets it, and always as a whole."""
             self._stock.take_over(ring)
             self._list_segments()
-            _if_there_is_room(lambda: segments.write_runs(directory, self._runs, sync=True))
-        except OSError as error:
+            _if_there_is_room(lambda: self._write_runs(sync=True))
+            self._start("upkeep", self._upkeep)
+            self._start("safe-keeper", self._safe_keeper)
+            self._start("publisher", self._publisher)
+        except BaseException as error:
+            self._end_threads()
             self._release()
+            if not isinstance(error, OSError):
+                raise
             raise RingUnavailable(
                 f"The packet ring cannot be used: {error.strerror or error}.", place=str(directory)
             ) from error
-        except BaseException:
-            self._release()
-            raise
-        self._threads = [
-            threading.Thread(target=work, name=f"ring {name}", daemon=True)
-            for name, work in (
-                ("upkeep", self._upkeep),
-                ("safe-keeper", self._safe_keeper),
-                ("publisher", self._publisher),
-            )
-        ]
-        for thread in self._threads:
-            thread.start()
 
     # -- main thread ---------------------------------------------------------------------------------
+
+    @property
+    def failures(self) -> int:
+        """How often something else has failed than to write a record."""
+        return sum(self._failures.values())
+
+    @property
+    def held_up(self) -> int:
+        """How often something of that has failed without which no segment gets free for new records."""
+        return sum(self._failures[what] for what in _HOLDING_UP)
 
     @property
     def shortage(self) -> str:
@@ -127,16 +141,16 @@ class RingWriter:
     def alive(self, complete: tuple[int, int], ports: tuple[str, ...]) -> None:
         """Notes up to when all that came in is in the ring (ns of CLOCK_BOOTTIME and since 1970; 0: nothing
         yet), and what is recorded."""
+        run = self._own
         if complete[0]:
-            self._alive_boot_ns, self._alive_ns = complete
-        run = self._runs[-1]
-        if new := tuple(name for name in ports if name not in run.ports):
-            self._runs[-1] = run._replace(ports=run.ports + new)
+            run = run._replace(alive_boot_ns=complete[0], alive_ns=complete[1])
+        new = tuple(name for name in ports if name not in run.ports)
+        self._own = run._replace(ports=run.ports + new)
 
     def ended(self, complete: tuple[int, int]) -> None:
         """Notes that the run has ended, and that all that came in until then is in the ring."""
         self.alive(complete, ())
-        self._runs[-1] = self._runs[-1]._replace(ended=True)
+        self._own = self._own._replace(ended=True)
 
     def resize(self, size: int) -> None:
         """Lets the ring grow or shrink to `size` bytes, in the background; shrinking loses the oldest.
@@ -171,21 +185,26 @@ class RingWriter:
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
-        """Makes everything safe on disk. No record may be under way any more."""
+        """Makes everything safe on disk, and waits for a disk that stands still. No record may be under way
+        any more. What fails is told; the next start puts it in order."""
+        self._end_threads()
+        self._stock.end()
+        for work in (self._publish, self._sync, self._finish_segments, lambda: self._write_runs(sync=True)):
+            if not self._attempt(_NOT_CLOSED, work):
+                self._own = self._own._replace(ended=False)
+        self._release()
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=f"ring {name}", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _end_threads(self) -> None:
         self._stopped = True
         for event in (self._stock.wanted, self._to_be_safe, self._written):
             event.set()
         for thread in self._threads:
             thread.join()
-        try:
-            self._stock.end()
-            self._publish()
-            self._sync()
-            self._finish_segments()
-            self._write_runs(sync=True)
-        except OSError as error:
-            _LOG.warning("ring not closed cleanly: %s", error.strerror)
-        self._release()
 
     # -- publisher thread ----------------------------------------------------------------------------
 
@@ -193,11 +212,7 @@ class RingWriter:
         while not self._stopped:
             self._written.wait()
             self._written.clear()
-            try:
-                self._publish()
-                self._finish_segments()
-            except Exception as error:
-                self._failed("The index of the ring could not be written", error)
+            if not self._attempt(_NOT_PUBLISHED, self._publish, self._finish_segments):
                 self._written.set()
                 time.sleep(_UPKEEP_INTERVAL)
             time.sleep(_PUBLISH_PAUSE)
@@ -247,17 +262,14 @@ class RingWriter:
         while not self._stopped:
             self._to_be_safe.wait(_UPKEEP_INTERVAL)
             self._to_be_safe.clear()
-            try:
-                now = time.monotonic()
-                if now - synced >= _SHORTEST_SYNC_INTERVAL or self._stock.closing:
-                    synced = now
-                    self._sync()
-                if now - noted >= _RUNS_INTERVAL:
-                    noted = now
-                    _if_there_is_room(lambda: self._write_runs(sync=False))
-            except Exception as error:
-                self._failed("What was recorded could not be made safe on disk", error)
-                time.sleep(_UPKEEP_INTERVAL)
+            now = time.monotonic()
+            if now - synced >= _SHORTEST_SYNC_INTERVAL or self._stock.closing:
+                synced = now
+                if not self._attempt(_NOT_SAFE, self._sync):
+                    time.sleep(_UPKEEP_INTERVAL)
+            if now - noted >= _RUNS_INTERVAL:
+                noted = now
+                self._attempt(_NOT_NOTED, lambda: _if_there_is_room(lambda: self._write_runs(sync=False)))
 
     def _sync(self) -> None:
         """Makes safe what was written; and of segments that get no more, notes that they are."""
@@ -279,12 +291,11 @@ class RingWriter:
                 self._written.set()
 
     def _write_runs(self, *, sync: bool) -> None:
-        oldest = self.status().oldest_ns or 0
-        self._runs[-1] = self._runs[-1]._replace(alive_ns=self._alive_ns, alive_boot_ns=self._alive_boot_ns)
+        oldest, runs = self.status().oldest_ns or 0, self._earlier
         # Runs of which nothing is left in the ring are of no use to anybody, but for the last of them.
-        while len(self._runs) > 2 and self._runs[1].start_ns < oldest and self._runs[0].alive_ns < oldest:
-            del self._runs[0]
-        segments.write_runs(self.directory, self._runs, sync=sync)
+        while len(runs) > 1 and runs[1].start_ns < oldest and runs[0].alive_ns < oldest:
+            del runs[0]
+        segments.write_runs(self.directory, [*runs, self._own], sync=sync)
 
     # -- upkeep thread -------------------------------------------------------------------------------
 
@@ -294,13 +305,12 @@ class RingWriter:
             self._stock.wanted.wait(_UPKEEP_INTERVAL)
             self._stock.wanted.clear()
             now = time.monotonic()
-            try:
-                self._stock.adjust(now)
-                if now - listed >= _LIST_INTERVAL and self._summaries.worn(len(self._stock)):
-                    listed = now
-                    self._list_segments()
-            except Exception as error:
-                self._failed("The ring's files could not be kept in order", error)
+            works = self._attempt(_NO_ROOM, self._stock.adjust)
+            works = self._attempt(_NOT_IN_ORDER, lambda: self._stock.grow(time.monotonic())) and works
+            if now - listed >= _LIST_INTERVAL and self._summaries.worn(len(self._stock)):
+                listed = now
+                self._attempt(_NOT_IN_ORDER, self._list_segments)
+            if not works:
                 time.sleep(_UPKEEP_INTERVAL)
 
     def _list_segments(self) -> None:
@@ -309,11 +319,18 @@ class RingWriter:
 
     # -- all -----------------------------------------------------------------------------------------
 
-    def _failed(self, what: str, error: Exception) -> None:
-        """Tells and counts a failure; the thread goes on, as without it the ring would soon stand still."""
-        known = isinstance(error, OSError | AllegroError)
-        _LOG.warning("%s: %s", what, error if known else f"{type(error).__name__}: {error}")
-        self.sync_errors += 1
+    def _attempt(self, what: str, *works: Callable[[], None]) -> bool:
+        """Does one thing after the other; whether that worked. A failure is told and counted, of which each
+        kind has one thread, which goes on: without it the ring would soon stand still."""
+        try:
+            for work in works:
+                work()
+        except Exception as error:
+            known = isinstance(error, OSError | AllegroError)
+            _LOG.warning("%s: %s", what, error if known else f"{type(error).__name__}: {error}")
+            self._failures[what] += 1
+            return False
+        return True
 
     def _release(self) -> None:
         self._summaries.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,13 @@ from allegro.capture import config, status
 from allegro.capture.config import RecorderConfig
 from allegro.capture.recorder import dispatcher, loop, ring_keeper
 from allegro.capture.recorder.loop import Recorder
+from allegro.capture.recorder.ring_keeper import RingKeeper
 from allegro.capture.ring import recovery
+from allegro.capture.ring import writer as ring_writer
 from allegro.capture.ring.news import ClockStepped, LinkDown, RingClosed, RingOpened
 from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
+from allegro.capture.ring.summaries import SummaryFile
 from allegro.capture.ring.writer import RingWriter
 from allegro.capture.status import RecorderStatus
 from allegro.system.boottime import Reading, read_clocks
@@ -236,3 +240,108 @@ def test_a_step_of_the_clock_is_news_with_moment_and_size(
     assert [type(item) for item in (found[0], found[-1])] == [RingOpened, RingClosed]
     assert run.boot_id == told(settings).boot_id
     assert run.start_boot_ns < steps[0].boot_ns < steps[1].boot_ns <= run.alive_boot_ns
+
+
+@pytest.mark.spec("R5", "R9", "R10")
+@pytest.mark.parametrize("moment", ["when it begins to end", "when all is written"])
+def test_a_clock_that_is_set_while_the_recorder_ends_makes_no_false_end(
+    settings: RecorderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Its run has ended in order, nothing is under way to a ring that is closed, and the step is told if it
+    was seen in time."""
+    added_ns = 0
+    offsets: list[int] = []
+
+    def clocks() -> Reading:
+        now = read_clocks()
+        return Reading(now.boot_ns, now.wall_ns + added_ns)
+
+    def stepping(work: Callable[..., None], *, first: bool) -> Callable[..., None]:
+        def done(*arguments: object) -> None:
+            nonlocal added_ns
+            if not first:
+                work(*arguments)
+            added_ns += 2_000_000_000
+            offsets.append(clocks().wall_ns - clocks().boot_ns)
+            if first:
+                work(*arguments)
+
+        return done
+
+    monkeypatch.setattr(loop, "read_clocks", clocks)
+    recorder = Recorder(tmp_path / "recorder.json")
+    early = moment == "when it begins to end"
+    place, name = (recorder, "_shut_down") if early else (recorder._dispatcher, "settle")
+    monkeypatch.setattr(place, name, stepping(getattr(place, name), first=early))
+
+    def operate() -> None:
+        wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
+
+    operated(recorder, operate)
+    assert not recorder._dispatcher.under_way()
+    with RingReader(settings.ring_directory) as reader:
+        found = [item for record in reader.records(0, 1 << 62) for item in reader.news(record)]
+        (run,) = reader.runs()
+    assert run.ended
+    assert isinstance(found[-1], RingClosed)
+    steps = [item for item in found if isinstance(item, ClockStepped)]
+    assert [round(step.size_ns / 1e9) for step in steps] == ([2] if early else [])
+    if early:
+        assert abs(run.alive_ns - run.alive_boot_ns - offsets[0]) < 500_000_000
+
+
+@pytest.mark.spec("R5")
+def test_a_ring_that_is_given_up_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the recorder counts, and tells, what passes meanwhile; the next ring is opened when it is closed."""
+    goes_on = threading.Event()
+    close = RingWriter.close
+
+    def hangs(writer: RingWriter) -> None:
+        goes_on.wait(60)
+        close(writer)
+
+    options = RecorderConfig(tmp_path / "ring", SMALLEST, tmp_path / "status.json")
+    keeper = RingKeeper(read_clocks(), bytes(16))
+
+    def opened() -> RingWriter | None:
+        return keeper.look(options, time.monotonic())
+
+    try:
+        keeper.use(wait_for(opened, "a ring", 20), read_clocks())
+        monkeypatch.setattr(RingWriter, "close", hangs)
+        keeper.give_up("The disk stands still.", read_clocks(), 0.0)
+        assert keeper.writer is None
+        assert not goes_on.is_set()
+        assert opened() is None
+        goes_on.set()
+        keeper.use(wait_for(opened, "a ring", 20), read_clocks())
+    finally:
+        goes_on.set()
+        keeper.end()
+
+
+@pytest.mark.spec("R5", "R10")
+@pytest.mark.parametrize("part", ["_write_runs", "_list_segments"])
+def test_what_fails_beside_a_disk_that_is_behind_is_no_reason_to_give_the_ring_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Only what keeps segments from getting free for new records is one."""
+    monkeypatch.setattr(ring_writer, "_RUNS_INTERVAL", 0.0)
+    monkeypatch.setattr(ring_writer, "_LIST_INTERVAL", 0.0)
+    monkeypatch.setattr(SummaryFile, "worn", lambda *_: True)
+    monkeypatch.setattr(dispatcher, "BROKEN_AFTER", 0.0)
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    trouble = dispatcher.Trouble()
+    trouble.busy(writer.held_up)
+    with monkeypatch.context() as broken:
+        broken.setattr(writer, part, refuses)
+        wait_for(lambda: writer.failures > 1, "failures", 20)
+        assert trouble.broken(writer.held_up) == ""
+        broken.setattr(writer, "_sync", refuses)
+        wait_for(lambda: writer.held_up, "failures that matter", 20)
+        assert "no room is made" in trouble.broken(writer.held_up)
+    writer.close()

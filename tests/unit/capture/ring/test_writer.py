@@ -11,10 +11,11 @@ import pytest
 
 from allegro.capture.ring import index, segments, stock
 from allegro.capture.ring import writer as ring_writer
-from allegro.capture.ring.open_segment import OpenSegment
+from allegro.capture.ring.open_segment import OpenSegment, open_segment
 from allegro.capture.ring.segments import MIB
 from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
 from allegro.capture.ring.writer import RingWriter
+from allegro.capture.status import RingStatus
 from tests.harness.waiting import wait_for
 from tests.unit.capture.ring.writing import SMALLEST, START, append, everything, numbers
 
@@ -296,7 +297,7 @@ def test_no_failure_ends_the_threads(
         *way, name = part.split(".")
         broken.setattr(getattr(writer, way[0]) if way else writer, name, fail)
         writer.publish()
-        wait_for(lambda: writer.sync_errors, "the count", 10)
+        wait_for(lambda: writer.failures, "the count", 10)
     assert str(error) in caplog.text
     assert writer.working()
     append(writer, 1)
@@ -320,7 +321,7 @@ def test_a_full_disk_is_no_failure_of_the_ring(tmp_path: Path, monkeypatch: pyte
         assert asked.acquire(timeout=10), "it gave up"
         append(writer, 0)
     writer.close()
-    assert writer.sync_errors == 0
+    assert writer.failures == 0
     assert numbers(tmp_path) == [0]
 
 
@@ -415,7 +416,7 @@ def test_what_is_written_is_made_safe_whatever_the_upkeep_has_to_wait_for(
 ) -> None:
     writer = RingWriter(tmp_path, SMALLEST, 1)
     goes_on, synced = threading.Event(), threading.Event()
-    monkeypatch.setattr(writer._stock, "adjust", lambda now: goes_on.wait(60))
+    monkeypatch.setattr(writer._stock, "adjust", lambda: goes_on.wait(60))
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: synced.set())
     writer._stock.wanted.set()
     append(writer, 0)
@@ -478,3 +479,130 @@ def test_a_recycling_that_fails_half_way_is_taken_up_again(
     writer.close()
     found = numbers(tmp_path)
     assert found == list(range(found[0], 400))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.spec("R1", "R5")
+@pytest.mark.parametrize("opening", range(1, 5))
+def test_a_ring_whose_files_cannot_all_be_opened_leaves_none_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opening: int
+) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    append(writer, 0)
+    writer.close()
+    opened, before = 0, open_files()
+
+    def refuse_one(path: Path, size: int) -> OpenSegment:
+        nonlocal opened
+        opened += 1
+        if opened == opening:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return open_segment(path, size)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stock, "open_segment", refuse_one)
+        with pytest.raises(RingUnavailable, match="Too many open files"):
+            RingWriter(tmp_path, SMALLEST, 2)
+    assert open_files() == before
+    RingWriter(tmp_path, SMALLEST, 3).close()
+    assert numbers(tmp_path) == [0]
+
+
+@pytest.mark.spec("R5")
+@pytest.mark.parametrize("started", range(3))
+def test_a_ring_whose_threads_cannot_start_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: int
+) -> None:
+    before = open_files()
+    start, count = threading.Thread.start, iter(range(9))
+
+    def refuse_one(thread: threading.Thread) -> None:
+        if next(count) == started:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", refuse_one)
+        with pytest.raises(RuntimeError, match="new thread"):
+            RingWriter(tmp_path, SMALLEST, 1)
+    assert open_files() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ring ")]
+    RingWriter(tmp_path, SMALLEST, 1).close()
+
+
+@pytest.mark.spec("R1")
+def test_what_cannot_be_opened_or_removed_stays_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment that was made but cannot be opened takes no room; one that cannot be removed is still one."""
+    writer = RingWriter(tmp_path, 4 * SMALLEST, 1)
+    wait_for(lambda: writer.status().size == 4 * SMALLEST, "the size", 20)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stock, "open_segment", refuse)
+        writer.resize(5 * SMALLEST)
+        wait_for(lambda: writer.failures > 1, "failures", 20)
+        assert disk_use(tmp_path) <= 4 * SMALLEST + writer.status().segment_size
+    wait_for(lambda: writer.status().size == 5 * SMALLEST, "the size", 20)
+    for number in range(400):  # some segments are full, some empty
+        append_patiently(writer, number)
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "unlink", refuse)
+        writer.resize(SMALLEST)
+        failures = writer.failures
+        wait_for(lambda: writer.failures > failures + 1, "failures", 20)
+        assert writer.status().size == disk_use(tmp_path) == 5 * SMALLEST
+    wait_for(lambda: writer.status().size == disk_use(tmp_path) <= SMALLEST, "the size", 20)
+    writer.close()
+
+
+@pytest.mark.spec("R5", "R10")
+def test_what_is_noted_of_a_run_is_not_lost_to_a_note_that_is_just_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ports, times and the end are told by one thread while another one writes them."""
+    monkeypatch.setattr(ring_writer, "_RUNS_INTERVAL", 0.0)
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    told, status = threading.Event(), writer.status
+
+    def tell_meanwhile() -> RingStatus:
+        """Called when the note is being made."""
+        if not told.is_set():
+            writer.alive((77, 78), ("port1", "port2"))
+            writer.ended((88, 89))
+            told.set()
+        return status()
+
+    monkeypatch.setattr(writer, "status", tell_meanwhile)
+    assert told.wait(20)
+    writer.close()
+    (run,) = segments.read_runs(tmp_path)
+    assert (run.alive_boot_ns, run.alive_ns, run.ports, run.ended) == (88, 89, ("port1", "port2"), True)
+
+
+@pytest.mark.spec("R2", "R5")
+@pytest.mark.parametrize("part", ["_publish", "_sync", "_finish_segments", "_write_runs"])
+def test_a_ring_is_closed_whatever_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, part: str
+) -> None:
+    before = open_files()
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    append(writer, 0)
+    writer.ended((88, 89))
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(writer, part, fail)
+    writer.close()
+    assert "not closed cleanly: ValueError: unforeseen" in caplog.text
+    assert open_files() == before
+    assert not segments.read_runs(tmp_path)[-1].ended
+    RingWriter(tmp_path, SMALLEST, 2).close()
+    assert numbers(tmp_path) == [0]
