@@ -31,6 +31,7 @@ from allegro.api import (
 from allegro.api.described import Api, layered
 from allegro.api.device import Device
 from allegro.api.judge import requires
+from allegro.storage.captures import Captures
 
 
 def create_app(device: Device) -> ASGIApp:
@@ -55,7 +56,11 @@ def create_app(device: Device) -> ASGIApp:
         network.router(device.network),
         bmc.router(device.bmc),
         clock.router(device.clock, device.set_clock),
-        files.router({"storage": device.storage, "upload": device.upload}),
+        files.router(
+            Captures(
+                {"storage": device.storage, "upload": device.upload}, device.jobs, device.export.is_sending
+            )
+        ),
         log.router(device.log),
         events.router(device.events),
         firmware.router(device.updates),

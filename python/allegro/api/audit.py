@@ -84,6 +84,8 @@ def happened(method: str, path: str) -> tuple[Kind, str]:
     noun, _, rest = path.removeprefix("/api/").partition("/")
     if noun == "files" and method == "GET":
         return "download", f"Downloaded {rest}"
+    if noun == "archive":
+        return "download", "Downloaded an archive"
     if noun == "files" and method == "DELETE":
         return "file", f"Deleted {rest}"
     if noun == "trigger":
@@ -101,4 +103,4 @@ def user_of(scope: Scope) -> str:
 
 def _is_download(scope: Scope) -> bool:
     path: str = scope["path"]
-    return scope["method"] == "GET" and path.startswith("/api/files/")
+    return scope["method"] == "GET" and path.startswith(("/api/files/", "/api/archive"))

@@ -1,27 +1,38 @@
-"""Captures as files: list, download, delete."""
+"""Captures as files: list, search, download one or several, rename, move to the upload and back, delete."""
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Self
 
-from fastapi import APIRouter, Query
-from fastapi.responses import FileResponse
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
+from allegro.api.audit import say
 from allegro.api.errors import ERRORS
+from allegro.api.head import wants_no_body
 from allegro.api.judge import requires
-from allegro.errors import NotFound
-from allegro.storage.capture_files import FileInfo, FileStore
+from allegro.errors import NotFound, Unavailable
+from allegro.storage.captures import Captures
+from allegro.storage.file_search import Directory, Listed, Order, Search, part, search_words
 from allegro.trigger.jobs import MAX_ID
 from allegro.words import utc
 
 MEDIA_TYPE = "application/vnd.tcpdump.pcap"
 """As registered with IANA; it covers pcap and pcapng."""
 
+ZIP = "application/zip"
+
 MOST_NAMES = 100
 """So many files one request may ask for by their names."""
 
-Directory = Literal["storage", "upload"]
-Order = Literal["name", "newest"]
+_LONGEST_SEARCH = 255
+_LONGEST_CURSOR = 2048
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class FileAnswer(BaseModel):
@@ -31,48 +42,80 @@ class FileAnswer(BaseModel):
     directory: Directory = Field(description="upload: it is still to be sent to the SFTP server")
     size: int = Field(description="Bytes")
     modified_time: str = Field(description="When it was completed, ISO 8601, UTC")
+    cursor: str = Field(description="As `after` it asks for what comes behind this file")
 
     @classmethod
-    def of(cls, file: FileInfo, directory: Directory) -> "FileAnswer":
+    def of(cls, listed: Listed) -> Self:
         """The file as the API shows it."""
-        return cls(name=file.name, directory=directory, size=file.size, modified_time=utc(file.modified_ns))
+        file = listed.file
+        return cls(
+            name=file.name,
+            directory=listed.directory,
+            size=file.size,
+            modified_time=utc(file.modified_ns),
+            cursor=listed.cursor,
+        )
 
 
-def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
-    """GET /files, GET and DELETE /files/{name}. A name is looked for in the order of `stores`."""
+class FileChange(BaseModel):
+    """What is to become of a file; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, description="Another name, which no other capture has or had")
+    directory: Directory | None = Field(
+        default=None, description="upload: it is to be sent; storage: it stays here"
+    )
+
+
+class Download(FileResponse):
+    """A file that is open from the beginning: deleted or renamed meanwhile, it arrives all the same."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._file = path.open("rb")
+        descriptor = self._file.fileno()
+        super().__init__(
+            f"/proc/self/fd/{descriptor}",
+            media_type=MEDIA_TYPE,
+            filename=name,
+            stat_result=os.fstat(descriptor),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        with self._file:
+            await super().__call__(scope, receive, send)
+
+
+def router(captures: Captures) -> APIRouter:
+    """GET /files, GET, PATCH and DELETE /files/{name}, GET /archive."""
     routes = APIRouter(tags=["files"], responses=ERRORS)
-
-    def holder(name: str) -> FileStore:
-        for store in stores.values():
-            try:
-                store.path(name)
-            except NotFound:
-                continue
-            return store
-        raise NotFound(f"There is no file {name}.", place="name")
 
     @routes.get("/files", dependencies=[requires("viewer")])
     def files(
         limit: Annotated[int | None, Query(ge=1, le=1000, description="At most so many; else all")] = None,
         offset: Annotated[int, Query(ge=0, le=MAX_ID, description="Leaves out so many first")] = 0,
-        order: Annotated[Order, Query(description="By name, or the last completed first")] = "name",
+        after: Annotated[
+            str, Query(max_length=_LONGEST_CURSOR, description="Only what comes behind this `cursor`")
+        ] = "",
+        order: Annotated[Order, Query(description="By name, by time of completion, or by size")] = "name",
+        search: Annotated[
+            str,
+            Query(max_length=_LONGEST_SEARCH, description="Only names with all these words, in any case"),
+        ] = "",
+        since: Annotated[
+            datetime | None, Query(description="Only what was completed then or later; UTC without a zone")
+        ] = None,
+        until: Annotated[datetime | None, Query(description="Only what was completed before")] = None,
         name: Annotated[
             list[str] | None,
             Query(max_length=MOST_NAMES, description="Only files of these names, if they are there"),
         ] = None,
     ) -> list[FileAnswer]:
         """Finished captures, all or a part of them; a part that is shorter than `limit` is the last."""
-        found = [
-            (file, directory)
-            for directory, store in stores.items()
-            for file in (store.all() if name is None else store.named(name))
-        ]
-        if order == "newest":
-            found.sort(key=lambda each: (-each[0].modified_ns, each[0].name))
-        else:
-            found.sort(key=lambda each: each[0].name)
-        end = None if limit is None else offset + limit
-        return [FileAnswer.of(file, directory) for file, directory in found[offset:end]]
+        wanted = Search(search_words(search), _ns(since), _ns(until))
+        found = captures.all() if name is None else captures.named(name)
+        shown = part(found, wanted, order, after=after, offset=offset, limit=limit)
+        return [FileAnswer.of(listed) for listed in shown]
 
     @routes.get(
         "/files/{name}",
@@ -81,12 +124,61 @@ def router(stores: Mapping[Directory, FileStore]) -> APIRouter:
         responses={200: {"content": {MEDIA_TYPE: {}}, "description": "The file; ranges are possible"}},
     )
     def download(name: str) -> FileResponse:
-        """The file itself."""
-        return FileResponse(holder(name).path(name), media_type=MEDIA_TYPE, filename=name)
+        """The file itself. An interrupted download is resumed by `Range` with `If-Range`."""
+        try:
+            return Download(captures.path(name), name)
+        except FileNotFoundError:
+            raise NotFound(f"There is no file {name}.", place="name") from None
+        except OSError as error:
+            raise Unavailable(f"{name} cannot be read ({error.strerror}).") from error
+
+    @routes.patch("/files/{name}", dependencies=[requires("capture")])
+    def change(name: str, wanted: FileChange, request: Request) -> FileAnswer:
+        """Renames the file, never over another one, or moves it into the upload directory or out of it."""
+        moved = captures.move(name, wanted.name, wanted.directory)
+        done = [f"Renamed {name} to {moved.file.name}"] if moved.file.name != name else []
+        done += [f"Moved {moved.file.name} to {moved.directory}"] if wanted.directory else []
+        say(request, "; ".join(done) or f"Left {name} as it is")
+        return FileAnswer.of(moved)
 
     @routes.delete("/files/{name}", dependencies=[requires("capture")], status_code=204)
     def delete(name: str) -> None:
         """Deletes the file; one in the upload directory is then not sent."""
-        holder(name).delete(name)
+        captures.delete(name)
+
+    @routes.get(
+        "/archive",
+        dependencies=[requires("capture")],
+        response_class=StreamingResponse,
+        responses={200: {"content": {ZIP: {}}, "description": "A ZIP archive, not compressed"}},
+    )
+    def archive(
+        name: Annotated[
+            list[str], Query(min_length=1, max_length=MOST_NAMES, description="Which files, by their names")
+        ],
+        request: Request,
+    ) -> StreamingResponse:
+        """Several files as one ZIP archive, which is made while it is sent."""
+        paths = [captures.path(each) for each in dict.fromkeys(name)]
+        say(request, f"Downloaded as an archive: {', '.join(path.name for path in paths)}")
+        return StreamingResponse(
+            () if wants_no_body(request.scope) else _zip(paths),
+            media_type=ZIP,
+            headers={"Content-Disposition": 'attachment; filename="captures.zip"'},
+        )
 
     return routes
+
+
+def _zip(paths: Sequence[Path]) -> Iterator[bytes]:
+    from allegro.storage.zip_stream import zip_stream  # with the first archive: a start does not need it
+
+    return zip_stream(paths)
+
+
+def _ns(moment: datetime | None) -> int | None:
+    """ns since 1970."""
+    if moment is None:
+        return None
+    known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (known - _EPOCH) // timedelta(microseconds=1) * 1000

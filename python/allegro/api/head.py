@@ -6,6 +6,11 @@ _PATH_SEND = "http.response.pathsend"
 """ASGI extension: the server itself would send the file. So a file is named, and not read for nothing."""
 
 
+def wants_no_body(scope: Scope) -> bool:
+    """Whether only the head of the answer is sent, for a route whose body is dear."""
+    return _PATH_SEND in scope.get("extensions", {})
+
+
 class Head:
     """ASGI layer: the routes know GET only."""
 

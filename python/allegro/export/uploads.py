@@ -68,6 +68,7 @@ class ExportService:
         self._asked = 0  # how often somebody wanted everything to be sent at once
         self._shown: tuple[Target, HostKey] | None = None
         self._running: Running | None = None
+        self._sending: set[str] = set()
         self._last_run: Run | None = None
         self._counting = threading.Lock()
         self._problem = ""
@@ -184,6 +185,10 @@ class ExportService:
                 remedy="Run the test upload first, and compare the key it shows with the server's.",
             )
         return shown[1]
+
+    def is_sending(self, name: str) -> bool:
+        """Whether this file of the queue is on its way."""
+        return name in self._sending
 
     def delete(self, name: str) -> None:
         """Deletes a file of the queue; if it is being sent, nothing of it stays on the server.
@@ -302,7 +307,11 @@ class ExportService:
             if directory in refused:
                 pending.remove(one.file.name)
                 return
-            self._send(lane, export, one.file.name, directory, pace)
+            self._sending.add(one.file.name)
+            try:
+                self._send(lane, export, one.file.name, directory, pace)
+            finally:
+                self._sending.discard(one.file.name)
             pending.remove(one.file.name)
 
         try:

@@ -29,19 +29,26 @@ class FileInfo:
 
 def checked_name(name: str) -> str:
     """`name`, if it names a visible file of the directory itself. Raises InvalidInput, also for any path."""
-    if not name or len(os.fsencode(name)) > NAME_MAX:
-        raise InvalidInput(f"A file name has 1 to {NAME_MAX} bytes.", place="name")
-    if name.startswith(".") or "/" in name or "\\" in name or not name.isprintable() or name != name.strip():
+    if name and not _is_plain(name):
         raise InvalidInput(
             f"{name!r} is not a file name here.",
             place="name",
             remedy="It may not begin with a dot, contain slashes or control characters, or end with blanks.",
         )
+    if not name or len(os.fsencode(name)) > NAME_MAX:
+        raise InvalidInput(f"A file name has 1 to {NAME_MAX} bytes.", place="name")
     return name
 
 
+def _is_plain(name: str) -> bool:
+    """Not printable are control characters, and what the disk has that is no UTF-8."""
+    if name.startswith(".") or "/" in name or "\\" in name:
+        return False
+    return name.isprintable() and name == name.strip()
+
+
 class FileStore:
-    """The visible regular files of one directory. Names that begin with a dot do not exist for it.
+    """The visible regular files of one directory. Names that `checked_name` refuses do not exist for it.
 
     A file gets its visible name when it is finished, and does not change afterwards. So each is asked for its
     size and time once, and listing ten thousand of them again costs one look at the directory.
@@ -72,7 +79,7 @@ class FileStore:
         except FileNotFoundError:
             return
         for entry in entries:
-            if not entry.name.startswith(".") and entry.is_file(follow_symlinks=False):
+            if _is_plain(entry.name) and entry.is_file(follow_symlinks=False):
                 yield entry
 
     def named(self, names: Iterable[str]) -> list[FileInfo]:

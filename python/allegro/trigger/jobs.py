@@ -146,6 +146,7 @@ _UPDATE = (
     " progress = ?, message = ?, finished_ns = ?, tries = ? WHERE id = ?"
 )
 _USES_NAME = "SELECT 1 FROM jobs WHERE file = ? LIMIT 1"
+_FILE_MOVED = "UPDATE jobs SET file = ?, directory = ? WHERE file = ? AND state = 'complete'"
 _PRUNE = (
     f"DELETE FROM jobs WHERE {_ENDED} AND id NOT IN"  # noqa: S608 (constants only)
     f" (SELECT id FROM jobs WHERE {_ENDED} ORDER BY id DESC LIMIT ?)"
@@ -218,6 +219,11 @@ class JobStore:
         """Whether a job has that file name. An uploaded file is gone, but its name is not free."""
         with self._lock, _plain_errors():
             return bool(self._connection.execute(_USES_NAME, (file,)).fetchall())
+
+    def file_moved(self, old: str, new: str, directory: str) -> None:
+        """The file of a complete capture has got another name or directory."""
+        with self._lock, _plain_errors():
+            self._connection.execute(_FILE_MOVED, (new, directory, old))
 
     def change(self, job_id: int, **changes: Any) -> Job | None:
         """The job with `changes` of its fields; None (and no change) if it has ended already.

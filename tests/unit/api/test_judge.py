@@ -19,7 +19,9 @@ from tests.unit.api.bench import Bench, make_bench
 
 NEED_CAPTURE = {
     ("GET", "/api/files/{name}"),
+    ("PATCH", "/api/files/{name}"),
     ("DELETE", "/api/files/{name}"),
+    ("GET", "/api/archive"),
     ("POST", "/api/trigger"),
     ("POST", "/api/jobs/{job_id}/cancel"),
     ("POST", "/api/export/now"),

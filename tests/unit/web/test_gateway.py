@@ -1,5 +1,7 @@
 import asyncio
 import base64
+import io
+import zipfile
 from collections.abc import AsyncIterator
 
 import pytest
@@ -25,6 +27,14 @@ def test_programs_log_in_with_every_request(world: World) -> None:
     assert "a.pcapng" in download.headers["Content-Disposition"]
     part = program.get("/api/files/a.pcapng", {**mine, "Range": "bytes=3-5"})
     assert (part.status_code, part.content) == (206, b"345")
+    assert part.headers["Content-Range"] == "bytes 3-5/10"
+    resumed = {**mine, "Range": "bytes=3-", "If-Range": download.headers["ETag"]}
+    assert program.get("/api/files/a.pcapng", resumed).content == b"3456789"
+    another = program.get("/api/files/a.pcapng", {**resumed, "If-Range": '"another"'})
+    assert (another.status_code, another.content) == (200, b"0123456789")
+    archive = program.get("/api/archive?name=a.pcapng", mine)
+    assert archive.headers["Content-Disposition"] == 'attachment; filename="captures.zip"'
+    assert zipfile.ZipFile(io.BytesIO(archive.content)).read("a.pcapng") == b"0123456789"
     assert program.send("POST", "/api/trigger", headers=mine).status_code == 202
     refused = program.send("PATCH", "/api/settings", headers=mine, content=b"{}")
     assert refused.status_code == 403

@@ -1,7 +1,10 @@
 import html
+import io
 import json
 import os
 import re
+import zipfile
+from urllib.parse import urlencode
 
 import pytest
 
@@ -201,6 +204,57 @@ def test_files_are_deleted_by_those_who_may(world: World) -> None:
     assert not path.exists()
     capture.post("/storage/delete", name=path.name)
     assert "There is no file" in capture.page("/storage")
+
+
+@pytest.mark.spec("W5")
+def test_files_are_searched_renamed_and_moved_where_one_is(world: World) -> None:
+    storage, upload = world.device.paths.storage, world.device.paths.upload
+    for number, name in enumerate(("a_next", "b_prev", "c_next")):
+        (storage / name).write_bytes(b"x" * (3 - number))
+        os.utime(storage / name, (number * 86400, number * 86400))
+    browser, viewer = world.user("capture"), world.user("viewer")
+
+    def shown(query: str) -> list[str]:
+        return re.findall(r'class="file-name">(\w+)', viewer.page(f"/storage{query}"))
+
+    assert shown("") == shown("?order=x&since=y&until=9999-12-31") == ["c_next", "b_prev", "a_next"]
+    assert shown("?search=NEXT&order=smallest") == ["c_next", "a_next"]
+    assert shown("?since=1970-01-02&until=1970-01-02") == ["b_prev"]
+    assert "No capture fits" in viewer.page("/storage?search=nothing")
+    world.device.settings.change({"export": {"host": "h", "username": "u", "enabled": True}})
+    here = "?search=next"
+    done = browser.post(f"/storage/rename{here}", name="a_next", new_name=" a call_next ")
+    assert done.headers["location"] == f"/storage{here}"
+    assert (storage / "a call_next").exists()
+    assert "Send to the server" in browser.page("/storage")
+    browser.post("/storage/queue", name="b_prev")
+    assert (upload / "b_prev").exists()
+    assert "b_prev is to be sent." in browser.page("/storage")
+    browser.post("/storage/keep", name="b_prev")
+    assert (storage / "b_prev").exists()
+    browser.post("/storage/rename", name="b_prev", new_name="c_next")
+    assert "Choose another name" in browser.page("/storage")
+    for action in ("rename", "queue", "keep", "delete-selected"):
+        viewer.post(f"/storage/{action}", name="b_prev", new_name="x")
+    assert sorted(path.name for path in storage.iterdir()) == ["a call_next", "b_prev", "c_next", "upload"]
+
+
+@pytest.mark.spec("W5")
+def test_several_files_are_downloaded_or_deleted_at_once(world: World) -> None:
+    storage = world.device.paths.storage
+    for name in ("a b", "c&d", "e"):
+        (storage / name).write_bytes(b"x")
+    browser = world.user("capture")
+    assert 'name="name" value="c&d" form="selection"' in browser.page("/storage")
+    archive = browser.get("/storage/archive?name=a+b&name=c%26d").headers["location"]
+    assert zipfile.ZipFile(io.BytesIO(browser.get(archive).content)).namelist() == ["a b", "c&d"]
+    assert browser.get("/storage/archive").headers["location"] == "/storage"
+    assert "Nothing is selected." in browser.page("/storage")
+    both = [("csrf", browser.csrf()), ("name", "a b"), ("name", "gone"), ("name", "e")]
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    browser.send("POST", "/storage/delete-selected", content=urlencode(both).encode(), headers=headers)
+    assert "2 captures are deleted." in browser.page("/storage")
+    assert sorted(path.name for path in storage.iterdir()) == ["c&d", "upload"]
 
 
 @pytest.mark.spec("W14")

@@ -1,33 +1,151 @@
-"""Storage: the finished captures; download, delete."""
+"""Storage: the finished captures; search, download, rename, move to the upload and back, delete."""
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from math import ceil
+from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from allegro.api.client import segment
-from allegro.web.site import Action, Page, Visit
+from allegro.api.client import ApiError, segment
+from allegro.errors import NotFound
+from allegro.web.site import Action, Page, Visit, see
 
 PER_PAGE = 50
 
+ORDERS = {
+    "newest": "Newest first",
+    "oldest": "Oldest first",
+    "name": "By name",
+    "largest": "Largest first",
+    "smallest": "Smallest first",
+}
+_FIELDS = ("search", "since", "until", "order")
+_LONGEST = 255
+
 
 async def _look(visit: Visit) -> Response:
+    asked = _asked(visit)
     status = await visit.api.get("/status")
+    searching = asked.keys() - {"order"}
     pages = max(1, ceil((status["storage"]["files"] + status["uploads_waiting"]) / PER_PAGE))
-    page = min(_page(visit), pages)
-    files = await visit.api.get(f"/files?order=newest&limit={PER_PAGE}&offset={(page - 1) * PER_PAGE}")
-    return visit.render("storage.html", files=files, storage=status["storage"], number=page, pages=pages)
+    number = _number(visit) if searching else min(_number(visit), pages)
+    found = await visit.api.get(f"/files?{urlencode(_query(asked, number))}")
+    return visit.render(
+        "storage.html",
+        files=found[:PER_PAGE],
+        storage=status["storage"],
+        exports=status["export_enabled"],
+        number=number,
+        pages=None if searching else pages,
+        further=len(found) > PER_PAGE,
+        asked=asked,
+        orders=ORDERS,
+        query=_suffix(asked, number),
+        newer=_suffix(asked, number - 1),
+        older=_suffix(asked, number + 1),
+    )
 
 
-def _page(visit: Visit) -> int:
+def _asked(visit: Visit) -> Mapping[str, str]:
+    """What is looked for, by the address of the page; what makes no sense is left out."""
+    query = visit.request.query_params
+    asked = {name: query.get(name, "")[:_LONGEST].strip() for name in _FIELDS}
+    for name in ("since", "until"):
+        if _day(asked[name]) is None:
+            asked[name] = ""
+    if asked["order"] not in ORDERS or asked["order"] == next(iter(ORDERS)):
+        asked["order"] = ""
+    return {name: value for name, value in asked.items() if value}
+
+
+def _query(asked: Mapping[str, str], number: int) -> Mapping[str, str]:
+    """The same for the API: one file more than fits, which tells whether there are further ones."""
+    part = {"limit": str(PER_PAGE + 1), "offset": str((number - 1) * PER_PAGE)}
+    query = {"order": next(iter(ORDERS)), **asked, **part}
+    if until := _day(asked.get("until", "")):
+        query["until"] = _instant(until + timedelta(days=1))
+    if since := _day(asked.get("since", "")):
+        query["since"] = _instant(since)
+    return query
+
+
+def _day(text: str) -> date | None:
+    """A day as the browser sends it; None if it is none, or the last of the calendar."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if day < date.max else None
+
+
+def _instant(day: date) -> str:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
+
+
+def _suffix(asked: Mapping[str, str], number: int) -> str:
+    """What the page's address has behind its path, for a part of what is looked for."""
+    query = {**asked, "page": str(number)} if number > 1 else asked
+    return f"?{urlencode(query)}" if query else ""
+
+
+def _number(visit: Visit) -> int:
     """The part of the list that is asked for, from 1 on."""
     asked = visit.request.query_params.get("page", "")
     return max(1, int(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 10 else 1
 
 
+def _back(visit: Visit) -> str:
+    return f"/storage{_suffix(_asked(visit), _number(visit))}"
+
+
 async def _delete(visit: Visit) -> Response:
     name = visit.typed("name")
     await visit.api.delete(f"/files/{segment(name)}")
-    return visit.done(f"{name} is deleted.", f"/storage?page={_page(visit)}")
+    return visit.done(f"{name} is deleted.", _back(visit))
+
+
+async def _delete_selected(visit: Visit) -> Response:
+    names: Sequence[str] = visit.data.get("name", ())
+    deleted = 0
+    for name in names:
+        try:
+            await visit.api.delete(f"/files/{segment(name)}")
+        except ApiError as error:
+            if error.status != NotFound.status:
+                raise
+        else:
+            deleted += 1
+    what = "1 capture is" if deleted == 1 else f"{deleted} captures are"
+    return visit.done(f"{what} deleted." if names else "Nothing is selected.", _back(visit))
+
+
+async def _archive(visit: Visit) -> Response:
+    names = visit.request.query_params.getlist("name")
+    if not names:
+        visit.session.flash("error", "Nothing is selected.")
+        return see(PAGE.path)
+    return see(f"/api/archive?{urlencode([('name', name) for name in names])}")
+
+
+async def _rename(visit: Visit) -> Response:
+    moved = await _change(visit, {"name": visit.typed("new_name").strip()})
+    return visit.done(f"{visit.typed('name')} is now called {moved['name']}.", _back(visit))
+
+
+async def _queue(visit: Visit) -> Response:
+    moved = await _change(visit, {"directory": "upload"})
+    return visit.done(f"{moved['name']} is to be sent.", _back(visit))
+
+
+async def _keep(visit: Visit) -> Response:
+    moved = await _change(visit, {"directory": "storage"})
+    return visit.done(f"{moved['name']} is not sent.", _back(visit))
+
+
+async def _change(visit: Visit, wanted: Mapping[str, str]) -> Any:
+    return await visit.api.patch(f"/files/{segment(visit.typed('name'))}", wanted)
 
 
 PAGE = Page(
@@ -37,6 +155,11 @@ PAGE = Page(
     group=("Generic",),
     actions=(
         Action("GET", "/storage", _look),
+        Action("GET", "/storage/archive", _archive, role="capture"),
         Action("POST", "/storage/delete", _delete, role="capture"),
+        Action("POST", "/storage/delete-selected", _delete_selected, role="capture"),
+        Action("POST", "/storage/rename", _rename, role="capture"),
+        Action("POST", "/storage/queue", _queue, role="capture"),
+        Action("POST", "/storage/keep", _keep, role="capture"),
     ),
 )
