@@ -12,6 +12,7 @@ from allegro.api.judge import requires
 from allegro.capture.status import RecorderStatus
 from allegro.errors import InvalidInput
 from allegro.filters import completion
+from allegro.filters.device import GroupTexts
 from allegro.filters.mistake import FilterError
 from allegro.filters.translate import device_with, translated
 
@@ -58,8 +59,11 @@ class CompletionAnswer(BaseModel):
     words: list[str] = Field(description="Each can stand there; none if there is a mistake before")
 
 
-def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
-    """GET /filter, /filter/check, /filter/completion; the recorder knows the ports, None: it is silent."""
+def router(recorder: Callable[[], RecorderStatus | None], groups: Callable[[], GroupTexts]) -> APIRouter:
+    """GET /filter, /filter/check, /filter/completion; the recorder knows the ports, None: it is silent.
+
+    `groups` are the link groups.
+    """
     routes = APIRouter(prefix="/filter", tags=["filter"], responses=ERRORS)
 
     def ports() -> list[str] | None:
@@ -69,14 +73,14 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
     @routes.get("", dependencies=[requires("viewer")])
     def fields() -> FieldsAnswer:
         """What filters can ask of a packet."""
-        found = completion.fields(device_with(ports()))
+        found = completion.fields(device_with(ports(), groups()))
         return FieldsAnswer(fields=[FieldAnswer.model_validate(asdict(each)) for each in found])
 
     @routes.get("/check", dependencies=[requires("viewer")])
     def check(text: Text) -> CheckAnswer:
         """Whether a text is a filter on this device, and where not."""
         try:
-            return CheckAnswer(filter=translated(text, ports())[0], mistake=None)
+            return CheckAnswer(filter=translated(text, ports(), groups())[0], mistake=None)
         except InvalidInput as error:  # too large: as a whole
             at = (error.column, error.length) if isinstance(error, FilterError) else (1, len(text))
             mistake = MistakeAnswer(message=error.message, remedy=error.remedy, column=at[0], length=at[1])
@@ -85,7 +89,7 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
     @routes.get("/completion", dependencies=[requires("viewer")])
     def complete(text: Text) -> CompletionAnswer:
         """What can follow on the beginning of a filter."""
-        found = completion.complete(text, device_with(ports()))
+        found = completion.complete(text, device_with(ports(), groups()))
         return CompletionAnswer(start=found.start, words=list(found.words))
 
     return routes

@@ -1,7 +1,10 @@
 """What a filter's names and expressions are checked against: facts of a device, passed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+GroupTexts = Sequence[tuple[str, str]]
+"""Link groups in their order: name, and the filter that says what belongs to it."""
 
 
 @dataclass(frozen=True)

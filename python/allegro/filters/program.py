@@ -17,12 +17,13 @@ from enum import IntEnum
 
 from allegro.errors import InvalidInput
 from allegro.filters.fields import Field, Operator
-from allegro.filters.reference import TCP, UDP, Groups
+from allegro.filters.reference import TCP, UDP
 from allegro.filters.tree import (
     NONE,
     And,
     Bpf,
     Compare,
+    Groups,
     Mac,
     Network,
     Not,
@@ -118,7 +119,14 @@ class _No:
     term: _Node
 
 
-_Node = _Test | _All | _Any | _No
+@dataclass(frozen=True)
+class _First:
+    """The first condition that holds decides; none: no."""
+
+    cases: tuple[tuple[_Node, bool], ...]
+
+
+_Node = _Test | _All | _Any | _No | _First
 
 
 def compiled(tree: Tree, groups: Groups = (), compile_bpf: Callable[[str], bytes] = lambda _: b"") -> bytes:
@@ -198,14 +206,10 @@ class _Translation:
 
     def _group(self, operator: Operator, wanted: str) -> _Node:
         """A packet belongs to the first group that it fits."""
-        nodes = [(name, self.node(tree)) for name, tree in self._groups]
-        return _Any(
-            tuple(
-                _All((*(_No(before) for _, before in nodes[:place]), node))
-                for place, (name, node) in enumerate(nodes)
-                if name_matches(operator, wanted, name)
-            )
-        )
+        cases = [(self.node(tree), name_matches(operator, wanted, name)) for name, tree in self._groups]
+        while cases and not cases[-1][1]:
+            cases.pop()
+        return _First(tuple(cases))
 
 
 def _ranges(operator: Operator, value: int) -> Ranges:
@@ -305,6 +309,12 @@ class _Writer:
                 self._write_terms(terms, yes, no, ends_with=no)
             case _Any(terms) if terms:
                 self._write_terms(terms, yes, no, ends_with=yes)
+            case _First(cases):
+                for condition, verdict in cases:
+                    further = _Label()
+                    self._write(condition, yes if verdict else no, further)
+                    further.number = len(self._tests)
+                self._put(_Test(Operation.YES, 0, 0, b""), no, no)
             case _All():
                 self._put(_Test(Operation.YES, 0, 0, b""), yes, yes)
             case _Any():

@@ -1,6 +1,6 @@
 """What a filter means, as plainly as it can be said: slow, and what all faster programs must agree with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from allegro.filters.fields import Field, Operator
 from allegro.filters.key import PacketKey
@@ -9,6 +9,7 @@ from allegro.filters.tree import (
     And,
     Bpf,
     Compare,
+    Groups,
     Mac,
     Network,
     Not,
@@ -19,9 +20,6 @@ from allegro.filters.tree import (
 )
 
 TCP, UDP, SCTP = 6, 17, 132
-
-Groups = Sequence[tuple[str, Tree]]
-"""Link groups in their order: name, and what belongs to it (without conditions on groups)."""
 
 
 def matches(

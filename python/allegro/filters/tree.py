@@ -5,6 +5,7 @@ least two terms in each (but EVERYTHING), values normalised. So trees are equal 
 the same order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -96,6 +97,9 @@ class Or:
 
 
 Tree = Compare | Bpf | Not | And | Or
+
+Groups = Sequence[tuple[str, Tree]]
+"""Link groups in their order: name, and what belongs to it (without conditions on groups)."""
 
 EVERYTHING = And(())
 """What the empty text means."""

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from allegro.errors import InvalidInput
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
+from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
 from allegro.settings.wifi import Wifi
 
@@ -95,7 +96,7 @@ class Trigger(Section):
             from allegro.filters.translate import checked  # with the first filter: a start does not need it
 
             try:
-                checked(value)
+                checked(value, groups=None)
             except InvalidInput as error:
                 raise ValueError(f"{error.message} {error.remedy}".strip()) from None
         return value.strip()
@@ -289,6 +290,7 @@ class Settings(Section):
     trigger: Trigger = Trigger()
     export: Export = Export()
     links: Links = Links()
+    groups: LinkGroups = LinkGroups()
     management: Management = Management()
     firmware: Firmware = Firmware()
     wifi: Wifi = Wifi()
@@ -305,6 +307,23 @@ class Settings(Section):
                     raise mistake(words, address, *place)
             known.append((place, network))
         return self
+
+    @model_validator(mode="after")
+    def _filters_name_link_groups_that_are_there(self) -> Self:
+        for place, of_what, text in self.filters():
+            if "group" in text.lower():
+                from allegro.filters.translate import checked
+
+                try:
+                    checked(text, groups=self.groups.texts)
+                except InvalidInput as error:
+                    words = f"{of_what} names a link group: {error.message} {error.remedy}".strip()
+                    raise mistake(words, text, *place) from None
+        return self
+
+    def filters(self) -> list[tuple[tuple[str | int, ...], str, str]]:
+        """Place, whose it is in words, and text of each filter of presses."""
+        return [(("trigger", "filter"), "the filter of the USB capture trigger", self.trigger.filter)]
 
     def own_addresses(self) -> list[tuple[tuple[str, ...], str]]:
         """Place and value of each address that the device itself has by these settings."""

@@ -158,6 +158,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         estimate=ring_estimate(paths.ring),
         facts=identity.facts,
         ports=lambda: _port_names(paths),
+        groups=lambda: settings.current.groups.texts,
         play=player.play,
         on_complete=lambda _job: export.notify(),
         boot_id=boottime.boot_id(),
@@ -357,7 +358,7 @@ def _system_id(paths: Paths, parts: Parts) -> str:
 def check_filter(old: Settings, new: Settings, ports: Sequence[str]) -> None:
     """Raises InvalidInput for a new filter of presses that asks for a port that is not there."""
     if new.trigger.filter != old.trigger.filter:
-        checked_filter(new.trigger.filter, ports, place="trigger.filter")
+        checked_filter(new.trigger.filter, ports, new.groups.texts, place="trigger.filter")
 
 
 def _port_names(paths: Paths) -> list[str]:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from allegro.errors import NotFound, Unavailable
+from allegro.trigger.content import EVERYTHING, Content
 from allegro.trigger.press import Press
 from allegro.trigger.windows import Span
 
@@ -48,8 +49,8 @@ class Job:
     `directory` is storage or upload. `file` is set when the file is about to appear under this name, which is
     after it was written completely. `packets`, `bytes` (of packet data) and `drops` are None as long as they
     are not known. `tries` counts how often work on it was begun; `press_boot_ns` is the press by the clock
-    that nobody sets, of the start of the kernel `boot_id` (None and empty if not known). `filter` is the text
-    of the filter that packets have to match; empty: all.
+    that nobody sets, of the start of the kernel `boot_id` (None and empty if not known). For `filter` and
+    `groups` see `Content`.
     """
 
     id: int
@@ -74,6 +75,7 @@ class Job:
     press_boot_ns: int | None = None
     boot_id: str = ""
     filter: str = ""
+    groups: str = ""
 
     @property
     def start_ns(self) -> int:
@@ -119,7 +121,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 )
 """
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 _ADDED: Final = (
     # by version 1
@@ -128,18 +130,21 @@ _ADDED: Final = (
     ("boot_id", "TEXT NOT NULL DEFAULT ''"),
     # by version 2
     ("filter", "TEXT NOT NULL DEFAULT ''"),
+    # by version 3
+    ("groups", "TEXT NOT NULL DEFAULT ''"),
 )
 
 _ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
 _KNOWN = "state IN ('" + "', '".join(sorted(END_STATES | TRANSITIONS.keys())) + "')"
 _SELECT = (
     'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'  # noqa: S608 (constants only)
-    " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id, filter"
+    " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id, filter,"
+    " groups"
     f" FROM jobs WHERE {_KNOWN}"
 )
 _INSERT = (
     'INSERT INTO jobs (created_ns, press_ns, source, "key", device, before_ns, after_ns, state, message,'
-    " finished_ns, press_boot_ns, boot_id, filter) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " finished_ns, press_boot_ns, boot_id, filter, groups) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
@@ -185,19 +190,31 @@ class JobStore:
             self._connection = _opened(path)
 
     def accept(
-        self, presses: Sequence[Press], span: Span, *, now_ns: int, boot_id: str = "", filter_text: str = ""
+        self,
+        presses: Sequence[Press],
+        span: Span,
+        *,
+        now_ns: int,
+        boot_id: str = "",
+        content: Content = EVERYTHING,
     ) -> list[Job]:
         """New jobs in state accepted, all of them or none: one commit, however many were pressed.
 
         `boot_id` is the start of the kernel that the presses' `boot_ns` are of.
         """
-        return self._insert(presses, span, now_ns, boot_id, filter_text, "accepted", "", None)
+        return self._insert(presses, span, now_ns, boot_id, content, "accepted", "", None)
 
     def refuse(
-        self, presses: Sequence[Press], span: Span, reason: str, *, now_ns: int, filter_text: str = ""
+        self,
+        presses: Sequence[Press],
+        span: Span,
+        reason: str,
+        *,
+        now_ns: int,
+        content: Content = EVERYTHING,
     ) -> list[Job]:
         """New jobs that ended at once, with `reason` in plain words."""
-        return self._insert(presses, span, now_ns, "", filter_text, "refused", reason, now_ns)
+        return self._insert(presses, span, now_ns, "", content, "refused", reason, now_ns)
 
     def get(self, job_id: int) -> Job:
         """Raises NotFound."""
@@ -267,7 +284,7 @@ class JobStore:
         span: Span,
         now_ns: int,
         boot_id: str,
-        filter_text: str,
+        content: Content,
         state: State,
         message: str,
         finished_ns: int | None,
@@ -278,7 +295,7 @@ class JobStore:
                 boot = (press.boot_ns, boot_id) if press.boot_ns is not None and boot_id else (None, "")
                 pressed = (press.time_ns, press.source, press.key, press.device)
                 values = (now_ns, *pressed, span.before_ns, span.after_ns, state, message, finished_ns, *boot)
-                cursor = self._connection.execute(_INSERT, (*values, filter_text))
+                cursor = self._connection.execute(_INSERT, (*values, content.filter, content.groups))
                 job_id = cursor.lastrowid
                 assert job_id is not None  # noqa: S101 (always set after an INSERT)
                 jobs.append(
@@ -293,7 +310,8 @@ class JobStore:
                         finished_ns=finished_ns,
                         press_boot_ns=boot[0],
                         boot_id=boot[1],
-                        filter=filter_text,
+                        filter=content.filter,
+                        groups=content.groups,
                     )
                 )
         return jobs

@@ -11,9 +11,11 @@ from typing import Any, Final, Literal, Protocol
 from allegro.atomic import rename_without_replacing
 from allegro.capture.extraction.contract import Progress, Request, Result
 from allegro.errors import AllegroError
+from allegro.filters.device import GroupTexts
 from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.system import boottime
 from allegro.trigger.beep import Signal
+from allegro.trigger.content import groups_of
 from allegro.trigger.extraction import (
     EXTRACT_COMMAND,
     ExtractionFailed,
@@ -69,8 +71,8 @@ class Surroundings:
     `recorder` reads the recorder's status (None: there is none), for which the extraction reads the file
     `recorder_status` itself, `estimate` the size in bytes that a file of a window (start_ns, end_ns) has at
     most, `facts` what each file says about the device (device, system_id, firmware), `ports` the names of the
-    measuring ports, `play` sounds a signal and returns at once, `on_complete` is told of every new file.
-    `boot_id` is the id of this start of the kernel.
+    measuring ports, `groups` the link groups, `play` sounds a signal and returns at once, `on_complete` is
+    told of every new file. `boot_id` is the id of this start of the kernel.
     """
 
     ring: Path
@@ -84,6 +86,7 @@ class Surroundings:
     ports: Callable[[], Sequence[str]]
     play: Callable[[Signal], None]
     on_complete: Callable[[Job], None]
+    groups: Callable[[], GroupTexts] = tuple
     boot_id: str = ""
     now_ns: Callable[[], int] = time.time_ns
     boot_ns: Callable[[], int] = boottime.now_ns
@@ -205,6 +208,7 @@ class Maker:
                 "press_ns": str(job.press_ns),
                 "before_s": f"{job.before_ns / SECOND_NS:g}",
                 "after_s": f"{job.after_ns / SECOND_NS:g}",
+                **{f"link group {name}": text for name, text in groups_of(job.groups)},
             },
             ports=tuple(self._around.ports()),
             notes=(*notes, *unfiltered),
@@ -292,7 +296,7 @@ def _filter(job: Job) -> tuple[str, bytes, list[str]]:
     from allegro.filters.translate import translated  # with the first filter: a start does not need it
 
     try:
-        return *translated(job.filter), []
+        return *translated(job.filter, None, groups_of(job.groups)), []
     except AllegroError as error:
         log.error("Capture %d: its filter cannot be used: %s", job.id, error)
         return (

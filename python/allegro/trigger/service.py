@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from allegro.errors import AllegroError
+from allegro.filters.device import GroupTexts
 from allegro.storage.capture_files import FileStore
 from allegro.trigger.beep import Signal
+from allegro.trigger.content import Content, groups_kept
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.making import Recorder, Surroundings
@@ -47,13 +49,13 @@ def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     return "There is no packet ring buffer yet: the recorder has not started."
 
 
-def checked_filter(text: str, ports: Sequence[str], place: str = "filter") -> str:
+def checked_filter(text: str, ports: Sequence[str], groups: GroupTexts, place: str = "filter") -> str:
     """The filter in its canonical form. Raises InvalidInput with the place of a mistake in it."""
     if not text.strip():
         return ""
     from allegro.filters.translate import checked  # with the first filter: a start does not need it
 
-    return checked(text, ports or None, place=place)
+    return checked(text, ports or None, groups=groups, place=place)
 
 
 class Triggers:
@@ -81,9 +83,11 @@ class Triggers:
         Unavailable if the job cannot be stored.
         """
         defaults = self._defaults()
-        filter_text = (
-            defaults.filter if filter_text is None else checked_filter(filter_text, self._around.ports())
-        )
+        groups = self._around.groups()
+        if filter_text is None:
+            filter_text = defaults.filter
+        else:
+            filter_text = checked_filter(filter_text, self._around.ports(), groups)
         span = checked_span(
             defaults.before_s if before_s is None else before_s,
             defaults.after_s if after_s is None else after_s,
@@ -92,7 +96,7 @@ class Triggers:
             press.source != SOURCE_PRESENTER
         ):  # the kernel's time of a key holds, also when the clock was just set
             checked_time(press.time_ns, span, self._around.now_ns())
-        return self._take([press], span, filter_text)[0]
+        return self._take([press], span, filter_text, groups)[0]
 
     def on_keys(self, presses: Sequence[Press]) -> None:
         """`accept` for the presenter, where nobody is there to be told but by the tone and the log.
@@ -101,25 +105,25 @@ class Triggers:
         """
         try:
             defaults = self._defaults()
-            self._take(presses, checked_span(defaults.before_s, defaults.after_s), defaults.filter)
+            span = checked_span(defaults.before_s, defaults.after_s)
+            self._take(presses, span, defaults.filter, self._around.groups())
         except AllegroError as error:
             for press in presses:
                 log.error("The press of %s on %s could not be stored: %s", press.key, press.device, error)
 
-    def _take(self, presses: Sequence[Press], span: Span, filter_text: str) -> list[Job]:
+    def _take(self, presses: Sequence[Press], span: Span, filter_text: str, groups: GroupTexts) -> list[Job]:
         now_ns = self._around.now_ns()
+        content = Content(filter_text, groups_kept(groups, filter_text))
         storage_problem = FileStore(self._around.storage).problem()
         reason = (
             self._store.refuses or storage_problem or ring_problem(self._around.recorder(), self._around.ring)
         )
         try:
             if reason:
-                jobs = self._store.refuse(presses, span, reason, now_ns=now_ns, filter_text=filter_text)
+                jobs = self._store.refuse(presses, span, reason, now_ns=now_ns, content=content)
             else:
                 boot_id = self._around.boot_id
-                jobs = self._store.accept(
-                    presses, span, now_ns=now_ns, boot_id=boot_id, filter_text=filter_text
-                )
+                jobs = self._store.accept(presses, span, now_ns=now_ns, boot_id=boot_id, content=content)
         except AllegroError:
             for _ in presses:
                 self._around.play(Signal.REFUSED)

@@ -2,8 +2,8 @@
 
 Understood of JSON Schema: string, integer, number, boolean, enum, null as an alternative; arrays of strings;
 arrays of objects (a table); objects (a group of fields). `json_schema_extra` of a field may say more:
-`secret`; `format` "time-of-day" or "long-text"; and `choices`, a table from each value of an enum to its
-label. No I/O.
+`secret`; `format` "time-of-day" or "long-text"; `ordered`, of a table whose rows can be moved; and `choices`,
+a table from each value of an enum to its label. No I/O.
 """
 
 import re
@@ -50,6 +50,7 @@ class Field:
     error: str = ""
     fields: tuple["Field", ...] = ()  # of a group; of a table its columns
     rows: tuple[tuple["Field", ...], ...] = ()  # of a table
+    ordered: bool = False  # of a table: its rows have buttons to move them
 
     @property
     def id(self) -> str:
@@ -68,6 +69,7 @@ class Form:
     error: str = ""
     seen: str = ""
     first_wrong: str = field(default="", compare=False)  # id of the input that gets the focus
+    unsaved: bool = False  # rows were moved, added or removed
 
 
 def form(model: "type[BaseModel]", name: str, values: Values, *, leave_out: Sequence[str] = ()) -> Form:
@@ -139,16 +141,23 @@ def _field(schema: Values, definitions: Values, name: str, value: Any) -> Field:
         return replace(made, fields=tuple(_fields(schema, definitions, name, value or {})))
     if kind == "table":
         row = _resolved(schema["items"], definitions)
-        rows = [*(value or ()), *({} for _ in range(SPARE_ROWS))]
+        rows = [*(value or ()), *(_defaults(row, definitions) for _ in range(SPARE_ROWS))]
         return replace(
             made,
             fields=tuple(_fields(row, definitions, name, {})),
+            ordered=bool(schema.get("ordered")),
             rows=tuple(
                 tuple(_fields(row, definitions, f"{name}.{index}", values))
                 for index, values in enumerate(rows)
             ),
         )
     return made
+
+
+def _defaults(row: Values, definitions: Values) -> dict[str, Any]:
+    """What a new row begins with."""
+    columns = {name: _resolved(each, definitions) for name, each in row.get("properties", {}).items()}
+    return {name: column["default"] for name, column in columns.items() if "default" in column}
 
 
 def _kind(schema: Values, definitions: Values) -> Kind:
@@ -246,7 +255,12 @@ def _typed_rows(schema: Values, definitions: Values, place: str, data: Data) -> 
         name for name in columns if _kind(_resolved(columns[name], definitions), definitions) != "select"
     }
     rows = (_typed(schema, definitions, f"{place}.{number}", data) for number in sorted(numbers))
-    return [row for row in rows if any(_is_something(row[name]) for name in telling & row.keys())]
+    empty = _defaults(schema, definitions)
+    return [
+        row
+        for row in rows
+        if any(_is_something(row[name]) and row[name] != empty.get(name) for name in telling & row.keys())
+    ]
 
 
 def _is_something(value: Any) -> bool:

@@ -12,6 +12,7 @@ from allegro.capture import _packets
 from allegro.errors import InvalidInput
 from allegro.filters import libpcap
 from allegro.filters.fields import Field, Operator
+from allegro.filters.parse import parse
 from allegro.filters.program import HEADER, MOST_TESTS, TEST, compiled, for_interface
 from allegro.filters.reference import matches
 from allegro.filters.tree import EVERYTHING, Bpf, Compare, Or
@@ -193,3 +194,17 @@ def test_an_index_or_block_that_does_not_fit_is_noticed() -> None:
         _packets.match(image, b"", 0, 1 << 63, 0, [program])
     with pytest.raises(TypeError):
         _packets.match(image, b"", *WHENEVER, ["text"])  # type: ignore[list-item]
+
+
+@pytest.mark.spec("L4")
+def test_a_hundred_groups_fit_and_the_first_that_matches_decides() -> None:
+    groups = [
+        (f"g{number}", parse(f"vlan == {number} or port == {number} or vlan == {number + 1}"))
+        for number in range(100)
+    ]
+    frames = [Frame(T + at, bytes(12) + b"\x88\xb5" + bytes(50), tci=at + 1) for at in range(100)]
+    texts = ["group == g50", "group ~ g", "group == none", "group ~ g1 and not group == g10", "group === G1"]
+    programs = [for_interface(compiled(parse(text), groups), "port1") for text in texts]
+    found = [[number + 1 for number, yes in enumerate(row) if yes] for row in verdicts(frames, programs)]
+    ones = [1, *range(10, 20)]
+    assert found == [[51], list(range(1, 101)), [], [number + 1 for number in ones if number != 10], []]

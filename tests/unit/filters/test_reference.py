@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from allegro.filters.fields import Field, Operator
 from allegro.filters.key import Fragment, PacketKey
 from allegro.filters.parse import parse
-from allegro.filters.reference import Groups, matches
-from allegro.filters.tree import NONE, Compare, Not, Tree
+from allegro.filters.reference import matches
+from allegro.filters.tree import NONE, Compare, Groups, Not, Tree
 from tests.harness.filter_trees import comparisons, trees
 
 GROUPS: Groups = (

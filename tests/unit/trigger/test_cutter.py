@@ -62,6 +62,7 @@ class Bench:
         self.export = False
         self.size = 0
         self.defaults = Defaults()
+        self.groups: tuple[tuple[str, str], ...] = ()
         self.restart()
 
     def restart(self) -> None:
@@ -76,6 +77,7 @@ class Bench:
             estimate=lambda start, end: self.size,
             facts=lambda: {"device": "allegro-mm-0001", "system_id": "abc", "firmware": "0.1.0"},
             ports=lambda: ["port1", "port2"],
+            groups=lambda: self.groups,
             play=self.signals.append,
             on_complete=self.completed.append,
             command=FAKE,
@@ -186,6 +188,22 @@ class TestFilter:
         (note,) = cast(list[str], bench.calls()[-1]["notes"])
         assert note.startswith("The filter something of a newer release could not be used (Column 1: ")
         assert note.endswith("all packets are in this file.")
+
+    def test_a_link_group_goes_on_meaning_what_it_meant_at_the_press(self, bench: Bench) -> None:
+        bench.groups = (("Branch", "vlan == 100"), ("Phones", "vlan == 7"))
+        bench.press(filter_text="group == phones")
+        bench.press(filter_text="port == 80")
+        bench.groups = (("Phones", "vlan == 9"),)
+        bench.start()
+        assert bench.ended(bench.store.get(2)).state == "complete"
+        first, second = bench.calls()
+        before = (("Branch", "vlan == 100"), ("Phones", "vlan == 7"))
+        assert bytes.fromhex(str(first["program"])) == translated("group == phones", None, before)[1]
+        named = {"link group Branch": "vlan == 100", "link group Phones": "vlan == 7"}
+        assert cast(dict[str, str], first["comment"]).items() >= named.items()
+        assert not named.keys() & cast(dict[str, str], second["comment"]).keys()
+        with pytest.raises(InvalidInput, match="no link group is called 'branch'"):
+            bench.press(filter_text="group == branch")
 
     def test_a_window_that_is_larger_than_the_disk_may_have_a_small_file(self, bench: Bench) -> None:
         bench.size = 2**60

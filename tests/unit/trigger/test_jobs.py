@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import NotFound, Unavailable
+from allegro.trigger.content import Content
 from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.windows import Span
 from allegro.words import SECOND_NS
 
+OF_A_GROUP = Content("group == a", '[["a", "vlan == 7"]]')
 SPAN = Span(60 * SECOND_NS, 5 * SECOND_NS)
 
 
@@ -172,9 +174,10 @@ def test_a_press_is_kept_by_the_clock_that_nobody_sets_too(store: JobStore, path
 
 @pytest.mark.spec("T4")
 def test_a_filter_is_kept_with_its_press(store: JobStore, path: Path) -> None:
-    (job,) = store.accept([press()], SPAN, now_ns=0, filter_text="ip == 10.0.0.1")
-    (refused,) = store.refuse([press()], SPAN, "No ring.", now_ns=0, filter_text="vlan == 7")
-    assert (job.filter, refused.filter) == ("ip == 10.0.0.1", "vlan == 7")
+    (job,) = store.accept([press()], SPAN, now_ns=0, content=Content("ip == 10.0.0.1"))
+    (refused,) = store.refuse([press()], SPAN, "No ring.", now_ns=0, content=OF_A_GROUP)
+    assert (job.filter, refused.filter) == ("ip == 10.0.0.1", "group == a")
+    assert (job.groups, refused.groups) == ("", '[["a", "vlan == 7"]]')
     assert JobStore(path).recent() == [refused, job]
 
 
@@ -231,7 +234,7 @@ class TestOtherReleases:
 
     def test_0_1_0_goes_on_with_what_is_written_now(self, store: JobStore, path: Path) -> None:
         pressed = dataclasses.replace(press(), boot_ns=5)
-        (job,) = store.accept([pressed], SPAN, now_ns=7, boot_id="ab" * 16, filter_text="vlan == 7")
+        (job,) = store.accept([pressed], SPAN, now_ns=7, boot_id="ab" * 16, content=OF_A_GROUP)
         store.change(job.id, state="cutting", tries=2)
         store.close()
         self.accept_as_before(path)

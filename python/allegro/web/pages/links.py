@@ -13,6 +13,7 @@ from allegro.web.site import Action, Page, Visit
 
 PATH = "/links"
 SECTION = Section("links")
+GROUPS = Section("groups")
 SPARE_MANAGEMENT = ("mgmt0", "mgmt1")
 
 Port = Mapping[str, Any]
@@ -52,9 +53,35 @@ def _by_number(name: str) -> tuple[str, int]:
     return name[:4], int(name[4:])
 
 
-async def _show(visit: Visit, form: Form, status: int, names: Form | None = None) -> Response:
+def touched(groups: Sequence[Mapping[str, str]], ports: Sequence[Port]) -> list[dict[str, Any]]:
+    """Of each group: the measuring ports that it touches, and those it names that are not there."""
+    measuring = [port["name"] for port in ports if port["role"] == "measuring" and port["present"]]
+    found = []
+    for group in groups:
+        named = group["interfaces"].split(", ") if group["interfaces"] else measuring
+        found.append(
+            {
+                "name": group["name"],
+                "ports": [name for name in named if name in measuring],
+                "missing": [name for name in named if name not in measuring],
+                "filter": _in_words(group),
+            }
+        )
+    return found
+
+
+def _in_words(group: Mapping[str, str]) -> str:
+    """Its criteria but for the ports."""
+    kinds = {"vlans": "VLAN", "mpls": "MPLS", "vxlan": "VXLAN"}
+    return "; ".join(f"{words} {group[name]}" for name, words in kinds.items() if group[name])
+
+
+async def _show(
+    visit: Visit, form: Form, status: int, names: Form | None = None, groups: Form | None = None
+) -> Response:
     network = await visit.api.get("/network")
     ports = network["ports"]
+    in_force = (await visit.api.get("/settings/groups"))["links"]
     return visit.render(
         "links.html",
         status=status,
@@ -63,7 +90,13 @@ async def _show(visit: Visit, form: Form, status: int, names: Form | None = None
         ports=ports,
         partners=partners(ports),
         names=names or assignment(ports, {}),
+        groups=groups or await GROUPS.present(visit),
+        touched=touched(in_force, ports),
     )
+
+
+async def _show_groups(visit: Visit, groups: Form, status: int) -> Response:
+    return await _show(visit, await SECTION.present(visit), status, groups=groups)
 
 
 async def _assign(visit: Visit) -> Response:
@@ -93,5 +126,6 @@ PAGE = Page(
     actions=(
         *SECTION.actions(PATH, _show),
         Action("POST", "/links/ports", _assign, role="admin"),
+        Action("POST", "/links/groups", GROUPS.saver(_show_groups), role="admin"),
     ),
 )

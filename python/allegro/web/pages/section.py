@@ -4,8 +4,8 @@ The models are loaded by the first form: they take longer than the rest of the w
 """
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput, Outdated
 from allegro.settings.patches import differing, digest, merged
-from allegro.web import forms
+from allegro.web import arranging, forms
 from allegro.web.forms import Form, Values
 from allegro.web.site import Action, Handler, Visit
 
@@ -32,13 +32,14 @@ Show = Callable[[Visit, Form, int], Awaitable[Response]]
 class Section:
     """`name` in the settings; `leave_out`: what the page shows in another way; `finish`: what it adds.
 
-    `warnings`: what is to be said of values that are saved.
+    `warnings`: what is to be said of values that are saved; `templates`: rows that a button adds to a table.
     """
 
     name: str
     leave_out: tuple[str, ...] = ()
     finish: Callable[[Form], Form] = lambda form: form
     warnings: Callable[[Values], Sequence[str]] = lambda _values: ()
+    templates: Mapping[str, arranging.Rows] = field(default_factory=dict)
 
     @property
     def model(self) -> "type[BaseModel]":
@@ -64,8 +65,12 @@ class Section:
         """
 
         async def save(visit: Visit) -> Response:
-            typed = forms.patch(self.model, self.name, visit.data, leave_out=self.leave_out)
+            wanted = visit.typed(arranging.FIELD)
+            data = arranging.arranged(visit.data, wanted, self.templates) if wanted else visit.data
+            typed = forms.patch(self.model, self.name, data, leave_out=self.leave_out)
             seen = _values(visit.typed("seen"))
+            if wanted:
+                return await show(visit, replace(self.form(typed, seen or typed), unsaved=True), 200)
             changes = typed if seen is None else differing(typed, seen)
             tag = "" if seen is None else digest(seen)
             try:

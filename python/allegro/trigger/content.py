@@ -1,0 +1,29 @@
+"""What of a window a press wants to have in its file. No I/O."""
+
+import json
+from dataclasses import dataclass
+
+from allegro.filters.device import GroupTexts
+
+
+@dataclass(frozen=True)
+class Content:
+    """`filter` is the text of the filter that packets have to match; empty: all. `groups` (`groups_kept`) are
+    the link groups at the press, if the filter may name one: it goes on meaning what it meant then.
+    """
+
+    filter: str = ""
+    groups: str = ""
+
+
+EVERYTHING = Content()
+
+
+def groups_kept(groups: GroupTexts, *filters: str) -> str:
+    """Link groups as a job keeps them; empty if none of its filters can ask for one."""
+    return json.dumps(groups) if any("group" in text.lower() for text in filters) else ""
+
+
+def groups_of(kept: str) -> GroupTexts:
+    """The link groups that a job has kept."""
+    return [(name, text) for name, text in json.loads(kept or "[]")]

@@ -1,0 +1,116 @@
+"""Rows of tables are moved, added and removed by buttons; groups on the page Links and groups."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from allegro.web.arranging import arranged
+from allegro.web.pages.links import touched
+from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
+from tests.unit.web.world import World
+
+DATA = {
+    "csrf": ["x"],
+    "t.before_s": ["60"],
+    "t.rows.0.name": ["a"],
+    "t.rows.0.on": ["on"],
+    "t.rows.1.name": ["b"],
+    "t.rows.2.name": ["c"],
+    "t.rows.2.on": ["on"],
+    "t.rows.3.name": [""],
+}
+TEMPLATES = {"two": ({"name": "x", "on": "on"}, {"name": "y"})}
+
+
+def rows(data: Mapping[str, object]) -> list[tuple[str, bool]]:
+    numbers = sorted(int(name.split(".")[2]) for name in data if name.endswith(".name"))
+    return [(data[f"t.rows.{each}.name"][0], f"t.rows.{each}.on" in data) for each in numbers]  # type: ignore[index]
+
+
+A, B, C, SPARE = ("a", True), ("b", False), ("c", True), ("", False)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("t.rows.0.down", [B, A, C, SPARE]),
+        ("t.rows.2.up", [A, C, B, SPARE]),
+        ("t.rows.0.up", [A, B, C, SPARE]),
+        ("t.rows.3.down", [A, B, C, SPARE]),
+        ("t.rows.1.remove", [A, C, SPARE]),
+        ("t.rows.0.two", [A, B, C, ("x", True), ("y", False)]),
+        ("t.rows.9.up", [A, B, C, SPARE]),
+        ("t.rows.9.remove", [A, B, C, SPARE]),
+        ("t.rows.1.sideways", [A, B, C, SPARE]),
+        ("nonsense", [A, B, C, SPARE]),
+        ("other.1.up", [A, B, C, SPARE]),
+    ],
+)
+def test_rows_go_where_a_button_says_with_all_that_is_in_them(
+    wanted: str, expected: list[tuple[str, bool]]
+) -> None:
+    after = arranged(DATA, wanted, TEMPLATES)
+    assert rows(after) == expected
+    assert (after["csrf"], after["t.before_s"]) == (["x"], ["60"])
+
+
+GROUPS = {
+    "groups.links.0.name": "Branch",
+    "groups.links.0.vlans": "100",
+    "groups.links.1.name": "Phones",
+    "groups.links.1.interfaces": "port1, port9",
+    "groups.links.2.name": "",
+}
+
+
+def names(world: World) -> list[str]:
+    return [name for name, _ in world.device.settings.current.groups.texts]
+
+
+@pytest.mark.spec("L4")
+def test_groups_are_moved_then_saved_and_shown_with_the_ports_they_touch(world: World) -> None:
+    world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
+    admin = world.user("admin")
+    moved = admin.post("/links/groups", None, **GROUPS, arrange="groups.links.0.down")
+    assert moved.status_code == 200
+    assert "Nothing is saved yet" in moved.text
+    assert moved.text.index('value="Phones"') < moved.text.index('value="Branch"')
+    assert names(world) == []
+    assert admin.post("/links/groups", None, **GROUPS).status_code == 303
+    assert names(world) == ["Branch", "Phones"]
+    page = " ".join(admin.page("/links").split())
+    assert '<strong>Branch</strong> <span class="quiet">VLAN 100</span></div>' in page
+    assert '<div class="capture-state">port1, port2<' in page
+    assert "port9 not there" in page
+    viewer = world.user("viewer")
+    viewer.post("/links/groups", None, **{"groups.links.0.name": "x", "groups.links.0.vlans": "1"})
+    assert names(world) == ["Branch", "Phones"]
+    assert 'value="groups.links.0.up"' not in viewer.page("/links")
+
+
+@pytest.mark.spec("L4")
+def test_a_mistake_in_a_group_and_a_group_in_use_are_told(world: World) -> None:
+    admin = world.user("admin")
+    wrong = admin.post("/links/groups", None, **(GROUPS | {"groups.links.0.vlans": "4096"}))
+    assert wrong.status_code == 422
+    assert 'id="field-groups-links-0-vlans-error" role="alert">4096 is not a number' in wrong.text
+    admin.post("/links/groups", None, **GROUPS)
+    world.device.settings.change({"trigger": {"filter": "group == Phones"}})
+    gone = admin.post("/links/groups", None, **{"groups.links.0.name": "Other", "groups.links.0.vlans": "1"})
+    assert gone.status_code == 422
+    assert "The filter of the USB capture trigger names a link group" in gone.text
+    assert names(world) == ["Branch", "Phones"]
+
+
+def test_a_group_without_ports_touches_all_that_measure() -> None:
+    ports = [
+        {"name": "mgmt0", "role": "management", "present": True},
+        {"name": "port1", "role": "measuring", "present": True},
+        {"name": "port2", "role": "measuring", "present": False},
+    ]
+    group = {"name": "x", "interfaces": "", "vlans": "7", "mpls": "", "vxlan": "5"}
+    other = group | {"interfaces": "port2"}
+    assert [(each["ports"], each["missing"], each["filter"]) for each in touched([group, other], ports)] == [
+        (["port1"], [], "VLAN 7; VXLAN 5"),
+        ([], ["port2"], "VLAN 7; VXLAN 5"),
+    ]
