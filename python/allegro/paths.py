@@ -102,6 +102,11 @@ class Paths:
         return self.storage / "upload"
 
     @property
+    def sent(self) -> Path:
+        """Captures that a server has; kept only if the settings say so."""
+        return self.storage / "sent"
+
+    @property
     def recorder_config(self) -> Path:
         """What the recorder reads at start and on SIGHUP."""
         return self.run / "recorder.json"

@@ -24,6 +24,7 @@ from allegro.export.upload_part import Step, part_name
 from allegro.export.upload_trial import try_out
 from allegro.export.uploads import ExportService
 from allegro.settings.model import Export
+from allegro.storage.uploaded import dispose
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer
 from tests.harness.waiting import wait_for
@@ -467,6 +468,28 @@ def device(server: SftpServer, upload: Path, tmp_path: Path) -> Iterator[Device]
     service.start()
     yield made[0]
     service.stop()
+
+
+@pytest.mark.spec("W5", "X1")
+def test_what_the_server_has_is_kept_where_that_is_told(
+    server: SftpServer, device: Device, upload: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "sent"
+    _, content = put_file(upload, 1000)
+    service = ExportService(
+        *(device.queue, lambda: device.export, tmp_path / "ssh", DEVICE),
+        dispose=lambda file: dispose(file, kept, "make-room"),
+    )
+    device.service.stop()
+    service.start()
+    try:
+        service.upload_now()
+        wait_for(lambda: not device.queue.waiting(), "empty queue", 60)
+    finally:
+        service.stop()
+    assert (server.root / "from-device" / NAME).read_bytes() == content
+    assert (kept / NAME).read_bytes() == content
+    assert not service.is_sending(NAME)
 
 
 @pytest.mark.spec("X1", "X2")

@@ -58,7 +58,9 @@ def create_app(device: Device) -> ASGIApp:
         clock.router(device.clock, device.set_clock),
         files.router(
             Captures(
-                {"storage": device.storage, "upload": device.upload}, device.jobs, device.export.is_sending
+                {"storage": device.storage, "upload": device.upload, "sent": device.sent},
+                device.jobs,
+                device.export.is_sending,
             )
         ),
         log.router(device.log),

@@ -43,6 +43,7 @@ class Device:
     presenters: Callable[[], Sequence[str]]
     storage: FileStore
     upload: FileStore
+    sent: FileStore
     export: ExportService
     updates: FirmwareService
     actions: Actions

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
@@ -39,7 +39,9 @@ class FileAnswer(BaseModel):
     """One finished capture."""
 
     name: str
-    directory: Directory = Field(description="upload: it is still to be sent to the SFTP server")
+    directory: Directory = Field(
+        description="upload: it is still to be sent to the SFTP server; sent: the server has it"
+    )
     size: int = Field(description="Bytes")
     modified_time: str = Field(description="When it was completed, ISO 8601, UTC")
     cursor: str = Field(description="As `after` it asks for what comes behind this file")
@@ -63,7 +65,7 @@ class FileChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, description="Another name, which no other capture has or had")
-    directory: Directory | None = Field(
+    directory: Literal["storage", "upload"] | None = Field(
         default=None, description="upload: it is to be sent; storage: it stays here"
     )
 

@@ -52,15 +52,16 @@ class StorageAnswer(BaseModel):
 
     size: int = Field(description="Bytes; 0 if there is no storage device")
     free: int = Field(description="Bytes")
-    files: int = Field(description="Finished captures on it, without those in the upload directory")
+    files: int = Field(description="Finished captures on it that are not to be sent")
+    sent: int = Field(description="Captures that the server has, and that are kept")
 
     @classmethod
-    def of(cls, store: FileStore) -> Self:
+    def of(cls, store: FileStore, sent: FileStore) -> Self:
         """What is known of it."""
         try:
-            return cls(size=store.total(), free=store.free(), files=store.count())
+            return cls(size=store.total(), free=store.free(), files=store.count(), sent=sent.count())
         except OSError:
-            return cls(size=0, free=0, files=0)
+            return cls(size=0, free=0, files=0, sent=0)
 
 
 class StatusAnswer(BaseModel):
@@ -97,7 +98,7 @@ def router(device: Device) -> APIRouter:
             newer_firmware=device.updates.newer(),
             time=utc(time.time_ns()),
             ring=RingAnswer.of(device.recorder()),
-            storage=StorageAnswer.of(device.storage),
+            storage=StorageAnswer.of(device.storage, device.sent),
             export_enabled=device.settings().export.enabled,
             uploads_waiting=device.upload.count(),
             presenters=list(device.presenters()),

@@ -9,7 +9,7 @@ look again, (5) only then remove it here. A crash before (4) leaves a part, whic
 import contextlib
 import itertools
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from allegro.export.upload_part import (
     write_part,
 )
 from allegro.storage.capture_files import numbered
+from allegro.storage.uploaded import remove
 
 RENAMES = 3
 """Tries to rename: the name may be taken by somebody else between the look and the renaming."""
@@ -75,8 +76,9 @@ def send(
     *,
     memory: Memory = NOTHING_REMEMBERED,
     pace: Pace | None = None,
+    dispose: Callable[[Path], None] = remove,
 ) -> Sent | None:
-    """Sends `file` into `directory` (which exists) and removes it here when the server has it whole.
+    """Sends `file` into `directory` (which exists) and disposes of it here when the server has it whole.
 
     None: the file was deleted here in the meantime, and nothing of it stays on the server. Raises FileTrouble
     in plain words, what `progress` raises, and EOFError, OSError or SSHException if the connection breaks.
@@ -91,10 +93,12 @@ def send(
         part = posixpath.join(directory, part_name(file.name, device))
         size = source.seek(0, 2)
         job = Errand(source, size, file.name, directory, part, memory, pace or Pace())
-        return _send(client, file, job, progress)
+        return _send(client, file, job, progress, dispose)
 
 
-def _send(client: SftpClient, file: Path, job: Errand, progress: Progress) -> Sent | None:
+def _send(
+    client: SftpClient, file: Path, job: Errand, progress: Progress, dispose: Callable[[Path], None]
+) -> Sent | None:
     size = job.size
     progress("looking", 0, size)
     final, already_there = _final_name(client, job)
@@ -110,7 +114,7 @@ def _send(client: SftpClient, file: Path, job: Errand, progress: Progress) -> Se
         final = rename(client, job)
     progress("removing", size, size)
     try:
-        file.unlink(missing_ok=True)
+        dispose(file)
     except OSError as error:
         raise storage_trouble("removed from", file, error) from error
     progress("done", size, size)

@@ -22,6 +22,7 @@ from allegro.export.host_keys import HostKey
 from allegro.export.pace import Pace, rate_at
 from allegro.export.queue import UploadQueue, Waiting
 from allegro.settings.model import Export
+from allegro.storage.uploaded import remove
 
 if TYPE_CHECKING:
     from allegro.export.session import Login
@@ -49,10 +50,12 @@ class ExportService:
         *,
         clock_ns: Callable[[], int] = time.time_ns,
         clock_is_believable: Callable[[], bool] = lambda: True,
+        dispose: Callable[[Path], None] = remove,
     ) -> None:
         """`settings` returns the settings in force; `host_name` names the device on the server.
 
         The daily run waits until `clock_is_believable`; what is sent at once, or on request, does not.
+        `dispose` takes a file out of the queue that the server has whole.
         """
         self._queue = queue
         self._settings = settings
@@ -60,6 +63,7 @@ class ExportService:
         self._host_name = host_name
         self._clock_ns = clock_ns
         self._clock_is_believable = clock_is_believable
+        self._dispose = dispose
         self._wake = threading.Event()
         self._stop = threading.Event()
         # Held while the server is talked to: one upload or test at a time, with the settings of then.
@@ -356,7 +360,12 @@ class ExportService:
             return
         try:
             memory = Memory(self._queue.renamed(name), partial(self._queue.note_renamed, name))
-            sent = sftp.send(client, path, directory, self._host_name, progress, memory=memory, pace=pace)
+            sent = sftp.send(
+                *(client, path, directory, self._host_name, progress),
+                memory=memory,
+                pace=pace,
+                dispose=self._dispose,
+            )
         except ServerTrouble:
             raise
         except AllegroError as error:

@@ -15,6 +15,7 @@ from allegro.errors import InvalidInput
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
 from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
+from allegro.settings.storage_rules import Storage
 from allegro.settings.wifi import Wifi
 
 SCHEMA_VERSION = 2
@@ -289,6 +290,7 @@ class Settings(Section):
     recording: Recording = Recording()
     trigger: Trigger = Trigger()
     export: Export = Export()
+    storage: Storage = Storage()
     links: Links = Links()
     groups: LinkGroups = LinkGroups()
     management: Management = Management()

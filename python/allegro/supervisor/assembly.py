@@ -21,6 +21,8 @@ from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_files import FileStore
+from allegro.storage.room import Room
+from allegro.storage.uploaded import dispose
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.first_passwords import FirstPasswords, OwnWifiPassword, check_wifi_password
@@ -136,6 +138,12 @@ def run(paths: Paths, *, with_network: bool) -> None:
         paths.ssh,
         identity.name,
         clock_is_believable=lambda: is_believable(paths.clock_was_behind),
+        dispose=lambda file: dispose(file, paths.sent, settings.current.storage.uploaded),
+    )
+    room = Room(
+        (FileStore(paths.storage), FileStore(paths.upload)),
+        FileStore(paths.sent),
+        lambda: settings.current.storage,
     )
 
     keeper = TimeKeeper(paths.kept_time)
@@ -161,6 +169,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
         groups=lambda: settings.current.groups.texts,
         play=player.play,
         on_complete=lambda _job: export.notify(),
+        sent=paths.sent,
+        room=room.problem,
         boot_id=boottime.boot_id(),
     )
     cutter = Cutter(jobs, around)
@@ -214,6 +224,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         ring_size.waits_for,
         first_passwords.left,
         note=events.note,
+        room=room,
     )
     change = SettingsChanger(
         settings,
@@ -278,6 +289,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             presenters=lambda: [each.name for each in presenters.connected()],
             storage=FileStore(paths.storage),
             upload=FileStore(paths.upload),
+            sent=FileStore(paths.sent),
             export=export,
             updates=updates,
             actions=actions,

@@ -11,7 +11,7 @@ from allegro.events.event import Note
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
 from allegro.settings.settings_file import SettingsStore
-from allegro.storage.capture_files import FileStore
+from allegro.storage.room import Room
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder_process import age_s, last_status
@@ -51,6 +51,8 @@ class Watch:
         ring_waits_for: Callable[[], int],
         first_passwords: Callable[[], Sequence[str]],
         note: Note,
+        *,
+        room: Room,
     ) -> None:
         self._paths = paths
         self._parts = parts
@@ -66,6 +68,7 @@ class Watch:
         self._ring_waits_for = ring_waits_for
         self._first_passwords = first_passwords
         self._note = note
+        self._room = room
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -102,6 +105,7 @@ class Watch:
             storage_size=storage_size,
             storage_free=storage_free,
             storage_error=storage_error,
+            capture_limit=self._room.limit_problem(),
             data_problem=data_problem(self._paths.data),
             upload_failures=upload_failures,
             settings_problem=self._settings.problem,
@@ -151,9 +155,8 @@ class Watch:
             return self._drops.update(time.monotonic(), total)
 
     def _storage(self) -> tuple[int, int, str]:
-        store = FileStore(self._paths.storage)
         try:
-            return store.total(), store.free(), ""
+            return self._room.total(), self._room.free(), ""
         except OSError as error:
             return 0, 0, f"{error.strerror}."
 

@@ -62,6 +62,7 @@ class Facts:
     storage_size: int = 0
     storage_free: int = 0
     storage_error: str = ""
+    capture_limit: str = ""  # why captures are refused although there is room
     data_problem: str = ""
     upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
     settings_problem: str = ""
@@ -207,6 +208,12 @@ def storage_nearly_full(facts: Facts) -> Iterable[Problem]:
             f"The storage device is nearly full: {facts.storage_free // MIB} MiB are free.",
             "Download and delete captures that are not needed any more.",
         )
+
+
+def capture_limit_reached(facts: Facts) -> Iterable[Problem]:
+    """Presses are refused, although the disk has room."""
+    if facts.capture_limit:
+        yield Problem("capture-limit", "warning", facts.capture_limit, "Until then presses are refused.")
 
 
 def uploads_fail(facts: Facts) -> Iterable[Problem]:
@@ -376,6 +383,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     packets_lost,
     no_link,
     storage_nearly_full,
+    capture_limit_reached,
     uploads_fail,
     settings_damaged,
     settings_refused,

@@ -72,7 +72,8 @@ class Surroundings:
     `recorder_status` itself, `estimate` the size in bytes that a file of a window (start_ns, end_ns) has at
     most, `facts` what each file says about the device (device, system_id, firmware), `ports` the names of the
     measuring ports, `groups` the link groups, `play` sounds a signal and returns at once, `on_complete` is
-    told of every new file. `boot_id` is the id of this start of the kernel.
+    told of every new file. `sent` holds files that a server has. `room` makes room for a file of so many
+    bytes, and says why there is none. `boot_id` is the id of this start of the kernel.
     """
 
     ring: Path
@@ -87,6 +88,8 @@ class Surroundings:
     play: Callable[[Signal], None]
     on_complete: Callable[[Job], None]
     groups: Callable[[], GroupTexts] = tuple
+    sent: Path | None = None
+    room: Callable[[int], str] | None = None
     boot_id: str = ""
     now_ns: Callable[[], int] = time.time_ns
     boot_ns: Callable[[], int] = boottime.now_ns
@@ -96,6 +99,10 @@ class Surroundings:
     def directory(self, name: str) -> Path:
         """The directory that a job's `directory` names."""
         return self.upload if name == "upload" else self.storage
+
+    def space_problem(self, needed: int = 0) -> str:
+        """Why a file of `needed` bytes cannot be stored now, in plain words; empty if it can."""
+        return self.room(needed) if self.room else FileStore(self.storage).problem(needed)
 
 
 class Maker:
@@ -140,7 +147,7 @@ class Maker:
             elif stopped.reason == CANCELLED:
                 self.end(job, state="cancelled", message="Cancelled.")
             else:
-                self.fail(job, FileStore(self._around.storage).problem() or _FULL)
+                self.fail(job, self._around.space_problem() or _FULL)
         except ExtractionFailed as error:
             self.fail(job, f"{error.message} {error.remedy}".strip())
         except OSError as error:
@@ -173,7 +180,7 @@ class Maker:
         discard(directory, job.id)
         files = FileStore(directory)
         # With a filter the file may be far smaller than its window; a disk that gets full is noticed below.
-        if problem := files.problem(0 if job.filter else self.size(job)):
+        if problem := self._around.space_problem(0 if job.filter else self.size(job)):
             self.fail(job, problem)
             return
         log.info("Capture %d: cutting", job.id)
@@ -189,7 +196,8 @@ class Maker:
                 )
 
         def should_stop() -> str:
-            return self._interrupted(job) or (_NO_SPACE if files.free() < RESERVE // 2 else "")
+            full = files.free() < RESERVE // 2 and self._around.space_problem()
+            return self._interrupted(job) or (_NO_SPACE if full else "")
 
         request = self._request(job, directory, notes)
         self._publish(job, self._extractions.run(request, on_progress, should_stop))
@@ -252,11 +260,11 @@ class Maker:
         self._complete(named)
 
     def _free_name(self, job: Job) -> str:
-        directories = (self._around.storage, self._around.upload)
+        directories = (self._around.storage, self._around.upload, self._around.sent)
 
         def taken(name: str) -> bool:
             return self._store.uses_name(name) or any(
-                (directory / name).exists() for directory in directories
+                directory is not None and (directory / name).exists() for directory in directories
             )
 
         return free_name(job.press_ns, job.source, job.key, taken)

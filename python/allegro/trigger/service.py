@@ -7,7 +7,6 @@ from typing import Protocol
 
 from allegro.errors import AllegroError
 from allegro.filters.device import GroupTexts
-from allegro.storage.capture_files import FileStore
 from allegro.trigger.beep import Signal
 from allegro.trigger.content import Content, groups_kept
 from allegro.trigger.cutter import Cutter
@@ -114,7 +113,7 @@ class Triggers:
     def _take(self, presses: Sequence[Press], span: Span, filter_text: str, groups: GroupTexts) -> list[Job]:
         now_ns = self._around.now_ns()
         content = Content(filter_text, groups_kept(groups, filter_text))
-        storage_problem = FileStore(self._around.storage).problem()
+        storage_problem = self._around.space_problem()
         reason = (
             self._store.refuses or storage_problem or ring_problem(self._around.recorder(), self._around.ring)
         )

@@ -256,6 +256,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         presenters=lambda: ["Logitech R400"],
         storage=FileStore(paths.storage),
         upload=FileStore(paths.upload),
+        sent=FileStore(paths.sent),
         export=export,
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,

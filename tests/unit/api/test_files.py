@@ -129,6 +129,18 @@ def test_a_file_is_moved_to_the_queue_and_back(bench: Bench) -> None:
     assert bench.get("/events")["events"][0]["text"] == "Moved a.pcapng to storage"
 
 
+@pytest.mark.spec("W5", "X3")
+def test_uploaded_files_are_told_apart_and_nothing_becomes_one_by_hand(bench: Bench) -> None:
+    bench.paths.sent.mkdir()
+    (bench.paths.sent / "a.pcapng").write_bytes(b"x")
+    assert [(file["name"], file["directory"]) for file in bench.get("/files")] == [("a.pcapng", "sent")]
+    assert bench.get("/status")["storage"]["sent"] == 1
+    (bench.paths.storage / "b.pcapng").write_bytes(b"x")
+    assert bench.refused(422, "PATCH", "/files/b.pcapng", {"directory": "sent"})["place"] == "directory"
+    assert bench.call("PATCH", "/files/a.pcapng", {"name": "c"}).json()["directory"] == "sent"
+    assert bench.call("PATCH", "/files/c", {"directory": "storage"}).json()["directory"] == "storage"
+
+
 @pytest.mark.spec("W5")
 def test_a_file_that_is_deleted_while_it_is_downloaded_arrives(bench: Bench) -> None:
     path = bench.paths.storage / "a.pcapng"

@@ -103,6 +103,8 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"export": {"port": 65536}}, "export.port", r"65535"),
     ({"export": {"time": "24:00"}}, "export.time", r"Is not a time of day; write hh:mm"),
     ({"export": {"limit_ends": "24:00"}}, "export.limit_ends", r"Is not a time of day; write hh:mm"),
+    ({"storage": {"limit_mib": -1}}, "storage.limit_mib", r"greater than or equal to 0"),
+    ({"storage": {"uploaded": "forget"}}, "storage.uploaded", r"make-room"),
     ({"export": {"limit_kbit_s": -1}}, "export.limit_kbit_s", r"greater than or equal to 0"),
     ({"export": {"host_key_type": "SSH RSA"}}, "export.host_key_type", r"such as ssh-ed25519"),
     ({"export": {"time": "2 am"}}, "export.time", r"from 00:00 to 23:59"),

@@ -12,6 +12,8 @@ from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
 from allegro.settings.settings_file import SettingsStore
+from allegro.storage.capture_files import FileStore
+from allegro.storage.room import Room
 from allegro.supervisor import health_watch
 from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.parts import Parts
@@ -57,6 +59,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     watch = Watch(
         *(paths, parts, settings, jobs, export, lambda: presenters, *told),
         *(lambda: (), lambda: 0, lambda: made.first_passwords, events.note),
+        room=Room((FileStore(paths.storage),), FileStore(paths.sent), lambda: settings.current.storage),
     )
     made: Bench = Bench(paths, parts, queue, presenters, watch, events)
     made.say()

@@ -440,6 +440,22 @@ class TestFailure:
         assert "not enough free space" in ended.message
         assert bench.hidden() == []
 
+    @pytest.mark.spec("T10")
+    def test_room_is_made_for_the_size_of_the_window_and_asked_for_at_the_press(self, bench: Bench) -> None:
+        asked: list[int] = []
+
+        def room(needed: int) -> str:
+            asked.append(needed)
+            return "The limit for captures is reached." if needed else ""
+
+        bench.size = 12345
+        around = dataclasses.replace(bench.around, room=room)
+        bench.cutter = Cutter(bench.store, around)
+        bench.triggers = Triggers(bench.store, bench.cutter, around, lambda: bench.defaults)
+        bench.start()
+        assert bench.ended(bench.press()).message == "The limit for captures is reached."
+        assert asked == [0, 12345]
+
     def test_extraction_that_cannot_be_started(self, bench: Bench) -> None:
         around = dataclasses.replace(bench.around, command=("/nonexistent/program",))
         bench.cutter = Cutter(bench.store, around)

@@ -60,6 +60,12 @@ def test_no_page_holds_scripts_or_styles_of_its_own(world: World) -> None:
     ("path", "data", "section", "expected"),
     [
         ("/ring", {"recording.ring_size_mib": "64"}, "recording", {"ring_size_mib": 64}),
+        (
+            "/storage",
+            {"storage.limit_mib": "500", "storage.uploaded": "make-room"},
+            "storage",
+            {"limit_mib": 500, "uploaded": "make-room"},
+        ),
         ("/links", {"links.mode": "sink"}, "links", {"mode": "sink"}),
         (
             "/management",
@@ -221,6 +227,11 @@ def test_files_are_searched_renamed_and_moved_where_one_is(world: World) -> None
     assert shown("?search=NEXT&order=smallest") == ["c_next", "a_next"]
     assert shown("?since=1970-01-02&until=1970-01-02") == ["b_prev"]
     assert "No capture fits" in viewer.page("/storage?search=nothing")
+    world.device.paths.sent.mkdir()
+    (world.device.paths.sent / "d_sent").write_bytes(b"x")
+    assert shown("?search=sent") == ["d_sent"]
+    assert "uploaded</span>" in viewer.page("/storage?search=sent")
+    assert "uploaded</span>" not in viewer.page("/storage?search=next")
     world.device.settings.change({"export": {"host": "h", "username": "u", "enabled": True}})
     here = "?search=next"
     done = browser.post(f"/storage/rename{here}", name="a_next", new_name=" a call_next ")
@@ -236,7 +247,13 @@ def test_files_are_searched_renamed_and_moved_where_one_is(world: World) -> None
     assert "Choose another name" in browser.page("/storage")
     for action in ("rename", "queue", "keep", "delete-selected"):
         viewer.post(f"/storage/{action}", name="b_prev", new_name="x")
-    assert sorted(path.name for path in storage.iterdir()) == ["a call_next", "b_prev", "c_next", "upload"]
+    assert sorted(path.name for path in storage.iterdir()) == [
+        "a call_next",
+        "b_prev",
+        "c_next",
+        "sent",
+        "upload",
+    ]
 
 
 @pytest.mark.spec("W5")

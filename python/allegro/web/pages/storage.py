@@ -10,7 +10,11 @@ from starlette.responses import Response
 
 from allegro.api.client import ApiError, segment
 from allegro.errors import NotFound
+from allegro.web.forms import Form
+from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit, see
+
+SECTION = Section("storage")
 
 PER_PAGE = 50
 
@@ -26,16 +30,23 @@ _LONGEST = 255
 
 
 async def _look(visit: Visit) -> Response:
+    return await _show(visit, await SECTION.present(visit), 200)
+
+
+async def _show(visit: Visit, form: Form, code: int) -> Response:
     asked = _asked(visit)
     status = await visit.api.get("/status")
     searching = asked.keys() - {"order"}
-    pages = max(1, ceil((status["storage"]["files"] + status["uploads_waiting"]) / PER_PAGE))
+    storage = status["storage"]
+    pages = max(1, ceil((storage["files"] + storage["sent"] + status["uploads_waiting"]) / PER_PAGE))
     number = _number(visit) if searching else min(_number(visit), pages)
     found = await visit.api.get(f"/files?{urlencode(_query(asked, number))}")
     return visit.render(
         "storage.html",
+        status=code,
+        form=form,
         files=found[:PER_PAGE],
-        storage=status["storage"],
+        storage=storage,
         exports=status["export_enabled"],
         number=number,
         pages=None if searching else pages,
@@ -155,6 +166,7 @@ PAGE = Page(
     group=("Generic",),
     actions=(
         Action("GET", "/storage", _look),
+        Action("POST", "/storage", SECTION.saver(_show), role="admin"),
         Action("GET", "/storage/archive", _archive, role="capture"),
         Action("POST", "/storage/delete", _delete, role="capture"),
         Action("POST", "/storage/delete-selected", _delete_selected, role="capture"),

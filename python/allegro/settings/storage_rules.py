@@ -1,0 +1,31 @@
+"""The section `storage`: how much captures may take, and what becomes of those that have been uploaded."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from allegro.settings.base import Section
+
+
+class Storage(Section):
+    """Storage."""
+
+    limit_mib: int = Field(
+        default=0,
+        ge=0,
+        le=64 * 1024 * 1024,
+        title="Limit for captures (MiB)",
+        description="So many MiB all captures together may take; more is refused; 0 = no limit",
+    )
+    uploaded: Literal["delete", "keep", "make-room"] = Field(
+        default="delete",
+        title="After the upload",
+        description="What becomes of a capture here when the server has it",
+        json_schema_extra={
+            "choices": {
+                "delete": "Delete it",
+                "keep": "Keep it",
+                "make-room": "Keep it until space is needed: the oldest is deleted first",
+            },
+        },
+    )
