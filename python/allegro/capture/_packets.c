@@ -79,10 +79,11 @@ static uint32_t entry_flags(uint32_t status)
     return (status & TP_STATUS_GSO_TCP ? FLAG_LARGE : 0u) | (status & TP_STATUS_CSUMNOTREADY ? FLAG_UNFINISHED : 0u);
 }
 
-/* Follow the chain of packets and fill `entries`, one per packet, in the order of the block. A page left from what lay
- * here before is a chain of packets, too, if those were of the same lengths: only their times tell. */
+/* Follow the chain of packets and fill `entries`, one per packet, in the order of the block, which lies at `base` of
+ * what the entries' offsets count in. A page left from what lay here before is a chain of packets, too, if those
+ * were of the same lengths: only their times tell. */
 static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *description, uint64_t earliest_ns,
-                         uint64_t latest_ns, uint8_t *entries, int *sorted)
+                         uint64_t latest_ns, size_t base, uint8_t *entries, int *sorted)
 {
     size_t offset = description->offset_to_first_pkt;
     uint64_t previous_ns = 0;
@@ -107,7 +108,7 @@ static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *desc
         if (packet.time_ns < previous_ns)
             *sorted = 0;
         previous_ns = packet.time_ns;
-        entry = (struct entry){packet.time_ns, (uint32_t)offset, entry_flags(packet.header.tp_status)};
+        entry = (struct entry){packet.time_ns, (uint32_t)(base + offset), entry_flags(packet.header.tp_status)};
         memcpy(entries + number * sizeof entry, &entry, sizeof entry);
         offset += next;
     }
@@ -163,7 +164,7 @@ static PyObject *scan(PyObject *module, PyObject *arguments)
             int sorted;
 
             Py_BEGIN_ALLOW_THREADS
-            fault = walk(block.buf, &description, earliest_ns, latest_ns, entries, &sorted);
+            fault = walk(block.buf, &description, earliest_ns, latest_ns, 0, entries, &sorted);
             if (fault.message == NULL && !sorted)
                 qsort(entries, description.num_pkts, sizeof(struct entry), compare_entries);
             Py_END_ALLOW_THREADS
@@ -175,6 +176,141 @@ static PyObject *scan(PyObject *module, PyObject *arguments)
         return raise_fault(module, fault);
     }
     return index;
+}
+
+/* --- many blocks -------------------------------------------------------------------------------------------------- */
+
+struct place { /* of a block in a buffer */
+    size_t offset, size;
+    uint64_t earliest_ns, latest_ns;
+    struct tpacket_hdr_v1 description;
+    int damaged;
+};
+
+static int parse_place(PyObject *item, const Py_buffer *buffer, struct place *place)
+{
+    Py_ssize_t offset, size;
+    unsigned long long earliest_ns, latest_ns;
+
+    if (!PyTuple_Check(item)) {
+        PyErr_SetString(PyExc_TypeError, "a place is a tuple (offset, size, earliest_ns, latest_ns)");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(item, "nnKK:place", &offset, &size, &earliest_ns, &latest_ns))
+        return -1;
+    if (offset < 0 || size < 0 || offset > buffer->len || size > buffer->len - offset) {
+        PyErr_SetString(PyExc_ValueError, "a place lies outside the buffer");
+        return -1;
+    }
+    *place = (struct place){.offset = (size_t)offset, .size = (size_t)size, .earliest_ns = earliest_ns,
+                            .latest_ns = latest_ns};
+    return 0;
+}
+
+/* Fill `entries` with the packets of all blocks that are sound, sorted by time; returns how many those are. */
+static size_t walk_all(const uint8_t *buffer, struct place *places, size_t count, uint8_t *entries)
+{
+    size_t found = 0;
+    uint64_t last_ns = 0;
+    int all_sorted = 1;
+
+    for (size_t number = 0; number < count; number++) {
+        struct place *place = &places[number];
+        uint8_t *own = entries + found * sizeof(struct entry);
+        struct entry first, last;
+        size_t packets = place->description.num_pkts;
+        int sorted;
+
+        if (place->damaged || packets == 0)
+            continue;
+        place->damaged = walk(buffer + place->offset, &place->description, place->earliest_ns, place->latest_ns,
+                              place->offset, own, &sorted).message != NULL;
+        if (place->damaged)
+            continue;
+        found += packets;
+        memcpy(&first, own, sizeof first);
+        memcpy(&last, own + (packets - 1) * sizeof last, sizeof last);
+        all_sorted = all_sorted && sorted && first.time_ns >= last_ns;
+        last_ns = last.time_ns;
+    }
+    if (!all_sorted)
+        qsort(entries, found, sizeof(struct entry), compare_entries);
+    return found;
+}
+
+static PyObject *damaged_places(const struct place *places, size_t count)
+{
+    PyObject *list = PyList_New(0);
+
+    for (size_t number = 0; list != NULL && number < count; number++) {
+        PyObject *one;
+
+        if (!places[number].damaged)
+            continue;
+        one = PyLong_FromSize_t(number);
+        if (one == NULL || PyList_Append(list, one) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(one);
+    }
+    return list;
+}
+
+static PyObject *scan_all(PyObject *module, PyObject *arguments)
+{
+    Py_buffer buffer;
+    PyObject *list, *damaged, *index = NULL, *result = NULL;
+    struct place *places = NULL;
+    uint8_t *entries = NULL;
+    Py_ssize_t count;
+    size_t packets = 0;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "y*O:scan_all", &buffer, &list))
+        return NULL;
+    count = PySequence_Size(list);
+    if (count < 0)
+        goto finish;
+    if ((uint64_t)buffer.len > UINT32_MAX) {
+        PyErr_SetString(PyExc_ValueError, "the buffer is too large for an index");
+        goto finish;
+    }
+    places = PyMem_Calloc((size_t)count + 1, sizeof *places);
+    if (places == NULL) {
+        PyErr_NoMemory();
+        goto finish;
+    }
+    for (Py_ssize_t number = 0; number < count; number++) {
+        struct place *place = &places[number];
+        PyObject *item = PySequence_GetItem(list, number);
+        int failed = item == NULL || parse_place(item, &buffer, place) < 0;
+
+        Py_XDECREF(item);
+        if (failed)
+            goto finish;
+        place->damaged =
+            load_description((const uint8_t *)buffer.buf + place->offset, place->size, &place->description) != NULL;
+        if (!place->damaged)
+            packets += place->description.num_pkts;
+    }
+    entries = PyMem_Malloc(packets * sizeof(struct entry) + 1);
+    if (entries == NULL) {
+        PyErr_NoMemory();
+        goto finish;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    packets = walk_all(buffer.buf, places, (size_t)count, entries);
+    Py_END_ALLOW_THREADS
+    index = PyBytes_FromStringAndSize((const char *)entries, (Py_ssize_t)(packets * sizeof(struct entry)));
+    damaged = damaged_places(places, (size_t)count);
+    if (index != NULL && damaged != NULL)
+        result = PyTuple_Pack(2, index, damaged);
+    Py_XDECREF(index);
+    Py_XDECREF(damaged);
+finish:
+    PyMem_Free(entries);
+    PyMem_Free(places);
+    PyBuffer_Release(&buffer);
+    return result;
 }
 
 /* --- merge -------------------------------------------------------------------------------------------------------- */
@@ -581,6 +717,7 @@ static int clear(PyObject *module)
 
 static PyMethodDef methods[] = {
     {"scan", scan, METH_VARARGS, "scan(block, earliest_ns, latest_ns) -> index of its packets, sorted by time"},
+    {"scan_all", scan_all, METH_VARARGS, "scan_all(buffer, places) -> (index of all their packets, numbers of the damaged)"},
     {"emit", emit, METH_VARARGS, "emit(sources, start_ns, end_ns, out, used) -> (used, done, first_ns, last_ns, progress)"},
     {"match", match, METH_VARARGS, "match(block, index, start_ns, end_ns, shift_ns, programs) -> (packets, indexes)"},
     {NULL, NULL, 0, NULL},

@@ -33,6 +33,16 @@ def scan(block: Buffer, earliest_ns: int = ..., latest_ns: int = ..., /) -> byte
     (a torn write). OverflowError if one of these is negative or above 64 bits.
     """
 
+def scan_all(buffer: Buffer, places: Sequence[tuple[int, int, int, int]], /) -> tuple[bytes, list[int]]:
+    """Walks the packets of several blocks in one buffer, as `scan` does those of one: a place is (offset of
+    the block, its size, earliest_ns, latest_ns; the last two of 64 bits without sign).
+
+    Returns one index of the packets of all sound blocks, whose offsets count from the beginning of the
+    buffer, which takes the place of the block for `emit` and `match`; and the numbers of the other places.
+
+    Raises ValueError if a place lies outside of the buffer, or the buffer is of 4 GiB or more.
+    """
+
 def emit(
     sources: Sequence[tuple[Buffer, Buffer, int, int, int]],
     start_ns: int,

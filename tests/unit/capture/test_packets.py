@@ -87,6 +87,66 @@ def test_the_bounds_of_time_belong_to_the_record() -> None:
             _packets.scan(image, *bounds)
 
 
+Place = tuple[int, int, int, int]
+
+
+def laid_out(blocks: list[bytearray]) -> tuple[bytearray, list[Place]]:
+    """Blocks in one buffer, at some distance from each other."""
+    buffer, places = bytearray(), list[Place]()
+    for image in blocks:
+        buffer += bytes(100)
+        places.append((len(buffer), len(image), 0, 2**64 - 1))
+        buffer += image
+    return buffer, places
+
+
+@pytest.mark.spec("T6")
+@pytest.mark.parametrize("times", [([1, 2], [3], [], [4, 9]), ([5, 3], [4, 4, 1], [4])])
+def test_several_blocks_have_one_index_by_which_they_come_out_as_one_by_one(
+    times: tuple[list[int], ...],
+) -> None:
+    blocks = [
+        block([frame(T + time, 10 * number + time) for time in of_block], size=4096)
+        for number, of_block in enumerate(times)
+    ]
+    buffer, places = laid_out(blocks)
+    index, damaged = _packets.scan_all(buffer, places)
+    assert damaged == []
+    assert entries(index) == sorted(
+        (time_ns, place[0] + offset)
+        for image, place in zip(blocks, places, strict=True)
+        for time_ns, offset in entries(_packets.scan(image))
+    )
+    out = bytearray(1 << 16)
+    used, done, *_ = _packets.emit([(buffer, index, 0, 0, 0)], *ALL, out, 0)
+    assert done
+    assert [one.data for one in packets_of(out[:used])] == [
+        one.data for one in packets_of(emit_all([*blocks]))
+    ]
+
+
+@pytest.mark.spec("R2")
+def test_a_damaged_block_costs_no_other_one() -> None:
+    blocks = [block([frame(T + number, number)], size=4096) for number in range(6)]
+    blocks[0][0] = 9
+    blocks[3][256 + 24 : 256 + 26] = b"\xff\xff"
+    buffer, places = laid_out(blocks)
+    places[5] = (*places[5][:2], T, T + 4)
+    index, damaged = _packets.scan_all(buffer, places)
+    assert damaged == [0, 3, 5]
+    assert [time_ns - T for time_ns, _ in entries(index)] == [1, 2, 4]
+
+
+def test_places_outside_of_the_buffer_are_refused() -> None:
+    for place in ((0, 4097), (4097, 0), (-1, 5), (5, -1), (4000, 97)):
+        with pytest.raises(ValueError, match="outside the buffer"):
+            _packets.scan_all(bytes(4096), [(*place, 0, 9)])
+    for wrong in ([5], 5, [(1, 2, 3)]):
+        with pytest.raises(TypeError):
+            _packets.scan_all(bytes(4096), wrong)  # type: ignore[arg-type]
+    assert _packets.scan_all(b"", []) == (b"", [])
+
+
 @pytest.mark.spec("T9")
 def test_frames_as_a_virtual_machines_host_made_them_are_marked() -> None:
     frames = [frame(T), frame(T + 1, status=1 << 3), frame(T + 2, status=1 << 8), frame(T + 3, status=1 << 7)]
@@ -402,10 +462,13 @@ def test_emit_checks_again_what_scan_has_checked() -> None:
 
 def use(image: bytes | bytearray) -> None:
     """What extraction does with a block that it does not know to be good."""
+    _, damaged = _packets.scan_all(image, [(0, len(image), 0, 2**64 - 1)] * 2)
     try:
         index = _packets.scan(image)
     except _packets.BlockError:
+        assert damaged == [0, 1]
         return
+    assert damaged == []
     got = packets_of(emit_all([image], room=1 << 21))
     assert len(got) == len(index) // _packets.ENTRY_SIZE
 

@@ -36,6 +36,9 @@ Report = Callable[[float, int, int], None]
 Answer = Callable[[int, Result | AllegroError], None]
 """Called once for each request, with its number: its file is there, or why there is none."""
 
+SMALL = 1 << 16
+"""Records of at most this many bytes are looked through and merged together with others of their port."""
+
 _ENTRY = struct.Struct("<QII")
 
 
@@ -174,40 +177,52 @@ class _Cut:
 
     def _load(self, group: Group, ahead: ReadAhead) -> None:
         """Lets the files have what they want of the group's blocks."""
-        for record, block in zip(group.records, group.blocks, strict=True):
-            if isinstance(block, str):
-                self._hole(block, record)
-                continue
-            bounds = max(record.first_ns - PACKET_SLACK_NS, 0), record.last_ns + PACKET_SLACK_NS
-            try:
-                index = _packets.scan(block[: record.used], *bounds)
-            except _packets.BlockError:
-                self._hole(coverage.DAMAGED, record)
-                ahead.done(group)
-                continue
-            self._held.saw(self._line.first(record))
-            shift_ns = self._line.shift(record)
-            if record.step_ns:
-                index, later = split_at_step(index, record)
-                self._add(group, block, later, record.port_name, shift_ns + record.step_ns, ahead)
-            self._add(group, block, index, record.port_name, shift_ns, ahead)
-            ahead.done(group)  # from here on the files hold it that want something of it
+        together: dict[tuple[str, int], list[tuple[Record, int]]] = {}
+        for record, place in zip(group.records, group.places, strict=True):
+            if isinstance(place, str):
+                self._hole(place, record)
+            elif record.length > SMALL or record.step_ns:
+                self._scan(group, [(record, place)], ahead)
+            else:
+                together.setdefault((record.port_name, self._line.shift(record)), []).append((record, place))
+        for alike in together.values():
+            self._scan(group, alike, ahead)
+        ahead.done(group)  # from here on the files hold it that want something of it
 
-    def _add(
-        self, group: Group, block: memoryview, index: bytes, port: str, shift_ns: int, ahead: ReadAhead
-    ) -> None:
+    def _scan(self, group: Group, alike: list[tuple[Record, int]], ahead: ReadAhead) -> None:
+        """Adds records of one port whose stamps are equally far ahead of the time line."""
+        index, damaged = _packets.scan_all(
+            group.buffer,
+            [
+                (place, one.used, max(one.first_ns - PACKET_SLACK_NS, 0), one.last_ns + PACKET_SLACK_NS)
+                for one, place in alike
+            ],
+        )
+        for number in reversed(damaged):
+            self._hole(coverage.DAMAGED, alike.pop(number)[0])
+        if not alike:
+            return
+        self._held.saw(min(self._line.first(one) for one, _ in alike))
+        record, _ = alike[0]
+        shift_ns = self._line.shift(record)
+        if record.step_ns:
+            index, later = split_at_step(index, record)
+            self._add(group, later, record.port_name, shift_ns + record.step_ns, ahead)
+        self._add(group, index, record.port_name, shift_ns, ahead)
+
+    def _add(self, group: Group, index: bytes, port: str, shift_ns: int, ahead: ReadAhead) -> None:
         """Gives the packets of an index to the files, to those with a filter what matches it."""
         packets = 0
         matching: Iterator[bytes] = iter(())
         if programs := [file.program(port) for file in self._files.open.values() if file.filtered]:
             window = (self._window.start_ns, self._window.end_ns)
-            packets, indexes = _packets.match(block, index, *window, shift_ns, programs)
+            packets, indexes = _packets.match(group.buffer, index, *window, shift_ns, programs)
             matching = iter(indexes)
         for number, file in list(self._files.open.items()):
             part = next(matching) if file.filtered else index
             rejected = packets - len(part) // _packets.ENTRY_SIZE if file.filtered else 0
             with self._files.guarding(number, ahead.done):
-                file.add(group, block, part, port, shift_ns, rejected)
+                file.add(group, part, port, shift_ns, rejected)
 
     def _hole(self, reason: str, record: Record) -> None:
         first_ns, last_ns = self._line.first(record), self._line.last(record)

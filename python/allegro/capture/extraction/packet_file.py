@@ -26,17 +26,16 @@ HEADER_SIZE = 16384
 COMMENT_LIMIT = HEADER_SIZE - 1024
 
 Release = Callable[[Group], None]
-"""Called when a block of a group is not needed any more."""
+"""Called when packets of a group are not needed any more."""
 
 
 class _Source:
-    """Packets of a block that are being merged; their stamps are `shift_ns` ahead of the time line."""
+    """Packets of a port that are being merged; their stamps are `shift_ns` ahead of the time line."""
 
-    __slots__ = ("block", "group", "index", "interface", "position", "shift_ns")
+    __slots__ = ("group", "index", "interface", "position", "shift_ns")
 
-    def __init__(self, group: Group, block: memoryview, index: bytes, interface: int, shift_ns: int) -> None:
+    def __init__(self, group: Group, index: bytes, interface: int, shift_ns: int) -> None:
         self.group = group
-        self.block = block
         self.index = index
         self.interface = interface
         self.shift_ns = shift_ns
@@ -99,15 +98,13 @@ class PacketFile:
             self._programs[port] = program.for_interface(self._request.program, port)
         return self._programs[port]
 
-    def add(
-        self, group: Group, block: memoryview, index: bytes, port: str, shift_ns: int, rejected: int = 0
-    ) -> None:
-        """Packets to be merged: those of a block that are in `index`; `rejected` others do not match."""
+    def add(self, group: Group, index: bytes, port: str, shift_ns: int, rejected: int = 0) -> None:
+        """Packets to be merged: those of a group that are in `index`; `rejected` others do not match."""
         interface = self._interface(port)
         self._rejected[interface] += rejected
         if index:
             group.users += 1
-            self._open.append(_Source(group, block, index, interface, shift_ns))
+            self._open.append(_Source(group, index, interface, shift_ns))
 
     def merge_until(self, end_ns: int, release: Release) -> None:
         """Writes the packets of the open blocks up to a moment that no later block can fall below."""
@@ -116,7 +113,7 @@ class PacketFile:
         done = end_ns < window.start_ns or not self._open
         while not done:
             sources = [
-                (one.block, one.index, one.position, one.interface, one.shift_ns) for one in self._open
+                (one.group.buffer, one.index, one.position, one.interface, one.shift_ns) for one in self._open
             ]
             with self._output.room() as room:
                 used, done, first_ns, last_ns, progress = _packets.emit(

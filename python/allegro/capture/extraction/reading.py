@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import itertools
 import mmap
 import os
 import threading
@@ -11,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
@@ -23,6 +23,7 @@ GROUP_BYTES = 4 << 20
 
 GROUP_RECORDS = 512
 
+_SEQUENCE = attrgetter("sequence")  # the order on disk
 _THREADS = 2
 _GROUPS_AHEAD = 3
 _OPEN_FILES = 8
@@ -30,13 +31,14 @@ _OPEN_FILES = 8
 
 @dataclass(eq=False)
 class Group:
-    """Records that are read together. `blocks` are their blocks, or why there is none; all of them lie in
-    `buffer`, which is used again when `done` was said as often as there are blocks."""
+    """Records that are read together. `places` says where in `buffer` the block of each begins, or why there
+    is none. The buffer is used again when all its `users` have said `done`, the first of whom is who gets the
+    group."""
 
     records: list[Record]
     buffer: mmap.mmap
-    blocks: list[memoryview | str] = field(default_factory=list)
-    users: int = 0
+    places: list[int | str] = field(default_factory=list)
+    users: int = 1
 
 
 class ReadAhead:
@@ -70,7 +72,7 @@ class ReadAhead:
             yield under_way.popleft().result()
 
     def done(self, group: Group) -> None:
-        """A block of the group is not needed any more."""
+        """One of those who used the group does not need it any more."""
         group.users -= 1
         if not group.users and len(group.buffer) == GROUP_BYTES:
             self._spare.append(group.buffer)
@@ -83,19 +85,20 @@ class ReadAhead:
 
     def _read(self, group: Group) -> Group:
         """Reads in the order on disk; answers in the order of the group."""
-        found: dict[int, memoryview | str] = {}
+        found: dict[int, int | str] = {}
         view = memoryview(group.buffer)
         at = 0
-        for run in _runs(sorted(group.records, key=lambda one: (one.segment, one.offset))):
+        for run in _runs(sorted(group.records, key=_SEQUENCE)):
             length = run[-1].end - run[0].offset
-            found.update(self._read_run(run, view[at : at + length]))
+            for one, place in zip(run, self._read_run(run, view[at : at + length]), strict=True):
+                found[one.sequence] = place if isinstance(place, str) else at + place
             at += length
-        group.blocks = [found[one.sequence] for one in group.records]
-        group.users = sum(not isinstance(block, str) for block in group.blocks)
+        group.places = [found[one.sequence] for one in group.records]
         return group
 
-    def _read_run(self, run: list[Record], view: memoryview) -> Iterator[tuple[int, memoryview | str]]:
-        segment = run[0].segment
+    def _read_run(self, run: list[Record], view: memoryview) -> list[int | str]:
+        """Where in the view each record begins, or why it is not there."""
+        segment, begin = run[0].segment, run[0].offset
         try:
             complete = self._fill(segment, view, run[0].offset)
             # Only now: a segment is renamed before it is overwritten, see `allegro.capture.ring.segments`.
@@ -105,19 +108,17 @@ class ReadAhead:
         except OSError:
             complete, gone = False, False
         if gone:
-            return ((one.sequence, OVERWRITTEN) for one in run)
-        if not complete and len(run) > 1:  # a bad sector costs one record, not its neighbours
-            parts = (
-                self._read_run([one], view[one.offset - run[0].offset : one.end - run[0].offset])
-                for one in run
-            )
-            return itertools.chain.from_iterable(parts)
-        if not complete:
-            return iter([(run[0].sequence, DAMAGED)])
-        return (
-            (one.sequence, _checked(view[one.offset - run[0].offset : one.end - run[0].offset], one))
-            for one in run
-        )
+            return [OVERWRITTEN] * len(run)
+        if complete:
+            return [_checked(view, one.offset - begin, one) for one in run]
+        if len(run) == 1:
+            return [DAMAGED]
+        places: list[int | str] = []
+        for one in run:  # a bad sector costs one record, not its neighbours
+            at = one.offset - begin
+            (place,) = self._read_run([one], view[at : at + one.length])
+            places.append(at if place == 0 else place)
+        return places
 
     def _fill(self, segment: Segment, view: memoryview, offset: int) -> bool:
         """Whether the file had as much. Raises OSError, FileNotFoundError if it is another one by now."""
@@ -183,12 +184,12 @@ def _runs(records: list[Record]) -> Iterator[list[Record]]:
         yield run
 
 
-def _checked(block: memoryview, one: Record) -> memoryview | str:
+def _checked(view: memoryview, at: int, one: Record) -> int | str:
     try:
-        record.check(block, one)
+        record.check(view[at : at + one.length], one)
     except record.BlockFormatError:
         return DAMAGED
-    return block
+    return at
 
 
 def _opened(path: Path, flags: int) -> int:

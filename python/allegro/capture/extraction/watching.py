@@ -8,7 +8,8 @@ from allegro.capture.extraction import coverage
 from allegro.capture.extraction.coverage import Away, Findings, Window
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring import news
-from allegro.capture.ring.record import Record
+from allegro.capture.ring.losses import NO_LOSSES
+from allegro.capture.ring.record import FLAG_NEWS, Record
 from allegro.capture.ring.segments import Run
 
 NS = 1_000_000_000
@@ -55,19 +56,22 @@ class Watch:
         """The records with packets, in their order on disk, until some way behind the window."""
         previous: Record | None = None
         beyond = 0
+        unplaced, far_ns = self._timeline.unplaced, self._window.end_ns + DISORDER_NS
         for record in records:
-            if not self._timeline.has(record):
+            if record.boot_id in unplaced:
                 continue
-            if previous is not None:
+            if previous is not None and (record.sequence != previous.sequence + 1 or not record.boot_id):
                 self._note_gap(previous, record)
             previous = record
-            self._note_losses(record)
-            if record.is_news:
+            if record.losses is not NO_LOSSES:
+                self._note_losses(record)
+            self._last_of_port[record.port_name] = record
+            if record.flags & FLAG_NEWS:
                 for told in self._read_news(record):
                     self._note(told, record)
             elif record.packets:
                 yield record
-            if self._timeline.first(record) > self._window.end_ns + DISORDER_NS:
+            if self._timeline.first(record) > far_ns:
                 beyond += 1
                 if beyond >= BEYOND:
                     break
@@ -100,7 +104,6 @@ class Watch:
                 for kind in coverage.KINDS:
                     if count := getattr(losses, kind):
                         self._findings.lose(kind, record.port_name, count, start_ns, end_ns)
-        self._last_of_port[record.port_name] = record
 
     def _note(self, told: news.News, record: Record) -> None:
         if not record.boot_id:

@@ -69,6 +69,7 @@ _TPACKET_V3 = 2
 # struct tpacket_block_desc: version, offset_to_priv, block_status, num_pkts, offset_to_first_pkt, blk_len,
 # seq_num, ts_first_pkt (sec, nsec), ts_last_pkt (sec, nsec)
 _DESCRIPTOR = struct.Struct("<IIIIIIQIIII")
+_LENGTH, _LENGTH_OFFSET = struct.Struct("<I"), 20  # blk_len alone
 # magic, ring id, sequence, run, length, used, packets, port index, flags, port name, first ns, last ns,
 # lost between kernel and ring, freezes, lost in the card
 _HEADER = struct.Struct("<8s16sQQIIIHH16sQQIII")
@@ -195,7 +196,7 @@ def packet_count(block: memoryview | bytes | bytearray) -> int:
 
 def record_length(block: memoryview | bytes | bytearray) -> int:
     """How long the record of a block will be on disk, for a block that the kernel has handed over."""
-    return rounded(_DESCRIPTOR.unpack_from(block)[5])
+    return rounded(_LENGTH.unpack_from(block, _LENGTH_OFFSET)[0])
 
 
 def packet_times(block: memoryview | bytes | bytearray) -> tuple[int, int]:
@@ -343,7 +344,7 @@ def _header(block: memoryview | bytes | bytearray) -> tuple[Any, ...]:
     if (
         length % ALIGNMENT
         or not FIRST_PACKET_OFFSET <= used <= length
-        or _DESCRIPTOR.unpack_from(block)[5] != used
+        or _LENGTH.unpack_from(block, _LENGTH_OFFSET)[0] != used
     ):
         raise BlockFormatError("header has impossible lengths")
     return fields
@@ -390,10 +391,8 @@ def _write_head(block: memoryview, ring_id: bytes, record: Record) -> None:
 
 
 def _checksum(block: memoryview | bytes | bytearray) -> int:
-    view = memoryview(block)
-    crc = zlib.crc32(view[:STATUS_OFFSET])
-    crc = zlib.crc32(_NO_STATUS, crc)
-    return zlib.crc32(view[STATUS_OFFSET + 4 : _CRC_OFFSET], crc)
+    head = bytes(block[:_CRC_OFFSET])
+    return zlib.crc32(head[STATUS_OFFSET + 4 :], zlib.crc32(head[:STATUS_OFFSET] + _NO_STATUS))
 
 
 def _extension_checksum(block: memoryview | bytes | bytearray) -> int:
