@@ -376,13 +376,13 @@ def put(page: Page, name: str, value: str | bool) -> None:
             "/management",
             {"management.mode": "static", "management.address": ""},
             "management.address",
-            "needs an",
+            "address is needed",
         ),
         ("/management", {"management.dns": "192.0.2.1\nx"}, "management.dns", "list of IP addresses"),
         ("/trigger", {"trigger.before_s": "86401"}, "trigger.before_s", "less than or equal to 86400"),
         ("/trigger", {"trigger.after_s": ""}, "trigger.after_s", "valid integer"),
         ("/trigger", {"trigger.debounce_ms": "-1"}, "trigger.debounce_ms", "greater than or equal to 0"),
-        ("/trigger", {"trigger.presenters.0.vendor": "xyz"}, "trigger.presenters.0.vendor", "match pattern"),
+        ("/trigger", {"trigger.presenters.0.vendor": "xyz"}, "trigger.presenters.0.vendor", "four digits"),
         ("/export", {"export.host": "sftp://x"}, "export.host", "is not a host name"),
         ("/export", {"export.port": "0"}, "export.port", "greater than or equal to 1"),
         ("/export", {"export.enabled": True, "export.host": ""}, "export.host", "needed before"),
@@ -566,6 +566,29 @@ def test_keyboard_alone_is_enough(device: Device, watched: Watched) -> None:
     device.until(lambda: page.evaluate("document.getElementById('all-captures') !== window.before"))
     expect(page.locator("#all-captures")).to_be_focused()
     watched.close()
+
+
+@pytest.mark.spec("W1")
+def test_the_menu_is_seen_as_a_whole_and_a_question_can_be_taken_back(page: Page) -> None:
+    page.goto("/administration")
+    menu = page.locator("#menu")
+    assert menu.evaluate("menu => menu.scrollHeight <= menu.clientHeight")
+    page.locator("#power-off").click()
+    question = page.get_by_text("Switch the device off?")
+    expect(question).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Cancel").locator("visible=true").click()
+    expect(question).to_be_hidden()
+    expect(page.locator("#power-off")).to_be_focused()
+
+
+@pytest.mark.spec("F5")
+def test_completion_counts_characters_as_the_device_does(page: Page) -> None:
+    page.goto("/")
+    box = page.get_by_role("combobox", name="Filter")
+    box.press_sequentially('interface ~ "\U0001f600" and vl')
+    page.get_by_role("option", name="vlan", exact=True).click()
+    expect(box).to_have_value('interface ~ "\U0001f600" and vlan ')
 
 
 @pytest.mark.spec("W7")

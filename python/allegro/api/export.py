@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
+from allegro.api.files import MOST_NAMES
 from allegro.api.judge import requires
 from allegro.api.settings import Change
 from allegro.errors import AllegroError
@@ -127,6 +128,15 @@ class Released(BaseModel):
     files: int = Field(description="Files that are being sent now")
 
 
+class SentAnswer(BaseModel):
+    """What is known of files that are not on the device any more."""
+
+    names: list[str] = Field(description="Those that were sent to the server")
+    noted_since: str | None = Field(
+        description="Since when that is noted; of a file of before, it is not known. null: not yet"
+    )
+
+
 class TestAnswer(BaseModel):
     """What a test upload found."""
 
@@ -177,6 +187,14 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
         except AllegroError as error:
             problem = str(error)
         return ExportAnswer.of(service.status(), current(), public_key, problem, limit)
+
+    @routes.get("/sent", dependencies=[requires("viewer")])
+    def sent(
+        name: Annotated[list[str], Query(max_length=MOST_NAMES, description="Names of captures")],
+    ) -> SentAnswer:
+        """Which of these captures were sent to the server: so their files are gone, and not deleted."""
+        names, since_ns = service.were_sent(name)
+        return SentAnswer(names=names, noted_since=utc_or_none(since_ns))
 
     @routes.post("/now", dependencies=[requires("capture")], status_code=202)
     def now() -> Released:

@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
-from allegro.system.journal import MOST, Entry, Level
+from allegro.system.journal import MOST, Choice, Entry, Level
 from allegro.words import utc
 
-ReadLog = Callable[[int, Level], Sequence[Entry]]
+ReadLog = Callable[[int, Choice], Sequence[Entry]]
 
 
 class LogEntry(BaseModel):
@@ -36,7 +36,13 @@ def router(read: ReadLog) -> APIRouter:
     @routes.get("/log", dependencies=[requires("viewer")])
     def log(
         limit: Annotated[int, Query(ge=1, le=MOST, description="So many of the newest")] = 200,
-        level: Annotated[Level, Query(description="At least so important")] = "info",
+        level: Annotated[
+            Choice,
+            Query(
+                description="At least so important; device: all that the device's own programs say, and all"
+                " warnings and errors"
+            ),
+        ] = "info",
     ) -> LogAnswer:
         """What the device has logged since its last start."""
         return LogAnswer(

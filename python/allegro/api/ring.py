@@ -43,7 +43,7 @@ class RingAnswer(BaseModel):
     """The ring and the recorder that fills it."""
 
     state: Literal["recording", "no-ring", "starting", "silent"] = Field(
-        description="silent: the recorder does not run or does not answer"
+        description="silent: the recorder has not been heard of, so that it is not known"
     )
     message: str = Field(description="Plain words about what is wrong; may be empty")
     size: int = Field(description="Bytes reserved on disk")
@@ -69,7 +69,7 @@ class RingAnswer(BaseModel):
         ring = known.ring
         return cls(
             state="silent" if status is None else _state(status.state),
-            message="The recorder does not run." if status is None else status.message,
+            message="The recorder has not been heard of." if status is None else status.message,
             size=ring.size if ring else 0,
             used=ring.used if ring else 0,
             oldest_time=utc_or_none(ring.oldest_ns if ring else None),

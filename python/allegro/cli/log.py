@@ -5,14 +5,19 @@ from argparse import Namespace
 from allegro.api.client import Client
 from allegro.cli.grammar import Answer, Grammar, Output
 from allegro.cli.text import moment, table
-from allegro.system.journal import LEVELS
+from allegro.system.journal import CHOICES
 
 
 def register(grammar: Grammar) -> None:
     """Adds the commands."""
     log = grammar.add("log", _log, "What the device has logged since its last start")
     log.add_argument("--limit", type=int, default=100, help="so many of the newest (%(default)s)")
-    log.add_argument("--level", choices=LEVELS, default="info", help="at least so important (%(default)s)")
+    log.add_argument(
+        "--level",
+        choices=CHOICES,
+        default="info",
+        help="at least so important; device: what its own programs say, and all warnings (%(default)s)",
+    )
     log.add_argument(
         "--events", action="store_true", help="who did what instead, newest first; kept over restarts"
     )

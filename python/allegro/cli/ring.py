@@ -45,7 +45,7 @@ def recording(answer: Answer) -> str:
         "recording": f"yes, reaches back {duration(answer['reach_back_s'])}",
         "starting": "starting",
         "no-ring": "no",
-        "silent": "no",
+        "silent": "not known",
     }
     text = words[answer["state"]]
     return f"{text}: {answer['message']}" if answer["message"] else text

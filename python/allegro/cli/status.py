@@ -22,13 +22,17 @@ def _status(client: Client, _: Namespace) -> Output:
 def text(answer: Answer) -> str:
     """The device at a glance."""
     storage = answer["storage"]
-    export = f"on, {answer['uploads_waiting']} waiting" if answer["export_enabled"] else "off"
+    waiting = answer["uploads_waiting"]
+    export = "on" if answer["export_enabled"] else "off"
+    if waiting or answer["export_enabled"]:
+        export += f", {waiting} waiting"
+    captures = storage["files"] + waiting
     head = [
         ("Device", f"{answer['name']}, Allegro {answer['firmware']}"),
         ("System id", answer["system_id"]),
         ("Time", f"{moment(answer['time'])} UTC"),
         ("Recording", ring.recording(answer["ring"])),
-        ("Storage", f"{size(storage['free'])} of {size(storage['size'])} free, {storage['files']} captures"),
+        ("Storage", f"{size(storage['free'])} of {size(storage['size'])} free, {captures} captures"),
         ("SFTP export", export),
         ("Presenter", ", ".join(answer["presenters"]) or "none plugged in"),
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from allegro.cli.grammar import Answer
 
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
@@ -18,13 +18,13 @@ def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
 
 
 def size(count: float | None) -> str:
-    """`12.3 MiB`; a dash if it is not known."""
+    """`12.3 MB` (powers of 1000, as on the page); a dash if it is not known."""
     if count is None:
         return "-"
     value, unit = float(count), 0
-    while value >= 1024 and unit < len(_UNITS) - 1:
-        value, unit = value / 1024, unit + 1
-    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 100 else f"{value:.1f} {_UNITS[unit]}"
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 99.95 else f"{value:.1f} {_UNITS[unit]}"
 
 
 def number(count: int | None) -> str:

@@ -33,6 +33,8 @@ STARTING_S = 180.0
 """Before this age of the system a supervisor that has not answered yet is starting."""
 
 ANSWER_WITHIN_S = 5.0
+PATIENT_S = 12.0
+"""So long a supervisor that has answered may be slow before that is said: what it said last is shown."""
 
 log = logging.getLogger("allegro.console")
 
@@ -51,6 +53,7 @@ class Console:
         self._system_id = ""
         self._leaving = False
         self._answered = False
+        self._answered_at = 0.0
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT."""
@@ -125,8 +128,10 @@ class Console:
         try:
             self._status = Client(self._paths.api_socket, ANSWER_WITHIN_S).get("/status")
             self._answered = True
+            self._answered_at = time.monotonic()
         except AllegroError:
-            self._status = None
+            if time.monotonic() - self._answered_at > PATIENT_S:
+                self._status = None
         now = time.monotonic()
         if before is None and self._status is not None:
             self._draw_all_at = now  # until now the system told of its start, perhaps on the same screen

@@ -102,8 +102,10 @@ def _recording(facts: Facts) -> Line:
             return _labelled("Recording", f"yes{', ' if message else ''}{message}", "good")
         case "starting":
             return _labelled("Recording", "starting", "warning")
-        case _:
+        case "no-ring":
             return _labelled("Recording", f"NO{': ' if message else ''}{message}", "bad")
+        case _:
+            return _labelled("Recording", "not known: the recorder has not been heard of", "bad")
 
 
 def _web_page(facts: Facts) -> list[Line]:
@@ -164,8 +166,9 @@ def _messages(facts: Facts, columns: int) -> list[Line]:
         if facts.starting:
             return [Line(" The device is starting ...", "warning")]
         words = (
-            "The control program does not answer; it is started again by itself. Keys and web page do not"
-            " work meanwhile. If this message stays for more than five minutes, switch the device off and on."
+            "The control program does not answer: it is busy, or it is being started again by itself. Presses"
+            " and web page have to wait meanwhile. If this message stays for more than five minutes, switch"
+            " the device off and on."
         )
         return _wrapped(words, columns, "bad")
     lines: list[Line] = []
@@ -177,7 +180,7 @@ def _messages(facts: Facts, columns: int) -> list[Line]:
         style: Style = "bad" if problem["severity"] == "error" else "warning"
         lines += _wrapped(problem["text"], columns, style, "! ")
         lines += _wrapped(problem["remedy"], columns, "plain", "  ")
-    if not facts.status["problems"]:
+    if not facts.status["problems"] and all(each["state"] != "failed" for each in facts.status["actions"]):
         lines.append(Line(" No problems.", "good"))
     return lines
 

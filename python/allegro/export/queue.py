@@ -25,11 +25,18 @@ CREATE TABLE IF NOT EXISTS renamed (
     name TEXT PRIMARY KEY,
     final TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS sent (
+    number INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
 CREATE TABLE IF NOT EXISTS export_state (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT;
 """
+
+MOST_SENT = 2000
+"""So many names of sent files are remembered: more than captures are listed."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,33 @@ class UploadQueue:
         with self._connection() as database:
             database.execute("DELETE FROM uploads WHERE name = ?", (name,))
             database.execute("DELETE FROM renamed WHERE name = ?", (name,))
+
+    def sent(self, name: str) -> None:
+        """The file is on the server: it is forgotten here, but for its name."""
+        with self._connection() as database:
+            database.execute("DELETE FROM uploads WHERE name = ?", (name,))
+            database.execute("DELETE FROM renamed WHERE name = ?", (name,))
+            database.execute("INSERT OR REPLACE INTO sent (name) VALUES (?)", (name,))
+            database.execute(
+                "DELETE FROM sent WHERE number <= (SELECT max(number) FROM sent) - ?", (MOST_SENT,)
+            )
+
+    def note_sent_since(self, now_ns: int) -> None:
+        """From the first call on it is known of each file whether it was sent: 0.1.0 did not note that."""
+        with self._connection() as database:
+            database.execute(
+                "INSERT INTO export_state (name, value) VALUES ('sent_since_ns', ?)"
+                " ON CONFLICT (name) DO NOTHING",
+                (now_ns,),
+            )
+
+    def were_sent(self, names: Sequence[str]) -> tuple[list[str], int | None]:
+        """Which of these files were sent, and since when that is noted (ns since 1970; None: not yet)."""
+        look = "SELECT 1 FROM sent WHERE name = ?"
+        with self._connection() as database:
+            since = database.execute("SELECT value FROM export_state WHERE name = 'sent_since_ns'").fetchone()
+            found = [name for name in names if database.execute(look, (name,)).fetchone()]
+        return found, since[0] if since else None
 
     def renamed(self, name: str) -> str:
         """The name that this file was about to get on the server when it was last tried; empty if none."""

@@ -8,7 +8,7 @@ import datetime as dt
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,7 @@ class ExportService:
         # Held while the server is talked to: one upload or test at a time, with the settings of then.
         self._busy = threading.Lock()
         self._withdrawing = threading.Lock()
+        self._notes_sent = False
         self._asked = 0  # how often somebody wanted everything to be sent at once
         self._shown: tuple[Target, HostKey] | None = None
         self._running: Running | None = None
@@ -194,6 +195,10 @@ class ExportService:
         """Whether this file of the queue is on its way."""
         return name in self._sending
 
+    def were_sent(self, names: Sequence[str]) -> tuple[list[str], int | None]:
+        """See `UploadQueue.were_sent`."""
+        return self._queue.were_sent(names)
+
     def delete(self, name: str) -> None:
         """Deletes a file of the queue; if it is being sent, nothing of it stays on the server.
 
@@ -247,6 +252,9 @@ class ExportService:
 
     def _send_due(self, export: Export) -> None:
         now = self._clock_ns()
+        if not self._notes_sent:
+            self._queue.note_sent_since(now)
+            self._notes_sent = True
         if export.enabled:
             self._release(export, self._queue.waiting(), now)
         else:
@@ -372,8 +380,10 @@ class ExportService:
             self._failed([name], error, export, asked)
             self._count(failed=1, error=error)
             return
-        self._queue.forget(name)
-        if sent is not None:
+        if sent is None:
+            self._queue.forget(name)
+        else:
+            self._queue.sent(name)
             log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
             self._count(sent=1)
 

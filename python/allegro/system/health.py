@@ -205,7 +205,7 @@ def storage_nearly_full(facts: Facts) -> Iterable[Problem]:
         yield Problem(
             "storage-full",
             "warning",
-            f"The storage device is nearly full: {facts.storage_free // MIB} MiB are free.",
+            f"The storage device is nearly full: {facts.storage_free / 1e6:.0f} MB are free.",
             "Download and delete captures that are not needed any more.",
         )
 

@@ -9,14 +9,30 @@ from typing import Any, Literal, get_args
 from allegro.errors import Unavailable
 
 Level = Literal["error", "warning", "info"]
-LEVELS: tuple[Level, ...] = get_args(Level)
+Choice = Literal["error", "warning", "device", "info"]
+"""What is shown: what is so important, or more; `device`: the device's own programs, and all warnings."""
+
+CHOICES: tuple[Choice, ...] = get_args(Choice)
 
 MOST = 5000
 """Entries that are read at once, at most."""
 
+OWN_UNITS = (
+    *("prepare", "recorder", "supervisor", "web", "console", "confirm", "started"),
+    *("wifi-access-point", "wifi-client", "wifi-dhcp"),
+)
+"""Units of the device's own programs, allegro-….service, that run while the system does."""
+
 _TIMEOUT_S = 30.0
 # journalctl(1), --priority: everything at least so important; numbers of syslog (RFC 5424, 6.2.1).
 _PRIORITY = {"error": 3, "warning": 4, "info": 6}
+
+# Matches of different fields go together, those of one are alternatives, + joins groups (journalctl(1)).
+_OWN = (
+    *(f"PRIORITY={each}" for each in range(_PRIORITY["warning"] + 1)),
+    "+",
+    *(f"_SYSTEMD_UNIT=allegro-{each}.service" for each in OWN_UNITS),
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +45,8 @@ class Entry:
     text: str
 
 
-def read(count: int, level: Level, run: Callable[[Sequence[str]], bytes] | None = None) -> list[Entry]:
-    """The newest `count` messages (1..MOST) at least as important as `level`, oldest first.
+def read(count: int, level: Choice, run: Callable[[Sequence[str]], bytes] | None = None) -> list[Entry]:
+    """The newest `count` messages (1..MOST) of a choice, oldest first.
 
     `run` starts a program and returns what it prints. Raises Unavailable.
     """
@@ -40,8 +56,9 @@ def read(count: int, level: Level, run: Callable[[Sequence[str]], bytes] | None 
         "--quiet",
         "--output=json",
         "--output-fields=PRIORITY,SYSLOG_IDENTIFIER,_COMM,MESSAGE",
-        f"--priority={_PRIORITY[level]}",
+        f"--priority={_PRIORITY['info' if level == 'device' else level]}",
         f"--lines={count}",
+        *(_OWN if level == "device" else ()),
     )
     try:
         printed = (run or _output)(command)

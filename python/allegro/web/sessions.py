@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 IDLE_S = 30 * 60.0
@@ -25,6 +26,7 @@ class Session:
     started_s: float
     used_s: float
     flashes: list[tuple[str, str]] = field(default_factory=list)  # (kind, text) for the next page
+    pressed: tuple[float, Mapping[str, str]] | None = None  # when "Press now" was last used, and for what
     wifi_offer: str = ""  # the WiFi password that was made for this user to choose
     wifi_password: str = ""  # the one that was chosen
 

@@ -39,7 +39,7 @@ from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc, Run, Said
 from allegro.system.clock import read_state
 from allegro.system.health import Problem
-from allegro.system.journal import LEVELS, Entry
+from allegro.system.journal import CHOICES, Entry
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.making import Surroundings
@@ -276,9 +276,9 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         set_clock=lambda ns: bench.clock_set.append(ns),
         problems=lambda: bench.problems,
         events=EventList(paths.events),
-        log=lambda limit, level: [entry for entry in LOG if LEVELS.index(entry.level) <= LEVELS.index(level)][
-            -limit:
-        ],
+        log=lambda limit, level: [
+            entry for entry in LOG if CHOICES.index(entry.level) <= CHOICES.index(level)
+        ][-limit:],
     )
     bench = Bench(paths, create_app(device), settings, jobs, recording(), actions, wifi)
     return bench

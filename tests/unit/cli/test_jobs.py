@@ -28,9 +28,9 @@ def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.answer("GET /jobs/7", COMPLETE)
     api.answer("POST /jobs/7/cancel", {**JOB, "state": "cancelled"})
     assert run(api, "jobs") == 0
-    assert "complete  4 321    1.2 MiB  20261121T143005Z_cli_manual.pcapng" in capsys.readouterr().out
+    assert "complete  4 321    1.2 MB  20261121T143005Z_cli_manual.pcapng" in capsys.readouterr().out
     assert run(api, "jobs", "7") == 0
-    assert "20261121T143005Z_cli_manual.pcapng, 1.2 MiB, in storage" in capsys.readouterr().out
+    assert "20261121T143005Z_cli_manual.pcapng, 1.2 MB, in storage" in capsys.readouterr().out
     assert run(api, "jobs", "7", "--cancel") == 0
     assert "cancelled" in capsys.readouterr().out
     assert run(api, "jobs", "--cancel") == 1

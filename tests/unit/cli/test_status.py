@@ -28,7 +28,7 @@ def test_status_is_text_for_people(api: Api, capsys: pytest.CaptureFixture[str])
     for expected in (
         "allegro-mm-3456, Allegro 1.2.3",
         "yes, reaches back 2 h",
-        "1.0 GiB of 2.0 GiB free, 2 captures",
+        "1.1 GB of 2.1 GB free, 5 captures",
         "on, 3 waiting",
         "Logitech R400",
         "20261121T143005Z_cli_manual.pcapng",

@@ -8,10 +8,10 @@ from allegro.cli.text import size
     [
         (None, "-"),
         (0, "0 bytes"),
-        (1023, "1023 bytes"),
-        (1536, "1.5 KiB"),
-        (200 << 20, "200 MiB"),
-        (1 << 60, "1024 PiB"),
+        (999, "999 bytes"),
+        (1536, "1.5 kB"),
+        (200 << 20, "210 MB"),
+        (1 << 60, "1153 PB"),
     ],
 )
 def test_size(count: float | None, text: str) -> None:

@@ -85,7 +85,7 @@ def test_without_the_supervisor_it_says_so_and_shows_what_is_known() -> None:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (replace(FACTS, status=None, recorder=""), "Recording    NO"),
+        (replace(FACTS, status=None, recorder=""), "Recording    not known"),
         (replace(FACTS, status=None, starting=True), "The device is starting"),
         (replace(FACTS, status=None, leaving=True), "shutting down or starting again"),
         (replace(FACTS, interfaces=(Interface("mgmt0", False),)), "Management   mgmt0  NO LINK"),
@@ -128,3 +128,17 @@ def test_only_changed_lines_are_drawn() -> None:
     assert changes(now, now) == []
     assert len(changes(None, now)) == 24
     assert len(changes(before[:20], now)) == 24
+
+
+def test_a_silent_recorder_is_not_said_to_record_nothing() -> None:
+    ring = {"state": "silent", "message": "The recorder has not been heard of.", "reach_back_s": 0.0}
+    shown = text(replace(FACTS, status={**STATUS, "ring": ring}))
+    assert "Recording    not known: the recorder has not been heard of" in shown
+    assert "NO" not in shown.replace("NO LINK", "")
+
+
+def test_what_failed_is_not_followed_by_no_problems() -> None:
+    failed = {"name": "firmware", "text": "It fell back.", "progress": None, "state": "failed"}
+    assert "No problems." not in text(replace(FACTS, status={**STATUS, "actions": [failed]}))
+    done = {**failed, "state": "done"}
+    assert "No problems." in text(replace(FACTS, status={**STATUS, "actions": [done]}))

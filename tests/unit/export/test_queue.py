@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import Unavailable
+from allegro.export import queue as upload_queue
 from allegro.export.queue import UploadQueue
 from allegro.storage.capture_files import FileInfo
 
@@ -145,3 +146,16 @@ def test_a_damaged_database_is_told_in_plain_words(queue: UploadQueue, tmp_path:
     (tmp_path / "allegro.sqlite").write_bytes(b"this is not a database, but long enough to see" * 100)
     with pytest.raises(Unavailable, match="record of the uploads cannot be used"):
         queue.waiting()
+
+
+@pytest.mark.spec("X1")
+def test_which_files_were_sent_is_remembered_and_bounded(
+    queue: UploadQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert queue.were_sent(["a"]) == ([], None)
+    queue.note_sent_since(7)
+    queue.note_sent_since(9)
+    monkeypatch.setattr(upload_queue, "MOST_SENT", 3)
+    for name in ("a", "b", "c", "d"):
+        queue.sent(name)
+    assert queue.were_sent(["d", "x", "b", "a"]) == (["d", "b"], 7)

@@ -52,7 +52,7 @@ def test_a_healthy_device_has_no_problems() -> None:
         (replace(HEALTHY, recent_drops=7), "packets-lost", "7 packets were lost in the last 5 minutes"),
         (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),
         (replace(HEALTHY, ports=(("port1", False),)), "no-link", "None of the measuring ports"),
-        (replace(HEALTHY, storage_free=100 * MIB), "storage-full", "100 MiB are free"),
+        (replace(HEALTHY, storage_free=100 * MIB), "storage-full", "105 MB are free"),
         (replace(HEALTHY, capture_limit="The limit is reached."), "capture-limit", "limit is reached"),
         (replace(HEALTHY, storage_error="Input/output error"), "no-storage", "Input/output error"),
         (

@@ -1,6 +1,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +45,29 @@ def test_how_many_and_how_important() -> None:
 
     assert [entry.text for entry in journal.read(7, "warning", run)] == ["good"]
     assert {"--lines=7", "--priority=4", "--boot"} <= set(asked[0])
+    assert not [each for each in asked[0] if "=" in each and not each.startswith("--")]
+
+
+def test_the_devices_own_messages_are_those_of_its_units_and_all_warnings() -> None:
+    asked: list[Sequence[str]] = []
+
+    def run(command: Sequence[str]) -> bytes:
+        asked.append(command)
+        return b""
+
+    journal.read(7, "device", run)
+    matches = [each for each in asked[0] if not each.startswith("--")][1:]
+    assert matches[:6] == [*(f"PRIORITY={each}" for each in range(5)), "+"]
+    units = Path("rootfs_overlay/usr/lib/systemd/system").glob("allegro-*.service")
+    # What resets runs before there is a journal that lasts.
+    ours = {f"_SYSTEMD_UNIT={unit.name}" for unit in units if unit.stem != "allegro-reset"}
+    assert set(matches[6:]) == ours
+
+
+def test_the_devices_own_programs_are_known_by_their_names() -> None:
+    for unit in Path("rootfs_overlay/usr/lib/systemd/system").glob("allegro-*.service"):
+        content = unit.read_text()
+        assert ("/usr/bin/python3" in content) == (f"\nSyslogIdentifier={unit.stem}\n" in content), unit
 
 
 @pytest.mark.parametrize(

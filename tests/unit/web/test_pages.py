@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from allegro.export.queue import UploadQueue
 from allegro.storage import capture_files
 from allegro.storage.capture_files import FileInfo
 from allegro.system.configuration_reset import KEEPS
@@ -155,6 +156,7 @@ def test_press_now_is_a_press_of_the_page(world: World) -> None:
     assert browser.post("/press").headers["location"] == "/"
     assert "Accepted." in browser.page("/")
     assert [job.source for job in world.device.jobs.recent(9)] == ["page"]
+    world.clock.now += 1
     world.device.recorder = None
     part = browser.post("/press", headers={"HX-Request": "true"})
     assert "Nothing was captured." in part.text
@@ -194,7 +196,9 @@ def test_the_dashboard_says_what_is_wrong_and_what_to_do(world: World) -> None:
     assert "No &lt;b&gt;link&lt;/b&gt;." in text
     assert "Plug in the cable." in text
     world.device.recorder = None
-    assert "Not recording" in browser.page("/dashboard/live")
+    live = browser.page("/dashboard/live")
+    assert "Not known" in live
+    assert "The recorder has not been heard of." in live
 
 
 @pytest.mark.spec("W5")
@@ -317,6 +321,7 @@ def test_the_dashboard_knows_which_captures_are_still_there(world: World) -> Non
     browser = world.user("capture")
     for name in ("here.pcapng", "gone.pcapng"):
         browser.post("/press")
+        world.clock.now += 1
         (job,) = world.device.jobs.recent(1)
         for state in ("cutting", "complete"):
             world.device.jobs.change(job.id, state=state, file=name, directory="storage", packets=1, size=1)
@@ -503,3 +508,70 @@ def test_each_wrong_field_is_marked_and_no_mistake_is_told_twice(
     assert [place for place, _ in shown] == wrong
     assert len({text for _, text in shown}) == len(wrong)
     assert 'class="message error" role="alert"' not in answer.text
+
+
+@pytest.mark.spec("W3")
+def test_a_double_click_is_one_press(world: World) -> None:
+    browser = world.user("capture")
+    browser.post("/press", filter="")
+    part = browser.post("/press", headers={"HX-Request": "true"}, filter="").text
+    assert "both are one press" in part
+    browser.post("/press", filter="port == 80")
+    world.clock.now += 1
+    browser.post("/press", filter="port == 80")
+    assert len(world.device.jobs.recent(9)) == 3
+    world.user("admin").post("/press", filter="port == 80")
+    assert len(world.device.jobs.recent(9)) == 4, "somebody else's is one of its own"
+    world.device.settings.change({"trigger": {"debounce_ms": 0}})
+    browser.post("/press", filter="port == 80")
+    assert len(world.device.jobs.recent(9)) == 5
+
+
+@pytest.mark.spec("W3", "X1")
+def test_what_became_of_a_file_that_is_gone_is_told_as_far_as_it_is_known(world: World) -> None:
+    queue = UploadQueue(world.device.paths.upload, world.device.paths.database)
+    browser = world.user("capture")
+    for name in ("old", "sent", "deleted"):
+        browser.post("/press")
+        world.clock.now += 1
+        (job,) = world.device.jobs.recent(1)
+        for state in ("cutting", "complete"):
+            world.device.jobs.change(
+                job.id,
+                state=state,
+                file=f"{name}.pcapng",
+                directory="upload",
+                finished_ns=5 if name == "old" else 10**18,
+            )
+    queue.note_sent_since(10)
+    queue.note_sent_since(10**18 + 1)
+    queue.sent("sent.pcapng")
+    live = browser.page("/dashboard/live")
+    assert re.findall(r'<span class="pill off">(\w[^<]*)</span>\n\s+</div>', live) == [
+        *("deleted", "sent", "not here any more")
+    ]
+
+
+def test_a_capture_says_whether_it_waits_for_its_end_or_to_be_saved(world: World) -> None:
+    browser = world.user("capture")
+    for after_s in (600, 0):
+        world.device.settings.change({"trigger": {"after_s": after_s}})
+        browser.post("/press")
+        world.clock.now += 1
+        (job,) = world.device.jobs.recent(1)
+        world.device.jobs.change(job.id, state="waiting")
+    live = browser.page("/dashboard/live")
+    assert live.index("waits to be saved") < live.index("waits for its end")
+
+
+def test_captures_that_wait_while_nothing_is_sent_are_told(world: World) -> None:
+    (world.device.paths.upload / "a.pcapng").touch()
+    browser = world.user("viewer")
+    assert "Nothing is sent while the upload is off" in browser.page("/export/live")
+    assert "1 to upload, which is off" in browser.page("/dashboard/live")
+
+
+def test_a_log_that_nobody_asked_more_of_is_that_of_the_device(world: World) -> None:
+    page = world.user("viewer").page("/log")
+    assert '<option value="device" selected>' in page
+    assert "/log/live?level=device" in page

@@ -1,5 +1,6 @@
 """Dashboard: how the device is, at a glance, and the button that captures."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,8 +14,10 @@ RECORDING = {
     "recording": ("good", "Recording"),
     "starting": ("warning", "Recording starts"),
     "no-ring": ("error", "Not recording"),
-    "silent": ("error", "Not recording"),
+    "silent": ("error", "Not known"),
 }
+
+ONE_PRESS = "This click came so soon after the one before that both are one press."
 
 
 async def _facts(visit: Visit) -> dict[str, Any]:
@@ -23,14 +26,30 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     jobs = await visit.api.get(f"/jobs?limit={CAPTURES}")
     names = [("name", job["file"]) for job in jobs if job["file"]]
     files = await visit.api.get(f"/files?{urlencode(names)}") if names else []
+    there = {file["name"] for file in files}
+    gone = [("name", name) for _, name in names if name not in there]
+    sent = await visit.api.get(f"/export/sent?{urlencode(gone)}") if gone else None
+    for job in jobs:
+        job["window_is_open"] = job["end_time"] > device["time"]
+        job["became"] = became(job, sent) if sent else ""
     kind, words = RECORDING[device["ring"]["state"]]
     return {
         "device": device,
         "ring": device["ring"],
         "jobs": jobs,
-        "files": {file["name"] for file in files},
+        "files": there,
         "recording": {"kind": kind, "words": words},
     }
+
+
+def became(job: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
+    """What became of a capture whose file is gone, as far as it is known (`sent`: GET /export/sent)."""
+    if job["file"] in sent["names"]:
+        return "sent"
+    since = sent["noted_since"]
+    noted = since is not None and (job["finished_time"] or "") >= since
+    noted = noted or job["directory"] not in ("upload", "sent")
+    return "deleted" if noted else "not here any more"
 
 
 async def _look(visit: Visit, typed: str | None = None, mistake: str = "") -> Response:
@@ -59,9 +78,17 @@ async def _press(visit: Visit) -> Response:
     asked = {"source": "page"}
     if "filter" in visit.data:
         asked["filter"] = visit.typed("filter")
+    before = visit.session.pressed
+    visit.session.pressed = (
+        visit.site.now_s(),
+        asked,
+    )  # at once: a double click is two requests side by side
+    if before is not None and before[1] == asked and await _is_one_press(visit, before[0]):
+        return _pressed(visit, "good", ONE_PRESS)
     try:
         job = await visit.api.post("/trigger", asked)
     except AllegroError as error:
+        visit.session.pressed = None
         if error.place != "filter":
             raise
         mistake = f"{error.message} {error.remedy}".strip()
@@ -69,11 +96,22 @@ async def _press(visit: Visit) -> Response:
             return visit.render("parts/pressed.html", mistake=mistake, kind="", text="")
         return await _look(visit, visit.typed("filter"), mistake)
     if job["state"] == "refused":
+        visit.session.pressed = None
         kind, text = "error", f"Nothing was captured. {job['message']}"
     elif job["after_s"]:
         kind, text = "good", f"Accepted. The capture ends in {job['after_s']:.0f} s and then appears below."
     else:
         kind, text = "good", "Accepted. The capture appears below."
+    return _pressed(visit, kind, text)
+
+
+async def _is_one_press(visit: Visit, before_s: float) -> bool:
+    """Whether a press after that one is no further one, as with a key of the presenter."""
+    debounce_ms: int = (await visit.api.get("/settings/trigger"))["debounce_ms"]
+    return visit.site.now_s() - before_s < debounce_ms / 1000
+
+
+def _pressed(visit: Visit, kind: str, text: str) -> Response:
     if visit.is_part:
         return visit.render("parts/pressed.html", mistake="", kind=kind, text=text)
     visit.session.flash(kind, text)

@@ -5,12 +5,14 @@ from urllib.parse import urlencode
 
 from starlette.responses import PlainTextResponse, Response
 
-from allegro.system.journal import LEVELS, MOST, Level
+from allegro.system.journal import CHOICES, MOST, Choice
 from allegro.web.site import Action, Page, Visit
 
 SHOWN = 300
 EVENTS_SHOWN = 25
-WORDS: dict[Level, str] = {
+USUAL: Choice = "device"
+WORDS: dict[Choice, str] = {
+    "device": "What the device itself says, and all warnings",
     "info": "Everything",
     "warning": "Warnings and errors",
     "error": "Errors",
@@ -55,9 +57,9 @@ async def _entries(visit: Visit, limit: int) -> list[dict[str, str]]:
     return entries[::-1] if limit == SHOWN else entries
 
 
-def _level(visit: Visit) -> Level:
+def _level(visit: Visit) -> Choice:
     asked = visit.request.query_params.get("level", "")
-    return next((level for level in LEVELS if level == asked), LEVELS[-1])
+    return next((choice for choice in CHOICES if choice == asked), USUAL)
 
 
 PAGE = Page(

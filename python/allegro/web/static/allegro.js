@@ -27,6 +27,26 @@ document.addEventListener("click", (event) => {
   if (account && !account.contains(event.target)) account.open = false;
 });
 
+// A question that is not meant after all.
+for (const button of document.querySelectorAll("details.confirm button[data-cancel]")) button.hidden = false;
+document.addEventListener("click", (event) => {
+  const box = event.target.closest("button[data-cancel]")?.closest("details");
+  if (!box) return;
+  box.open = false;
+  box.querySelector("summary").focus();
+});
+
+// Seconds that run out while somebody looks at them: the number in the text.
+for (const element of document.querySelectorAll("[data-seconds-left]")) {
+  const end = performance.now() + element.dataset.secondsLeft * 1000;
+  const show = () => {
+    const left = Math.max(0, Math.round((end - performance.now()) / 1000));
+    element.textContent = element.textContent.replace(/\d+/, left);
+    if (left > 0) setTimeout(show, 1000);
+  };
+  show();
+}
+
 const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 function showLocalTimes(root) {

@@ -4,6 +4,9 @@
 
 const PAUSE_MS = 250;
 
+// The API counts characters (code points); what JavaScript counts are the 16-bit units of which some have two.
+const units = (text, characters) => Array.from(text).slice(0, characters).join("").length;
+
 for (const input of document.querySelectorAll("input[data-filter]")) {
   const list = document.createElement("ul");
   list.id = `${input.id}-words`;
@@ -72,8 +75,8 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
     const mistake = verdict.mistake;
     note.textContent = mistake ? `${mistake.message} ${mistake.remedy}`.trim() : "";
     // What is only not finished yet is no reason for alarm.
-    note.classList.toggle("field-error", Boolean(mistake) && mistake.column <= text.length && next.words.length === 0);
-    start = next.start;
+    note.classList.toggle("field-error", Boolean(mistake) && units(text, mistake.column - 1) < text.length && next.words.length === 0);
+    start = units(begun, next.start);
     const piece = begun.slice(start);
     close();
     if (document.activeElement !== input || (next.words.length === 1 && next.words[0] === piece)) return;
