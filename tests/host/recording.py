@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,29 @@ def send(namespace: Namespace, interface: str, frames: Iterable[bytes]) -> int:
         return count
 
     return namespace.call(run)
+
+
+class Load:
+    """A thread that sends numbered frames, some ten thousand per second, until it is told to stop."""
+
+    def __init__(self, namespace: Namespace, interface: str, sender: int = 1, size: int = 512) -> None:
+        self.sent = 0
+        self._stop = threading.Event()
+
+        def frames() -> Iterator[bytes]:
+            while not self._stop.is_set():
+                yield frame(sender, self.sent, size)
+                self.sent += 1
+                if self.sent % 10 == 0:
+                    time.sleep(0.0005)
+
+        self._thread = threading.Thread(target=send, args=(namespace, interface, frames()))
+        self._thread.start()
+
+    def stop(self) -> int:
+        self._stop.set()
+        self._thread.join()
+        return self.sent
 
 
 def packets(block: bytes, ref: Record) -> Iterator[Seen]:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,30 +20,7 @@ from allegro.capture.ring.reader import RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import PACKET_SLACK_NS
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
-from tests.host.recording import MIB, Recording, add_port, contents, frame, packets, send
-
-
-class Load:
-    """A thread that sends numbered frames, some ten thousand per second, until it is told to stop."""
-
-    def __init__(self, namespace: Namespace, interface: str, sender: int = 1, size: int = 512) -> None:
-        self.sent = 0
-        self._stop = threading.Event()
-
-        def frames() -> Iterator[bytes]:
-            while not self._stop.is_set():
-                yield frame(sender, self.sent, size)
-                self.sent += 1
-                if self.sent % 10 == 0:
-                    time.sleep(0.0005)
-
-        self._thread = threading.Thread(target=send, args=(namespace, interface, frames()))
-        self._thread.start()
-
-    def stop(self) -> int:
-        self._stop.set()
-        self._thread.join()
-        return self.sent
+from tests.host.recording import MIB, Load, Recording, add_port, contents, frame, packets, send
 
 
 @pytest.mark.spec("R1", "R4", "R6")

@@ -21,6 +21,9 @@ class PortAnswer(BaseModel):
     bytes: int = Field(description="Bytes that came in")
     drops: int = Field(description="Packets lost between kernel and ring")
     nic_missed: int = Field(description="Packets lost in the network card")
+    discarded: int = Field(
+        description="About how many packets a slicing rule discarded; none of them is lost"
+    )
     packets_per_s: float
     bytes_per_s: float
 
@@ -34,6 +37,7 @@ class PortAnswer(BaseModel):
             bytes=port.bytes,
             drops=port.drops,
             nic_missed=port.nic_missed,
+            discarded=port.discarded,
             packets_per_s=port.packets_per_s,
             bytes_per_s=port.bytes_per_s,
         )
@@ -58,6 +62,8 @@ class RingAnswer(BaseModel):
     bytes_per_s: float
     drops: int = Field(description="Packets lost between kernel and ring since the recorder's start")
     nic_missed: int = Field(description="Packets lost in network cards since the recorder's start")
+    discarded: int = Field(description="About how many packets slicing rules discarded since then")
+    rules: str = Field(description="The slicing rules in words; empty: every packet is kept whole")
     write_errors: int = Field(description="Writes that the disk refused since the recorder's start")
     reach_back_s: float = Field(description="How far back in time the ring reaches, in seconds")
     ports: list[PortAnswer]
@@ -82,6 +88,8 @@ class RingAnswer(BaseModel):
             bytes_per_s=known.bytes_per_s,
             drops=known.drops,
             nic_missed=known.nic_missed,
+            discarded=known.discarded,
+            rules=known.rules,
             write_errors=known.write_errors,
             reach_back_s=known.reach_back_s,
             ports=[PortAnswer.of(port) for port in known.ports],

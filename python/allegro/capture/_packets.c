@@ -36,6 +36,7 @@ struct counts { /* of what was written */
     uint64_t large;      /* made of several by the sender's offload */
     uint64_t unfinished; /* handed over without their checksum */
     uint64_t completed;  /* of these, how many have it now */
+    uint64_t shortened;  /* not all of their bytes were kept */
 };
 
 struct source {
@@ -498,6 +499,8 @@ static void account(struct counts *counts, const struct packet *packet, uint8_t 
 
     counts->packets++;
     counts->bytes += wire_length;
+    if (header->tp_snaplen < header->tp_len)
+        counts->shortened++;
     if (header->tp_status & TP_STATUS_GSO_TCP)
         counts->large++;
     if (header->tp_status & TP_STATUS_CSUMNOTREADY) {
@@ -606,9 +609,10 @@ static PyObject *emit_result(const struct merge *merge, const struct source *sou
     for (size_t number = 0; number < count; number++) {
         const struct source *source = &sources[number];
         const struct counts *counts = &source->counts;
-        PyObject *one = Py_BuildValue("(nKKKKK)", (Py_ssize_t)source->position, (unsigned long long)counts->packets,
+        PyObject *one = Py_BuildValue("(nKKKKKK)", (Py_ssize_t)source->position, (unsigned long long)counts->packets,
                                       (unsigned long long)counts->bytes, (unsigned long long)counts->large,
-                                      (unsigned long long)counts->unfinished, (unsigned long long)counts->completed);
+                                      (unsigned long long)counts->unfinished, (unsigned long long)counts->completed,
+                                      (unsigned long long)counts->shortened);
 
         if (one == NULL || PyTuple_SetItem(progress, (Py_ssize_t)number, one) < 0) {
             Py_DECREF(progress);

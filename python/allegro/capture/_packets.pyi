@@ -50,7 +50,7 @@ def emit(
     out: Buffer,
     used: int,
     /,
-) -> tuple[int, bool, int, int, tuple[tuple[int, int, int, int, int, int], ...]]:
+) -> tuple[int, bool, int, int, tuple[tuple[int, int, int, int, int, int, int], ...]]:
     """Merges blocks by their moments on one time line; writes pcapng Enhanced Packet Blocks.
 
     A source is (block, its index from `scan`, number of the entry to go on with, interface number in the
@@ -64,7 +64,8 @@ def emit(
     Returns (used, done, first_ns, last_ns, progress): the new fill of `out`; whether all packets up to
     `end_ns` are written; stamps of the first and last packet written by this call (0 if none); and per source
     (number of the entry to go on with, packets written, their bytes on the wire, how many of them the
-    sender's offload made of several (TP_STATUS_GSO_TCP), came without checksum, and have it now).
+    sender's offload made of several (TP_STATUS_GSO_TCP), came without checksum, have it now, and have less
+    bytes than on the wire).
 
     Raises BlockError if a block does not hold what its index says, ValueError if an argument is out of range,
     OverflowError if a time or shift exceeds 64 bits with sign.

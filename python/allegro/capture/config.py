@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from allegro.atomic import write_atomically
+from allegro.capture import port_rules
+from allegro.capture.port_rules import NO_RULES, PortRules
 from allegro.capture.ring import segments
 from allegro.errors import InvalidInput
 
@@ -22,7 +24,7 @@ class RecorderConfig:
 
     `block_size` (a power of two, 64 KiB to 4 MiB) and `blocks_per_port` (4 to 1024; 0: by the port's speed
     and the machine's memory) are the memory between kernel and disk; `retire_ms` (1 to 1000) is how long the
-    kernel may keep a block that is not full.
+    kernel may keep a block that is not full. `rules` say how much of each packet is kept.
     """
 
     ring_directory: Path
@@ -32,6 +34,7 @@ class RecorderConfig:
     block_size: int = segments.MIB
     blocks_per_port: int = 0
     retire_ms: int = 100
+    rules: PortRules = NO_RULES
 
     def __post_init__(self) -> None:
         """Raises InvalidInput if a value is out of range."""
@@ -79,10 +82,14 @@ def load(path: Path) -> RecorderConfig:
 
 def dump(config: RecorderConfig, path: Path) -> None:
     """Writes recorder.json; readers see the old or the new content."""
-    value = {
-        key: str(item) if isinstance(item, Path) else item for key, item in dataclasses.asdict(config).items()
-    }
+    value = {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
     write_atomically(path, json.dumps(value, indent=2).encode() + b"\n", mode=0o644, sync=False)
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, PortRules):
+        return port_rules.to_json(item)
+    return str(item) if isinstance(item, Path) else item
 
 
 def _given(field: dataclasses.Field[Any], value: dict[str, Any]) -> bool:
@@ -94,6 +101,8 @@ def _given(field: dataclasses.Field[Any], value: dict[str, Any]) -> bool:
 
 def _convert(field: dataclasses.Field[Any], value: dict[str, Any]) -> Any:
     item = value[field.name]
+    if field.type == "PortRules":
+        return port_rules.from_json(item)
     if field.type == "int":
         _check(isinstance(item, int) and not isinstance(item, bool), field.name, "must be a whole number")
         return item

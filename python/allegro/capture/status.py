@@ -25,7 +25,8 @@ class PortStatus:
     kernel and ring: of them the disk refused `unwritten`, for `unrecorded` no ring was open, for the others
     no memory was free. `nic_missed` were lost by the network card or its driver: of them, as the driver names
     them, `nic_fifo` and `nic_over`. `nic_dropped` may be lost or recorded, see `ring.losses`.
-    `refused_crc` and `refused_length` are damaged frames that the card did not take. `freezes` is how often
+    About `discarded` more came in and were discarded by a rule. `refused_crc` and `refused_length` are
+    damaged frames that the card did not take. `freezes` is how often
     the kernel found no free block. Within the last minute, `recent_fullest` was the largest part (0..1)
     of the port's memory in use.
     """
@@ -47,6 +48,7 @@ class PortStatus:
     nic_dropped: int = 0
     refused_crc: int = 0
     refused_length: int = 0
+    discarded: int = 0
     recent_fullest: float = 0.0
 
 
@@ -78,7 +80,8 @@ class RecorderStatus:
     Every packet received before `complete_through_ns` is in the ring and can be read, or stands there as
     lost; `complete_through_boot_ns` and `time_boot_ns` are the same and the time of the status by
     CLOCK_BOOTTIME of the start of the kernel `boot_id` (32 hex digits), which nobody sets. `drops`,
-    `nic_missed` and `write_errors` count since the recorder's start. `reach_back_s` is how far back the ring
+    `nic_missed`, `discarded` and `write_errors` count since the recorder's start; `rules` says in words how
+    much of each packet is to be kept (empty: all of it). `reach_back_s` is how far back the ring
     reaches now. Since the status before, `fullest` is the largest part (0..1) of a port's memory that was in
     use, `slowest_write_s` the longest time that one write took. Within the last minute, a write took
     `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`.
@@ -102,6 +105,8 @@ class RecorderStatus:
     bytes_per_s: float = 0.0
     drops: int = 0
     nic_missed: int = 0
+    discarded: int = 0
+    rules: str = ""
     write_errors: int = 0
     reach_back_s: float = 0.0
     fullest: float = 0.0

@@ -36,6 +36,9 @@ def text(answer: Answer) -> str:
         ),
         ("Refused writes", number(answer["write_errors"])),
     ]
+    if answer["rules"]:
+        lines.append(("Discarded by rule", f"about {number(answer['discarded'])}"))
+        lines.append(("Rules", answer["rules"]))
     return f"{table(lines)}\n\n{ports(answer['ports'])}"
 
 

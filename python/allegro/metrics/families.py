@@ -152,6 +152,12 @@ def _ports(said: RecorderStatus | None) -> Iterable[Family]:
     )
     yield each("allegro_port_received_bytes_total", "counter", "Bytes that came in", lambda port: port.bytes)
     yield kinds("allegro_port_lost_packets_total", "Packets that are not in the ring, by kind of loss", _LOST)
+    yield each(
+        "allegro_port_discarded_packets_total",
+        "counter",
+        "About how many packets a slicing rule discarded; none of them is lost",
+        lambda port: port.discarded,
+    )
     yield kinds(
         "allegro_port_refused_frames_total", "Frames that the network card refused as damaged", _REFUSED
     )

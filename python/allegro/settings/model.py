@@ -15,24 +15,13 @@ from allegro.errors import InvalidInput
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
 from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
+from allegro.settings.recording import Recording
 from allegro.settings.storage_rules import Storage
 from allegro.settings.wifi import Wifi
 
 SCHEMA_VERSION = 2
 """Of the settings file. From 2 on every version reads it value by value. 0.1.0, which writes 1, does so only
 with newer files: it would drop all settings for one value in a file of its own number that it refuses."""
-
-
-class Recording(Section):
-    """Packet ring buffer."""
-
-    ring_size_mib: int = Field(
-        default=1024,
-        ge=16,
-        le=64 * 1024 * 1024,
-        title="Size (MiB)",
-        description="Size of the packet ring buffer in MiB (1 MiB = 1048576 bytes)",
-    )
 
 
 class Presenter(Section):
@@ -324,8 +313,17 @@ class Settings(Section):
         return self
 
     def filters(self) -> list[tuple[tuple[str | int, ...], str, str]]:
-        """Place, whose it is in words, and text of each filter of presses."""
-        return [(("trigger", "filter"), "the filter of the USB capture trigger", self.trigger.filter)]
+        """Place, whose it is in words, and text of each filter of presses and of slicing rules."""
+        rules: list[tuple[tuple[str | int, ...], str, str]] = [
+            (("recording", "rules", row, "filter"), f"the slicing rule {rule.name}", rule.filter)
+            for row, rule in enumerate(self.recording.rules)
+        ]
+        return [(("trigger", "filter"), "the filter of the USB capture trigger", self.trigger.filter), *rules]
+
+    @model_validator(mode="after")
+    def _rules_fit_into_the_kernel(self) -> Self:
+        self.recording.check_kernel_takes_rules(self.groups.texts)
+        return self
 
     def own_addresses(self) -> list[tuple[tuple[str, ...], str]]:
         """Place and value of each address that the device itself has by these settings."""

@@ -31,7 +31,11 @@ from allegro.supervisor.kept_files import KeptFiles, event_problems, firmware_ev
 from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
-from allegro.supervisor.recorder_process import check_ring_size, last_status, live_status
+from allegro.supervisor.recorder_process import (
+    check_ring_size,
+    last_status,
+    live_status,
+)
 from allegro.supervisor.rescue import restart_without_data
 from allegro.supervisor.reset_orders import Resets
 from allegro.supervisor.ring_size import RingSize
@@ -229,7 +233,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     change = SettingsChanger(
         settings,
         (
-            Applier(("recording",), ring_size.apply),
+            Applier(("recording", "groups"), ring_size.apply),  # rules may ask for a link group
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
@@ -368,9 +372,12 @@ def _system_id(paths: Paths, parts: Parts) -> str:
 
 
 def check_filter(old: Settings, new: Settings, ports: Sequence[str]) -> None:
-    """Raises InvalidInput for a new filter of presses that asks for a port that is not there."""
+    """Raises InvalidInput for a new filter (of presses, of a rule) about a port that is not there."""
     if new.trigger.filter != old.trigger.filter:
         checked_filter(new.trigger.filter, ports, new.groups.texts, place="trigger.filter")
+    for row, rule in enumerate(new.recording.rules):
+        if rule not in old.recording.rules:
+            checked_filter(rule.filter, ports, new.groups.texts, place=f"recording.rules.{row}.filter")
 
 
 def _port_names(paths: Paths) -> list[str]:

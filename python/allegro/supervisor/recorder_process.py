@@ -8,6 +8,7 @@ from pathlib import Path
 
 from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
+from allegro.capture.port_rules import NO_RULES, PortRules
 from allegro.capture.status import RecorderStatus, from_json
 from allegro.errors import InvalidInput, Unavailable
 from allegro.paths import Paths
@@ -48,11 +49,27 @@ def live_status(path: Path) -> RecorderStatus | None:
 
 def wanted_config(settings: Settings, paths: Paths) -> RecorderConfig:
     """What the recorder is to be told; what is no setting stays as it is in the present file."""
-    size = settings.recording.ring_size_mib * MIB
+    size, rules = settings.recording.ring_size_mib * MIB, wanted_rules(settings)
     try:
-        return dataclasses.replace(config.load(paths.recorder_config), ring_size=size)
+        return dataclasses.replace(config.load(paths.recorder_config), ring_size=size, rules=rules)
     except InvalidInput:
-        return RecorderConfig(ring_directory=paths.ring, ring_size=size, status_file=paths.recorder_status)
+        return RecorderConfig(
+            ring_directory=paths.ring, ring_size=size, status_file=paths.recorder_status, rules=rules
+        )
+
+
+def wanted_rules(settings: Settings) -> PortRules:
+    """The slicing rules as programs; those of settings are checked already."""
+    texts = settings.recording.rules_in_force()
+    if not texts:
+        return NO_RULES
+    from allegro.filters.rule_texts import rule_set  # with the first rule: a start does not need it
+
+    made = rule_set(texts, settings.groups.texts)
+    programs = tuple(dict.fromkeys(made.programs.values()))
+    return PortRules(
+        made.described, programs, {port: programs.index(code) for port, code in made.programs.items()}
+    )
 
 
 def check_ring_size(old: Settings, new: Settings, ring: Path) -> None:

@@ -13,7 +13,7 @@ from allegro.errors import AllegroError, InvalidInput
 from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
-from allegro.supervisor.recorder_process import apply_settings
+from allegro.supervisor.recorder_process import apply_settings, wanted_rules
 from allegro.system.health import MIB
 from allegro.trigger.jobs import Job
 
@@ -103,6 +103,7 @@ class RingSize:
                 with contextlib.suppress(OSError):
                     write_atomically(self._mark, b"", sync=False)
                 self._wake.set()
+                self._tell_rules(settings)
             else:
                 self._now(settings)
 
@@ -116,6 +117,13 @@ class RingSize:
         except InvalidInput:
             return False
         return settings.recording.ring_size_mib * MIB < present
+
+    def _tell_rules(self, settings: Settings) -> None:
+        """Only the size waits: rules may keep what nobody should see."""
+        present = config.load(self._paths.recorder_config)
+        if wanted_rules(settings) != present.rules:
+            recording = settings.recording.model_copy(update={"ring_size_mib": present.ring_size // MIB})
+            self._tell(settings.model_copy(update={"recording": recording}), self._paths)
 
     def _now(self, settings: Settings) -> None:
         self._settings = None

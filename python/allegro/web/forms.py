@@ -236,7 +236,7 @@ def _typed(
         kind = _kind(resolved, definitions)
         if kind == "group":
             result[name] = _typed(resolved, definitions, place, data)
-        elif kind == "table":
+        elif kind == "table" and any(key.startswith(f"{place}.") for key in data):
             result[name] = _typed_rows(_resolved(resolved["items"], definitions), definitions, place, data)
         elif kind == "checkbox":
             result[name] = place in data

@@ -8,6 +8,7 @@ import pytest
 
 from allegro.capture import config
 from allegro.capture.config import RecorderConfig
+from allegro.capture.port_rules import KEEP_ALL, PortRules
 from allegro.errors import InvalidInput
 
 GOOD: dict[str, Any] = {
@@ -24,7 +25,8 @@ def load(tmp_path: Path, value: object) -> RecorderConfig:
 
 
 def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
-    wanted = RecorderConfig(Path("/a"), 5 << 30, Path("/b"), "eth[0-9]", 1 << 17, 8, 50)
+    rules = PortRules("1. a: keep whole all packets", (KEEP_ALL,), {"port1": 0})
+    wanted = RecorderConfig(Path("/a"), 5 << 30, Path("/b"), "eth[0-9]", 1 << 17, 8, 50, rules)
     config.dump(wanted, tmp_path / "recorder.json")
     assert config.load(tmp_path / "recorder.json") == wanted
 
@@ -46,6 +48,13 @@ def test_defaults_and_unknown_keys(tmp_path: Path) -> None:
         ({"block_size": 100_000}, "block_size"),
         ({"blocks_per_port": 1}, "blocks_per_port"),
         ({"retire_ms": 0}, "retire_ms"),
+        ({"rules": None}, "rules"),
+        ({"rules": {"text": "x", "programs": []}}, "rules"),
+        ({"rules": {"text": "x", "programs": ["zz"], "ports": {}}}, "rules"),
+        ({"rules": {"text": "x", "programs": ["0600"], "ports": {}}}, "rules"),
+        ({"rules": {"text": "x", "programs": [""], "ports": {"port1": 0}}}, "rules"),
+        ({"rules": {"text": "x", "programs": [], "ports": {"port1": 0}}}, "rules"),
+        ({"rules": {"text": 1, "programs": [], "ports": {}}}, "rules"),
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, change: dict[str, Any], place: str) -> None:

@@ -272,7 +272,8 @@ def emitted(frames: list[Frame]) -> tuple[list[bytes], tuple[int, int, int]]:
         [(image, _packets.scan(image), 0, 0, 0)], *ALL, out, 0
     )
     assert done
-    large, unfinished, completed = counts
+    large, unfinished, completed, shortened = counts
+    assert shortened == sum(bool(one.wire) for one in frames)
     return [one.data for one in packets_of(out[:used])], (large, unfinished, completed)
 
 
@@ -361,9 +362,15 @@ def test_emit_tells_how_far_it_came() -> None:
     index = _packets.scan(image)
     out = bytearray(10 + 3 * 92)
     used, done, first, last, progress = _packets.emit([(image, index, 0, 2, 0)], T + 1, T + 9, out, 10)
-    assert (used, done, first, last, progress) == (10 + 3 * 92, True, T + 1, T + 3, ((4, 3, 180, 0, 0, 0),))
+    assert (used, done, first, last, progress) == (
+        10 + 3 * 92,
+        True,
+        T + 1,
+        T + 3,
+        ((4, 3, 180, 0, 0, 0, 0),),
+    )
     assert out[:10] == bytes(10)
-    nothing = (4, 0, 0, 0, 0, 0)
+    nothing = (4, 0, 0, 0, 0, 0, 0)
     assert _packets.emit([(image, index, 4, 2, 0)], T + 1, T + 9, out, 10) == (10, True, 0, 0, (nothing,))
     assert _packets.emit([], 0, 1, out, 0) == (0, True, 0, 0, ())
 

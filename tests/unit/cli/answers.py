@@ -55,6 +55,8 @@ RING: dict[str, Any] = {
     "bytes_per_s": 2048.0,
     "drops": 3,
     "nic_missed": 4,
+    "discarded": 0,
+    "rules": "",
     "write_errors": 0,
     "reach_back_s": 7300.0,
     "ports": [
@@ -65,6 +67,7 @@ RING: dict[str, Any] = {
             "bytes": 9,
             "drops": 3,
             "nic_missed": 4,
+            "discarded": 0,
             "packets_per_s": 1.5,
             "bytes_per_s": 2048.0,
         }

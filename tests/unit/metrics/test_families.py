@@ -27,6 +27,7 @@ PORT = PortStatus(
     nic_dropped=7,
     refused_crc=5,
     refused_length=6,
+    discarded=11,
     freezes=8,
     recent_fullest=0.75,
 )
@@ -85,6 +86,7 @@ def test_every_port_tells_what_came_in_and_each_kind_of_loss_once() -> None:
         "allegro_port_link_up": 1,
         "allegro_port_received_packets_total": 1000,
         "allegro_port_received_bytes_total": 1 << 52,
+        "allegro_port_discarded_packets_total": 11,
         "allegro_port_driver_dropped_total": 7,
         "allegro_port_memory_full_total": 8,
         "allegro_port_memory_fullest_ratio": 0.75,

@@ -7,10 +7,12 @@ import pytest
 
 from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
+from allegro.capture.port_rules import NO_RULES, discards
 from allegro.capture.status import RecorderStatus, write
 from allegro.errors import InvalidInput, Unavailable
 from allegro.paths import Paths
-from allegro.settings.model import Recording, Settings
+from allegro.settings.model import Settings
+from allegro.settings.recording import Recording, SlicingRule
 from allegro.supervisor import recorder_process
 from allegro.system import boottime
 
@@ -103,3 +105,21 @@ def test_a_ring_that_the_disk_could_never_hold_is_refused(
 def test_without_the_disk_no_ring_size_is_refused(paths: Paths) -> None:
     old, new = (Settings(recording=Recording(ring_size_mib=size)) for size in (64, 65))
     recorder_process.check_ring_size(old, new, paths.data / "not there")
+
+
+@pytest.mark.spec("R3")
+def test_rules_in_force_are_told_as_programs_for_each_port(paths: Paths) -> None:
+    rules = (
+        SlicingRule(name="web", filter="port == 80", bytes=96),
+        SlicingRule(name="left", filter="interface == port2", action="discard"),
+        SlicingRule(name="off", filter="vlan == 7", action="discard", enabled=False),
+    )
+    settings = Settings(recording=Recording(ring_size_mib=64, rules=rules))
+    wanted = recorder_process.wanted_config(settings, paths).rules
+    assert wanted.text == "1. web: keep 96 bytes of port == 80; 2. left: discard interface == port2"
+    assert len(wanted.programs) == 2
+    assert wanted.program("port1") == wanted.program("port64") != wanted.program("port2")
+    assert (discards(wanted.program("port1")), discards(wanted.program("port2"))) == (False, True)
+    config.dump(recorder_process.wanted_config(settings, paths), paths.recorder_config)
+    assert config.load(paths.recorder_config).rules == wanted
+    assert recorder_process.wanted_config(Settings(), paths).rules == NO_RULES

@@ -11,7 +11,8 @@ import pytest
 from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
 from allegro.paths import Paths
-from allegro.settings.model import Recording, Settings
+from allegro.settings.model import Settings
+from allegro.settings.recording import Recording, SlicingRule
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.ring_size import GIB, RingSize, default_ring, state_ring_size
 from allegro.trigger.jobs import Job
@@ -96,10 +97,12 @@ class Bench:
         config.dump(RecorderConfig(paths.ring, 64 * MIB, paths.recorder_status), paths.recorder_config)
         self.jobs = [Job(number, 0, 0, "api", "manual", "", 0, 0, "waiting") for number in (1, 2)]
         self.told: list[int] = []
+        self.rules: list[str] = []
         self.sizes = RingSize(paths, lambda: self.jobs, self.tell)
 
     def tell(self, settings: Settings, paths: Paths) -> None:
         self.told.append(settings.recording.ring_size_mib)
+        self.rules += [rule.name for rule in settings.recording.rules]
 
     def apply(self, size: int) -> None:
         self.sizes.apply(Settings(recording=Recording(ring_size_mib=size)))
@@ -144,6 +147,13 @@ class TestSmaller:
         again.apply(128)
         assert (again.told, again.sizes.waits_for()) == ([128], 0)
         again.sizes.stop()
+
+    @pytest.mark.spec("R3")
+    def test_slicing_rules_do_not_wait_with_it(self, paths: Paths) -> None:
+        bench = Bench(paths)
+        rule = SlicingRule(name="web", filter="port == 80", action="discard")
+        bench.sizes.apply(Settings(recording=Recording(ring_size_mib=32, rules=(rule,))))
+        assert (bench.told, bench.rules, bench.sizes.waits_for()) == ([64], ["web"], 2)
 
     def test_without_captures_it_is_told_at_once(self, paths: Paths) -> None:
         bench = Bench(paths)

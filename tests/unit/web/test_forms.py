@@ -5,8 +5,9 @@ from pydantic import BaseModel, Field
 
 from allegro.errors import InvalidInput
 from allegro.settings.masks import MASK
-from allegro.settings.model import Export, Recording, Trigger
+from allegro.settings.model import Export, Trigger
 from allegro.settings.network import Links, Management
+from allegro.settings.recording import Recording
 from allegro.web import forms
 
 
@@ -143,3 +144,32 @@ def test_a_zero_in_a_row_is_typed_and_not_an_empty_row() -> None:
     assert typed["pairs"] == [{"pair": 0, "mode": "sink"}]
     typed = forms.patch(Links, "links", {"links.pairs.0.pair": [""], "links.pairs.0.mode": ["sink"]})
     assert typed["pairs"] == []
+
+
+@pytest.mark.spec("R3")
+def test_a_tick_makes_no_row_and_a_new_row_has_those_that_are_usual() -> None:
+    (*_, table) = forms.form(Recording, "recording", {"ring_size_mib": 64, "rules": []}).fields
+    (spare,) = table.rows
+    assert [(cell.name.rpartition(".")[2], cell.kind, cell.value) for cell in spare] == [
+        ("enabled", "checkbox", True),
+        ("name", "text", ""),
+        ("filter", "filter", ""),
+        ("action", "select", "keep"),
+        ("bytes", "number", ""),
+    ]
+    typed = {
+        "recording.rules.0.enabled": ["on"],
+        "recording.rules.0.name": ["web"],
+        "recording.rules.0.filter": ["port == 80"],
+        "recording.rules.0.action": ["discard"],
+        "recording.rules.0.bytes": [""],
+        "recording.rules.1.enabled": ["on"],
+        "recording.rules.1.name": [""],
+        "recording.rules.1.filter": [""],
+        "recording.rules.1.action": ["keep"],
+        "recording.rules.1.bytes": [""],
+    }
+    web = {"enabled": True, "name": "web", "filter": "port == 80", "action": "discard", "bytes": None}
+    assert forms.patch(Recording, "recording", typed) == {"rules": [web]}
+    emptied = {key: value for key, value in typed.items() if ".1." in key}
+    assert forms.patch(Recording, "recording", emptied) == {"rules": []}

@@ -188,6 +188,22 @@ def test_a_filter_can_be_typed_and_its_mistake_is_shown_at_the_field(world: Worl
     assert "Filter: <code>port == 80</code>" in browser.page("/")
 
 
+@pytest.mark.spec("R3", "F5")
+def test_slicing_rules_stand_beside_a_warning_and_a_mistake_at_its_cell(world: World) -> None:
+    browser = world.user("admin")
+    page = browser.page("/ring")
+    assert "does not keep passwords out" in page
+    assert page.count("data-filter") == 1
+    rule = {"enabled": "on", "name": "web", "filter": "port = 80", "action": "discard", "bytes": ""}
+    typed = {f"recording.rules.0.{name}": value for name, value in rule.items()}
+    wrong = browser.post("/ring", None, **typed)
+    assert wrong.status_code == 422
+    assert 'id="field-recording-rules-0-filter-error" role="alert">Column 6: ' in wrong.text
+    assert not world.device.settings.current.recording.rules
+    browser.post("/ring", None, **{**typed, "recording.rules.0.filter": "port == 80"})
+    assert [saved.name for saved in world.device.settings.current.recording.rules] == ["web"]
+
+
 @pytest.mark.spec("W3")
 def test_the_dashboard_says_what_is_wrong_and_what_to_do(world: World) -> None:
     world.device.problems.append(Problem("no-link", "warning", "No <b>link</b>.", "Plug in the cable."))

@@ -69,13 +69,14 @@ class Progress:
 @dataclass(frozen=True)
 class PortResult:
     """Counts of one port: `packets` in the file, `drops` and `nic_missed` lost in the window, `rejected` in
-    the window, but not matching the filter."""
+    the window, but not matching the filter, about `discarded` by a slicing rule before the ring."""
 
     name: str
     packets: int
     drops: int
     nic_missed: int
     rejected: int = 0
+    discarded: int = 0
 
 
 @dataclass(frozen=True)

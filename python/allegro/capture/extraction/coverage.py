@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from allegro.capture.extraction.sliced import Slicing
 from allegro.words import duration, exact_moment
 
 NS = 1_000_000_000
@@ -128,6 +129,8 @@ class Findings:
     """What the clock said when it was set, and by how much (both ns)."""
     large: dict[str, int] = field(default_factory=dict)
     unfinished: dict[str, int] = field(default_factory=dict)
+    shortened: dict[str, int] = field(default_factory=dict)
+    slicing: Slicing = field(default_factory=Slicing)
     holes: dict[tuple[str, str], Span] = field(default_factory=dict)
     missing_records: Span | None = None
     clock_set_back_ns: int | None = None
@@ -183,6 +186,7 @@ def notes(
     told += _steps(findings.steps)
     told += _aways(window, findings.away)
     told += _losses(findings.losses)
+    told += findings.slicing.notes(window.start_ns, window.end_ns, findings.shortened)
     told += _offloads(findings)
     for (reason, port), span in sorted(findings.holes.items()):
         told.append(f"Up to {_packets(span.count)} of {port} {_between(span)} are missing: they {reason}.")

@@ -62,6 +62,7 @@ class PacketFile:
         self._rejected: list[int] = []
         self._large: dict[str, int] = {}
         self._unfinished: dict[str, int] = {}
+        self._shortened: dict[str, int] = {}
         self._programs: dict[str, bytes] = {}
         self._first_ns: int | None = None
         self._last_ns: int | None = None
@@ -119,14 +120,16 @@ class PacketFile:
                 used, done, first_ns, last_ns, progress = _packets.emit(
                     sources, window.start_ns, end_ns, room, self._output.used
                 )
-            for source, (position, packets, count, large, unfinished, completed) in zip(
+            for source, (position, packets, count, large, unfinished, completed, shortened) in zip(
                 self._open, progress, strict=True
             ):
                 source.position = position
                 self._packets[source.interface] += packets
                 self.bytes += count
+                name = self._names[source.interface]
+                if shortened:
+                    self._shortened[name] = self._shortened.get(name, 0) + shortened
                 if large or unfinished > completed:
-                    name = self._names[source.interface]
                     self._large[name] = self._large.get(name, 0) + large
                     self._unfinished[name] = self._unfinished.get(name, 0) + unfinished - completed
             if used > self._output.used:
@@ -151,9 +154,18 @@ class PacketFile:
     def finish(self, findings: coverage.Findings, ring: coverage.Ring, now_ns: int) -> Result:
         """Writes what stands behind the packets and before them, and gives the file its name."""
         request, window = self._request, self._window
-        findings = dataclasses.replace(findings, large=self._large, unfinished=self._unfinished)
+        findings = dataclasses.replace(
+            findings, large=self._large, unfinished=self._unfinished, shortened=self._shortened
+        )
         counts = [
-            PortResult(name, packets, findings.drops(name), findings.nic_missed(name), rejected)
+            PortResult(
+                name,
+                packets,
+                findings.drops(name),
+                findings.nic_missed(name),
+                rejected,
+                findings.slicing.discarded(name),
+            )
             for name, packets, rejected in zip(self._names, self._packets, self._rejected, strict=True)
         ]
         for interface, count in enumerate(counts):
@@ -163,7 +175,7 @@ class PacketFile:
                 count.packets,
                 count.drops,
                 count.nic_missed,
-                count.rejected if self.filtered else None,
+                count.rejected + count.discarded if self.filtered or count.discarded else None,
             )
             self._output.write(pcapng.interface_statistics(interface, statistics))
         rejected = sum(self._rejected)

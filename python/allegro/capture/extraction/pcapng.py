@@ -55,8 +55,8 @@ class Statistics:
     """Counts of one interface over the window; times in nanoseconds since 1970 (UTC).
 
     `packets` are in the file, `drops` were lost between the interface and the ring (the system's own losses),
-    `nic_missed` in the network card, before the system saw them; `rejected` did not match the filter (None:
-    there was none).
+    `nic_missed` in the network card, before the system saw them; `rejected` did not match the filter, or were
+    discarded by a rule (None: there was neither).
     """
 
     start_ns: int

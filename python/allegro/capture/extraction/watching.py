@@ -126,6 +126,14 @@ class Watch:
                 self._away.setdefault((coverage.LINK, told.port), moment)
             case news.LinkUp():
                 self._back(coverage.LINK, told.port, moment, began_ns)
+            case news.RulesHeld() if moment <= self._window.end_ns:
+                self._findings.slicing.held(told.ports, told.text, moment)
+            case news.RulesChanged():
+                self._findings.slicing.changed(told.ports, told.text, moment)
+            case news.Discarded():
+                since_ns = self._timeline.moment(record, told.since_boot_ns)
+                if since_ns <= self._window.end_ns and moment >= self._window.start_ns:
+                    self._findings.slicing.discard(told.port, told.packets, since_ns, moment)
             case news.ClockStepped():
                 if self._window.start_ns <= moment and moment - told.within_ns <= self._window.end_ns:
                     self._findings.steps.append((told.wall_ns - told.size_ns, told.size_ns))

@@ -60,6 +60,17 @@ class InterfaceCounters:
         self._bytes = self._packets = self._carrier = None
 
 
+def packets_received(name: str) -> int:
+    """Packets that an interface has received since it was made; 0 if it does not say."""
+    descriptor = _open(name, "statistics/rx_packets")
+    if descriptor is None:
+        return 0
+    try:
+        return int(_read(descriptor) or 0)
+    finally:
+        os.close(descriptor)
+
+
 def _open(name: str, attribute: str) -> int | None:
     try:
         return os.open(f"/sys/class/net/{name}/{attribute}", os.O_RDONLY | os.O_CLOEXEC)

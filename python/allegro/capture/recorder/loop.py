@@ -67,6 +67,7 @@ class Recorder:
         for poll in (self._poll, self._events):
             for descriptor in (self._wake, self._steps.fileno(), self._links.fileno()):
                 poll.register(descriptor, select.POLLIN)
+        self._ports.rules.apply(self._config.rules, ())
         self._reload = self._end = self._look_at_ports = False
         self._status_failed = False
         self._pause = _SHORTEST_PAUSE
@@ -144,6 +145,7 @@ class Recorder:
         """SIGHUP: takes what changed. A wrong file changes nothing, and the status says so."""
         try:
             new = config.load(self._config_file)
+            self._ports.rules.apply(new.rules, self._ports.open.values())
             writer = self._ring.writer
             if writer is not None and new.ring_directory == writer.directory:
                 writer.resize(new.ring_size)
@@ -202,6 +204,7 @@ class Recorder:
         now = self._look_at_clocks()
         for port in self._ports.all():
             port.sample(now.boot_ns)
+        self._ports.rules.tell(now, self._ports.all(), ring=self._ring.writer is not None)
         self._dispatcher.tell_losses(now)
         self._say(now)
 
@@ -244,7 +247,8 @@ class Recorder:
 
     def _message(self) -> str:
         writer = self._ring.writer
-        parts = [self._ring.reason, self._config_error, *self._ports.refused.values()]
+        refused = self._ports.refused.values()
+        parts = [self._ring.reason, self._config_error, *refused, self._ports.rules.message()]
         if writer is not None:
             parts.append(writer.shortage or writer.progress())
         parts.append(self._dispatcher.trouble.message())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 
+from allegro.capture.port_rules import discards
 from allegro.capture.recent import RecentMaximum
 from allegro.capture.recorder.counters import CardLosses, InterfaceCounters
+from allegro.capture.recorder.discards import Discards
 from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring.losses import NO_LOSSES, Losses
@@ -28,7 +30,8 @@ class RecordedPort:
     `copied` blocks a copy is.
 
     At `emptied_boot_ns` no block was waiting to be taken; the last packet taken came in at `last_boot_ns`.
-    `link_up` is what is known of its link. All times are ns of CLOCK_BOOTTIME.
+    `link_up` is what is known of its link; `program` is attached (empty: none), and `rules` says in words
+    what it does. All times are ns of CLOCK_BOOTTIME.
     """
 
     def __init__(self, name: str, ifindex: int, socket: RingSocket, retire_ms: int, now_ns: int) -> None:
@@ -44,6 +47,9 @@ class RecordedPort:
         self.last_boot_ns = 0
         self.losses = NO_LOSSES
         """What was lost and stands in no record yet."""
+        self.program = b""
+        self.rules = ""
+        self.discards = Discards()
         self.fullest = 0.0
         """The largest part (0..1) of the blocks that was under way since the last sample."""
         self._recent_fullest = RecentMaximum()
@@ -108,6 +114,16 @@ class RecordedPort:
         """Packets for which there was no ring, or that came in while the port was being opened."""
         self._lose(Losses(unrecorded=packets), since_ns, now_ns)
 
+    def filter(self, program: bytes, now_ns: int) -> None:
+        """Lets the kernel judge packets by this program; raises OSError if it does not take it."""
+        self._count_discarded(now_ns)
+        self.socket.filter(program)
+        if discards(program):
+            self.count(now_ns)
+            self.discards.begin(self._counters.packets(), self._packets, now_ns)
+        else:
+            self.discards.end()
+
     def received_before(self) -> int:
         """How many packets the interface had received when the socket began to receive."""
         before = self._counters.packets()
@@ -122,6 +138,7 @@ class RecordedPort:
 
     def sample(self, now_ns: int) -> None:
         """Reads the interface's own counters and works out the rates (over about a second)."""
+        self._count_discarded(now_ns)
         # An interface that is gone counts nothing: keep what was known.
         counted = zip(self._counters.losses(), self._card_at_start, strict=True)
         card = CardLosses(*map(max, (now - start for now, start in counted), self._card))
@@ -144,6 +161,7 @@ class RecordedPort:
             link_up=self._counters.link_up(),
             packets=self._packets,
             bytes=byte_count,
+            discarded=self.discards.total,
             drops=lost.system,
             unwritten=lost.unwritten,
             unrecorded=lost.unrecorded,
@@ -175,6 +193,12 @@ class RecordedPort:
         """Gives everything back; nothing may be under way."""
         self.socket.close()
         self._counters.close()
+
+    def _count_discarded(self, now_ns: int) -> None:
+        if self.discards.counting and self.closing_since is None:
+            received = self._counters.packets()
+            self.count(now_ns)
+            self.discards.sample(received, self._packets)
 
     def _lose(self, losses: Losses, since_ns: int, now_ns: int) -> None:
         losses = losses._replace(from_boot_ns=since_ns, until_boot_ns=now_ns)

@@ -9,11 +9,14 @@ import socket
 from dataclasses import dataclass
 
 from allegro.capture.config import RecorderConfig
+from allegro.capture.port_rules import discards
 from allegro.capture.recorder.completeness import Completeness
+from allegro.capture.recorder.counters import packets_received
 from allegro.capture.recorder.link_states import LinkEvent
 from allegro.capture.recorder.memory import blocks_for
 from allegro.capture.recorder.outbox import Outbox
 from allegro.capture.recorder.port import RecordedPort
+from allegro.capture.recorder.rule_keeper import RuleKeeper
 from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring.news import LinkDown, LinkUp, PortClosed, PortOpened, PortRenamed
 from allegro.capture.status import PortStatus
@@ -31,6 +34,7 @@ class Totals:
     bytes: int = 0
     drops: int = 0
     nic_missed: int = 0
+    discarded: int = 0
 
     def add(self, port: PortStatus) -> None:
         """Adds a port's."""
@@ -38,12 +42,15 @@ class Totals:
         self.bytes += port.bytes
         self.drops += port.drops
         self.nic_missed += port.nic_missed
+        self.discarded += port.discarded
 
 
 class Ports:
-    """`open` by their names, `closing` until all that they received is written, `refused` with the reason."""
+    """`open` by their names, `closing` until all that they received is written, `refused` with the reason;
+    `rules` attaches what is to be kept of their packets."""
 
     def __init__(self, poll: select.poll, outbox: Outbox, completeness: Completeness) -> None:
+        self.rules = RuleKeeper(outbox)
         self.open: dict[str, RecordedPort] = {}
         self.closing: list[RecordedPort] = []
         self.refused: dict[str, str] = {}
@@ -102,6 +109,7 @@ class Ports:
             self.closing.remove(port)
             self._poll.unregister(port.socket.fileno())
             port.sample(now.boot_ns)
+            self.rules.tell_discards(port, now)
             self.gone.add(port.counts)
             self._outbox.lose(port.name, port.take_losses())
             self._completeness.forget(port)
@@ -110,8 +118,10 @@ class Ports:
     def _open(self, name: str, ifindex: int, options: RecorderConfig, now: Reading, *, new: bool) -> None:
         taken = sum(len(port.busy) for port in self.all()) * options.block_size
         count = options.blocks_per_port or blocks_for(name, options.block_size, self._count, taken)
+        program = self.rules.rules.program(name)
+        received = packets_received(name)
         try:
-            connection = RingSocket(name, ifindex, options.block_size, count, options.retire_ms)
+            connection = RingSocket(name, ifindex, options.block_size, count, options.retire_ms, program)
         except AllegroError as error:
             if self.refused.get(name) != str(error):
                 _LOG.warning("%s", error)
@@ -129,6 +139,13 @@ class Ports:
         self._outbox.add(PortOpened(*opened, name))
         if not port.link_up:
             self._outbox.add(LinkDown(*opened, name))
-        if new and (missed := port.received_before()):
-            port.lose_unrecorded(missed, now.boot_ns, opened.boot_ns)
+        refusal = connection.filter_error if program else None
+        self.rules.opened(port, refusal, opened)
+        if refusal is None and discards(program):
+            # What the socket has not seen since may have been discarded: only what came before is lost.
+            port.discards.begin(received, 0, opened.boot_ns)
+        elif new:
+            received = port.received_before()
+        if new and received:
+            port.lose_unrecorded(received, now.boot_ns, opened.boot_ns)
         _LOG.info("recording %s", name)

@@ -51,14 +51,18 @@ class RingSocket:
 
     `blocks` are views of the shared memory in the order in which the kernel fills them, over and over.
     Raises Unavailable if the interface is gone or the kernel refuses. If memory is short, fewer blocks are
-    taken than asked for (not less than four).
+    taken than asked for (not less than four). `program` (struct sock_filter) is attached before anything is
+    received; if the kernel does not take it, `filter_error` says why, and everything is received.
     """
 
-    def __init__(self, interface: str, ifindex: int, block_size: int, count: int, retire_ms: int) -> None:
+    def __init__(
+        self, interface: str, ifindex: int, block_size: int, count: int, retire_ms: int, program: bytes = b""
+    ) -> None:
         # Protocol 0: nothing is received before all is set up and bound.
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._memory: mmap.mmap | None = None
         self.blocks: list[memoryview] = []
+        self.filter_error: OSError | None = None
         try:
             self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
@@ -66,6 +70,11 @@ class RingSocket:
             self._memory = mmap.mmap(self._socket.fileno(), block_size * count, mmap.MAP_SHARED)
             whole = memoryview(self._memory)
             self.blocks = [whole[at : at + block_size] for at in range(0, block_size * count, block_size)]
+            if program:
+                try:
+                    self.filter(program)
+                except OSError as error:
+                    self.filter_error = error
             self._socket.bind((interface, _ETH_P_ALL))
             membership = _MEMBERSHIP.pack(ifindex, _PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
@@ -83,11 +92,18 @@ class RingSocket:
         data = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, _STATISTICS.size)
         return Statistics(*_STATISTICS.unpack(data))
 
+    def filter(self, program: bytes) -> None:
+        """Lets the kernel judge each packet by a program, instead of the one before, in one step.
+
+        Raises OSError if the kernel does not take it; then the one before stays.
+        """
+        held = ctypes.create_string_buffer(program, len(program))
+        told = _FILTER_PROGRAM.pack(len(program) // _FILTER_RETURN.size, ctypes.addressof(held))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, told)
+
     def stop(self) -> None:
         """Receives nothing more; the kernel hands over the block it was filling after the retire time."""
-        nothing = ctypes.create_string_buffer(_FILTER_RETURN.pack(_BPF_RET_K, 0, 0, 0), _FILTER_RETURN.size)
-        program = _FILTER_PROGRAM.pack(1, ctypes.addressof(nothing))
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+        self.filter(_FILTER_RETURN.pack(_BPF_RET_K, 0, 0, 0))
 
     def close(self) -> None:
         """Gives the memory back. No view of a block may be in use any more."""

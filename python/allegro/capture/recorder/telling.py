@@ -69,6 +69,8 @@ def status_of(
         bytes_per_s=round(sum(port.bytes_per_s for port in opened), 1),
         drops=ports.gone.drops + sum(port.drops for port in everything),
         nic_missed=ports.gone.nic_missed + sum(port.nic_missed for port in everything),
+        discarded=ports.gone.discarded + sum(port.discarded for port in everything),
+        rules=ports.rules.rules.text,
         write_errors=write_errors,
         reach_back_s=round(max(now.wall_ns - oldest, 0) / 1e9, 3) if oldest is not None else 0.0,
         fullest=round(load.fullest, 3),

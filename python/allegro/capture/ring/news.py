@@ -99,9 +99,30 @@ class ClockStepped(News):
 
 @dataclass(frozen=True)
 class RulesChanged(News):
-    """The rules which packets are kept, and how much of each, are others from now on."""
+    """The rules which packets are kept, and how much of each, are others from now on: these, in words (empty:
+    none, all are kept whole), on these ports (their names, joined by comma and blank; empty: on all). They
+    were put into force at most `within_ns` before `boot_ns`."""
 
     text: str = ""
+    ports: str = ""
+    within_ns: int = 0
+
+
+@dataclass(frozen=True)
+class RulesHeld(News):
+    """These rules hold, and have held; told every few seconds, so that a later window knows them."""
+
+    text: str = ""
+    ports: str = ""
+
+
+@dataclass(frozen=True)
+class Discarded(News):
+    """About so many packets of the port were discarded by a rule since `since_boot_ns`: none is lost."""
+
+    port: str = ""
+    packets: int = 0
+    since_boot_ns: int = 0
 
 
 KINDS: dict[str, type[News]] = {
@@ -116,6 +137,8 @@ KINDS: dict[str, type[News]] = {
         LinkUp,
         ClockStepped,
         RulesChanged,
+        RulesHeld,
+        Discarded,
     )
 }
 

@@ -52,6 +52,7 @@ def test_the_process(tmp_path: Path) -> None:
         "drops": 0,
         "nic_missed": 0,
         "rejected": 0,
+        "discarded": 0,
     }
     again = start(request)
     assert again.returncode == 1
