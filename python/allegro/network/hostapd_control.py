@@ -1,10 +1,11 @@
 """Talks to a running hostapd on its control socket (hostapd_cli(8), wpa_ctrl.h of hostapd 2.10).
 
-Each request is one datagram, and so is the answer, which comes to a socket of ours in the same folder. No
-password is an argument of a program that way, where every process could read it.
+Each request is one datagram, and so is the answer, which comes to an abstract socket of ours (unix(7)): in a
+file system it would have to lie in a folder where hostapd's own user can put something else in its place. It
+is connected, so that nobody else can answer. No password is an argument of a program, where every process
+could read it.
 """
 
-import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -53,21 +54,14 @@ class Hostapd:
 @contextmanager
 def hostapd(folder: Path, interface: str) -> Iterator[Hostapd]:
     """A conversation with the hostapd of this interface. Raises Unavailable."""
-    own = folder / "supervisor"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
         made.settimeout(TIMEOUT_S)
         try:
-            own.unlink(missing_ok=True)
-            made.bind(str(own))
-            own.chmod(0o666)  # its program, which is another user, sends the answers here
+            made.bind("")  # the kernel chooses an abstract name
             made.connect(str(folder / interface))
         except OSError as error:
             raise _silent(error) from error
-        try:
-            yield Hostapd(made)
-        finally:
-            with contextlib.suppress(OSError):
-                own.unlink()
+        yield Hostapd(made)
 
 
 def tell(folder: Path, interface: str, requests: Sequence[str]) -> None:

@@ -15,14 +15,14 @@ from ipaddress import IPv4Interface
 from typing import cast
 
 from allegro.errors import AllegroError, Conflict, Unavailable
-from allegro.network import wifi_files, wifi_handover, wifi_plan, wifi_system
+from allegro.network import wifi_files, wifi_handover, wifi_note, wifi_plan, wifi_system
 from allegro.network.wifi_adapters import NAME, Adapter, Capabilities
 from allegro.network.wifi_files import Radio
-from allegro.network.wifi_handover import Handover, Passwords
+from allegro.network.wifi_handover import Passwords
 from allegro.network.wifi_scan import FoundNetwork, by_name
-from allegro.network.wifi_state import Events, InForce, State, System, WifiStatus
+from allegro.network.wifi_state import Events, InForce, System, WifiStatus, told
 from allegro.settings.model import Settings
-from allegro.settings.wifi import FIRST_PASSWORD, Band, Wifi
+from allegro.settings.wifi import FIRST_PASSWORD, Band, Mode, Wifi
 from allegro.system.health import Problem
 
 COMES_UP_S = 20.0
@@ -42,7 +42,7 @@ class WifiCare:
     def __init__(
         self,
         settings: Callable[[], Settings],
-        host_name: str,
+        host_name: Callable[[], str],
         system: System,
         events: Callable[[], Events],
         own_is_lost: Callable[[], bool],
@@ -90,7 +90,7 @@ class WifiCare:
     def status(self) -> WifiStatus:
         """How things are now."""
         force, settings = self._in_force, self._settings().wifi
-        state, message, remedy = self._state(force, settings)
+        state, message, remedy = told(force, settings.mode, self._system.is_up, self._system.is_refused)
         connection = self._system.connection() if state == "connected" else None
         own = self._system.addresses().get(NAME, []) if state in ("on", "connected") else []
         if state == "connected" and not own:
@@ -142,30 +142,6 @@ class WifiCare:
             self._networks = tuple(by_name(self._system.scan(in_use=in_use)))
             self._scanned_s = time.time()
         return self.status()
-
-    def _state(self, force: InForce, settings: Wifi) -> tuple[State, str, str]:
-        if force.adapter is None:
-            return "no-adapter", "No WiFi adapter is plugged in.", ""
-        if force.failure is not None:
-            return "failed", force.failure.message, force.failure.remedy
-        if force.mode != settings.mode:
-            return "starting", "", ""
-        if force.mode == "off":
-            return "off", "", ""
-        if not force.started:
-            return "starting", "", ""
-        up = self._system.is_up()
-        if force.mode == "access-point":
-            return ("on" if up else "starting"), "", ""
-        if up:
-            return "connected", "", ""
-        if self._system.is_refused():
-            return (
-                "refused",
-                f"The network {force.ssid} refuses this device.",
-                "Most likely the password is wrong. It is tried again now and then.",
-            )
-        return "connecting", f"The network {force.ssid} is being looked for.", ""
 
     # -- what is done
 
@@ -221,10 +197,13 @@ class WifiCare:
             self._system.stop()
         self._system.take(adapter)
         adapter = replace(adapter, name=NAME)
+        if present.what == "":  # nothing was done yet by this run of the program
+            present = self._left_running(settings.mode, adapter) or present
         own, key = self._own_address(settings), self._key(settings)
         what = self._what(settings, adapter, own)
         # What the adapter cannot do it will not be able to later; what failed may work by now.
         if (present.what, present.key) == (what, key) and not isinstance(present.failure, Unavailable):
+            self._in_force = present
             return
         if key in ("", _FIRST_KEY):
             self._passwords.handover = None
@@ -235,9 +214,6 @@ class WifiCare:
         # Until it does, the failure is what there is to tell.
         failure = present.failure if present.what == what else None
         new = InForce(settings.mode, adapter, what, key, since_s=time.monotonic(), failure=failure)
-        if present.what == "" and (adopted := self._adopted(new)):
-            self._in_force, self._can = adopted, self._system.capabilities(adapter)
-            return
         log.info("WiFi: %s", settings.mode)
         self._in_force = new
         if settings.mode == "client":
@@ -261,7 +237,7 @@ class WifiCare:
             else settings.client.model_dump()
         )
         decides = (
-            *(settings.mode, settings.country, self._host_name, adapter.index, adapter.mac, str(own)),
+            *(settings.mode, settings.country, self._host_name(), adapter.index, adapter.mac, str(own)),
             mode,
         )
         return _digest(json.dumps(decides))
@@ -332,23 +308,17 @@ class WifiCare:
             ac=self._can is not None and self._can.ac,
         )
 
-    def _adopted(self, new: InForce) -> InForce | None:
-        """What an earlier run of this program has started, if it still runs and is what is wanted."""
-        try:
-            note = json.loads(self._system.applied() or "{}")
-            if (note.pop("what"), note.pop("key")) == (new.what, new.key):
-                if handover := note.pop("handover"):
-                    self._passwords.handover = Handover(float(handover[0]), frozenset(handover[1]))
-                return replace(new, **note, started=True)
-        except (ValueError, TypeError, LookupError, AttributeError):
+    def _left_running(self, mode: Mode, adapter: Adapter) -> InForce | None:
+        """What an earlier run of this program has started, if it still runs."""
+        note = wifi_note.read(self._system.applied())
+        if note is None:
             return None
-        return None
+        self._passwords.handover = note.handover
+        self._can = self._system.capabilities(adapter)
+        return replace(note.force, mode=mode, adapter=adapter, since_s=time.monotonic())
 
     def _started(self, units: tuple[str, ...], force: InForce) -> InForce:
-        kept = {name: getattr(force, name) for name in ("what", "key", "ssid", "security", "band", "channel")}
-        both = self._passwords.handover
-        kept["handover"] = both and [both.until_s, sorted(both.keys)]
-        self._system.leave_note(units, json.dumps(kept))
+        self._system.leave_note(units, wifi_note.written(force, self._passwords.handover))
         return replace(force, started=True, failure=None)
 
     def _start_client(self, settings: Wifi, force: InForce) -> InForce:
@@ -369,7 +339,7 @@ class WifiCare:
         self._can = can = self._system.capabilities(force.adapter)
         plan = wifi_plan.access_point(
             settings,
-            self._host_name,
+            self._host_name(),
             own,
             can,
             self._neighbours,

@@ -1,6 +1,6 @@
 """How the WiFi adapter is, what was done to it, and what the care of it needs of the system: plain data."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from typing import Literal, Protocol
@@ -89,3 +89,31 @@ class WifiStatus:
     scanned_s: float | None
     first_password: bool
     both_passwords_s: float | None
+
+
+def told(
+    force: InForce, wanted: Mode, is_up: Callable[[], bool], is_refused: Callable[[], bool]
+) -> tuple[State, str, str]:
+    """State, message and remedy for what is in force where a mode is `wanted`. The system is asked last."""
+    if force.adapter is None:
+        return "no-adapter", "No WiFi adapter is plugged in.", ""
+    if force.failure is not None:
+        return "failed", force.failure.message, force.failure.remedy
+    if force.mode != wanted:
+        return "starting", "", ""
+    if force.mode == "off":
+        return "off", "", ""
+    if not force.started:
+        return "starting", "", ""
+    up = is_up()
+    if force.mode == "access-point":
+        return ("on" if up else "starting"), "", ""
+    if up:
+        return "connected", "", ""
+    if is_refused():
+        return (
+            "refused",
+            f"The network {force.ssid} refuses this device.",
+            "Most likely the password is wrong. It is tried again now and then.",
+        )
+    return "connecting", f"The network {force.ssid} is being looked for.", ""

@@ -1,8 +1,10 @@
 """The WiFi adapter and its programs, by the means of the system: `iw`, `ip`, `wpa_cli`, systemd, files."""
 
 import contextlib
+import grp
 import json
 import logging
+import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +27,9 @@ CREDENTIALS = Path("/run/credentials")
 """Where systemd lays files for a unit (systemd.exec(5), LoadCredential=)."""
 
 PASSWORDS = "passwords"
+GROUP = "allegro-wifi"
+"""Of the programs that serve the WiFi."""
+
 NETWORK_PREFIX = "20-allegro-wifi-"
 _TIMEOUT_S = 20.0
 _SCAN_TIMEOUT_S = 25.0
@@ -46,6 +51,7 @@ class WifiSystem:
         self._orders = run / "wifi"
         self._control = run / "wifi-client"
         self._access_point = run / "wifi-access-point"
+        self._passwords = run / "wifi-passwords"
         self.lease_file = run / "wifi-dhcp" / "leases"
         self._networkd = networkd
         self._sysfs = sysfs
@@ -68,7 +74,7 @@ class WifiSystem:
     @property
     def passwords_while_running(self) -> str:
         """Where a hostapd that runs finds passwords that are new."""
-        return str(self._access_point / PASSWORDS)
+        return str(self._passwords / PASSWORDS)
 
     # -- the adapter
 
@@ -203,12 +209,18 @@ class WifiSystem:
         try:
             for name, content in orders.items():
                 write_atomically(self._orders / name, content.encode(), sync=False)
-            # Readable for its user, in a folder that nobody else can enter.
-            file = self._access_point / PASSWORDS
-            write_atomically(file, passwords.encode(), mode=0o644, sync=False)
+            self._write_passwords(passwords)
         except OSError as error:
             raise Unavailable(f"The WiFi files could not be written ({error.strerror}).") from error
         hostapd_control.tell(self._access_point, NAME, commands)
+
+    def _write_passwords(self, content: str) -> None:
+        """For its user to read, in a folder where that one can put nothing in its place. Raises OSError."""
+        self._passwords.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(KeyError):  # a developer's machine has no such group
+            os.chown(self._passwords, -1, grp.getgrnam(GROUP).gr_gid)
+        self._passwords.chmod(0o750)
+        write_atomically(self._passwords / PASSWORDS, content.encode(), mode=0o644, sync=False)
 
     def keys_kept(self) -> frozenset[str]:
         """Names of the keys (PMKID) that WPA3 has agreed on and hostapd keeps. Raises Unavailable."""
@@ -230,7 +242,7 @@ class WifiSystem:
             return
         _run(["systemctl", "stop", *UNITS])
         with contextlib.suppress(OSError):
-            for path in self._orders.glob("*"):
+            for path in (*self._orders.glob("*"), *self._passwords.glob("*")):
                 path.unlink()
             if networkd_files.write({}, self._networkd, NETWORK_PREFIX):
                 _run(["networkctl", "reload"])

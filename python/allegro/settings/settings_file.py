@@ -113,6 +113,13 @@ class SettingsStore:
         stated = self._understood.raw.get(section)
         return isinstance(stated, dict) and name in stated
 
+    def stated(self, *place: str) -> Any:
+        """What the file itself says, accepted or not; None if it says nothing."""
+        found: Any = self._understood.raw
+        for name in place:
+            found = found.get(name) if isinstance(found, dict) else None
+        return found
+
     def state(self, patch: Mapping[str, Any]) -> Settings:
         """Writes values that the file does not state, and nothing else; all others stay as they are there.
 

@@ -196,11 +196,11 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
         updates.check,
     )
-    own_password = OwnWifiPassword(paths.wifi_had_own_password, settings.current, lost=settings.lost)
+    own_password = OwnWifiPassword(paths.wifi_had_own_password, settings, paths.settings)
     first_passwords = FirstPasswords(paths.users, lambda: settings.current, lambda: own_password.is_lost)
     wifi = WifiCare(
         lambda: settings.current,
-        identity.name,
+        lambda: identity.name,
         WifiSystem(paths.run),
         LinkEvents,
         lambda: own_password.is_lost,
@@ -239,7 +239,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("firmware",), lambda _new: updates.forget_check()),
             *network.appliers(),
             Applier(("wifi",), own_password.apply),
-            Applier(("wifi",), wifi.apply),
+            Applier(("wifi", "management"), wifi.apply),  # the name of the device is that of its network
         ),
         (
             lambda old, new: check_ring_size(old, new, paths.ring),

@@ -6,28 +6,48 @@ from pathlib import Path
 
 from allegro.accounts.users import first_login_holds
 from allegro.errors import InvalidInput
-from allegro.keeping import Absent, KeptFile
+from allegro.keeping import Absent, KeptFile, Value
 from allegro.settings.model import Settings
+from allegro.settings.settings_file import SettingsStore
 from allegro.settings.wifi import FIRST_PASSWORD
 
+_PASSWORD = ("wifi", "access_point", "password")
+
 log = logging.getLogger(__name__)
+
+HAD_OWN = b"yes\n"
+_LOST = b"lost\n"
 
 
 class OwnWifiPassword:
     """Remembers, beside the settings, that the WiFi has had a password of its own.
 
     Settings that are lost have the default, which everybody knows: the WiFi must not open with it on a device
-    that had another one. `lost`: the settings were there, and cannot be read. The mark tells of a file that
-    is gone altogether. Where the mark itself cannot be read, it counts as set.
+    that had another one, or may have had. The mark says "yes", or "lost" with which file could not be read:
+    the same file that can be read again is not lost any more. Where the mark itself cannot be read, it counts
+    as "yes", and where settings were lost before, a default that they state was written over them.
+
+    A file that was never lost and states the first password was written so by somebody's own hand, with
+    release 0.1.0, which takes it.
     """
 
-    def __init__(self, mark: Path, settings: Settings, *, lost: bool) -> None:
+    def __init__(self, mark: Path, settings: SettingsStore, file: Path) -> None:
         self._mark = KeptFile(mark, bytes)
-        self._had_own = not isinstance(self._mark.read(), Absent)
+        found = self._mark.read()
+        self._had_own = not isinstance(found, Absent)
+        self._noted = found.value if isinstance(found, Value) else b""
         self._own_in_force = False
-        if lost:
-            self._keep()
-        self.apply(settings)
+        if settings.lost:
+            if not self._had_own or self._noted == HAD_OWN:
+                self._keep(_lost(file))
+        elif self._noted == _lost(file):
+            self._forget()
+        elif self._noted == HAD_OWN and _is_first(settings.current):
+            if settings.stated(*_PASSWORD) == FIRST_PASSWORD:
+                self._forget()
+            else:
+                self._keep(_LOST)
+        self.apply(settings.current)
 
     @property
     def is_lost(self) -> bool:
@@ -36,26 +56,42 @@ class OwnWifiPassword:
 
     def apply(self, settings: Settings) -> None:
         """The settings in force now. Back to the first password leads only a change that nobody confirmed."""
-        own = settings.wifi.access_point.password != FIRST_PASSWORD
-        if own and not self._had_own:
-            self._keep()
+        own = not _is_first(settings)
+        if own and not self._own_in_force:
+            self._keep(HAD_OWN)
         elif self._own_in_force and not own:
             self._forget()
         self._own_in_force = own
 
-    def _keep(self) -> None:
+    def _keep(self, content: bytes) -> None:
         self._had_own = True
+        if content == self._noted:
+            return
         try:
-            self._mark.write(b"yes\n")
+            self._mark.write(content)
+            self._noted = content
         except OSError as error:  # until the next start it is known all the same
             log.error("That the WiFi has a password of its own cannot be noted: %s", error.strerror)
 
     def _forget(self) -> None:
-        self._had_own = False
+        self._had_own, self._noted = False, b""
         try:
             self._mark.remove()
         except OSError as error:
             log.error("That the WiFi has its first password again cannot be noted: %s", error.strerror)
+
+
+def _is_first(settings: Settings) -> bool:
+    return settings.wifi.access_point.password == FIRST_PASSWORD
+
+
+def _lost(file: Path) -> bytes:
+    """The mark for a file of settings that cannot be read, so that the same one is known again."""
+    try:
+        status = file.stat()
+    except OSError:
+        return _LOST
+    return f"lost {status.st_ino} {status.st_mtime_ns} {status.st_size}\n".encode()
 
 
 class FirstPasswords:

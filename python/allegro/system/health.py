@@ -331,7 +331,7 @@ def first_passwords(facts: Facts) -> Iterable[Problem]:
             " in the manual.",
             "Log in to the page: it asks for new ones."
             if "page" in facts.first_passwords
-            else "Set another one on the page Management interface settings.",
+            else "Log in to the page as an administrator; choose WiFi password in the menu behind your name.",
         )
 
 

@@ -20,11 +20,13 @@ from allegro.web.site import COOKIE, NEW_PASSWORD, Action, Site, Visit, form_of,
 from allegro.web.turns import Turns
 
 RESTART = "/restart"
+WIFI_PASSWORD = "/password/wifi"  # noqa: S105 (an address)
 _WIFI_SAVED = (
     "The WiFi has its new password; your menu at the top shows it with its QR code until you log out. Who is"
-    " in this network stays in: the first password holds until somebody has joined with the new one, at most"
-    " an hour."
+    " in this network by WPA2 stays in, and who is by WPA3 comes back by itself: the first password holds"
+    " beside the new one until somebody has joined with that, at most an hour."
 )
+_WIFI_FASTER = "The WiFi has got another password meanwhile, and keeps it."
 NOBODY = Asker("nobody", "admin")
 """In whose name this program asks for a restart without a login, and for nothing else."""
 
@@ -141,15 +143,18 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
         return answer
 
+    async def wifi_offered(visit: Visit) -> wifi_password.Offer | None:
+        """Beside the own password only at the first log-in; later the WiFi's has a page of its own."""
+        return await wifi_password.offered(visit) if visit.user.must_change else None
+
     async def ask_new(visit: Visit) -> Response:
-        return visit.render(
-            "password.html", error=None, typed_wifi="", wifi=await wifi_password.offered(visit)
-        )
+        return visit.render("password.html", error=None, typed_wifi="", wifi=await wifi_offered(visit))
 
     async def take_new(visit: Visit) -> Response:
         new, typed = visit.typed("password"), visit.typed("wifi")
-        offer = visit.session.wifi_offer  # what the form showed; without one the WiFi is left alone
-        wifi = await wifi_password.offered(visit)
+        # What the form showed; without one the WiFi is left alone.
+        offer = visit.session.wifi_offer if visit.user.must_change else ""
+        wifi = await wifi_offered(visit)
         try:
             if not visit.user.must_change:  # else it was typed a moment ago
                 try:
@@ -174,21 +179,41 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
                 if await wifi_password.save(visit, typed or offer):
                     visit.session.flash("good", _WIFI_SAVED)
                 else:
-                    visit.session.flash(
-                        "warning", "The WiFi has got another password meanwhile, and keeps it."
-                    )
+                    visit.session.flash("warning", _WIFI_FASTER)
             except AllegroError as error:
                 visit.session.flash("error", f"The new password of the WiFi was not saved. {error}")
         return answer
 
-    async def show_wifi(visit: Visit) -> Response:
-        return visit.render("wifi_password.html", wifi=await wifi_password.chosen(visit))
+    async def show_wifi(visit: Visit, error: AllegroError | None = None) -> Response:
+        chosen = await wifi_password.chosen(visit)
+        return visit.render(
+            "wifi_password.html",
+            status=error.status if error else 200,
+            error=error,
+            typed_wifi=visit.typed("wifi"),
+            wifi=chosen,
+            offer=None if chosen else await wifi_password.offered(visit),
+        )
+
+    async def take_wifi(visit: Visit) -> Response:
+        offer, typed = visit.session.wifi_offer, visit.typed("wifi")
+        try:
+            if typed:
+                wifi_password.check(typed)
+            if not (typed or offer):  # the form is of an earlier log-in: this one has shown none
+                return see(WIFI_PASSWORD)
+            saved = await wifi_password.save(visit, typed or offer)
+        except AllegroError as error:
+            return await show_wifi(visit, error)
+        visit.session.flash("good" if saved else "warning", _WIFI_SAVED if saved else _WIFI_FASTER)
+        return see(WIFI_PASSWORD)
 
     actions = (
         Action("POST", "/logout", logout, before_new_password=True),
         Action("GET", NEW_PASSWORD, ask_new, before_new_password=True),
         Action("POST", NEW_PASSWORD, take_new, before_new_password=True),
-        Action("GET", "/password/wifi", show_wifi, role="admin"),
+        Action("GET", WIFI_PASSWORD, show_wifi, role="admin"),
+        Action("POST", WIFI_PASSWORD, take_wifi, role="admin"),
     )
     return [
         Route("/login", login, methods=["GET", "POST"]),

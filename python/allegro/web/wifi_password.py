@@ -1,4 +1,4 @@
-"""The WiFi password that a device makes for itself when somebody logs in for the first time.
+"""The WiFi password that a device makes for itself: offered as long as the first one holds.
 
 Random, so that no two devices have the same one and none can be derived from what a device says of itself.
 """
@@ -6,7 +6,9 @@ Random, so that no two devices have the same one and none can be derived from wh
 import asyncio
 import math
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -35,11 +37,15 @@ def made() -> str:
 
 @dataclass(frozen=True)
 class Offer:
-    """A network with its password, for a person to read and for a phone to scan."""
+    """A network with its password, for a person to read and for a phone to scan.
+
+    `is_on`: it is there now, so that somebody may be in it.
+    """
 
     ssid: str
     password: str
     code: Markup
+    is_on: bool
 
 
 async def offered(visit: Visit) -> Offer | None:
@@ -47,23 +53,24 @@ async def offered(visit: Visit) -> Offer | None:
 
     None for who may not change it, and where the first one is not in force, or that cannot be known.
     """
-    if not (visit.user.must_change and visit.may("admin")):
+    if not visit.may("admin"):
         return None
     try:
         async with asyncio.timeout(_ANSWERS_S):
-            if not await _is_first(visit):
+            wifi = await visit.api.get("/wifi")
+            if not wifi["first_password"]:
                 return None
-            ssid = await _ssid(visit)
+            offer = await _offer(visit, wifi, visit.session.wifi_offer or made())
     except (AllegroError, TimeoutError):
         return None
-    visit.session.wifi_offer = visit.session.wifi_offer or made()
-    return _offer(ssid, visit.session.wifi_offer)
+    visit.session.wifi_offer = offer.password
+    return offer
 
 
 async def chosen(visit: Visit) -> Offer | None:
     """The one that was chosen since this login, to join with; None if none was."""
     password = visit.session.wifi_password
-    return _offer(await _ssid(visit), password) if password else None
+    return await _offer(visit, await visit.api.get("/wifi"), password) if password else None
 
 
 def check(password: str) -> None:
@@ -93,10 +100,9 @@ async def _is_first(visit: Visit) -> bool:
     return bool((await visit.api.get("/wifi"))["first_password"])
 
 
-async def _ssid(visit: Visit) -> str:
-    point = (await visit.api.get("/settings/wifi"))["access_point"]
-    return str(point["ssid"]) or visit.site.host_name
-
-
-def _offer(ssid: str, password: str) -> Offer:
-    return Offer(ssid, password, qr.svg(qr.wifi(ssid, password)))
+async def _offer(visit: Visit, wifi: Mapping[str, Any], password: str) -> Offer:
+    """The name is that which is sent now; of a network that is not, the one that it will have."""
+    is_on = wifi["mode"] == "access-point" and bool(wifi["ssid"])
+    ssid: str = wifi["ssid"] if is_on else (await visit.api.get("/settings/wifi"))["access_point"]["ssid"]
+    ssid = ssid or (await visit.api.get("/status"))["name"]
+    return Offer(ssid, password, qr.svg(qr.wifi(ssid, password)), is_on)

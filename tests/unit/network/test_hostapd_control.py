@@ -74,7 +74,9 @@ def test_new_passwords_are_said_in_order_and_nothing_is_left(tmp_path: Path, ans
     assert answers["asked"] == "SET sae_password a b\nRELOAD_WPA_PSK\n"
     assert Path(system.passwords_while_running).read_text() == "keys"
     assert (tmp_path / "wifi/access-point").read_text() == "conf"
-    assert sorted(path.name for path in (tmp_path / "wifi-access-point").iterdir()) == ["passwords", "wifi0"]
+    folder = tmp_path / "wifi-access-point"
+    assert [path.name for path in folder.iterdir()] == ["wifi0"], "nothing of ours where its user may write"
+    assert Path(system.passwords_while_running).parent.stat().st_mode & 0o777 == 0o750
 
 
 @pytest.mark.parametrize(

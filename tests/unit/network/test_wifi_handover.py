@@ -4,6 +4,7 @@ import pytest
 
 from allegro.errors import Unavailable
 from allegro.network import wifi_handover
+from allegro.settings.model import Settings
 from allegro.settings.wifi import AccessPoint, Wifi
 from tests.unit.network.wifi_bench import Bench
 
@@ -37,7 +38,7 @@ def test_the_own_one_comes_beside_it_and_nothing_starts_again(bench: Bench) -> N
     assert bench.set(with_password(OWN)) == ["change passwords"]
     assert bench.system.said == [
         f"SET sae_password {OWN}",
-        "SET wpa_psk_file /run/allegro/wifi-access-point/passwords",
+        "SET wpa_psk_file /run/allegro/wifi-passwords/passwords",
         "RELOAD_WPA_PSK",
     ]
     # What hostapd gets if it has to start again meanwhile.
@@ -74,7 +75,7 @@ def test_then_the_first_one_does_not_count_any_more(
             bench.system.keys.add("another key")
         assert bench.refreshed() == ["change passwords"]
     assert bench.system.said == [
-        "SET wpa_psk_file /run/allegro/wifi-access-point/passwords",
+        "SET wpa_psk_file /run/allegro/wifi-passwords/passwords",
         f"SET wpa_passphrase {OWN}",
         "PMKSA_FLUSH",
         "RELOAD_WPA_PSK",
@@ -125,6 +126,18 @@ def test_a_program_that_starts_again_goes_on_with_it(bench: Bench) -> None:
     assert both_s(bench) is not None
     bench.system.keys.add("new key")
     assert bench.refreshed() == ["change passwords"]
+
+
+@pytest.mark.parametrize("changed", [with_password(OWN), with_password(OWN, ssid="Van")])
+def test_a_program_that_ended_between_saving_and_this_cuts_nobody_off(bench: Bench, changed: Wifi) -> None:
+    bench.settings = Settings(wifi=changed)
+    bench.care = bench.another_care()
+    done = bench.refreshed()
+    assert done == ["change passwords"] if changed == with_password(OWN) else done[-1] == STARTED
+    assert "keyid=first 00:00:00:00:00:00 Allegro-MM\n" in bench.system.orders["passwords"]
+    assert (both_s(bench) or 0) > 3500
+    assert bench.care.status().state == "on"
+    assert bench.refreshed() == []
 
 
 def test_an_adapter_that_is_plugged_in_again_takes_both(bench: Bench) -> None:

@@ -22,7 +22,7 @@ class FakeSystem:
     lease_file = "/run/allegro/wifi-dhcp/leases"
     access_point_control = "/run/allegro/wifi-access-point"
     passwords_at_start = "/run/credentials/passwords"
-    passwords_while_running = "/run/allegro/wifi-access-point/passwords"
+    passwords_while_running = "/run/allegro/wifi-passwords/passwords"
 
     def __init__(self) -> None:
         self.found = [ADAPTER]
@@ -132,7 +132,11 @@ class Bench:
     def another_care(self) -> WifiCare:
         """As after a restart of the program."""
         return WifiCare(
-            lambda: self.settings, "allegro-mm-3456", self.system, FakeEvents, lambda: self.own_is_lost
+            lambda: self.settings,
+            lambda: "allegro-mm-3456",
+            self.system,
+            FakeEvents,
+            lambda: self.own_is_lost,
         )
 
     def set(self, wifi: Wifi) -> list[str]:

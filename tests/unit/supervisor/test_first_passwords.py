@@ -1,3 +1,4 @@
+import errno
 import json
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def paths(tmp_path: Path) -> Paths:
 def started(paths: Paths) -> OwnWifiPassword:
     """As at a start of the supervisor."""
     store = SettingsStore(paths.settings)
-    return OwnWifiPassword(paths.wifi_had_own_password, store.current, lost=store.lost)
+    return OwnWifiPassword(paths.wifi_had_own_password, store, paths.settings)
 
 
 def lose(path: Path) -> None:
@@ -77,6 +78,43 @@ def test_nor_do_those_of_a_device_that_noted_nothing(paths: Paths, left: str) ->
     assert started(paths).is_lost, "and it is noted now"
 
 
+def test_settings_that_can_be_read_again_are_not_lost_any_more(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a device that never had a password of its own: it must not keep its WiFi off for ever."""
+    SettingsStore(paths.settings).change({"trigger": {"before_s": 77}})
+    read = Path.read_bytes
+
+    def fails(path: Path) -> bytes:
+        if path in (paths.settings, copy_of(paths.settings)):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", fails)
+        assert started(paths).is_lost
+        assert started(paths).is_lost
+    assert not started(paths).is_lost
+    assert not paths.wifi_had_own_password.exists()
+
+
+def test_the_first_password_that_was_set_by_hand_with_an_older_release_holds(paths: Paths) -> None:
+    """0.1.0, gone back to, takes it; the mark stays where it is meanwhile."""
+    SettingsStore(paths.settings).change(PATCH)
+    started(paths)
+    content = json.loads(paths.settings.read_text())
+    content["wifi"]["access_point"]["password"] = "Allegro-MM"
+    paths.settings.write_text(json.dumps(content))
+    assert not started(paths).is_lost
+    assert not started(paths).is_lost
+    content["wifi"]["access_point"]["password"] = "a password of its own"
+    paths.settings.write_text(json.dumps(content))
+    assert not started(paths).is_lost
+    content["wifi"]["access_point"]["password"] = "kurz"
+    paths.settings.write_text(json.dumps(content))
+    assert started(paths).is_lost, "what it says is not accepted, which is not the first one"
+
+
 def test_without_a_data_partition_it_is_not_known_and_so_not_opened(tmp_path: Path) -> None:
     paths = Paths(tmp_path / "data", tmp_path / "run")
     paths.data.mkdir()
@@ -90,7 +128,7 @@ def test_a_mark_that_cannot_be_read_counts(paths: Paths) -> None:
 
 def test_a_change_that_nobody_confirmed_leads_back(paths: Paths) -> None:
     store = SettingsStore(paths.settings)
-    own = OwnWifiPassword(paths.wifi_had_own_password, store.current, lost=store.lost)
+    own = OwnWifiPassword(paths.wifi_had_own_password, store, paths.settings)
     change = SettingsChanger(store, (Applier(("wifi",), own.apply),), (check_wifi_password,))
     change(PATCH)
     assert paths.wifi_had_own_password.exists()

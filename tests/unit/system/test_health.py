@@ -125,7 +125,7 @@ def test_settings_are_not_to_be_saved_where_nothing_can_be_saved() -> None:
 @pytest.mark.spec("S6")
 @pytest.mark.parametrize(
     ("left", "remedy"),
-    [(("page",), "Log in to the page"), (("WiFi",), "on the page Management interface settings")],
+    [(("page",), "Log in to the page"), (("WiFi",), "choose WiFi password in the menu")],
 )
 def test_first_passwords_say_where_new_ones_are_set(left: tuple[str, ...], remedy: str) -> None:
     (problem,) = problems(replace(HEALTHY, first_passwords=left))

@@ -2,6 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import pytest
 from markupsafe import Markup
@@ -9,7 +10,7 @@ from markupsafe import Markup
 from allegro.errors import Unavailable
 from allegro.settings.wifi import AccessPoint, Wifi, wpa_password
 from allegro.web import qr, wifi_password
-from allegro.web.backend import Backend
+from allegro.web.backend import Asker, Backend
 from tests.unit.web.world import PASSWORD, Browser, World
 
 pytestmark = pytest.mark.spec("S6", "W1")
@@ -76,8 +77,9 @@ def test_the_first_page_shows_one_which_is_then_in_force(world: World) -> None:
     assert SHOWN.findall(browser.page("/password/wifi")) == [made]
     other = Browser(world.app)
     other.log_in("admin", PASSWORD)
+    world.device.wifi.settings = world.device.settings.current
     assert made not in other.page("/password/wifi")
-    assert '<a href="/password/wifi">' not in other.page("/")
+    assert "has a password of its own" in other.page("/password/wifi")
 
 
 def test_two_browsers_are_offered_two(world: World) -> None:
@@ -165,5 +167,41 @@ def test_the_own_password_does_not_wait_for_a_supervisor_that_is_silent(
     page = browser.page("/")
     assert "The new password of the WiFi was not saved. The device did not answer in time." in page
     assert "The WiFi has its new password" not in page
-    assert not SHOWN.search(browser.page("/password/wifi"))
+    assert "still has its first password" in browser.page("/password/wifi"), "it is offered again"
     assert world.site.users.verified("admin", PASSWORD)
+
+
+def test_it_is_offered_later_too_as_long_as_the_first_one_holds(world: World) -> None:
+    """Who had no WiFi adapter at the first log-in, or a supervisor that did not answer yet."""
+    browser = world.user("admin")
+    assert '<a href="/password/wifi">' in browser.page("/")
+    (made,) = SHOWN.findall(browser.page("/password/wifi"))
+    browser.post("/password", old=f"{PASSWORD}!", password="another own one", again="another own one")
+    assert present(world) == "Allegro-MM", "that form showed nothing of the WiFi"
+    wrong = browser.post("/password/wifi", wifi="kurz")
+    assert wrong.status_code == 422
+    assert 'id="wifi-error"' in wrong.text
+    assert SHOWN.findall(wrong.text) == [made]
+    browser.post("/password/wifi", wifi="")
+    assert present(world) == made
+    page = browser.page("/password/wifi")
+    assert SHOWN.findall(page) == [made]
+    assert "The WiFi has its new password" in page
+    assert world.user("capture").get("/password/wifi").status_code == 403
+
+
+def test_the_code_names_the_network_that_is_sent(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device's name may have changed since the page started, and the network have a name of its own."""
+    real = Backend.ask
+
+    async def ask(self: Backend, asker: Asker, method: str, path: str, *more: Any) -> Any:
+        answer = await real(self, asker, method, path, *more)
+        return {**answer, **wifi} if path == "/wifi" else answer
+
+    monkeypatch.setattr(Backend, "ask", ask)
+    browser = world.user("admin")
+    wifi = {"mode": "access-point", "ssid": "Sent now"}
+    assert "to join the WiFi network Sent now" in browser.page("/password/wifi")
+    assert "WPA3 comes back by itself" in browser.page("/password/wifi")
+    wifi = {"mode": "off", "ssid": ""}
+    assert "The network is not there at the moment" in browser.page("/password/wifi")
