@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, extraction, large_ring, report
+from benchmarks import bridge, extraction, large_ring, quiet_links, report
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--ring", action="store_true", help="only what a ring of many segments costs")
     parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
     parser.add_argument("--extraction", action="store_true", help="only getting packets out again")
+    parser.add_argument("--links", action="store_true", help="only quiet links, and a disk that stands still")
     options = parser.parse_args()
     quick = options.quick
     if options.ring:
@@ -39,6 +40,8 @@ def main() -> int:
         return 1
     if options.bridge:
         return _through_a_link(quick)
+    if options.links:
+        return _quiet_links()
     if options.extraction:
         return _out_again(quick)
     budget = 120.0 if quick else 600.0
@@ -62,7 +65,7 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
-    return _large_rings() or _through_a_link(quick) or _out_again(quick)
+    return _large_rings() or _through_a_link(quick) or _out_again(quick) or (0 if quick else _quiet_links())
 
 
 def _large_rings() -> int:
@@ -71,6 +74,10 @@ def _large_rings() -> int:
 
 def _through_a_link(quick: bool) -> int:
     return _part("bridge", lambda folder: bridge.text(bridge.compare(folder, quick=quick)))
+
+
+def _quiet_links() -> int:
+    return _part("quiet", lambda folder: quiet_links.text(quiet_links.measure(folder)))
 
 
 def _out_again(quick: bool) -> int:

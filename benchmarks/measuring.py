@@ -88,10 +88,10 @@ class Bench:
         try:
             program = self._namespace.spawn(contestant.prepare(folder), log)
             self._wait_until_ready(contestant, folder, program, log)
-            before = _processor_seconds(program.pid)
+            before = processor_seconds(program.pid)
             seconds = send(self._namespace, self.directory, load)
             time.sleep(_SETTLE_SECONDS)
-            used = _end(program) - before
+            used = end_program(program) - before
             stored = contestant.count(folder)
         finally:
             subprocess.run(["umount", str(folder / "memory")], capture_output=True)
@@ -155,7 +155,7 @@ def _frame(size: int, flow: int) -> str:
     return f"{{ {', '.join(map(str, head))}, fill(0x55, {size - len(head)}) }}\n"
 
 
-def _processor_seconds(pid: int) -> float:
+def processor_seconds(pid: int) -> float:
     """User and system time so far of a process and its threads (schedstat: ns on a processor)."""
     total = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
@@ -163,7 +163,7 @@ def _processor_seconds(pid: int) -> float:
     return total / 1e9
 
 
-def _end(program: subprocess.Popen[bytes]) -> float:
+def end_program(program: subprocess.Popen[bytes]) -> float:
     """Lets the program end, as it may have to write the rest; returns the processor time of all its life."""
     asked = time.monotonic()
     program.send_signal(signal.SIGTERM)

@@ -98,6 +98,10 @@ class Trouble:
         """A record has got its place."""
         self._busy_since = None
 
+    def known(self) -> bool:
+        """Whether there is any."""
+        return self._since is not None or self._busy_since is not None
+
     def refusing(self) -> bool:
         """Whether the last write failed."""
         return self._since is not None
@@ -165,9 +169,11 @@ class Dispatcher:
         self._account(now)
         fullest = 0.0
         job: WriteJob | None = None
+        waits = bool(self.broken()) or (self._ring.writer is None and self._ring.opening())
         for port in self._ports.all():
             port.count(now.boot_ns)
-            job = self._take(port, job, now)
+            if not waits:  # for a ring, as long as there is memory
+                job = self._take(port, job, now)
             part = port.under_way / len(port.busy)
             port.fullest = max(port.fullest, part)
             fullest = max(fullest, part)
@@ -198,7 +204,9 @@ class Dispatcher:
     def broken(self) -> str:
         """Why the ring is to be given up as soon as no record is under way; empty if it is not."""
         writer = self._ring.writer
-        return self.trouble.broken(writer.held_up) if writer is not None else ""
+        if writer is None or not self.trouble.known():
+            return ""
+        return self.trouble.broken(writer.held_up)
 
     def under_way(self) -> bool:
         """Whether records are being written."""
@@ -235,8 +243,6 @@ class Dispatcher:
     def _take(self, port: RecordedPort, job: WriteJob | None, now: Reading) -> WriteJob | None:
         """Puts the port's ready blocks into `job` and further ones; returns the one not handed over yet."""
         writer = self._ring.writer
-        if (writer is None and self._ring.opening()) or self.broken():
-            return job  # they wait for a ring, as long as there is memory
         while (number := port.ready()) is not None:
             block = port.socket.blocks[number]
             if writer is None:
