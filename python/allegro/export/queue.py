@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from allegro.errors import AllegroError, Unavailable
-from allegro.export.schedule import NS, is_due, pause_after
+from allegro.retrying import is_due, next_try
 from allegro.storage.capture_files import FileInfo, FileStore
 
 _TABLES = """
@@ -134,7 +134,7 @@ class UploadQueue:
                     (
                         attempts,
                         now_ns,
-                        now_ns + pause_after(attempts) * NS,
+                        next_try(now_ns, attempts),
                         error.message,
                         error.remedy,
                         name,

@@ -3,21 +3,6 @@
 import datetime as dt
 
 NS = 1_000_000_000
-FIRST_PAUSE_S = 60
-LONGEST_PAUSE_S = 3600
-
-
-def pause_after(attempts: int) -> int:
-    """Seconds until the next try after `attempts` (>= 1) failures in a row: 1 min, doubling, at most 1 h."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S << min(max(attempts, 1) - 1, 16))
-
-
-def is_due(now_ns: int, last_try_ns: int, next_try_ns: int) -> bool:
-    """Whether a file may be tried (again).
-
-    A last try in the future means that the clock was set back since: then the pause is over as well.
-    """
-    return now_ns >= next_try_ns or now_ns < last_try_ns
 
 
 def previous_run(now_ns: int, time_of_day: str, zone: dt.tzinfo | None = None) -> int:

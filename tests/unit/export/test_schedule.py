@@ -5,26 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allegro.export.schedule import NS, is_due, next_run, pause_after, previous_run, run_is_owed
+from allegro.export.schedule import NS, next_run, previous_run, run_is_owed
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def at(text: str, zone: dt.tzinfo = dt.UTC) -> int:
     return int(dt.datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()) * NS
-
-
-@pytest.mark.spec("X3")
-def test_the_pause_doubles_from_a_minute_to_an_hour() -> None:
-    assert [pause_after(n) for n in (1, 2, 3, 6, 7, 8, 1000)] == [60, 120, 240, 1920, 3600, 3600, 3600]
-
-
-@pytest.mark.spec("X3")
-def test_a_file_is_due_after_its_pause_or_when_the_clock_was_set_back() -> None:
-    assert is_due(100, 0, 0)
-    assert not is_due(100, 90, 150)
-    assert is_due(150, 90, 150)
-    assert is_due(80, 90, 150)
 
 
 @pytest.mark.spec("X1")
