@@ -32,6 +32,11 @@ class Paths:
         return self.state / "events.json"
 
     @property
+    def notifications(self) -> Path:
+        """SQLite database of what waits to be told to people."""
+        return self.state / "notifications.sqlite"
+
+    @property
     def system_id(self) -> Path:
         """The identity of this installation, made at first start."""
         return self.state / "system-id"

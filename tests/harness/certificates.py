@@ -69,7 +69,8 @@ class TestAuthority:
         )
         if server:
             addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in ("127.0.0.1", "10.0.2.2")]
-            builder = builder.add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+            names = [x509.DNSName("localhost"), *addresses]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
             usage = ExtendedKeyUsageOID.SERVER_AUTH
         else:
             usage = ExtendedKeyUsageOID.EMAIL_PROTECTION

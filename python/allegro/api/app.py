@@ -21,6 +21,7 @@ from allegro.api import (
     log,
     metrics,
     network,
+    notifications,
     power,
     reset,
     ring,
@@ -69,6 +70,7 @@ def create_app(device: Device) -> ASGIApp:
         install.router(device.installer),
         export.router(device.export, device.settings, device.change_settings),
         wifi.router(device.wifi),
+        notifications.router(device.notifier),
     ):
         api.add(router)
     return layered(api, device.events.note)

@@ -12,6 +12,7 @@ from allegro.export.uploads import ExportService
 from allegro.firmware.disk_install import Installer
 from allegro.firmware.update import FirmwareService
 from allegro.network.wifi_care import WifiCare
+from allegro.notify.notifier import Notifier
 from allegro.settings.model import Settings
 from allegro.storage.capture_files import FileStore
 from allegro.system.actions import Actions
@@ -59,3 +60,4 @@ class Device:
     problems: Callable[[], Sequence[Problem]]
     log: ReadLog
     events: EventList
+    notifier: Notifier

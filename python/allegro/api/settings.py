@@ -10,7 +10,7 @@ from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.errors import NotFound, Outdated
-from allegro.settings.masks import masked
+from allegro.settings.masks import hidden, masked
 from allegro.settings.model import Settings
 from allegro.settings.patches import differing, digest
 
@@ -81,7 +81,7 @@ def router(
         say(request, _what_changed(old[0], new))
         response.headers["ETag"] = _tag(_shown(new, section))
         return SettingsChanged(
-            settings=Settings.model_validate(masked(new)),
+            settings=hidden(new),
             warnings=warnings,
             confirm_within_s=remaining_s(),
         )
@@ -89,9 +89,9 @@ def router(
     @routes.get("/settings", dependencies=[requires("viewer")])
     def get(response: Response) -> Settings:
         """All settings. A secret that is set is shown as asterisks. ETag: see PATCH."""
-        shown = masked(current())
-        response.headers["ETag"] = _tag(shown)
-        return Settings.model_validate(shown)
+        settings = current()
+        response.headers["ETag"] = _tag(masked(settings))
+        return hidden(settings)
 
     @routes.patch("/settings", dependencies=[requires("admin")])
     def patch(

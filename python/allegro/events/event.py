@@ -19,6 +19,10 @@ Kind = Literal[
     "download",
     "file",
     "press",
+    "capture",
+    "capture-failed",
+    "upload",
+    "release",
     "power",
     "reset",
     "problem",
@@ -26,7 +30,7 @@ Kind = Literal[
     "change",
 ]
 """What kind of event. `firmware`: what became of it; `firmware-order`: who had the device do something with
-it; `change`: everything else that somebody had it do."""
+it; `release`: there is newer firmware; `change`: everything else that somebody had it do."""
 
 LONGEST_WHO = 64
 LONGEST_SOURCE = 64

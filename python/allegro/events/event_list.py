@@ -44,6 +44,7 @@ class EventList:
         self._written: list[Event] = []
         self._news = threading.Event()
         self._end = threading.Event()
+        self._followers: list[Callable[[Event], None]] = []
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._look()
 
@@ -57,9 +58,25 @@ class EventList:
         self._news.set()
         self._thread.join()
 
+    def follow(self, hear: Callable[[Event], None]) -> None:
+        """From now on `hear` is told of each event, also of those that the list only counts.
+
+        It must not wait for anything, nor raise.
+        """
+        self._followers.append(hear)
+
     def note(self, kind: Kind, text: str, *, who: str = "", source: str = "", count: int = 1) -> None:
         """Takes note of what has happened just now."""
-        self._add(event(self._now_ns(), kind, text, who=who, source=source, count=count))
+        new = event(self._now_ns(), kind, text, who=who, source=source, count=count)
+        self._add(new)
+        for hear in self._followers:
+            hear(new)
+
+    def all(self) -> list[Event]:
+        """The whole list, oldest first."""
+        self._take_over()
+        with self._lock:
+            return list(self._events)
 
     def newest(self, limit: int, before: int | None = None) -> list[Event]:
         """So many, newest first; only those before the event with the id `before`."""

@@ -50,6 +50,17 @@ def taken_over(events: Sequence[Event], others: Sequence[Event]) -> list[Event]:
     return changed
 
 
+def open_problems(events: Sequence[Event]) -> dict[str, str]:
+    """Problems that came and have not gone since: id and text of each."""
+    latest: dict[str, Event] = {}
+    for each in events:
+        if each.kind in ("problem", "problem-over") and each.text != BEYOND:
+            known = latest.get(each.source)
+            if known is None or each.last_ns >= known.last_ns:
+                latest[each.source] = each
+    return {source: each.text for source, each in latest.items() if each.kind == "problem"}
+
+
 def _appended(events: Sequence[Event], new: Event) -> list[Event]:
     changed = [*events, replace(new, id=events[-1].id + 1 if events else 1)]
     of_kind = [place for place, each in enumerate(changed) if each.kind == new.kind]

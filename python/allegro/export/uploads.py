@@ -51,11 +51,12 @@ class ExportService:
         clock_ns: Callable[[], int] = time.time_ns,
         clock_is_believable: Callable[[], bool] = lambda: True,
         dispose: Callable[[Path], None] = remove,
+        on_sent: Callable[[str], None] = lambda name: None,
     ) -> None:
         """`settings` returns the settings in force; `host_name` names the device on the server.
 
         The daily run waits until `clock_is_believable`; what is sent at once, or on request, does not.
-        `dispose` takes a file out of the queue that the server has whole.
+        `dispose` takes a file out of the queue that the server has whole; `on_sent` is told its name there.
         """
         self._queue = queue
         self._settings = settings
@@ -64,6 +65,7 @@ class ExportService:
         self._clock_ns = clock_ns
         self._clock_is_believable = clock_is_believable
         self._dispose = dispose
+        self._on_sent = on_sent
         self._wake = threading.Event()
         self._stop = threading.Event()
         # Held while the server is talked to: one upload or test at a time, with the settings of then.
@@ -386,6 +388,7 @@ class ExportService:
             self._queue.sent(name)
             log.info("Uploaded %s as %s, %d bytes", name, sent.name, sent.size)
             self._count(sent=1)
+            self._on_sent(sent.name)
 
     def _count(self, *, sent: int = 0, failed: int = 0, error: AllegroError | None = None) -> None:
         with self._counting:

@@ -5,13 +5,14 @@ the rows of a table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
 from allegro.settings.model import Settings
 
 MASK = "********"
+M = TypeVar("M", bound=BaseModel)
 JsonObject = dict[str, Any]
 
 
@@ -21,6 +22,20 @@ def masked(settings: BaseModel) -> JsonObject:
     for secret in _secrets(type(settings)):
         _mask(shown, secret)
     return shown
+
+
+def hidden(settings: M) -> M:
+    """The same as a model. It is not checked again: a mask need not be what its field asks for."""
+    shown: dict[str, object] = {}
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret"):
+            shown[name] = MASK if value else value
+        elif isinstance(value, BaseModel):
+            shown[name] = hidden(value)
+        elif isinstance(value, tuple):
+            shown[name] = tuple(hidden(each) if isinstance(each, BaseModel) else each for each in value)
+    return settings.model_copy(update=shown)
 
 
 def without_masks(patch: Mapping[str, Any]) -> JsonObject:

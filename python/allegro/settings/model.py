@@ -6,15 +6,16 @@ field has a default, a range and a sentence for the user. A field with `secret` 
 
 import ipaddress
 import re
-import ssl
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from allegro.errors import InvalidInput
+from allegro.settings.authorities import certificates
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
 from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
+from allegro.settings.notifications import Notifications
 from allegro.settings.recording import Recording
 from allegro.settings.storage_rules import Storage
 from allegro.settings.wifi import Wifi
@@ -256,15 +257,7 @@ class Firmware(Section):
     @field_validator("certificate")
     @classmethod
     def _certificate_is_one(cls, value: str) -> str:
-        if value:
-            try:
-                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                context.load_verify_locations(cadata=value)
-            except (ssl.SSLError, ValueError, TypeError):
-                raise ValueError(
-                    "is not a certificate in PEM format (-----BEGIN CERTIFICATE----- …)"
-                ) from None
-        return value
+        return certificates(value)
 
 
 class Settings(Section):
@@ -284,6 +277,7 @@ class Settings(Section):
     groups: LinkGroups = LinkGroups()
     management: Management = Management()
     firmware: Firmware = Firmware()
+    notifications: Notifications = Notifications()
     wifi: Wifi = Wifi()
     time: Time = Time()
 

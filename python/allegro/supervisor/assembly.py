@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from allegro.capture.status import RecorderStatus
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
+from allegro.events.event_rules import open_problems
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.daily import DailyCheck
@@ -17,12 +18,14 @@ from allegro.firmware.update import FirmwareService
 from allegro.network.link_events import LinkEvents
 from allegro.network.wifi_care import WifiCare
 from allegro.network.wifi_system import WifiSystem
+from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_files import FileStore
 from allegro.storage.room import Room
 from allegro.storage.uploaded import dispose
+from allegro.supervisor.announcing import Announcer
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
 from allegro.supervisor.first_passwords import FirstPasswords, OwnWifiPassword, check_wifi_password
@@ -53,7 +56,7 @@ from allegro.trigger.beep import Player
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.estimate import ring_estimate
 from allegro.trigger.input_reader import ConnectedPresenter, PresenterReader
-from allegro.trigger.jobs import JobStore, RefusingJobStore
+from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.keys import models
 from allegro.trigger.making import Surroundings
 from allegro.trigger.press import Press
@@ -134,6 +137,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
     if settings.problem:
         log.error("%s", settings.problem)
     identity = Identity(_system_id(paths, parts), own_version())
+    notifier = Notifier(paths.notifications, lambda: settings.current, lambda: identity.name)
+    events.follow(notifier.hear)
+    announcer = Announcer(events, lambda: settings.current.export.host)
     jobs = job_store(paths)
     player = Player(lambda: settings.current.trigger.beep)
     export = ExportService(
@@ -143,6 +149,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         identity.name,
         clock_is_believable=lambda: is_believable(paths.clock_was_behind),
         dispose=lambda file: dispose(file, paths.sent, settings.current.storage.uploaded),
+        on_sent=announcer.sent,
     )
     room = Room(
         (FileStore(paths.storage), FileStore(paths.upload)),
@@ -156,6 +163,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
         clock.set_by_hand(wanted_ns, clock.state(settings.current.time))
         keeper.keep()
         paths.clock_was_behind.unlink(missing_ok=True)
+
+    def complete(job: Job) -> None:
+        export.notify()
+        announcer.complete(job)
 
     def recorder() -> RecorderStatus | None:
         return live_status(paths.recorder_status)
@@ -172,9 +183,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
         ports=lambda: _port_names(paths),
         groups=lambda: settings.current.groups.texts,
         play=player.play,
-        on_complete=lambda _job: export.notify(),
         sent=paths.sent,
         room=room.problem,
+        on_complete=complete,
+        on_failed=announcer.failed,
         boot_id=boottime.boot_id(),
     )
     cutter = Cutter(jobs, around)
@@ -194,7 +206,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     resets = Resets(paths, actions, control, updates.update_to_newest, note=events.note)
     daily = DailyCheck(
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
-        updates.check,
+        lambda: announcer.look_for_firmware(updates),
     )
     own_password = OwnWifiPassword(paths.wifi_had_own_password, settings, paths.settings)
     first_passwords = FirstPasswords(paths.users, lambda: settings.current, lambda: own_password.is_lost)
@@ -227,8 +239,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: (*kept.problems(), *event_problems(events)),
         ring_size.waits_for,
         first_passwords.left,
+        notifier.problems,
         note=events.note,
         room=room,
+        told_before=lambda: open_problems(events.all()),
     )
     change = SettingsChanger(
         settings,
@@ -236,6 +250,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("recording", "groups"), ring_size.apply),  # rules may ask for a link group
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
+            Applier(("notifications",), lambda _new: notifier.settings_changed()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
             *network.appliers(),
             Applier(("wifi",), own_password.apply),
@@ -250,6 +265,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
     parts.start("events", lambda: _started(events.start, events.stop))
+    parts.start("notifications", lambda: _started(notifier.start, notifier.stop))
     parts.start("sound", lambda: _started(player.start, player.stop))
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
     parts.start("ring size", lambda: _started(lambda: ring_size.start(settings.current), ring_size.stop))
@@ -309,6 +325,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             problems=watch.problems,
             log=journal.read,
             events=events,
+            notifier=notifier,
         )
 
         def hung() -> str:

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError
@@ -50,10 +50,13 @@ class Watch:
         kept_files: Callable[[], Sequence[KeptFileProblem]],
         ring_waits_for: Callable[[], int],
         first_passwords: Callable[[], Sequence[str]],
+        notifications: Callable[[], Sequence[Problem]],
         note: Note,
         *,
         room: Room,
+        told_before: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
+        """`told_before`: id and text of the problems that were noted before the start, and are not over."""
         self._paths = paths
         self._parts = parts
         self._settings = settings
@@ -67,8 +70,10 @@ class Watch:
         self._kept_files = kept_files
         self._ring_waits_for = ring_waits_for
         self._first_passwords = first_passwords
+        self._notifications = notifications
         self._note = note
         self._room = room
+        self._told_before = told_before
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -118,6 +123,7 @@ class Watch:
             ),
             firmware_fell_back=self._fall_back(),
             wifi_problem=self._wifi(),
+            notifications=tuple(self._notifications()),
             first_passwords=tuple(self._first_passwords()),
             failed_parts=failed,
             network_taken_back=self._network_taken_back(),
@@ -132,7 +138,8 @@ class Watch:
         return trigger.before_s + trigger.after_s
 
     def _run(self) -> None:
-        known: set[str] = set()
+        noted = dict(self._told_before())
+        logged: set[str] = set()
         while not self._stop.wait(LOOK_EVERY_S):
             try:
                 found = self.problems()
@@ -140,15 +147,16 @@ class Watch:
                 log.exception("The state of the device cannot be seen")
                 continue
             for problem in found:
-                if problem.id not in known:
+                if problem.id not in logged:
                     level = logging.ERROR if problem.severity == "error" else logging.WARNING
                     log.log(level, "%s %s", problem.text, problem.remedy)
+                if problem.id not in noted:
                     self._note("problem", problem.text, source=problem.id)
-            now = {problem.id for problem in found}
-            for gone in sorted(known - now):
+            now = {problem.id: problem.text for problem in found}
+            for gone in sorted(noted.keys() - now.keys()):
                 log.info("No longer a problem: %s", gone)
-                self._note("problem-over", "No longer a problem", source=gone)
-            known = now
+                self._note("problem-over", f"No longer a problem: {noted[gone]}", source=gone)
+            noted, logged = now, set(now)
 
     def _recent_drops(self, total: int | None) -> int:
         with self._lock:

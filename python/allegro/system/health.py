@@ -73,6 +73,7 @@ class Facts:
     presenter_problems: tuple[tuple[str, str], ...] = ()  # name, reason
     firmware_fell_back: str = ""  # what happened
     wifi_problem: Problem | None = None
+    notifications: tuple[Problem, ...] = ()
     first_passwords: tuple[str, ...] = ()  # what still has that of a new device: "page", "WiFi"
     failed_parts: tuple[tuple[str, str], ...] = ()  # part of the device, reason
     network_taken_back: str = ""  # why the last change was
@@ -321,6 +322,11 @@ def wifi_fails(facts: Facts) -> Iterable[Problem]:
         yield facts.wifi_problem
 
 
+def notifications_fail(facts: Facts) -> Iterable[Problem]:
+    """Somebody who should be told of something is not."""
+    yield from facts.notifications
+
+
 def first_passwords(facts: Facts) -> Iterable[Problem]:
     """Everybody who has read the manual can come in."""
     if facts.first_passwords:
@@ -393,6 +399,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     presenter_unreadable,
     firmware_fell_back,
     wifi_fails,
+    notifications_fail,
     first_passwords,
     parts_failed,
     network_taken_back,

@@ -72,8 +72,9 @@ class Surroundings:
     `recorder_status` itself, `estimate` the size in bytes that a file of a window (start_ns, end_ns) has at
     most, `facts` what each file says about the device (device, system_id, firmware), `ports` the names of the
     measuring ports, `groups` the link groups, `play` sounds a signal and returns at once, `on_complete` is
-    told of every new file. `sent` holds files that a server has. `room` makes room for a file of so many
-    bytes, and says why there is none. `boot_id` is the id of this start of the kernel.
+    told of every new file, `on_failed` of every job that ended without one. `sent` holds files that a server
+    has. `room` makes room for a file of so many bytes, and says why there is none. `boot_id` is the id of
+    this start of the kernel.
     """
 
     ring: Path
@@ -91,6 +92,7 @@ class Surroundings:
     sent: Path | None = None
     room: Callable[[int], str] | None = None
     boot_id: str = ""
+    on_failed: Callable[[Job], None] = lambda job: None
     now_ns: Callable[[], int] = time.time_ns
     boot_ns: Callable[[], int] = boottime.now_ns
     monotonic: Callable[[], float] = time.monotonic
@@ -281,8 +283,10 @@ class Maker:
     def fail(self, job: Job, message: str) -> None:
         """Ends a job without a file, and lets it be heard."""
         log.warning("Capture %d failed: %s", job.id, message)
-        if self.end(job, state="failed", message=message) is not None:
+        ended = self.end(job, state="failed", message=message)
+        if ended is not None:
             self._around.play(Signal.REFUSED)
+            self._around.on_failed(ended)
 
     def end(self, job: Job, *, state: Literal["failed", "cancelled"], message: str) -> Job | None:
         """Ends a job without a file; None if it had ended before."""

@@ -29,6 +29,7 @@ from allegro.network import ports as port_rules
 from allegro.network.overview import Address, Interface, Port
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
+from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
 from allegro.settings.network import Time
 from allegro.settings.settings_file import SettingsStore
@@ -86,6 +87,7 @@ class Bench:
     resets: list[list[str]] = field(default_factory=list)
     clock_is_kept: bool = True
     clock_set: list[int] = field(default_factory=list)
+    notifier: Notifier | None = None
 
     def add_bmc(self, ipmitool: Run) -> None:
         """The machine has a BMC that answers so."""
@@ -243,6 +245,9 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         claim=lambda dhcp_server: bench.take_address(Claim("192.168.77.2/24", dhcp_server)),
         release=lambda: bench.release_address(),
     )
+    events = EventList(paths.events)
+    notifier = Notifier(paths.notifications, lambda: settings.current, lambda: "allegro-mm-3456")
+    events.follow(notifier.hear)
     device = Device(
         name=lambda: "allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
@@ -275,10 +280,11 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         ),
         set_clock=lambda ns: bench.clock_set.append(ns),
         problems=lambda: bench.problems,
-        events=EventList(paths.events),
+        events=events,
+        notifier=notifier,
         log=lambda limit, level: [
             entry for entry in LOG if CHOICES.index(entry.level) <= CHOICES.index(level)
         ][-limit:],
     )
-    bench = Bench(paths, create_app(device), settings, jobs, recording(), actions, wifi)
+    bench = Bench(paths, create_app(device), settings, jobs, recording(), actions, wifi, notifier=notifier)
     return bench

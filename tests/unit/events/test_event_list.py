@@ -45,6 +45,16 @@ def test_a_line_is_written_while_the_device_runs(tmp_path: Path, monkeypatch: py
     assert [each.who for each in parsed(path.read_bytes())] == ["anna"]
 
 
+def test_who_follows_hears_of_each_event_also_of_those_that_are_only_counted(tmp_path: Path) -> None:
+    events = EventList(tmp_path / "events.json")
+    heard: list[str] = []
+    events.follow(lambda each: heard.append(each.text))
+    for _ in range(3):
+        events.note("press", "Pressed next", source="Logitech R400")
+    assert heard == ["Pressed next"] * 3
+    assert [each.count for each in events.all()] == [3]
+
+
 def test_pages_of_the_list(tmp_path: Path) -> None:
     events = EventList(tmp_path / "events.json")
     for number in range(5):

@@ -14,6 +14,7 @@ from allegro.events.event_rules import (
     MANY,
     SAME_NS,
     added,
+    open_problems,
     taken_over,
 )
 from allegro.words import SECOND_NS
@@ -117,3 +118,22 @@ def test_what_another_list_keeps_comes_in_once() -> None:
     once = taken_over(listed(failed("192.0.2.1")), others)
     assert [each.text for each in once] == ["Wrong password", "Installed 2.", "Started 2."]
     assert taken_over(once, others) == once
+
+
+@pytest.mark.spec("X7")
+def test_problems_that_are_not_over_are_known_from_the_list() -> None:
+    def at(seconds: int, kind: str, source: str, text: str) -> Event:
+        return event(seconds * SECOND_NS, kind, text, source=source)
+
+    events: list[Event] = []
+    for new in (
+        at(1, "problem", "no-link", "None has a link."),
+        at(2, "problem", "storage-full", "It is full."),
+        at(3, "login", "192.0.2.1", "Logged in"),
+        at(4, "problem-over", "no-link", "No longer a problem: None has a link."),
+        at(5, "problem", "no-link", "None has a link."),  # counted in the first line
+        at(6, "problem-over", "storage-full", "No longer a problem: It is full."),
+    ):
+        events = added(events, new)
+    assert len(events) == 5
+    assert open_problems(events) == {"no-link": "None has a link."}

@@ -1,5 +1,6 @@
 """One value that is not accepted costs that value alone, in whichever order a file stands."""
 
+import copy
 import itertools
 import random
 from typing import Any
@@ -97,7 +98,7 @@ def test_random_files_never_raise_and_what_is_saved_says_the_same() -> None:
 
     def spoilt(value: Any) -> Any:
         if chance.random() < 0.15:
-            return chance.choice(values)
+            return copy.deepcopy(chance.choice(values))  # JSON has no two places that are one
         if isinstance(value, dict):
             more = {"of another version": 1} if chance.random() < 0.1 else {}
             return {name: spoilt(each) for name, each in value.items()} | more

@@ -1,6 +1,6 @@
 from pydantic import BaseModel, Field
 
-from allegro.settings.masks import MASK, is_secret, masked, without_masks
+from allegro.settings.masks import MASK, hidden, is_secret, masked, without_masks
 from allegro.settings.model import Export, Settings
 
 
@@ -32,13 +32,21 @@ def test_a_mask_elsewhere_is_a_value() -> None:
     }
 
 
+def test_a_mask_need_not_be_what_its_field_asks_for() -> None:
+    address = {"notifications": {"webhook": {"url": "https://hooks.example/T0/geheim", "form": "ntfy"}}}
+    settings = Settings.model_validate({**address, "export": {"password": "geheim"}})
+    assert hidden(settings).model_dump(mode="json") == masked(settings)
+    assert hidden(settings).notifications.webhook.url == MASK
+    assert settings.export.password == "geheim"
+
+
 class Server(BaseModel):
     host: str
     pin: str = Field(json_schema_extra={"secret": True})
 
 
 class Section(BaseModel):
-    servers: list[Server]
+    servers: tuple[Server, ...]
     spare: Server | None = None
 
 
@@ -48,9 +56,10 @@ class Whole(BaseModel):
 
 def test_secrets_in_the_rows_of_a_table_are_masked_by_the_schema_whatever_they_are_called() -> None:
     rows = [Server(host="a", pin="1234"), Server(host="b", pin="")]
-    shown = masked(Whole(section=Section(servers=rows)))
+    shown = masked(Whole(section=Section(servers=tuple(rows))))
     assert shown["section"]["servers"] == [{"host": "a", "pin": MASK}, {"host": "b", "pin": ""}]
-    shown = masked(Whole(section=Section(servers=[], spare=rows[0])))
+    assert hidden(Whole(section=Section(servers=tuple(rows)))).model_dump(mode="json") == shown
+    shown = masked(Whole(section=Section(servers=(), spare=rows[0])))
     assert shown["section"]["spare"]["pin"] == MASK
     assert is_secret(("section", "servers", "pin"), Whole)
     assert is_secret(("section", "servers"), Whole), "a row may hold one"

@@ -54,6 +54,19 @@ GOOD: list[dict[str, Any]] = [
     },
     # what is not in use does not have to fit
     {"management": {"address": "192.0.2.1/24", "second": {"mode": "static", "address": "192.0.2.2/24"}}},
+    {
+        "notifications": {
+            "mail": {
+                "enabled": True,
+                "server": "mail.example.org",
+                "sender": "meter@example.org",
+                "recipients": ["anna.b+x@example.org"],
+            }
+        }
+    },
+    {"notifications": {"webhook": {"enabled": True, "form": "ntfy", "url": "https://ntfy.sh/topic"}}},
+    {"notifications": {"webhook": {"url": "http://[2001:db8::7]:8080/hook?key=1"}}},
+    {"notifications": {"syslog": {"enabled": True, "server": "192.0.2.7", "port": 601, "tls": False}}},
     {"time": {"servers": ["ntp.example.org", "192.0.2.1", "2001:db8::1"], "zone": "Europe/Berlin"}},
 ]
 
@@ -114,6 +127,30 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"export": {"authentication": "magic"}}, "export.authentication", r"'password' or 'key'"),
     ({"export": {"enabled": True}}, "export.host", r"A server is needed before"),
     ({"export": {"enabled": True, "host": "a"}}, "export.username", r"A user name .* is needed before"),
+    ({"notifications": {"mail": {"enabled": True}}}, "notifications.mail.server", r"A mail server is needed"),
+    (
+        {"notifications": {"mail": {"security": "none", "username": "meter"}}},
+        "notifications.mail.security",
+        r"could be read on its way",
+    ),
+    ({"notifications": {"mail": {"recipients": ["anna"]}}}, "notifications.mail.recipients", r"'anna'"),
+    ({"notifications": {"mail": {"sender": "a@b\nCc: c@d"}}}, "notifications.mail.sender", r"e-mail address"),
+    ({"notifications": {"webhook": {"url": "ftp://h/"}}}, "notifications.webhook.url", r"https://[^(]*$"),
+    ({"notifications": {"webhook": {"url": "https://a:b@h/"}}}, "notifications.webhook.url", r"name[^(]*$"),
+    ({"notifications": {"webhook": {"url": "https://h:0/"}}}, "notifications.webhook.url", r"names a server"),
+    ({"notifications": {"webhook": {"enabled": True}}}, "notifications.webhook.url", r"An address is needed"),
+    (
+        {"notifications": {"webhook": {"url": "http://h/t", "token": "geheim"}}},
+        "notifications.webhook.url",
+        r"could be read on its way[^(]*$",
+    ),
+    (
+        {"notifications": {"webhook": {"url": "https://h/", "form": "ntfy"}}},
+        "notifications.webhook.url",
+        r"name the topic[^(]*$",
+    ),
+    ({"notifications": {"syslog": {"enabled": True}}}, "notifications.syslog.server", r"is needed"),
+    ({"notifications": {"certificate": "x"}}, "notifications.certificate", r"PEM"),
     ({"links": {"mode": "router"}}, "links.mode", r"'bridge' or 'sink'"),
     ({"management": {"mode": "static"}}, "management.address", r"A static address is needed"),
     ({"management": {"address": "192.0.2.7.1/24"}}, "management.address", r"like 192\.168\.1\.20/24"),
@@ -223,7 +260,8 @@ def test_no_text_that_is_taken_holds_a_control_character() -> None:
     texts = [
         path
         for path, value in _texts(Settings().model_dump(mode="json"))
-        if path != "export.password"  # goes nowhere but to the server, which decides
+        # they go nowhere but to their server, which decides
+        if path not in ("export.password", "notifications.mail.password")
     ]
     assert {"management.gateway", "management.second.lease_first", "time.zone"} <= set(texts)
     assert "trigger.presenters.0.name" in texts

@@ -17,6 +17,7 @@ from allegro.storage.room import Room
 from allegro.supervisor import health_watch
 from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.parts import Parts
+from allegro.system.health import Problem
 from allegro.trigger.input_reader import ConnectedPresenter
 from allegro.trigger.jobs import JobStore
 
@@ -32,6 +33,8 @@ class Bench:
     watch: Watch
     events: EventList
     first_passwords: tuple[str, ...] = ()
+    notifications: tuple[Problem, ...] = ()
+    told_before: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def say(self, drops: int = 0) -> None:
         """The recorder works and has lost so many packets since its start."""
@@ -58,8 +61,9 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     told = (lambda: "", lambda: None, lambda: "", lambda: None)
     watch = Watch(
         *(paths, parts, settings, jobs, export, lambda: presenters, *told),
-        *(lambda: (), lambda: 0, lambda: made.first_passwords, events.note),
+        *(lambda: (), lambda: 0, lambda: made.first_passwords, lambda: made.notifications, events.note),
         room=Room((FileStore(paths.storage),), FileStore(paths.sent), lambda: settings.current.storage),
+        told_before=lambda: made.told_before,
     )
     made: Bench = Bench(paths, parts, queue, presenters, watch, events)
     made.say()
@@ -133,6 +137,28 @@ def test_a_problem_is_logged_once_and_so_is_its_end(
     assert caplog.text.count("no thread.") == 1
     told = [(each.kind, each.source) for each in bench.events.newest(2)]
     assert told == [("problem-over", "recorder-silent"), ("problem", "recorder-silent")]
+
+
+@pytest.mark.spec("X7")
+def test_a_problem_that_was_told_before_a_restart_is_told_no_second_time_but_its_end_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(health_watch, "LOOK_EVERY_S", 0.005)
+    bench.told_before = {"part-sound": "no thread.", "no-link": "None has a link."}
+    bench.parts.fail("sound", "no thread.")
+    bench.watch.start()
+    _until(lambda: bool(bench.events.newest(1)))
+    bench.watch.stop()
+    assert "no thread." in caplog.text
+    told = [(each.kind, each.source, each.text) for each in bench.events.newest(9)]
+    assert told == [("problem-over", "no-link", "No longer a problem: None has a link.")]
+
+
+@pytest.mark.spec("X7")
+def test_what_keeps_notifications_from_getting_through_is_a_problem(bench: Bench) -> None:
+    bench.notifications = (Problem("notify-mail", "warning", "It does not get through.", "Wait."),)
+    assert bench.problems() == ["notify-mail"]
 
 
 def _until(condition: Callable[[], bool]) -> None:

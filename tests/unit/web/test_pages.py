@@ -22,7 +22,13 @@ W2_NAMES = {
     "Dashboard",
     *("Generic", "Packet ring buffer", "Storage"),
     *("Settings", "Links and groups", "Management interface settings"),
-    *("Remote access and export", "Pcap export via SFTP", "Expert settings", "USB capture trigger"),
+    *(
+        "Remote access and export",
+        "Pcap export via SFTP",
+        "Notifications",
+        "Expert settings",
+        "USB capture trigger",
+    ),
     *("Time", "Users", "Administration", "Firmware updates", "Info", "System info", "Log", "Manual"),
 }
 

@@ -1,0 +1,210 @@
+"""What waits to be told, on disk: a message leaves it only when its server has it."""
+
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from allegro.errors import Unavailable
+from allegro.notify.notice import Notice, WayName
+from allegro.retrying import next_try
+
+KEPT = 500
+"""Messages that wait for one way at most; the oldest go first, and are counted."""
+
+TOGETHER = 50
+"""Messages that are handed over by one connection."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS waiting (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    way TEXT NOT NULL,
+    id TEXT NOT NULL,
+    time_ns INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    device TEXT NOT NULL,
+    zone TEXT NOT NULL,
+    text TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last_try_ns INTEGER NOT NULL DEFAULT 0,
+    next_try_ns INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS ways (
+    way TEXT PRIMARY KEY,
+    dropped INTEGER NOT NULL DEFAULT 0,
+    sent_ns INTEGER NOT NULL DEFAULT 0,
+    trouble TEXT NOT NULL DEFAULT '',
+    remedy TEXT NOT NULL DEFAULT ''
+) STRICT;
+"""
+_COLUMNS = "id, time_ns, kind, severity, device, zone, text, number"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How it is with one way: messages waiting, messages dropped, when the last was sent (ns, 0: never)."""
+
+    waiting: int = 0
+    dropped: int = 0
+    sent_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why the last try failed, and what to do about it, in plain words."""
+
+    message: str
+    remedy: str
+
+
+class NoticeQueue:
+    """May be used from several threads. All methods raise Unavailable if the disk does not do it.
+
+    A file that is damaged is put aside, and the queue begins anew (`was_damaged`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.was_damaged = False
+
+    def add(self, ways: Sequence[WayName], notice: Notice) -> None:
+        """Safe from a power cut when this returns."""
+        with self._connection() as database:
+            for way in ways:
+                database.execute(
+                    "INSERT INTO waiting (way, id, time_ns, kind, severity, device, zone, text)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        way,
+                        notice.id,
+                        notice.time_ns,
+                        notice.kind,
+                        notice.severity,
+                        notice.device,
+                        notice.zone,
+                        notice.text,
+                    ),
+                )
+                gone = database.execute(
+                    "DELETE FROM waiting WHERE way = ? AND number NOT IN"
+                    " (SELECT number FROM waiting WHERE way = ? ORDER BY number DESC LIMIT ?)",
+                    (way, way, KEPT),
+                ).rowcount
+                database.execute(
+                    "INSERT INTO ways (way, dropped) VALUES (?, ?)"
+                    " ON CONFLICT (way) DO UPDATE SET dropped = dropped + excluded.dropped",
+                    (way, gone),
+                )
+
+    def due(self, way: WayName, now_ns: int) -> list[Notice]:
+        """What may be tried now, the oldest first, so many as go together."""
+        with self._connection() as database:
+            rows = database.execute(
+                f"SELECT {_COLUMNS} FROM waiting WHERE way = ? AND (next_try_ns <= ? OR last_try_ns > ?)"  # noqa: S608 (ours)
+                " ORDER BY number LIMIT ?",
+                (way, now_ns, now_ns, TOGETHER),
+            ).fetchall()
+        return [Notice(*row) for row in rows]
+
+    def sent(self, way: WayName, number: int, now_ns: int) -> None:
+        """The server has it."""
+        with self._connection() as database:
+            database.execute("DELETE FROM waiting WHERE number = ?", (number,))
+            database.execute("UPDATE ways SET sent_ns = ? WHERE way = ?", (now_ns, way))
+
+    def refused(self, number: int, now_ns: int) -> None:
+        """The server does not want this one: it pauses, longer each time, and lets the others pass."""
+        with self._connection() as database:
+            row = database.execute("SELECT attempts FROM waiting WHERE number = ?", (number,)).fetchone()
+            if row is not None:
+                attempts = row[0] + 1
+                database.execute(
+                    "UPDATE waiting SET attempts = ?, last_try_ns = ?, next_try_ns = ? WHERE number = ?",
+                    (attempts, now_ns, next_try(now_ns, attempts), number),
+                )
+
+    def release(self, way: WayName) -> None:
+        """All of them may be tried at once."""
+        with self._connection() as database:
+            database.execute("UPDATE waiting SET next_try_ns = 0 WHERE way = ?", (way,))
+
+    def withdraw(self, way: WayName) -> None:
+        """This way is switched off: nothing waits for it any more."""
+        if not self._path.exists():
+            return
+        with self._connection() as database:
+            database.execute("DELETE FROM waiting WHERE way = ?", (way,))
+            database.execute("DELETE FROM ways WHERE way = ?", (way,))
+
+    def note_trouble(self, way: WayName, trouble: Trouble | None) -> None:
+        """What a way's last try met; None: it went well."""
+        found = trouble or Trouble("", "")
+        with self._connection() as database:
+            database.execute(
+                "INSERT INTO ways (way, trouble, remedy) VALUES (?, ?, ?)"
+                " ON CONFLICT (way) DO UPDATE SET trouble = excluded.trouble, remedy = excluded.remedy",
+                (way, found.message, found.remedy),
+            )
+
+    def trouble(self, way: WayName) -> Trouble | None:
+        """What was noted last. Makes no file."""
+        if not self._path.exists():
+            return None
+        with self._connection() as database:
+            row = database.execute("SELECT trouble, remedy FROM ways WHERE way = ?", (way,)).fetchone()
+        return Trouble(*row) if row and row[0] else None
+
+    def standing(self, way: WayName) -> Standing:
+        """How many wait, and so on. Makes no file."""
+        if not self._path.exists():
+            return Standing()
+        with self._connection() as database:
+            count = database.execute("SELECT COUNT(*) FROM waiting WHERE way = ?", (way,)).fetchone()[0]
+            row = database.execute("SELECT dropped, sent_ns FROM ways WHERE way = ?", (way,)).fetchone()
+        found = Standing(waiting=count)
+        return replace(found, dropped=row[0], sent_ns=row[1]) if row else found
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on disk when the block is left."""
+        try:
+            with contextlib.closing(self._opened()) as database, database:
+                yield database
+        except sqlite3.Error as error:
+            raise Unavailable(
+                f"The queue of the notifications cannot be used ({error}).",
+                place=self._path.name,
+                remedy="Check the data partition.",
+            ) from error
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            return _open(self._path)
+        except sqlite3.OperationalError:  # the disk, or its rights
+            raise
+        except sqlite3.DatabaseError as error:
+            log.error("The queue of the notifications is damaged (%s), and begins anew", error)
+            with contextlib.suppress(OSError):
+                self._path.replace(self._path.with_name(f"{self._path.name}.damaged"))
+            for suffix in ("-wal", "-shm"):
+                with contextlib.suppress(OSError):
+                    self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
+            self.was_damaged = True
+            return _open(self._path)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=10)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_TABLES)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
