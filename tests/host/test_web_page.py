@@ -483,6 +483,43 @@ def test_press_now_gives_a_file_that_opens(device: Device, watched: Watched, tmp
     watched.close()
 
 
+@pytest.mark.spec("W4", "W8", "W15")
+def test_a_part_of_the_ring_is_chosen_in_its_picture(
+    device: Device, watched: Watched, tmp_path: Path
+) -> None:
+    page = watched.window()
+    page.goto("/capture")
+    picture = page.locator("#timeline .u-over")
+    expect(page.locator("#timeline-legend li").first).to_have_text("port1")
+    expect(page.locator("#timeline-words")).to_contain_text("From 20")
+    at = picture.bounding_box()
+    assert at
+    fields = [page.get_by_label(name, exact=True) for name in ("From", "To")]
+    before = [field.input_value() for field in fields]
+    y = at["y"] + at["height"] / 2
+    page.mouse.move(at["x"] + at["width"] * 0.4, y)
+    page.mouse.down()
+    page.mouse.move(at["x"] + at["width"] * 0.8, y, steps=4)
+    page.mouse.up()
+    start, end = (field.input_value() for field in fields)
+    assert [start, end] != before
+    assert start < end
+    words = page.locator("#timeline-words").inner_text()
+    page.get_by_role("button", name="Zoom to what is chosen").click()
+    expect(page.locator("#timeline-words")).not_to_have_text(words)
+    expect(page.locator("#timeline-words")).to_contain_text(start.replace("T", " "))
+    photograph(page, "capture-part-desktop-light.png")
+    page.get_by_role("button", name="Capture", exact=True).click()
+    expect(page.locator(".message.good")).to_contain_text("Accepted.")
+    device.until(lambda: device.allegro("jobs")[0]["state"] == "complete")
+    (job, *_) = device.allegro("jobs")
+    assert job["start_time"].startswith(start)
+    assert job["end_time"].startswith(end)
+    assert job["packets"] > 0
+    device.allegro("files", "delete", job["file"])
+    watched.close()
+
+
 @pytest.mark.spec("X1", "X2")
 def test_an_sftp_server_is_set_tested_and_gets_a_capture(device: Device, page: Page, tmp_path: Path) -> None:
     with SftpServer(tmp_path / "sshd") as server:

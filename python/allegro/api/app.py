@@ -49,7 +49,7 @@ def create_app(device: Device) -> ASGIApp:
         status.router(device),
         metrics.router(device),
         jobs.router(device.triggers, device.jobs, device.cutter),
-        ring.router(device.recorder),
+        ring.router(device.recorder, device.traffic),
         filters.router(device.recorder, lambda: device.settings().groups.texts),
         settings.router(device.settings, device.change_settings, device.network.remaining_s),
         power.router(device.power, device.restart_without_data),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from allegro.api.log import ReadLog
 from allegro.api.network import NetworkParts
+from allegro.api.ring import ReadTraffic
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.events.event_list import EventList
@@ -41,6 +42,7 @@ class Device:
     jobs: JobStore
     cutter: Cutter
     recorder: Callable[[], RecorderStatus | None]
+    traffic: ReadTraffic
     presenters: Callable[[], Sequence[str]]
     storage: FileStore
     upload: FileStore

@@ -1,15 +1,18 @@
 """The packet ring: what it holds, how fast it fills, what was lost."""
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.capture.extraction.traffic import Traffic
 from allegro.capture.status import PortStatus, RecorderStatus
-from allegro.words import utc_or_none
+from allegro.errors import InvalidInput
+from allegro.trigger.windows import parsed_time
+from allegro.words import SECOND_NS, utc, utc_or_none
 
 
 class PortAnswer(BaseModel):
@@ -104,9 +107,78 @@ def _state(state: str) -> Literal["recording", "no-ring", "starting"]:
             return "starting"
 
 
-def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
-    """GET /ring. `recorder` answers with None when the recorder is silent."""
+class TimelinePort(BaseModel):
+    """The packets of one port, or of all together, step by step."""
+
+    name: str = Field(description="Empty for all ports together, where the window holds much")
+    packets: list[float] = Field(description="Packets in the ring, of each step; estimated within a record")
+    lost: list[float] | None = Field(description="Packets lost in each step; null where that is not known")
+
+
+class SpanAnswer(BaseModel):
+    """From one moment to another."""
+
+    start_time: str
+    end_time: str
+
+
+class TimelineAnswer(BaseModel):
+    """What the ring holds, over time: by the clock as it is set now."""
+
+    start_time: str = Field(description="First moment of the first step")
+    end_time: str = Field(description="Last moment of the last step")
+    step_s: float = Field(description="Length of a step in seconds")
+    oldest_time: str | None = Field(description="Time of the oldest packet in the ring, if there is one")
+    newest_time: str | None = Field(description="Time of the newest packet in the ring, if there is one")
+    ports: list[TimelinePort]
+    away: list[SpanAnswer] = Field(description="When the recorder was not running, of a second and more")
+
+    @classmethod
+    def of(cls, found: Traffic, steps: int) -> Self:
+        """The traffic as the API shows it."""
+        start_ns, end_ns = found.window
+        return cls(
+            start_time=utc(start_ns),
+            end_time=utc(end_ns),
+            step_s=(end_ns - start_ns) / steps / SECOND_NS,
+            oldest_time=utc_or_none(found.oldest_ns or None),
+            newest_time=utc_or_none(found.newest_ns or None),
+            ports=[
+                TimelinePort(
+                    name=name,
+                    packets=_rounded(counts),
+                    lost=_rounded(found.lost[name]) if name in found.lost else None,
+                )
+                for name, counts in found.packets.items()
+            ],
+            away=[SpanAnswer(start_time=utc(start), end_time=utc(end)) for start, end in found.away],
+        )
+
+
+ReadTraffic = Callable[[int | None, int | None, int], Traffic]
+"""Of the ring between two moments (ns since 1970; None: its own ends), in so many steps."""
+
+
+def router(recorder: Callable[[], RecorderStatus | None], read_traffic: ReadTraffic) -> APIRouter:
+    """GET /ring, GET /ring/timeline. `recorder` answers with None when the recorder is silent."""
     routes = APIRouter(tags=["ring"], responses=ERRORS)
+
+    @routes.get("/ring/timeline", dependencies=[requires("viewer")])
+    def timeline(
+        start: Annotated[str, Query(description="ISO 8601; without it that of the oldest packet")] = "",
+        end: Annotated[str, Query(description="ISO 8601; without it that of the newest packet")] = "",
+        steps: Annotated[int, Query(ge=1, le=2000, description="So many steps of the same length")] = 300,
+    ) -> TimelineAnswer:
+        """Traffic, losses and gaps over time, of the whole ring or of a part of it.
+
+        It is made of summaries, so that it takes a moment however much the ring holds.
+        """
+        start_ns = parsed_time(start, "start") if start else None
+        end_ns = parsed_time(end, "end") if end else None
+        if start_ns is not None and end_ns is not None and end_ns <= start_ns:
+            raise InvalidInput("The end has to come after the start.", place="end")
+        found = read_traffic(start_ns, end_ns, steps)
+        return TimelineAnswer.of(found, steps)
 
     @routes.get("/ring", dependencies=[requires("viewer")])
     def ring() -> RingAnswer:
@@ -114,3 +186,8 @@ def router(recorder: Callable[[], RecorderStatus | None]) -> APIRouter:
         return RingAnswer.of(recorder())
 
     return routes
+
+
+def _rounded(counts: list[float]) -> list[float]:
+    """Short numbers: a picture has hundreds of them."""
+    return [round(count, 1) for count in counts]

@@ -5,7 +5,9 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.status import RecorderStatus
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
@@ -306,6 +308,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             jobs=jobs,
             cutter=cutter,
             recorder=recorder,
+            traffic=partial(of_ring, paths.ring),
             presenters=lambda: [each.name for each in presenters.connected()],
             storage=FileStore(paths.storage),
             upload=FileStore(paths.upload),

@@ -43,13 +43,13 @@ def checked_time(press_ns: int, span: Span, now_ns: int) -> int:
     return press_ns
 
 
-def parsed_time(text: str) -> int:
-    """Nanoseconds since 1970 of an ISO 8601 time; without offset it is UTC. Raises InvalidInput."""
+def parsed_time(text: str, place: str = "time") -> int:
+    """Nanoseconds since 1970 of an ISO 8601 time; without offset in UTC. Raises InvalidInput for `place`."""
     try:
         time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InvalidInput(
-            f"{text!r} is not a time.", place="time", remedy="Write it like 2026-11-21T14:30:05Z."
+            f"{text!r} is not a time.", place=place, remedy="Write it like 2026-11-21T14:30:05Z."
         ) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
@@ -58,7 +58,7 @@ def parsed_time(text: str) -> int:
     except OverflowError:
         raise InvalidInput(
             f"{text!r} is, in UTC, not within the years 1 to 9999.",
-            place="time",
+            place=place,
             remedy="Write it like 2026-11-21T14:30:05Z.",
         ) from None
     return (time - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from allegro.api.app import create_app
 from allegro.api.asker import OWNER
 from allegro.api.device import Device
 from allegro.api.network import NetworkParts
+from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
@@ -258,6 +260,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         jobs=jobs,
         cutter=cutter,
         recorder=lambda: bench.recorder,
+        traffic=partial(of_ring, paths.ring),
         presenters=lambda: ["Logitech R400"],
         storage=FileStore(paths.storage),
         upload=FileStore(paths.upload),

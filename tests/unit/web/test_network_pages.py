@@ -10,9 +10,10 @@ import pytest
 from allegro.errors import InvalidInput, Unavailable
 from allegro.system.bmc import Said
 from allegro.web.backend import Asker, Backend
+from allegro.web.local_time import utc_of
 from allegro.web.pages import management
 from allegro.web.pages.links import assignment, partners
-from allegro.web.pages.time import local, utc_of
+from allegro.web.pages.time import local
 from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
 from tests.unit.web.playing_bmc import PlayingBmc
 from tests.unit.web.world import World
@@ -141,11 +142,11 @@ def test_the_clock_is_shown_in_its_own_time_zone(world: World) -> None:
 
 @pytest.mark.spec("N7")
 def test_a_time_that_is_typed_counts_in_the_zone_of_the_device() -> None:
-    assert utc_of("2026-11-29T23:30:05", "Europe/Berlin") == "2026-11-29T23:30:05+01:00"
-    assert utc_of("2026-07-01T12:00", "Europe/Berlin") == "2026-07-01T12:00:00+02:00"
+    assert utc_of("2026-11-29T23:30:05", "Europe/Berlin", "local") == "2026-11-29T23:30:05+01:00"
+    assert utc_of("2026-07-01T12:00", "Europe/Berlin", "local") == "2026-07-01T12:00:00+02:00"
     for typed in ("", "tomorrow"):
         with pytest.raises(InvalidInput, match="is no date with a time"):
-            utc_of(typed, "UTC")
+            utc_of(typed, "UTC", "local")
 
 
 @pytest.mark.spec("N7")

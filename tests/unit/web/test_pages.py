@@ -20,7 +20,7 @@ from tests.unit.web.world import Browser, World
 
 W2_NAMES = {
     "Dashboard",
-    *("Generic", "Packet ring buffer", "Storage"),
+    *("Generic", "Capture", "Packet ring buffer", "Storage"),
     *("Settings", "Links and groups", "Management interface settings"),
     *(
         "Remote access and export",

@@ -9,7 +9,7 @@ from pathlib import Path
 from allegro.capture import status
 from allegro.capture.extraction import coverage
 from allegro.capture.extraction.contract import LATEST_NS, Request
-from allegro.capture.extraction.timeline import Timeline, timeline
+from allegro.capture.extraction.timeline import Timeline, present, timeline
 from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.segments import Run
 from allegro.system import boottime
@@ -96,19 +96,7 @@ def _recorder(status_file: Path | None) -> status.RecorderStatus | None:
 
 
 def _line_of(request: Request, runs: Sequence[Run]) -> Timeline:
-    """Of a press by its own clock; of dates by that of now, if it was set and no ring says so yet."""
+    """Of a press by its own clock; of dates by that of now."""
     if request.boot_id:
         return timeline(runs, bytes.fromhex(request.boot_id), request.boot_offset_ns)
-    present, now = boottime.boot_id(), boottime.read_clocks()
-    seen = [
-        run._replace(alive_ns=now.wall_ns, alive_boot_ns=now.boot_ns)
-        if run.boot_id == present and _was_set(run, now)
-        else run
-        for run in runs
-    ]
-    return timeline(seen, b"", 0)
-
-
-def _was_set(run: Run, now: boottime.Reading) -> bool:
-    """Whether the clock was set since the run's last word: else a window of dates would not be exact."""
-    return abs(now.wall_ns - now.boot_ns - (run.alive_ns - run.alive_boot_ns)) >= boottime.STEP_NS
+    return present(runs, boottime.boot_id(), boottime.read_clocks())

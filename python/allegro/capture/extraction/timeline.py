@@ -13,8 +13,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from allegro.capture.ring.index import Summary, start_mark
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import Run
+from allegro.system.boottime import STEP_NS, Reading
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,17 @@ class Timeline:
             return record.wall_offset_ns - self._offset(record)
         return -self.correction_ns
 
+    def extent(self, summary: Summary) -> tuple[int, int] | None:
+        """The moments of the first and the last packet of a segment, as well as its summary knows them; None
+        if it has no place."""
+        marks = {start_mark(boot_id): boot_id for boot_id in (*self.offsets, *self.unplaced)}
+        boot_id = marks.get(summary.first_start, b"") if summary.first_start == summary.last_start else b""
+        if boot_id in self.unplaced:
+            return None
+        if (offset_ns := self.offsets.get(boot_id)) is not None:
+            return summary.first_boot_ns + offset_ns, summary.last_boot_ns + offset_ns
+        return summary.first_ns + self.correction_ns, summary.last_ns + self.correction_ns
+
     def moment(self, record: Record, boot_ns: int) -> int:
         """The moment of a time of CLOCK_BOOTTIME that a record tells, which has to know its start."""
         return boot_ns + self._offset(record)
@@ -107,6 +120,21 @@ def timeline(runs: Sequence[Run], boot_id: bytes, offset_ns: int) -> Timeline:
             offsets[start.boot_id] = offset_ns if number == place else own_ns
     unplaced = frozenset(start.boot_id for start in starts if start.boot_id not in offsets)
     return Timeline(offsets, correction_ns, begin_ns, unplaced)
+
+
+def present(runs: Sequence[Run], boot_id: str, now: Reading) -> Timeline:
+    """The time line by the clock of now, in the start `boot_id`: that it was just set, no ring says yet.
+
+    Only then: by what the ring says, a window of dates is exact, and not only as exact as clocks are read.
+    """
+    seen = [
+        run._replace(alive_ns=now.wall_ns, alive_boot_ns=now.boot_ns)
+        if run.boot_id == boot_id
+        and abs(now.wall_ns - now.boot_ns - (run.alive_ns - run.alive_boot_ns)) >= STEP_NS
+        else run
+        for run in runs
+    ]
+    return timeline(seen, b"", 0)
 
 
 def _starts(runs: Sequence[Run]) -> list[Start]:

@@ -172,6 +172,19 @@ class RingReader:
             return None
         return oldest[0], newest[1]
 
+    def segments(self) -> Iterator[Listed]:
+        """Every segment with records, oldest first, each with its summary."""
+        table = self._segments()
+        for number, place in enumerate(table):
+            summary = place.summary or self._summary(table, number)
+            if summary.records:
+                yield place._replace(summary=summary)
+
+    def records_of(self, place: Listed) -> Iterator[Record]:
+        """The records of one segment; none if it has been overwritten."""
+        with contextlib.suppress(FileNotFoundError):
+            yield from self._entries(self._path(place), newest=False)
+
     def has_overwritten(self) -> bool:
         """Whether the ring's first packets are gone: it reaches back only to the oldest in `bounds`."""
         table = self._segments()
@@ -205,16 +218,20 @@ class RingReader:
     def _spans(self, table: SegmentTable, places: Iterable[int]) -> Iterator[tuple[int, int]]:
         """Earliest and latest time of each of these segments that has any."""
         for number in places:
-            place = table[number]
-            path = self._path(place)
-            summary = place.summary or index.read_summary(index.index_path(path))
-            if summary is None:
-                summary = index.Summary()
-                with contextlib.suppress(FileNotFoundError):
-                    for found in self._entries(path, newest=number == len(table) - 1):
-                        summary = summary.plus(found)
+            summary = table[number].summary or self._summary(table, number)
             if summary.records:
                 yield summary.first_ns, summary.last_ns
+
+    def _summary(self, table: SegmentTable, number: int) -> index.Summary:
+        """That of a segment of which the list knows none."""
+        path = self._path(table[number])
+        summary = index.read_summary(index.index_path(path))
+        if summary is None:
+            summary = index.Summary()
+            with contextlib.suppress(FileNotFoundError):
+                for found in self._entries(path, newest=number == len(table) - 1):
+                    summary = summary.plus(found)
+        return summary
 
     def _find(
         self,

@@ -2,6 +2,7 @@
 
 from allegro.web.pages import (
     administration,
+    capture,
     dashboard,
     export,
     firmware,
@@ -21,6 +22,7 @@ from allegro.web.site import Page
 
 PAGES: tuple[Page, ...] = (
     dashboard.PAGE,
+    capture.PAGE,
     ring.PAGE,
     storage.PAGE,
     links.PAGE,

@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from allegro.errors import InvalidInput
 from allegro.web.forms import Form, with_suggestions
+from allegro.web.local_time import utc_of
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
@@ -48,18 +48,9 @@ async def _set(visit: Visit) -> Response:
     wanted = visit.typed("utc")
     if not wanted:
         clock: dict[str, Any] = await visit.api.get("/time")
-        wanted = utc_of(visit.typed("local"), clock["zone"])
+        wanted = utc_of(visit.typed("local"), clock["zone"], "local")
     await visit.api.put("/time", {"time": wanted})
     return visit.done("The clock is set.")
-
-
-def utc_of(typed: str, zone: str) -> str:
-    """ISO 8601 with offset, of a local time as <input type=datetime-local> sends it. Raises InvalidInput."""
-    try:
-        local = datetime.fromisoformat(typed)
-    except ValueError:
-        raise InvalidInput(f"{typed or 'Nothing'} is no date with a time.", place="local") from None
-    return local.replace(tzinfo=zoneinfo.ZoneInfo(zone)).isoformat()
 
 
 PAGE = Page(

@@ -1,0 +1,99 @@
+"""Capture: the time line of the ring, and any part of it as a file."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import JSONResponse, Response
+
+from allegro.errors import AllegroError, InvalidInput
+from allegro.web.local_time import local_of, utc_of
+from allegro.web.site import Action, Page, Visit
+
+PATH = "/capture"
+PRESSES = 200
+"""So many of the last presses are marked."""
+STEPS = 400
+OFFERED = timedelta(seconds=60)
+LONGEST = timedelta(days=1)
+"""The longest window that the device cuts."""
+
+
+async def _look(
+    visit: Visit, typed: dict[str, str] | None = None, mistakes: dict[str, str] | None = None
+) -> Response:
+    """`typed` with its `mistakes` by field; without them the last minute is offered."""
+    settings = await visit.api.get("/settings")
+    zone: str = settings["time"]["zone"]
+    if typed is None:
+        now = datetime.now(UTC)
+        moments = {"start": now - OFFERED, "end": now}
+        typed = {name: local_of(moment.isoformat(), zone) for name, moment in moments.items()}
+        typed["filter"] = settings["trigger"]["filter"]
+    return visit.render(
+        "capture.html", status=422 if mistakes else 200, zone=zone, typed=typed, mistakes=mistakes or {}
+    )
+
+
+async def _timeline(visit: Visit) -> Response:
+    """What the picture shows: the ring between two moments, and the presses."""
+    query = visit.request.query_params
+    asked = {name: query[name] for name in ("start", "end") if query.get(name)}
+    ring = await visit.api.get(f"/ring/timeline?{urlencode(asked | {'steps': str(STEPS)})}")
+    jobs = await visit.api.get(f"/jobs?limit={PRESSES}")
+    presses = [
+        {"time": job["press_time"], "start": job["start_time"], "end": job["end_time"], "key": job["key"]}
+        for job in jobs
+    ]
+    return JSONResponse({"ring": ring, "presses": presses})
+
+
+async def _capture(visit: Visit) -> Response:
+    typed = {name: visit.typed(name) for name in ("start", "end", "filter")}
+    settings = await visit.api.get("/settings")
+    try:
+        start, end = (
+            datetime.fromisoformat(utc_of(typed[name], settings["time"]["zone"], name))
+            for name in ("start", "end")
+        )
+        asked = _request(start, end, typed["filter"])
+        job: dict[str, Any] = await visit.api.post("/trigger", asked)
+    except AllegroError as error:
+        place = {"time": "start", "before_s": "start"}.get(error.place, error.place)
+        if place not in typed:
+            raise
+        return await _look(visit, typed, {place: f"{error.message} {error.remedy}".strip()})
+    if job["state"] == "refused":
+        visit.session.flash("error", f"Nothing was captured. {job['message']}")
+        return await _look(visit, typed)
+    return visit.done("Accepted. The capture appears on the dashboard, and then in the storage.", PATH)
+
+
+def _request(start: datetime, end: datetime, filter_text: str) -> dict[str, Any]:
+    """What the API is asked for. Raises InvalidInput if there is no such window."""
+    if end <= start:
+        raise InvalidInput("The end has to come after the start.", place="end")
+    if end - start > LONGEST:
+        raise InvalidInput(
+            "This is more than a day.", place="start", remedy="Choose a shorter time, or several of them."
+        )
+    return {
+        "source": "page",
+        "time": end.isoformat(),
+        "before_s": (end - start).total_seconds(),
+        "after_s": 0,
+        "filter": filter_text,
+    }
+
+
+PAGE = Page(
+    title="Capture",
+    path=PATH,
+    manual="captures#any-part-of-the-ring",
+    group=("Generic",),
+    actions=(
+        Action("GET", PATH, lambda visit: _look(visit)),
+        Action("GET", f"{PATH}/timeline", _timeline),
+        Action("POST", PATH, _capture, role="capture"),
+    ),
+)

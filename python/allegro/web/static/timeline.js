@@ -1,0 +1,170 @@
+// The traffic in the ring over time: a part is chosen by dragging, by buttons, or by the two fields of the form.
+"use strict";
+
+(() => {
+  const place = document.getElementById("timeline");
+  const legend = document.getElementById("timeline-legend");
+  const words = document.getElementById("timeline-words");
+  const buttons = document.getElementById("timeline-buttons");
+  const fields = ["start", "end"].map((name) => document.getElementById(name));
+  if (!place || typeof uPlot === "undefined") return;
+
+  const SHORTEST_S = 1;
+  const zone = place.dataset.zone;
+  const clock = new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" });
+  let plot = null;
+  let shown = null; // what the device has told, and from when to when
+  let asked = 0;
+
+  const seconds = (text) => Date.parse(text.slice(0, 23).replace("Z", "") + "Z") / 1000;
+  const local = (time) => clock.format(new Date(time * 1000)).replace(" ", "T");
+
+  // The moment of a local time of the device: what the zone is ahead by is known only of a moment, so it is tried twice.
+  function moment(text) {
+    const wanted = Date.parse(`${text}Z`) / 1000;
+    let time = wanted;
+    for (let turn = 0; turn < 2; turn += 1) time += wanted - Date.parse(`${local(time)}Z`) / 1000;
+    return time;
+  }
+
+  function chosen() {
+    const [start, end] = fields.map((field) => moment(field.value));
+    return Number.isNaN(start) || Number.isNaN(end) || end <= start ? null : [start, end];
+  }
+
+  function choose(start, end) {
+    fields[0].value = local(Math.floor(start));
+    fields[1].value = local(Math.ceil(Math.max(end, start + SHORTEST_S)));
+    mark();
+  }
+
+  // The part that the fields say, over the picture.
+  function mark() {
+    const part = chosen();
+    if (!plot || !part) return;
+    const width = plot.bbox.width / devicePixelRatio;
+    const [left, right] = part.map((time) => Math.min(Math.max(plot.valToPos(time, "x"), 0), width));
+    plot.setSelect({ left, width: Math.max(right - left, 1), top: 0, height: plot.bbox.height / devicePixelRatio }, false);
+  }
+
+  function band(drawn, start, end, name, opacity) {
+    const [left, right] = [start, end].map((time) => drawn.valToPos(time, "x", true));
+    const { left: from, top, width, height } = drawn.bbox;
+    const [begin, stop] = [Math.max(left, from), Math.min(right, from + width)];
+    if (stop < from || begin > from + width) return;
+    drawn.ctx.save();
+    drawn.ctx.globalAlpha = opacity;
+    drawn.ctx.fillStyle = plots.color(name);
+    drawn.ctx.fillRect(begin, top, Math.max(stop - begin, 2), height);
+    drawn.ctx.restore();
+  }
+
+  function underlay(drawn) {
+    for (const away of shown.ring.away) band(drawn, seconds(away.start_time), seconds(away.end_time), "--quiet", 0.25);
+    const { ports, step_s: step } = shown.ring;
+    const start = seconds(shown.ring.start_time);
+    ports.forEach((port) => port.lost?.forEach((lost, number) => {
+      if (lost > 0) band(drawn, start + number * step, start + (number + 1) * step, "--bad", 0.5);
+    }));
+  }
+
+  function overlay(drawn) {
+    for (const press of shown.presses) band(drawn, seconds(press.time), seconds(press.time), "--text", 0.9);
+  }
+
+  function tell() {
+    const { ring } = shown;
+    if (!ring.oldest_time) return "The ring holds no packets yet.";
+    const told = [`From ${local(seconds(ring.start_time)).replace("T", " ")} to ${local(seconds(ring.end_time)).replace("T", " ")}.`];
+    if (ring.ports.some((port) => port.lost?.some((lost) => lost > 0))) told.push("Red: packets were lost.");
+    else if (ring.ports.some((port) => port.lost === null)) told.push("Zoom in to see each port, and losses.");
+    if (ring.away.length) told.push("Grey: the recorder was not running.");
+    const start = seconds(ring.start_time);
+    const end = seconds(ring.end_time);
+    if (shown.presses.some((press) => start <= seconds(press.time) && seconds(press.time) <= end)) told.push("Upright lines: presses.");
+    return told.join(" ");
+  }
+
+  // Times along the picture, as exact as their distance asks for.
+  function label(_drawn, times, _axis, _space, distance) {
+    return times.map((time) => {
+      const [date, hour] = local(time).split("T");
+      if (distance >= 86400) return date;
+      if (distance >= 60) return hour.slice(0, 5);
+      return distance >= 1 ? hour : `${hour.slice(6)}.${String(Math.round((time % 1) * 1000)).padStart(3, "0")}`;
+    });
+  }
+
+  function draw() {
+    const { ring } = shown;
+    const start = seconds(ring.start_time);
+    const step = ring.step_s;
+    const names = ring.ports.map((port) => port.name || "All ports");
+    const times = Array.from({ length: ring.ports[0]?.packets.length ?? 0 }, (_, number) => start + (number + 0.5) * step);
+    const axis = plots.axis();
+    plot?.destroy();
+    plot = new uPlot({
+      width: place.clientWidth,
+      height: place.clientHeight,
+      tzDate: (time) => uPlot.tzDate(new Date(time * 1000), zone),
+      legend: { show: false },
+      cursor: { points: { show: false }, y: false, drag: { x: true, y: false, setScale: false } },
+      scales: { x: { range: () => [start, seconds(ring.end_time)] }, y: { range: (_plot, _low, high) => [0, Math.max((high ?? 0) * 1.1, 1)] } },
+      axes: [{ ...axis, space: 80, size: 32, values: label }, { ...axis, size: 64 }],
+      series: [{}, ...names.map((name, index) => ({ ...plots.series(name, index), width: 1.5 }))],
+      hooks: {
+        drawClear: [underlay],
+        draw: [overlay],
+        setSelect: [(drawn) => {
+          const { left, width } = drawn.select;
+          if (width > 1) choose(drawn.posToVal(left, "x"), drawn.posToVal(left + width, "x"));
+        }],
+      },
+    }, [times, ...ring.ports.map((port) => port.packets.map((count) => count / step))], place);
+    plots.showLegend(legend, names);
+    words.textContent = tell();
+    mark();
+  }
+
+  async function show(start, end) {
+    const question = ++asked;
+    const query = new URLSearchParams(start === undefined ? {} : {
+      start: new Date(start * 1000).toISOString(), end: new Date(end * 1000).toISOString(),
+    });
+    let answer = null;
+    try {
+      const response = await fetch(`${place.dataset.source}?${query}`, { headers: { "HX-Request": "true" } });
+      if (response.headers.get("HX-Redirect")) window.location = response.headers.get("HX-Redirect");
+      if (response.status === 200 && response.headers.get("Content-Type")?.startsWith("application/json")) answer = await response.json();
+    } catch { /* told below */ }
+    if (question !== asked) return;
+    if (answer === null) {
+      words.textContent = "The device did not answer. Try again in a moment.";
+      return;
+    }
+    shown = answer;
+    draw();
+  }
+
+  function view() {
+    return [seconds(shown.ring.start_time), seconds(shown.ring.end_time)];
+  }
+
+  const shows = {
+    part: () => chosen() && show(...chosen()),
+    out: () => { const [start, end] = view(); show(start - (end - start) / 2, end + (end - start) / 2); },
+    earlier: () => { const [start, end] = view(); show(start - (end - start) / 2, end - (end - start) / 2); },
+    later: () => { const [start, end] = view(); show(start + (end - start) / 2, end + (end - start) / 2); },
+    all: () => show(),
+  };
+
+  buttons.hidden = false;
+  buttons.addEventListener("click", (event) => {
+    const button = event.target.closest("button[data-show]");
+    if (button && (shown || button.dataset.show === "all")) shows[button.dataset.show]();
+  });
+  for (const field of fields) field.addEventListener("change", mark);
+  new ResizeObserver(() => { plot?.setSize({ width: place.clientWidth, height: place.clientHeight }); mark(); }).observe(place);
+  plots.dark.addEventListener("change", () => shown && draw());
+  show();
+})();

@@ -1,0 +1,67 @@
+"""The page that captures any part of the ring: what it asks the API for, and what it refuses where."""
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.unit.web.world import Browser, World
+
+
+def typed(browser: Browser, start: str, end: str, filter_text: str = "") -> Any:
+    return browser.post("/capture", start=start, end=end, filter=filter_text)
+
+
+@pytest.mark.spec("W4", "T3", "W15")
+def test_the_last_minute_is_offered_and_a_part_is_asked_for_in_the_devices_zone(world: World) -> None:
+    browser = world.user("capture")
+    world.device.call("PATCH", "/settings", {"time": {"zone": "Asia/Kolkata"}})
+    text = browser.page("/capture")
+    assert "Asia/Kolkata" in text
+    start, end = (re.search(rf'name="{name}" value="(.+?)"', text)[1] for name in ("start", "end"))  # type: ignore[index]
+    assert start < end
+    assert typed(browser, "2026-11-21T20:00:05", "2026-11-21T20:01:05", "port == 80").status_code == 303
+    (job,) = world.device.get("/jobs")
+    assert job["start_time"].startswith("2026-11-21T14:30:05.000")
+    assert job["end_time"].startswith("2026-11-21T14:31:05.000")
+    assert (job["filter"], job["source"]) == ("port == 80", "page")
+
+
+@pytest.mark.spec("W4")
+@pytest.mark.parametrize(
+    ("start", "end", "filter_text", "place", "words"),
+    [
+        ("2026-11-21T20:01:05", "2026-11-21T20:01:05", "", "end", "has to come after the start"),
+        ("2026-11-21T20:01:05", "2026-11-22T20:01:06", "", "start", "more than a day"),
+        ("", "2026-11-22T20:01:06", "", "start", "no date with a time"),
+        ("2026-11-21T20:01:05", "tomorrow", "", "end", "no date with a time"),
+        ("2126-11-21T20:01:05", "2126-11-21T20:01:06", "", "start", "begin in the future"),
+        ("2026-11-21T20:00:05", "2026-11-21T20:01:05", "prot == 80", "filter", "Column 1"),
+    ],
+)
+def test_a_mistake_is_shown_at_its_field_and_what_was_typed_stays(
+    world: World, start: str, end: str, filter_text: str, place: str, words: str
+) -> None:
+    browser = world.user("capture")
+    response = typed(browser, start, end, filter_text)
+    assert response.status_code == 422
+    shown = re.search(rf'id="{place}-error" role="alert">([^<]*)<', response.text)
+    assert shown
+    assert words in shown[1]
+    assert len(re.findall(r'role="alert">[^<]', response.text)) == 1
+    for value in (start, end):
+        assert f'value="{value}"' in response.text
+    assert world.device.get("/jobs") == []
+
+
+@pytest.mark.spec("W4", "S1")
+def test_who_may_only_look_sees_the_time_line_but_cannot_capture(world: World) -> None:
+    browser = world.user("viewer")
+    assert "may look, but not capture" in browser.page("/capture")
+    answer = browser.get("/capture/timeline").json()
+    assert answer["ring"]["ports"] == []
+    assert answer["presses"] == []
+    assert "Your role" in browser.page(
+        typed(browser, "2026-11-21T20:00:05", "2026-11-21T20:01:05").headers["location"]
+    )
+    assert world.device.get("/jobs") == []
