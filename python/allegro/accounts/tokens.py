@@ -125,11 +125,14 @@ class TokenStore:
         token = self._tokens.get(found[1]) if found else None
         if found is None or token is None or not hmac.compare_digest(token.sha256, _hash(found[2])):
             return None
-        now_s = self._now_s()
-        if token.ends_s is not None and now_s >= token.ends_s:
+        if not self.holds(token):
             return None
-        self._note_use(token, now_s)
+        self._note_use(token, self._now_s())
         return token
+
+    def holds(self, token: Token) -> bool:
+        """Whether it has not ended."""
+        return token.ends_s is None or self._now_s() < token.ends_s
 
     def _note_use(self, token: Token, now_s: float) -> None:
         with self._lock:

@@ -1,12 +1,18 @@
 """Events: who came in, and what people and device did."""
 
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from allegro.api.asker import USER_HEADER, WEB_PROGRAM, Forbidden, header
 from allegro.api.errors import ERRORS
+from allegro.api.event_stream import MEDIA_TYPE, Streams, follow, stops
+from allegro.api.head import wants_no_body
 from allegro.api.judge import requires
 from allegro.events.event import Event, Kind
 from allegro.events.event_list import EventList
@@ -71,8 +77,9 @@ class Reports(BaseModel):
 
 
 def router(events: EventList) -> APIRouter:
-    """GET /events for administrators; POST /events for the web page's program only."""
+    """GET /events and /events/stream for administrators; POST /events for the web page's program only."""
     routes = APIRouter(tags=["log"], responses=ERRORS)
+    streams = Streams()
 
     @routes.get("/events", dependencies=[requires("admin")])
     def newest(
@@ -89,6 +96,28 @@ def router(events: EventList) -> APIRouter:
             before=found[limit - 1].id if more else None,
         )
 
+    @routes.get(
+        "/events/stream",
+        dependencies=[requires("admin")],
+        response_class=StreamingResponse,
+        responses={200: {"content": {MEDIA_TYPE: {}}, "description": "Server-sent events, without end"}},
+    )
+    async def stream(
+        request: Request,
+        last_event_id: Annotated[
+            int | None, Header(ge=0, le=2**63 - 1, description="Begin behind the event with this id")
+        ] = None,
+    ) -> Response:
+        """The list as it grows: each event as a message of its own, with its id; a comment now and then."""
+        if wants_no_body(request.scope):
+            return Response(media_type=MEDIA_TYPE)
+        with ExitStack() as held:
+            held.enter_context(streams.one(request.scope))
+            news = follow(
+                events, last_event_id, stops(request.scope), lambda each: EventAnswer.of(each).model_dump()
+            )
+            return Held(news, held.pop_all(), media_type=MEDIA_TYPE)
+
     @routes.post(
         "/events",
         dependencies=[requires("admin"), _programs_only()],
@@ -100,6 +129,18 @@ def router(events: EventList) -> APIRouter:
             events.note(each.kind, each.text, who=each.who, source=each.source, count=each.count)
 
     return routes
+
+
+class Held(StreamingResponse):
+    """Gives its place back however it ends, also if it never begins to be sent."""
+
+    def __init__(self, content: AsyncIterator[bytes], held: ExitStack, media_type: str) -> None:
+        super().__init__(content, media_type=media_type)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        with self._held:
+            await super().__call__(scope, receive, send)
 
 
 def _programs_only() -> Any:

@@ -26,6 +26,7 @@ class EventList:
 
     What the disk does not take stays in memory, and `problem` says so in plain words. `others`: events of one
     kind that are kept elsewhere too, because other programs write them; fewer than this list keeps of a kind.
+    `changes` grows with everything that is noted here.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class EventList:
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.problem = ""
+        self.changes = 0
         self._kept = kept(path)
         self._others = others
         self._now_ns = now_ns
@@ -109,6 +111,7 @@ class EventList:
         with self._lock:
             before = len(self._events), self._last_id()
             self._events = added(self._events, new)
+            self.changes += 1
             is_line = (len(self._events), self._last_id()) != before
         if is_line:
             self._news.set()

@@ -7,6 +7,8 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from allegro.api.asker import OWNER
+from allegro.api.event_stream import STOPPING
 from allegro.system.notify import alive, alive_every_s
 
 _GRACE_S = 3  # for requests that are being answered at the end
@@ -23,14 +26,21 @@ log = logging.getLogger(__name__)
 
 
 class _Connection(H11Protocol):
-    """Tells the API whether root is at its other end: the kernel knows (unix(7), SO_PEERCRED)."""
+    """Tells the API whether root is at its other end: the kernel knows (unix(7), SO_PEERCRED).
+
+    And whether the server is about to end, so that an answer without end does not keep it from that.
+    """
+
+    def __init__(self, *, stopping: Callable[[], bool], **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._stopping = stopping
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer: socket.socket = transport.get_extra_info("socket")
         # For a developer's supervisor, which is not root, the same user counts.
         owner = _user_of(peer) in (0, os.geteuid())
-        self.app_state = {**self.app_state, OWNER: owner}
+        self.app_state = {**self.app_state, OWNER: owner, STOPPING: self._stopping}
 
 
 def _user_of(peer: socket.socket) -> int:
@@ -79,13 +89,14 @@ def serve(
     `hung` is asked again and again and answers with the name of a part that does not get on any more, or "":
     systemd's watchdog is told that the supervisor works only if there is none, and requests are answered.
     """
+    server: _Server
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
-        http=_Connection,
+        http=partial(_Connection, stopping=lambda: server.should_exit),  # type: ignore[arg-type]
         loop="asyncio",
         timeout_graceful_shutdown=_GRACE_S,
     )
@@ -94,4 +105,5 @@ def serve(
     # uvicorn raises the signal again when it has ended; the clean-up of our caller is still to come.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    _Server(config, on_ready, hung).run(sockets=[listener])
+    server = _Server(config, on_ready, hung)
+    server.run(sockets=[listener])

@@ -83,8 +83,12 @@ async def serve(
     https: socket.socket,
     http: socket.socket,
     own_path: Path,
+    on_stop: Callable[[], None],
 ) -> None:
-    """Until SIGTERM or SIGINT. `inside` answers on the socket `own_path`; raises Unavailable without."""
+    """Until SIGTERM or SIGINT, when `on_stop` is called first. `inside` answers on the socket `own_path`.
+
+    Raises Unavailable without that.
+    """
     gc.freeze()  # what is there now stays: looking for what can go need not go through it
     own = listen_inside(own_path)
     servers = [
@@ -95,6 +99,7 @@ async def serve(
 
     def stop() -> None:
         notify("STOPPING=1")
+        on_stop()
         for server, _ in servers:
             server.should_exit = True
 
@@ -160,9 +165,8 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
     )
     page = create_app(made, built)
     inside = inside_app(made, page)
-    asyncio.run(
-        serve(page, inside, lambda: served.context, listen(https_port), listen(http_port), paths.page_socket)
-    )
+    sockets = listen(https_port), listen(http_port)
+    asyncio.run(serve(page, inside, lambda: served.context, *sockets, paths.page_socket, made.lasting.end))
 
 
 def _certificate(folder: Path, spare: Path, host_name: str) -> tuple[Path, CertificateInfo, str]:

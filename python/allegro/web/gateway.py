@@ -6,7 +6,7 @@ scripts have their session.
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from anyio import fail_after
 from starlette.concurrency import run_in_threadpool
@@ -32,18 +32,20 @@ from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
 _NEW_PASSWORD = ("PUT", "password")
 """What a user may do while a new password is due."""
 
+_TOKEN = "token:"  # noqa: S105 (before its name)
 _TOKENS = ""
 """For whom wrong tokens count: no user is called so."""
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LARGEST_REQUEST = 1 << 20
 _PART = 256 * 1024
+_WITHOUT_END = "text/event-stream"
 _SILENT_S = 60.0
 """A client that sends nothing of a request for so long has gone without a word: asleep, or out of reach."""
 
 _TO_SUPERVISOR = (
     *("accept", "content-type", "range"),
-    *("if-match", "if-range", "if-none-match", "if-modified-since"),
+    *("if-match", "if-range", "if-none-match", "if-modified-since", "last-event-id"),
 )
 _TO_CLIENT = (
     *("content-type", "content-length", "content-disposition", "content-range", "accept-ranges"),
@@ -141,7 +143,13 @@ class _Granted(Response):
         try:
             async with stream as answer:
                 kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
-                passed = StreamingResponse(answer.aiter_raw(_PART), answer.status_code, kept)
+                lasts = answer.headers.get("content-type", "").startswith(_WITHOUT_END)
+                parts = (
+                    self._site.lasting.passed(answer.aiter_raw(), _is_in(self._site, request, self._asker))
+                    if lasts
+                    else answer.aiter_raw(_PART)
+                )
+                passed = StreamingResponse(parts, answer.status_code, kept)
                 await passed(scope, receive, send)
         except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
             return
@@ -190,6 +198,21 @@ def _of_session(site: Site, request: Request) -> User | None:
     return site.users.get(session.user)
 
 
+def _is_in(site: Site, request: Request, asker: Asker) -> Callable[[], bool]:
+    """Tells whether who was let in would be now, with the same rights: for an answer that goes on."""
+    if asker.name.startswith(_TOKEN):
+        name = asker.name.removeprefix(_TOKEN)
+        return lambda: any(
+            each.name == name and each.role == asker.role
+            for each in site.tokens.all()
+            if site.tokens.holds(each)
+        )
+    user = site.users.get(asker.name)
+    if "Authorization" in request.headers:
+        return lambda: user is not None and site.users.get(asker.name) == user
+    return lambda: user is not None and _of_session(site, request) == user
+
+
 async def _of_token(site: Site, request: Request, text: str) -> Asker:
     """A program with a token. Wrong ones count like wrong passwords; a right one, which nobody can guess, is
     not kept waiting by those of others behind the same address."""
@@ -201,8 +224,8 @@ async def _of_token(site: Site, request: Request, text: str) -> Asker:
         site.attempts.failed(address, _TOKENS, now_s)
         site.reports.note("login-failed", "Unknown or ended token", source=neighbourhood(address))
         raise Unauthorized("This token is not known, or has ended.", remedy="An administrator can make one.")
-    site.reports.program(f"token:{token.name}", address)
-    return Asker(f"token:{token.name}", token.role, address)
+    site.reports.program(f"{_TOKEN}{token.name}", address)
+    return Asker(f"{_TOKEN}{token.name}", token.role, address)
 
 
 def _address(request: Request) -> str:

@@ -27,6 +27,7 @@ from allegro.web.backend import Asker, Backend, UserApi
 from allegro.web.connection import user_is_known
 from allegro.web.history import History
 from allegro.web.known_browsers import KnownBrowsers
+from allegro.web.lasting import Lasting
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
 from allegro.web.reports import Reports
@@ -101,6 +102,7 @@ class Site:
     sessions: Sessions = field(default_factory=Sessions)
     attempts: Attempts = field(default_factory=Attempts)
     history: History = field(default_factory=History)
+    lasting: Lasting = field(default_factory=Lasting)
     now_s: Callable[[], float] = time.monotonic
 
     def problems(self) -> list[dict[str, str]]:

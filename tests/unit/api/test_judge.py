@@ -28,7 +28,7 @@ NEED_CAPTURE = {
 }
 """Everything else that looks is a viewer's, everything else that changes something an administrator's."""
 
-NEED_ADMIN = {("GET", "/api/events")}
+NEED_ADMIN = {("GET", "/api/events"), ("GET", "/api/events/stream")}
 """Who did what is nobody's business but an administrator's."""
 
 

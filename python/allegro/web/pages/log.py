@@ -33,6 +33,10 @@ async def _live(visit: Visit) -> Response:
     return visit.render("parts/log_live.html", level=_level(visit), entries=await _entries(visit, SHOWN))
 
 
+async def _newest(visit: Visit) -> Response:
+    return visit.render("parts/log_events.html", level=_level(visit), events=await _events(visit))
+
+
 async def _file(visit: Visit) -> Response:
     lines = (
         f"{each['time']} {each['level'].upper():<7} {each['program']}: {each['text']}\n"
@@ -70,6 +74,7 @@ PAGE = Page(
     actions=(
         Action("GET", "/log", _look),
         Action("GET", "/log/live", _live, poll=True),
+        Action("GET", "/log/events", _newest, role="admin", poll=True),
         Action("GET", "/log/file", _file),
     ),
 )

@@ -132,6 +132,20 @@ function upload(form, file) {
   request.send(file);
 }
 
+// What the device tells by itself (server-sent events); where that cannot be, it is asked now and then.
+for (const element of document.querySelectorAll("[data-follow]")) {
+  const news = () => htmx.trigger(element, "news");
+  let soon = 0;
+  const source = new EventSource(element.dataset.follow);
+  source.addEventListener("event", () => {
+    clearTimeout(soon);
+    soon = setTimeout(news, 300); // several come together
+  });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setInterval(news, 15000);
+  });
+}
+
 // After a restart: back to the page once the device has gone and come back.
 const waiting = document.querySelector("[data-wait-for-device]");
 if (waiting) {

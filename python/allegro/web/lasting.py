@@ -1,0 +1,41 @@
+"""Answers without end: passed on as long as who asked is logged in, and this program does not end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+LOOK_EVERY_S = 1.0
+"""So long after a log-in has ended nothing more is passed on; what comes in between is judged at once."""
+
+
+class Lasting:
+    """Of one program."""
+
+    def __init__(self) -> None:
+        self._ends = False
+
+    def end(self) -> None:
+        """The program is about to stop: it would wait for these answers otherwise."""
+        self._ends = True
+
+    async def passed(self, parts: AsyncIterator[bytes], is_in: Callable[[], bool]) -> AsyncIterator[bytes]:
+        """The parts as they come, until `is_in` denies that they may be seen."""
+        coming = asyncio.ensure_future(_next(parts))
+        try:
+            while not self._ends and is_in():
+                done, _ = await asyncio.wait({coming}, timeout=LOOK_EVERY_S)
+                if not done:
+                    continue
+                part = coming.result()
+                if part is None or not is_in():
+                    return
+                coming = asyncio.ensure_future(_next(parts))
+                yield part
+        finally:
+            coming.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await coming
+
+
+async def _next(parts: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(parts, None)
