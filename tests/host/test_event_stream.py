@@ -1,4 +1,4 @@
-"""The list of events as it grows, with the real programs: told at once, to who is logged in, and no longer."""
+"""The list of events as it grows, with the real programs: told at once, and as long as the log-in lasts."""
 
 import json
 import socket

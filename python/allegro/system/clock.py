@@ -4,13 +4,14 @@
 The servers reach systemd-timesyncd by the files of the management ports (allegro.network.management).
 """
 
+import ctypes
 import fcntl
 import logging
 import re
 import struct
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,12 @@ FIRST_YEAR, LAST_YEAR = 2026, 2099
 
 _TIMEOUT_S = 30
 _RTC_SET_TIME = 0x4024700A  # linux/rtc.h
+
+# struct timex of 64 bits (linux/timex.h): its size, and where maxerror (microseconds) lies.
+_TIMEX_SIZE, _TIMEX_MAXERROR = 208, 24
+_UNKNOWN_ERROR_US = 16_000_000
+
+KEPT_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -100,22 +107,51 @@ def _set_rtc(rtc: Path, seconds: int) -> None:
         fcntl.ioctl(device, _RTC_SET_TIME, struct.pack("9i", *fields, 0, 0, 0))
 
 
+class TimeServers:
+    """What systemd-timesyncd says of its servers, asked by a program, so not for each page that shows it."""
+
+    def __init__(
+        self, ask: Callable[[], Mapping[str, str]], now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ask = ask
+        self._now_s = now_s
+        self._asked_s: float | None = None
+        self._known: Mapping[str, str] = {}
+
+    def known(self) -> Mapping[str, str]:
+        """The properties, at most KEPT_S old."""
+        now_s = self._now_s()
+        if self._asked_s is None or now_s - self._asked_s >= KEPT_S:
+            self._known, self._asked_s = self._ask(), now_s
+        return self._known
+
+
+_SERVERS = TimeServers(lambda: _properties(["timedatectl", "show-timesync", "--all"]))
+
+
 def state(settings: Time) -> ClockState:
     """How the clock is. What systemd does not tell is left empty."""
-    synchronised = _properties(["timedatectl", "show", "--property=NTPSynchronized"])
-    server = _properties(["timedatectl", "show-timesync", "--all"])
-    return read_state(settings, time.strftime("%z"), synchronised, server)
+    return read_state(settings, time.strftime("%z"), _SERVERS.known(), synchronised=is_synchronised())
 
 
-def read_state(
-    settings: Time, offset: str, show: Mapping[str, str], timesync: Mapping[str, str]
-) -> ClockState:
+def is_synchronised() -> bool:
+    """Whether somebody keeps the clock, by the rule of systemd's timedated: the kernel does not expect the
+    largest error that it knows (adjtimex(2), 16 s).
+    """
+    timex = ctypes.create_string_buffer(_TIMEX_SIZE)  # modes 0: only a look
+    if ctypes.CDLL(None).adjtimex(timex) < 0:
+        return False
+    (largest_error_us,) = struct.unpack_from("l", timex, _TIMEX_MAXERROR)
+    return bool(largest_error_us < _UNKNOWN_ERROR_US)
+
+
+def read_state(settings: Time, offset: str, timesync: Mapping[str, str], *, synchronised: bool) -> ClockState:
     """From the properties that timedatectl(1) shows; `offset` is ±hhmm."""
     told: Sequence[str] = timesync.get("LinkNTPServers", "").split()
     return ClockState(
         zone=settings.zone,
         utc_offset=f"{offset[:-2]}:{offset[-2:]}",
-        synchronised=show.get("NTPSynchronized") == "yes",
+        synchronised=synchronised,
         server=timesync.get("ServerName", ""),
         address=timesync.get("ServerAddress", ""),
         servers=settings.servers,

@@ -278,8 +278,8 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         clock=lambda: read_state(
             Time(),
             "+0000",
-            {"NTPSynchronized": "yes" if bench.clock_is_kept else "no"},
             {"ServerName": "ntp.example"},
+            synchronised=bench.clock_is_kept,
         ),
         set_clock=lambda ns: bench.clock_set.append(ns),
         problems=lambda: bench.problems,

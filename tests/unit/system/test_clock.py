@@ -1,7 +1,9 @@
+import ctypes
 import datetime as dt
 import struct
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,12 +37,45 @@ def test_the_state_as_timedatectl_tells_it() -> None:
         "ServerName": "ntp.example",
         "ServerAddress": "192.0.2.9",
     }
-    state = clock.read_state(settings, "+0100", {"NTPSynchronized": "yes"}, timesync)
+    state = clock.read_state(settings, "+0100", timesync, synchronised=True)
     assert (state.utc_offset, state.synchronised, state.server) == ("+01:00", True, "ntp.example")
     assert state.servers == ("ntp.example", "192.0.2.1")
     assert state.servers_from_network == ("192.0.2.5",)
-    silent = clock.read_state(Time(), "+0000", {}, {})
+    silent = clock.read_state(Time(), "+0000", {}, synchronised=False)
     assert (silent.synchronised, silent.server, silent.servers) == (False, "", ())
+
+
+def test_pages_that_show_the_clock_start_no_programs_each() -> None:
+    asked: list[float] = []
+    now = [1000.0]
+
+    def ask() -> dict[str, str]:
+        asked.append(now[0])
+        return {"ServerName": f"ntp{len(asked)}.example"}
+
+    servers = clock.TimeServers(ask, lambda: now[0])
+    assert [servers.known()["ServerName"] for _ in range(3)] == ["ntp1.example"] * 3
+    now[0] += clock.KEPT_S
+    assert servers.known()["ServerName"] == "ntp2.example"
+
+
+def test_whether_the_clock_is_kept_is_asked_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Kernel:
+        error_us, code = 0, 0
+
+        def adjtimex(self, timex: Any) -> int:
+            assert timex.raw == bytes(208), "modes 0 change nothing"
+            struct.pack_into("l", timex, 24, self.error_us)
+            return self.code
+
+    kernel = Kernel()
+    assert isinstance(clock.is_synchronised(), bool)  # the real one
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: kernel)
+    assert clock.is_synchronised()
+    kernel.error_us = 16_000_000
+    assert not clock.is_synchronised()
+    kernel.error_us, kernel.code = 0, -1
+    assert not clock.is_synchronised()
 
 
 @pytest.fixture
@@ -51,7 +86,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return times
 
 
-ALONE = clock.read_state(Time(), "+0000", {"NTPSynchronized": "no"}, {})
+ALONE = clock.read_state(Time(), "+0000", {}, synchronised=False)
 SUMMER = 1_782_864_000 * 10**9  # 2026-07-01
 
 
@@ -71,7 +106,7 @@ def test_a_clock_that_nobody_keeps_is_set_by_hand(
 
 
 def test_a_clock_that_a_server_keeps_is_left_to_it(given: list[int], tmp_path: Path) -> None:
-    kept = clock.read_state(Time(), "+0000", {"NTPSynchronized": "yes"}, {"ServerName": "ntp.example"})
+    kept = clock.read_state(Time(), "+0000", {"ServerName": "ntp.example"}, synchronised=True)
     with pytest.raises(Conflict, match=r"kept by the time server ntp\.example"):
         clock.set_by_hand(SUMMER, kept, tmp_path / "rtc0")
     assert given == []
