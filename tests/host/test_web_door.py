@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -119,3 +120,45 @@ def test_who_came_in_and_did_what_is_listed_and_a_broken_request_says_little(pro
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert "a word of mine" not in kept.read_text()
+
+
+@pytest.mark.spec("W1")
+@pytest.mark.parametrize(
+    ("version", "spoken"),
+    [
+        (ssl.TLSVersion.TLSv1, ""),
+        (ssl.TLSVersion.TLSv1_1, ""),
+        (ssl.TLSVersion.TLSv1_2, "TLSv1.2"),
+        (ssl.TLSVersion.TLSv1_3, "TLSv1.3"),
+    ],
+)
+def test_no_version_of_tls_is_spoken_that_nobody_should(
+    programs: Programs, version: ssl.TLSVersion, spoken: str
+) -> None:
+    context = ssl._create_unverified_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")  # else this end would refuse the old ones itself
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    with socket.create_connection(("127.0.0.1", programs.https_port), 10) as plain:
+        if spoken:
+            with context.wrap_socket(plain) as connection:
+                assert connection.version() == spoken
+        else:
+            with pytest.raises(ssl.SSLError) as refused:
+                context.wrap_socket(plain)
+            assert refused.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
+
+
+@pytest.mark.spec("W1")
+def test_every_answer_tells_browsers_what_the_page_does_not_do(programs: Programs) -> None:
+    for path in ("/login", "/static/allegro.js", "/api/status", "/nothing", "/static/nothing"):
+        _, headers, _ = programs.request("GET", path)
+        told = {name.lower(): value for name, value in headers.items()}
+        policy = told["content-security-policy"]
+        assert "default-src 'none'" in policy, path
+        assert "frame-ancestors 'none'" in policy, path
+        assert "unsafe" not in policy, path
+        assert told["x-content-type-options"] == "nosniff", path
+        assert told["referrer-policy"] == "no-referrer", path
+        assert "server" not in told, path

@@ -28,6 +28,7 @@ from allegro.web.backend import Backend, over_socket
 from allegro.web.certificate import CertificateInfo
 from allegro.web.crowd import Crowd, Limits
 from allegro.web.known_browsers import KnownBrowsers, kept_key
+from allegro.web.own_addresses import DeviceName
 from allegro.web.page_server import DoorServer, InsideServer
 from allegro.web.served_certificate import UPLOADED, ServedCertificate
 
@@ -158,7 +159,7 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
         Backend(over_socket(paths.api_socket)),
         built,
         served,
-        host_name,
+        DeviceName(host_name),
         KnownBrowsers(kept_key(paths.web / "browsers.key")),
         TokenStore(paths.web / "tokens.json"),
         certificate_problem,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from allegro.web.headers import Headers
 from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import menu
-from allegro.web.own_addresses import own_addresses
+from allegro.web.own_addresses import DeviceName, own_addresses
 from allegro.web.pages import PAGES
 from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
@@ -39,7 +38,7 @@ def make_site(
     backend: Backend,
     built: Path,
     certificate: ServedCertificate,
-    host_name: str,
+    named: DeviceName,
     browsers: KnownBrowsers,
     tokens: TokenStore,
     certificate_problem: str = "",
@@ -50,7 +49,7 @@ def make_site(
         backend=backend,
         manual=Manual(built / "manual"),
         certificate=certificate,
-        host_name=host_name,
+        named=named,
         browsers=browsers,
         tokens=tokens,
         reports=Reports(backend),
@@ -78,7 +77,7 @@ def create_app(made: Site, built: Path) -> ASGIApp:
         tasks = [
             asyncio.create_task(history.sample(made.history, made.backend)),
             asyncio.create_task(
-                made.certificate.care(socket.gethostname, lambda: own_addresses(made.backend))
+                made.certificate.care(made.named, lambda: own_addresses(made.backend, made.named))
             ),
             asyncio.create_task(made.reports.run()),
         ]

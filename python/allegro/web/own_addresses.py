@@ -1,4 +1,8 @@
-"""The addresses by which the page is reached, for its certificate; asked from the supervisor."""
+"""Name and addresses by which the page is reached, for its certificate; asked from the supervisor.
+
+The name, too: a name that is changed while this program runs does not reach it (systemd.exec(5),
+ProtectHostname=).
+"""
 
 import ipaddress
 from collections.abc import Iterable
@@ -18,8 +22,23 @@ class Addresses:
     passing: tuple[str, ...] = ()
 
 
-async def own_addresses(backend: Backend) -> Addresses | None:
-    """Those of all management ports and of the WiFi; None if they cannot be known now."""
+class DeviceName:
+    """The name of the device, as far as it is known here."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self) -> str:
+        """The name now."""
+        return self._name
+
+    def learn(self, name: str) -> None:
+        """It is called so now."""
+        self._name = name or self._name
+
+
+async def own_addresses(backend: Backend, name: DeviceName) -> Addresses | None:
+    """Those of all management ports and of the WiFi; None if they cannot be known now. `name` is learnt."""
     try:
         network = await backend.ask(_ASKER, "GET", "/network")
         wifi = await backend.ask(_ASKER, "GET", "/wifi")
@@ -28,6 +47,7 @@ async def own_addresses(backend: Backend) -> Addresses | None:
             for interface in network["management"]
             for address in interface["addresses"]
         ]
+        name.learn(network["host_name"])
         return sorted_addresses([*found, *((address, "") for address in wifi["addresses"])])
     except (AllegroError, KeyError, TypeError, ValueError):
         return None

@@ -30,6 +30,7 @@ from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.lasting import Lasting
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
+from allegro.web.own_addresses import DeviceName
 from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.sessions import Session, Sessions
@@ -91,7 +92,7 @@ class Site:
     backend: Backend
     manual: Manual
     certificate: ServedCertificate
-    host_name: str
+    named: DeviceName
     pages: Sequence[Page]
     menu: Sequence[Page | Heading[Page]]
     templates: jinja2.Environment
@@ -104,6 +105,11 @@ class Site:
     history: History = field(default_factory=History)
     lasting: Lasting = field(default_factory=Lasting)
     now_s: Callable[[], float] = time.monotonic
+
+    @property
+    def host_name(self) -> str:
+        """The name of the device."""
+        return self.named()
 
     def problems(self) -> list[dict[str, str]]:
         """What is wrong with what the page itself keeps, as the API tells of everything else."""

@@ -1,8 +1,10 @@
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from allegro.web.backend import Asker, Backend
 from tests.harness.waiting import wait_for
 from tests.unit.firmware.bundle_making import FakeRauc, make_bundle, two_slots
 from tests.unit.web.world import Browser, World
@@ -74,7 +76,23 @@ def test_the_page_is_made_anew_when_something_begins_or_ends(world: World) -> No
 def test_without_an_update_server_the_check_says_so(world: World) -> None:
     admin = world.user("admin")
     admin.post("/firmware/check")
-    assert "The update server cannot be used." in admin.page("/firmware")
+    assert admin.page("/firmware").count("The update server cannot be used.") == 1
+
+
+def test_a_slot_without_a_version_is_no_alarm(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Backend.ask
+
+    async def ask(self: Backend, asker: Asker, method: str, path: str, *more: Any) -> Any:
+        answer = await real(self, asker, method, path, *more)
+        if path == "/firmware":
+            empty = next(each for each in answer["versions"] if each["place"] == "slot-b")
+            empty.update(version="", problem="empty or damaged")
+        return answer
+
+    monkeypatch.setattr(Backend, "ask", ask)
+    page = world.user("admin").page("/firmware")
+    assert "Unknown version" not in page
+    assert '<p class="quiet">empty or damaged: the next update is written here</p>' in page
 
 
 @pytest.mark.spec("W1")

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from allegro.web.backend import Backend
-from allegro.web.own_addresses import Addresses, own_addresses, sorted_addresses
+from allegro.web.own_addresses import Addresses, DeviceName, own_addresses, sorted_addresses
 
 pytestmark = pytest.mark.spec("W10")
 
@@ -23,20 +23,23 @@ def test_what_may_change_daily_is_told_apart_and_what_holds_on_one_cable_left_ou
     )
 
 
-def asked(answers: dict[str, object]) -> Addresses | None:
+def asked(answers: dict[str, object], name: DeviceName | None = None) -> Addresses | None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=answers[request.url.path])
 
-    return asyncio.run(own_addresses(Backend(httpx.MockTransport(answer))))
+    return asyncio.run(own_addresses(Backend(httpx.MockTransport(answer)), name or DeviceName("first")))
 
 
 def test_they_are_those_of_all_management_ports_and_of_the_wifi() -> None:
     network = {
+        "host_name": "meter-7",
         "management": [
             {"addresses": [{"address": f"192.0.2.{number}/24", "source": "static"}]} for number in (1, 2)
-        ]
+        ],
     }
     wifi = {"addresses": ["192.168.78.1/24"]}
-    told = asked({"/api/network": network, "/api/wifi": wifi})
+    name = DeviceName("first")
+    told = asked({"/api/network": network, "/api/wifi": wifi}, name)
+    assert name() == "meter-7", "a changed name reaches the page, and its certificate"
     assert told == Addresses(("192.0.2.1", "192.0.2.2", "192.168.78.1"))
     assert asked({"/api/network": {}, "/api/wifi": wifi}) is None

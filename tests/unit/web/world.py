@@ -20,6 +20,7 @@ from allegro.web import certificate
 from allegro.web.app import create_app, make_site
 from allegro.web.backend import Backend
 from allegro.web.known_browsers import KnownBrowsers
+from allegro.web.own_addresses import DeviceName
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.site import Site
 from tests.unit.api.bench import Bench, make_bench
@@ -104,7 +105,7 @@ class World:
             Backend(httpx.ASGITransport(self.device.app)),
             folder / "built",
             ServedCertificate(pem, info),
-            "allegro-mm-3456",
+            DeviceName("allegro-mm-3456"),
             KnownBrowsers(b"k" * 32),
             TokenStore(folder / "tokens.json"),
         )

@@ -4,10 +4,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from allegro.api.client import segment
+from allegro.api.client import ApiError, segment
 from allegro.web.forms import Form
 from allegro.web.pages.section import Section
-from allegro.web.site import Action, Page, Visit
+from allegro.web.site import Action, Page, Visit, see
 
 PATH = "/firmware"
 ACTION = "firmware"
@@ -36,7 +36,12 @@ async def _live(visit: Visit) -> Response:
 
 
 async def _check(visit: Visit) -> Response:
-    newer = (await visit.api.post("/firmware/check"))["newer"]
+    try:
+        newer = (await visit.api.post("/firmware/check"))["newer"]
+    except ApiError as error:
+        if error.message in (await visit.api.get("/firmware"))["check_problem"]:
+            return see(PATH)  # which shows it, as long as it holds
+        raise
     return visit.done(
         f"There is a newer version: {newer}." if newer else "There is no newer version on the update server."
     )
