@@ -36,10 +36,17 @@ class Slicing:
     _changes: dict[str, list[_Change]] = field(default_factory=dict)
     _discarded: dict[str, _Discarded] = field(default_factory=dict)
 
+    def opened(self, port: str, moment: int) -> None:
+        """The port was opened: no rules hold but those that are told with that, whatever was told before."""
+        if port in self._changes:
+            self.changed(port, "", moment)
+
     def held(self, ports: str, text: str, moment: int) -> None:
         """At this moment these rules held on these ports, and had held."""
         for port in ports.split(", "):
             known = self._changes.setdefault(port, [_Change(0, text)])
+            if known[-1] == _Change(moment, ""):  # the port was just opened
+                known.pop()
             if known[-1].text != text:
                 known.append(_Change(moment, text))
 

@@ -119,6 +119,7 @@ class Watch:
             case news.PortClosed():
                 self._away.setdefault((coverage.PORT, told.port), moment)
             case news.PortOpened():
+                self._findings.slicing.opened(told.port, moment)
                 if moment - began_ns <= _OPENING_NS:
                     self._findings.opened.setdefault(record.run, moment)
                 self._back(coverage.PORT, told.port, moment, began_ns)

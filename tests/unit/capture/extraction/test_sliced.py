@@ -47,6 +47,19 @@ def test_before_the_first_change_packets_were_kept_whole() -> None:
     assert slicing.notes(T, T + NS - 1, {}) == []
 
 
+def test_a_recorder_that_starts_again_says_what_holds_or_that_nothing_does() -> None:
+    """The rules may have been changed while it did not run."""
+    slicing = Slicing()
+    for text, second in (("1. a: discard vlan == 7", 0), ("1. a: discard vlan == 7", 2), ("", 4)):
+        slicing.opened("port1", T + second * NS)
+        if text:
+            slicing.held("port1", text, T + second * NS)
+    assert slicing.notes(T, T + 9 * NS, {}) == [
+        "Rules for what is kept of packets of port1: 1. a: discard vlan == 7.",
+        "From 2026-11-21 14:06:44.000 UTC on, packets of port1 were kept whole.",
+    ]
+
+
 def test_many_changes_are_counted() -> None:
     slicing = Slicing()
     for number in range(30):
