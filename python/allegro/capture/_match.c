@@ -155,3 +155,28 @@ PyObject *match(PyObject *module, PyObject *arguments)
     PyBuffer_Release(&job.index);
     return result;
 }
+
+PyObject *may_match_record(PyObject *module, PyObject *arguments)
+{
+    Py_buffer bytes, known;
+    struct program program;
+    struct summary summary;
+    const char *message;
+    int answer = 0;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "y*y*:may_match", &bytes, &known))
+        return NULL;
+    message = open_program(bytes.buf, (size_t)bytes.len, &program);
+    if (message == NULL)
+        message = open_summary(known.buf, (size_t)known.len, &summary);
+    if (message == NULL)
+        answer = may_match(&program, &summary);
+    PyBuffer_Release(&bytes);
+    PyBuffer_Release(&known);
+    if (message != NULL) {
+        PyErr_SetString(PyExc_ValueError, message);
+        return NULL;
+    }
+    return PyBool_FromLong(answer);
+}

@@ -17,4 +17,7 @@ PyObject *raise_fault(PyObject *module, struct fault fault);
 /* The method `match` of the module: _packets.pyi. */
 PyObject *match(PyObject *module, PyObject *arguments);
 
+/* The method `may_match`: the same place. */
+PyObject *may_match_record(PyObject *module, PyObject *arguments);
+
 #endif

@@ -91,3 +91,20 @@ def match(
     Raises BlockError if a block does not hold what its index says, ValueError for a program or an index that
     is broken, OverflowError if a time or shift exceeds 64 bits with sign.
     """
+
+def may_match(program: Buffer, summary: Buffer, /) -> bool:
+    """Whether some packet of a record may match, of which no more than its summary is known.
+
+    False is certain, for packets of the interface that the program is for. With an empty summary nothing is
+    known of the packets; what the program itself says (no packet of this interface) still holds.
+
+    Raises ValueError for a program or a summary that is broken.
+    """
+
+def summarize(block: Buffer, room: int, /) -> bytes:
+    """What the packets of a TPACKET_V3 block hold, in at most `room` bytes: addresses, ports, VLANs,
+    protocols, MPLS labels, VXLAN networks. Few values are listed; many are in a bloom filter, or left out if
+    even that has no room for them.
+
+    Empty if nothing can be told in so few bytes, or if the block is torn or damaged.
+    """

@@ -218,3 +218,112 @@ int run_program(const struct program *program, const struct key *key, const stru
     }
     return number == ACCEPT;
 }
+
+/* --- a record ----------------------------------------------------------------------------------------------------- */
+
+static int may_have_version(const struct summary *summary, const uint8_t *ranges, size_t count, uint32_t version)
+{
+    return in_ranges(ranges, count, version) && may_have(summary, version == 4 ? CLASS_IPV4 : CLASS_IPV6, 0, UINT32_MAX);
+}
+
+static int number_may_match(const uint8_t *ranges, const struct test *test, const struct summary *summary)
+{
+    static const struct {
+        uint8_t known, class;
+    } classes[FIELDS] = {
+        [FIELD_OUTER_VLAN] = {1, CLASS_VLAN},   [FIELD_INNER_VLAN] = {1, CLASS_VLAN},
+        [FIELD_MPLS] = {1, CLASS_LABEL},        [FIELD_PROTOCOL] = {1, CLASS_PROTOCOL},
+        [FIELD_SOURCE_PORT] = {1, CLASS_PORT},  [FIELD_DESTINATION_PORT] = {1, CLASS_PORT},
+        [FIELD_VNI] = {1, CLASS_VNI},
+    };
+
+    if (test->field == FIELD_IP_VERSION)
+        return may_have_version(summary, ranges, test->count, 4) || may_have_version(summary, ranges, test->count, 6);
+    if (!classes[test->field].known)
+        return 1;
+    for (size_t place = 0; place < test->count; place++) {
+        struct range range;
+
+        memcpy(&range, ranges + place * sizeof range, sizeof range);
+        if (may_have(summary, classes[test->field].class, range.low, range.high))
+            return 1;
+    }
+    return 0;
+}
+
+/* A mask of ones and then zeros is a range. */
+static int ipv4_may_match(const uint8_t *networks, size_t count, const struct summary *summary)
+{
+    for (; count > 0; count--, networks += 8) {
+        uint32_t address = (uint32_t)read_u16(networks) << 16 | read_u16(networks + 2);
+        uint32_t others = ~((uint32_t)read_u16(networks + 4) << 16 | read_u16(networks + 6));
+
+        if ((others & (others + 1)) != 0 || may_have(summary, CLASS_IPV4, address, address | others))
+            return 1;
+    }
+    return 0;
+}
+
+/* Of addresses that are hashed: whether it is this one, or any. */
+static int hashed_may_match(const uint8_t *pairs, size_t count, size_t size, enum class class,
+                            const struct summary *summary)
+{
+    for (; count > 0; count--, pairs += 2 * size) {
+        uint32_t hash = class == CLASS_IPV6 ? hash_of_ipv6(pairs) : hash_of_mac(pairs);
+        int whole = 1;
+
+        for (size_t place = 0; place < size; place++)
+            whole &= pairs[size + place] == 0xff;
+        if (whole ? may_have(summary, class, hash, hash) : may_have(summary, class, 0, UINT32_MAX))
+            return 1;
+    }
+    return 0;
+}
+
+static int test_may_match(const struct program *program, const struct test *test, const struct summary *summary)
+{
+    const uint8_t *constants = program->constants + test->offset;
+
+    switch (test->operation) {
+    case OPERATION_NUMBER:
+        return number_may_match(constants, test, summary);
+    case OPERATION_SOURCE:
+    case OPERATION_DESTINATION:
+        return test->field == 4 ? ipv4_may_match(constants, test->count, summary)
+                                : hashed_may_match(constants, test->count, 16, CLASS_IPV6, summary);
+    case OPERATION_SOURCE_MAC:
+    case OPERATION_DESTINATION_MAC:
+        return hashed_may_match(constants, test->count, MAC_LENGTH, CLASS_MAC, summary);
+    default:
+        return 1;
+    }
+}
+
+/* Notes that the program may go on at a test; whether that is its end. */
+static int goes_on(uint8_t *reached, size_t number)
+{
+    if (number < REJECT)
+        reached[number] = 1;
+    return number == ACCEPT;
+}
+
+/* Follows every way that some packet may take: each test may fail, and hold unless the summary knows better. */
+int may_match(const struct program *program, const struct summary *summary)
+{
+    uint8_t reached[MOST_TESTS];
+
+    memset(reached, 0, program->count);
+    reached[0] = 1;
+    for (size_t number = 0; number < program->count; number++) {
+        struct test test;
+
+        if (!reached[number])
+            continue;
+        test = test_at(program, number);
+        if (test_may_match(program, &test, summary) && goes_on(reached, test.yes))
+            return 1;
+        if (test.operation != OPERATION_YES && goes_on(reached, test.no))
+            return 1;
+    }
+    return 0;
+}

@@ -3,6 +3,7 @@
 #define ALLEGRO_PROGRAM_H
 
 #include "_key.h"
+#include "_summary.h"
 
 struct program {
     const uint8_t *tests;
@@ -16,5 +17,8 @@ const char *open_program(const uint8_t *bytes, size_t length, struct program *pr
 
 /* Whether a packet matches. */
 int run_program(const struct program *program, const struct key *key, const struct frame *frame);
+
+/* Whether a packet of a record may match of which no more than its summary is known. */
+int may_match(const struct program *program, const struct summary *summary);
 
 #endif

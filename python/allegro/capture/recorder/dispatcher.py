@@ -276,10 +276,10 @@ class Dispatcher:
             source: _Block | _Copy = _Block(port, number)
             copy = self._arena.copy(block[: record.length]) if record.length * SMALL <= len(block) else None
             if copy is None:
-                job.add(block[: record.length])
+                job.add(block[: record.length], port.has_memory_to_spare)
                 port.take()
             else:
-                job.add(copy)
+                job.add(copy, port.has_memory_to_spare)
                 source = _Copy(port)
                 port.take_copied()
                 blocks.release(block)
@@ -315,6 +315,7 @@ class Dispatcher:
             return
         while self._records and self._records[0].job.done:
             done = self._records.popleft()
+            summary = done.job.summaries.popleft()
             self.load.slowest_write_s = max(self.load.slowest_write_s, done.job.seconds)
             source = done.source
             if isinstance(source, _Block):
@@ -323,7 +324,7 @@ class Dispatcher:
                 source.port.copied -= 1
                 self._arena.give_back()
             if done.job.error is None:
-                writer.written(done.slot, done.record)
+                writer.written(done.slot, done.record, summary)
                 self.last_written = done.record.sequence
                 self.trouble.taken()
                 if not isinstance(source, Letter):

@@ -19,6 +19,8 @@ _QUIET_NS = 200_000_000
 
 _RATE_SAMPLES = 5
 
+_SPARE = 4
+
 
 def port_index(name: str) -> int:
     """The number in a port's name, 0 without one."""
@@ -91,6 +93,10 @@ class RecordedPort:
         """A block that was taken is with the kernel again."""
         self.busy[number] = 0
         self.under_way -= 1
+
+    def has_memory_to_spare(self) -> bool:
+        """Whether less than a quarter of the port's memory is waiting for the disk."""
+        return self.under_way * _SPARE < len(self.busy)
 
     def quiet_through(self, now_ns: int) -> int:
         """If no block is waiting or under way at this time: up to when all that came in is in the ring."""

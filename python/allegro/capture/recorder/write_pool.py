@@ -1,6 +1,7 @@
 """A few threads that write batches of records, so that one slow write does not hold up the others.
 
-os.pwritev releases the interpreter lock, so the threads cost nothing but the system call.
+os.pwritev releases the interpreter lock, and so does `summarize`, which looks into what was written as long
+as nobody waits for the memory: so the threads cost nothing but what these do.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import fcntl
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+from allegro.capture import _packets
 from allegro.capture.ring import record as blocks
+from allegro.capture.ring import record_summaries
 
 MOST_BYTES = 4 << 20
 """A batch is at most this long, so that several threads share the work of a burst."""
@@ -24,13 +29,16 @@ MOST_RECORDS = 64
 
 @dataclass(eq=False)
 class WriteJob:
-    """Records that lie one behind the other in one file. `done` is set last, when `error` is final and
-    `seconds` says how long it took."""
+    """Records that lie one behind the other in one file. `done` is set last, when `error` is final,
+    `seconds` says how long writing took, and `summaries` what each record's packets hold (empty: not known).
+    """
 
     descriptor: int
     offset: int
     views: list[memoryview] = field(default_factory=list)
     length: int = 0
+    spare: list[Callable[[], bool] | None] = field(default_factory=list)
+    summaries: deque[bytes] = field(default_factory=deque)
     error: OSError | None = None
     seconds: float = 0.0
     done: bool = False
@@ -44,9 +52,11 @@ class WriteJob:
             and len(self.views) < MOST_RECORDS
         )
 
-    def add(self, view: memoryview) -> None:
-        """Adds a record: the part of the kernel's block that goes to disk."""
+    def add(self, view: memoryview, spare: Callable[[], bool] | None = None) -> None:
+        """Adds a record: the part of the kernel's block that goes to disk. If `spare` says, when it is
+        written, that there is memory to spare, its packets are looked at before the block is given back."""
         self.views.append(view)
+        self.spare.append(spare)
         self.length += len(view)
 
     def run(self) -> None:
@@ -60,7 +70,9 @@ class WriteJob:
             self.error = OSError(errno.EIO, str(error) or type(error).__name__)
         finally:
             self.seconds = time.monotonic() - began
-            for view in self.views:
+            for view, spare in zip(self.views, self.spare, strict=True):
+                wanted = self.error is None and spare is not None and spare()
+                self.summaries.append(_summary(view) if wanted else b"")
                 blocks.release(view)
                 view.release()
             self.views.clear()
@@ -113,6 +125,13 @@ class WritePool:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.run()
+
+
+def _summary(view: memoryview) -> bytes:
+    try:
+        return _packets.summarize(view, record_summaries.room(len(view)))
+    except MemoryError:
+        return b""
 
 
 def _leave_direct(descriptor: int) -> bool:

@@ -13,21 +13,23 @@ from allegro.capture.ring.recovery import RecoveredSegment
 
 @dataclass
 class Sums:
-    """Of all segments: bytes of the files, and of what is in them."""
+    """Of all segments: bytes of the files, and of what is in them; bytes of their records' summaries."""
 
     size: int = 0
     end: int = 0
     records: int = 0
     packets: int = 0
     used: int = 0
+    record_summaries: int = 0
 
-    def add(self, size: int, summary: Summary, sign: int = 1) -> None:
+    def add(self, size: int, summary: Summary, sign: int = 1, *, record_summaries: int = 0) -> None:
         """Adds a segment, or with -1 takes it away."""
         self.size += sign * size
         self.end += sign * summary.end
         self.records += sign * summary.records
         self.packets += sign * summary.packets
         self.used += sign * summary.used
+        self.record_summaries += sign * record_summaries
 
 
 class FinishedSegments:
@@ -51,7 +53,7 @@ class FinishedSegments:
     def append(self, segment: RecoveredSegment) -> None:
         """The newest one."""
         self._segments.append(segment)
-        self.sums.add(segment.size, segment.summary)
+        self.sums.add(segment.size, segment.summary, record_summaries=segment.record_summaries)
 
     def popleft(self) -> RecoveredSegment:
         """Takes out the oldest."""
@@ -67,5 +69,5 @@ class FinishedSegments:
         return [self._segments[place].summary for place in places if -count <= place < count]
 
     def _taken(self, segment: RecoveredSegment) -> RecoveredSegment:
-        self.sums.add(segment.size, segment.summary, -1)
+        self.sums.add(segment.size, segment.summary, -1, record_summaries=segment.record_summaries)
         return segment

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from allegro.capture.ring import index
 from allegro.capture.ring.index import Packer, Summary
 from allegro.capture.ring.record import Record
+from allegro.capture.ring.record_summaries import Appender
 
 
 @dataclass(eq=False)
@@ -35,13 +36,15 @@ class OpenSegment:
     unindexed: bytearray = field(default_factory=bytearray)
     packer: Packer = field(default_factory=Packer)
     summary: Summary = field(default_factory=Summary)
+    record_summaries: Appender = field(default_factory=Appender)
     pending: int = 0
     entries: deque[Record] = field(default_factory=deque)
     dirty: bool = False
     safe: bool = False
 
-    def written(self, record: Record) -> None:
-        """The record is on disk."""
+    def written(self, record: Record, summary: bytes) -> None:
+        """The record is on disk; `summary` says what its packets hold (see `record_summaries`)."""
+        self.record_summaries.add(record, summary)
         self.entries.append(record)
         self.summary = self.summary.plus(record)
         self.dirty = True
@@ -72,6 +75,7 @@ class OpenSegment:
         try:
             os.close(self.descriptor)
         finally:
+            self.record_summaries.close()
             if self.index is not None:
                 os.close(self.index)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from allegro.atomic import SUFFIX, sync_directory, write_atomically
-from allegro.capture.ring import index, record, segments, summaries
+from allegro.capture.ring import index, record, record_summaries, segments, summaries
 from allegro.capture.ring.index import Summary
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import RingIdentity, Run
@@ -35,11 +35,12 @@ segment's data are safe; a disk that has lost them since shows that when they ar
 
 @dataclass(frozen=True)
 class RecoveredSegment:
-    """A segment with records, all of which `summary` covers."""
+    """A segment with records, all of which `summary` covers; bytes of the records' own summaries."""
 
     path: Path
     size: int
     summary: Summary
+    record_summaries: int = 0
 
 
 @dataclass
@@ -76,7 +77,7 @@ def recover(directory: Path) -> RecoveredRing:
         if listed is None or listed.summary is None:
             _take(work, path, segments.first_sequence(path) or 0, named=True)
         else:
-            ring.segments.append(RecoveredSegment(path, listed.size, listed.summary))
+            ring.segments.append(RecoveredSegment(path, listed.size, listed.summary, listed.record_summaries))
     for path in named[-_CHECKED:] if known else named:
         _take(work, path, segments.first_sequence(path) or 0, named=True)
     newest = _newest_sequence(ring)
@@ -144,7 +145,7 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
         return
     summary = _trusted_summary(path, size, ring.identity.ring_id) if named else None
     if summary is not None:
-        ring.segments.append(RecoveredSegment(path, size, summary))
+        ring.segments.append(RecoveredSegment(path, size, summary, record_summaries.size_on_disk(path)))
         return
     entries = _look_through(path, size, minimum, ring.identity.ring_id, named=named)
     index.index_path(path).unlink(missing_ok=True)
@@ -165,7 +166,7 @@ def _take(work: _Work, path: Path, minimum: int, *, named: bool) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _LOG.warning("%s: no room for its index", path.name)
-    ring.segments.append(RecoveredSegment(path, size, summary))
+    ring.segments.append(RecoveredSegment(path, size, summary, record_summaries.size_on_disk(path)))
     work.rebuilt.extend(entries)
 
 
@@ -243,11 +244,13 @@ def _alive_until(run: Run, time_ns: int) -> Run:
 
 
 def _remove_orphans(directory: Path) -> None:
-    """Removes indexes without their segment, and small files that were being replaced.
+    """Removes indexes and summaries without their segment, and small files that were being replaced.
 
     The list of segments is one of them, for version 0.1.0 too: the writer makes it anew.
     """
     for path in directory.iterdir():
-        orphan = path.suffix == ".index" and not path.with_suffix(".blocks").exists()
+        orphan = (
+            path.suffix in (".index", record_summaries.SUFFIX) and not path.with_suffix(".blocks").exists()
+        )
         if orphan or (path.name.startswith(".") and path.name.endswith(SUFFIX)):
             path.unlink()

@@ -1,8 +1,10 @@
 """Files of the packet ring: their names, and the walk over the records of a segment.
 
 A ring is a directory of preallocated segment files.  ``<16 hex digits>.blocks`` holds records from the
-sequence number in its name on; ``<16 hex digits>.index`` lists them (see `index`); ``free-*.blocks`` hold
-nothing yet.  ``ring.json`` names the ring, ``runs.json`` says when the recorder was up.
+sequence number in its name on, ``<16 hex digits>.index`` lists them (see `index`), and
+``<16 hex digits>.summary`` tells what their packets hold (see `record_summaries`); ``free-*.blocks`` hold
+nothing yet.
+``ring.json`` names the ring, ``runs.json`` says when the recorder was up.
 
 A segment is never overwritten under its name: it is renamed first.  So a reader that reads a record and
 *afterwards* still finds the same path with the same inode knows that it was not overwritten meanwhile.

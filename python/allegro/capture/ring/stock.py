@@ -1,7 +1,8 @@
 """The segment files of a ring that is being written: how many there are, how large, and which comes next.
 
 Recycling happens ahead of need: when fewer than two empty segments are left (one in a small ring), the oldest
-loses its index and its name, and that is made safe on disk before the first byte of it is overwritten.
+loses its index, its summaries and its name, and that is made safe on disk before the first byte of it is
+overwritten.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from allegro.atomic import sync_directory
 from allegro.capture import space
-from allegro.capture.ring import index, segments
+from allegro.capture.ring import index, record_summaries, segments
 from allegro.capture.ring.finished import FinishedSegments, Sums
 from allegro.capture.ring.index import Packer, Summary
 from allegro.capture.ring.open_segment import OpenSegment, open_segment
@@ -113,7 +114,8 @@ class SegmentStock:
             finished = list(self._finished)
             opened = [segment for segment in self.opened() if segment.named]
         for segment in finished:
-            yield Listed(segments.first_sequence(segment.path) or 0, segment.size, segment.summary)
+            sequence = segments.first_sequence(segment.path) or 0
+            yield Listed(sequence, segment.size, segment.summary, segment.record_summaries)
         for one in opened:
             yield Listed(one.first, one.size, None)
 
@@ -152,7 +154,10 @@ class SegmentStock:
         """The oldest of `closing` has got all its records."""
         with self._lock:
             self.closing.remove(segment)
-            self._finished.append(RecoveredSegment(segment.path, segment.size, segment.summary))
+            summaries_size = segment.record_summaries.size
+            self._finished.append(
+                RecoveredSegment(segment.path, segment.size, segment.summary, summaries_size)
+            )
 
     def unused(self, segment: OpenSegment) -> None:
         """Of the oldest of `closing` not one record could be written."""
@@ -210,14 +215,16 @@ class SegmentStock:
         return self._taken(self.segment_size // 4) + self.segment_size <= self.target
 
     def _taken(self, margin: int = 0) -> int:
-        """Bytes of the segments, and of the indexes in whole segments: quiet links have small records, and an
-        index of a fortieth of them."""
-        records = self._finished.sums.records + sum(one.summary.records for one in self.opened())
-        indexes = records * index.ENTRY_SIZE + margin
-        return self.size() + indexes - indexes % self.segment_size
+        """Bytes of the segments, and in whole segments of what lies beside them: quiet links have small
+        records, an index of a fortieth of these, and summaries of a twentieth at most."""
+        sums, opened = self._finished.sums, self.opened()
+        records = sums.records + sum(one.summary.records for one in opened)
+        summaries = sums.record_summaries + sum(one.record_summaries.size for one in opened)
+        beside = records * index.ENTRY_SIZE + summaries + margin
+        return self.size() + beside - beside % self.segment_size
 
     def _too_large(self) -> bool:
-        """Whether there is more than wanted. The fewest segments stay, whatever their indexes take."""
+        """Whether there is more than wanted. The fewest segments stay, whatever lies beside them."""
         return self.size() > self.target or (
             self._taken() > self.target and self._count() > segments.FEWEST_SEGMENTS
         )
@@ -265,7 +272,7 @@ class SegmentStock:
     def _remove_oldest(self) -> None:
         """Removes the oldest finished segment. Raises OSError, and then it is still counted."""
         oldest = self._finished[0]
-        index.index_path(oldest.path).unlink(missing_ok=True)
+        _remove_beside(oldest.path)
         oldest.path.unlink(missing_ok=True)
         with self._lock:
             self._finished.popleft()
@@ -297,7 +304,7 @@ class SegmentStock:
             if oldest.size != self.segment_size:
                 self._remove_oldest()
                 continue
-            index.index_path(oldest.path).unlink(missing_ok=True)
+            _remove_beside(oldest.path)
             opened = open_segment(oldest.path, oldest.size)
             try:
                 opened.path = oldest.path.rename(self._new_free_path())
@@ -358,6 +365,7 @@ class SegmentStock:
         self.current.packer = Packer(entries)
         self.current.used = newest.summary.end
         self.current.summary = newest.summary
+        self.current.record_summaries.take_over(newest.path)
 
     def _new_free_path(self) -> Path:
         with self._lock:
@@ -375,6 +383,12 @@ class SegmentStock:
             raise RingUnavailable(
                 f"The disk of the packet ring does not answer: {error.strerror}.", place=str(self._directory)
             ) from error
+
+
+def _remove_beside(path: Path) -> None:
+    """Removes what is told of a segment: index and summaries."""
+    index.index_path(path).unlink(missing_ok=True)
+    record_summaries.summary_path(path).unlink(missing_ok=True)
 
 
 def _check_size(size: int, directory: Path) -> None:

@@ -24,8 +24,8 @@ from allegro.capture.ring.index import Summary
 
 FILE = "ring.index"
 
-# crc, reserved, first sequence, size, then the summary; without records: the segment is not finished
-_ENTRY = struct.Struct("<I4xQQ9Q2I")
+# crc, bytes of record summaries, first sequence, size, then the summary; without records: it is not finished
+_ENTRY = struct.Struct("<IIQQ9Q2I")
 _STALE_ALLOWED = 1024
 
 # Places of fields in an entry, in words of eight bytes, and of four.
@@ -35,11 +35,13 @@ _FIRST_START, _LAST_START = 24, 25
 
 
 class Listed(NamedTuple):
-    """A segment: the number of its first record, its size, its summary (None: it is not finished)."""
+    """A segment: the number of its first record, its size, its summary (None: it is not finished), and how
+    many bytes the summaries of its records have."""
 
     sequence: int
     size: int
     summary: Summary | None
+    record_summaries: int = 0
 
 
 class SegmentTable:
@@ -63,8 +65,10 @@ class SegmentTable:
         return len(self._entries)
 
     def __getitem__(self, place: int) -> Listed:
-        _, sequence, size, *summary = _ENTRY.unpack_from(self._data, self._entries[place] * _ENTRY.size)
-        return Listed(sequence, size, Summary._make(summary) if summary[0] else None)
+        _, record_summaries, sequence, size, *summary = _ENTRY.unpack_from(
+            self._data, self._entries[place] * _ENTRY.size
+        )
+        return Listed(sequence, size, Summary._make(summary) if summary[0] else None, record_summaries)
 
     def __iter__(self) -> Iterator[Listed]:
         return map(self.__getitem__, range(len(self)))
@@ -190,5 +194,5 @@ class SummaryFile:
 
 def _packed(segment: Listed) -> bytes:
     summary = segment.summary or Summary()
-    entry = _ENTRY.pack(0, segment.sequence, segment.size, *summary)
+    entry = _ENTRY.pack(0, segment.record_summaries, segment.sequence, segment.size, *summary)
     return zlib.crc32(entry[4:]).to_bytes(4, "little") + entry[4:]

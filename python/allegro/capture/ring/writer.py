@@ -126,9 +126,12 @@ class RingWriter:
         self._next += 1
         return slot
 
-    def written(self, slot: Slot, record: Record) -> None:
-        """The record is on disk. To be called in the order of the sequence numbers."""
-        slot.segment.written(record._replace(offset=slot.offset))
+    def written(self, slot: Slot, record: Record, summary: bytes = b"") -> None:
+        """The record is on disk. To be called in the order of the sequence numbers.
+
+        `summary` says what its packets hold; empty if that was not looked at.
+        """
+        slot.segment.written(record._replace(offset=slot.offset), summary)
 
     def lost(self, slot: Slot) -> None:
         """The record could not be written; its place stays unused."""
@@ -228,6 +231,7 @@ class RingWriter:
             entries = list(segment.entries)[:count]
             segment.unindexed += b"".join(map(segment.packer.pack, entries))
             segment.write_index()
+            segment.record_summaries.write(segment.path)
             if entries:
                 self.published = entries[-1].sequence
             # Only now, as a segment is finished when it has none left.
@@ -251,7 +255,8 @@ class RingWriter:
                 segment.unindexed += segment.packer.pack_summary(segment.summary)
                 segment.write_index()
             stock.finished(segment)
-            self._summaries.add(Listed(segment.first, segment.size, segment.summary))
+            summaries_size = segment.record_summaries.size
+            self._summaries.add(Listed(segment.first, segment.size, segment.summary, summaries_size))
             segment.close()
             stock.wanted.set()
 

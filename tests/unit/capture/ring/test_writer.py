@@ -34,10 +34,10 @@ def disk_use(directory: Path) -> int:
     return sum(sizes.values())
 
 
-def append_patiently(writer: RingWriter, number: int) -> None:
+def append_patiently(writer: RingWriter, number: int, summary: bytes = b"") -> None:
     def attempt() -> bool:
         try:
-            append(writer, number, size=BIG)
+            append(writer, number, size=BIG, summary=summary)
         except RingBusyError:
             return False
         return True

@@ -19,7 +19,9 @@ STEP = 1_000_000
 """Between one record's packet and the next one's, in ns."""
 
 
-def append(writer: RingWriter, number: int, *, size: int = 60, port: int = 1) -> blocks.Record:
+def append(
+    writer: RingWriter, number: int, *, size: int = 60, port: int = 1, summary: bytes = b""
+) -> blocks.Record:
     """Writes the record number `number`: two packets at START + number * STEP."""
     time_ns = START + number * STEP
     payload = number.to_bytes(8, "big") + bytes(size - 8)
@@ -29,7 +31,7 @@ def append(writer: RingWriter, number: int, *, size: int = 60, port: int = 1) ->
     # The file is open for direct writing, for which this memory is not aligned.
     with slot.segment.path.open("r+b") as file:
         os.pwrite(file.fileno(), image[: header.length], slot.offset)
-    writer.written(slot, header)
+    writer.written(slot, header, summary)
     writer.publish()
     wait_for(lambda: writer.published == slot.sequence, "publishing", 10, 0.001)
     return header

@@ -1,0 +1,184 @@
+"""What the summary of a record says of filters: never "nothing there" of a record with a matching packet."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import random
+import struct
+from collections.abc import Sequence
+
+import pytest
+
+from allegro.capture import _packets
+from allegro.capture.ring import record_summaries
+from allegro.filters import libpcap
+from allegro.filters.parse import parse
+from allegro.filters.program import compiled, for_interface
+from tests.harness import random_packets
+from tests.harness.layers import ethernet, ipv4, ipv6, labels, tcp, udp
+from tests.unit.capture.blocks import Frame, block
+from tests.unit.filters.test_program import INTERFACES, WHENEVER, T, as_received
+
+pytestmark = pytest.mark.spec("R13")
+
+ROOM = 1 << 12
+
+
+def image(frames: Sequence[Frame]) -> bytes:
+    whole = block(frames, size=1024 + sum(len(one.data) + 96 for one in frames))
+    (used,) = struct.unpack_from("<I", whole, 20)
+    return bytes(whole[:used])  # nothing behind it that could be read without being noticed
+
+
+def may_match(text: str, summary: bytes, interface: str = "port1") -> bool:
+    return _packets.may_match(for_interface(compiled(parse(text)), interface), summary)
+
+
+def connections(count: int, *, port: int = 0) -> list[Frame]:
+    """Each of two addresses and ports of their own."""
+    return [
+        Frame(
+            T + number,
+            ethernet(
+                0x0800,
+                ipv4(
+                    6,
+                    tcp(port or 1000 + number, port or 30_000 + number),
+                    source=str(ipaddress.ip_address(0x0A000001 + number)),
+                    destination=str(ipaddress.ip_address(0xC0000001 + number)),
+                ),
+            ),
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("room", [0, 30, 60, 120, ROOM])
+def test_a_record_with_a_matching_packet_is_never_passed_over(room: int) -> None:
+    chance = random.Random(room)
+    names = ("left", "rest")
+    passed_over = 0
+    for _ in range(60):
+        frames = [
+            as_received(number, random_packets.frame(chance), chance)
+            for number in range(chance.choice((1, 2, 5, 30)))
+        ]
+        groups = tuple((name, random_packets.tree(chance, 1)) for name in names)
+        whole = image(frames)
+        index, summary = _packets.scan(whole), _packets.summarize(whole, room)
+        assert len(summary) <= room
+        for _ in range(20):
+            tree = random_packets.tree(chance, groups=names)
+            program = for_interface(compiled(tree, groups, libpcap.compiled), chance.choice(INTERFACES))
+            _, (matching,) = _packets.match(whole, index, *WHENEVER, [program])
+            if _packets.may_match(program, summary):
+                continue
+            assert not matching, (tree, [frame.sent.hex() for frame in frames])
+            passed_over += 1
+    assert passed_over > 10  # by the names of ports, even if nothing is known
+
+
+ABSENT = (
+    "ip == 192.0.2.9", "ip == 192.0.2.0/24", "srcIp == 10.2.0.0/16", "ip == 2001:db8::9",
+    "port == 81", "tcpPort == 1", "portrange == 100-120,65000-", "vlan == 8", "outerVlan > 7",
+    "innerVlan == 1", "ip == 2001:db8::/32 && port == 81",
+    "l4Protocol == sctp", "mpls == 16", "vxlan == 1", "mac == 00:00:00:00:00:09",
+    "ip == 10.0.0.1 && port == 81", "!(port != 81)", "(port == 80 || vlan == 7) && ip == 192.0.2.9",
+    "tcpPort == 80 && mpls != none",
+)  # fmt: skip
+PRESENT = (
+    "ip == 10.0.0.1", "ip == 10.0.0.0/8", "srcIp == 10.0.0.1 && dstIp == 10.0.0.2", "ip == 2001:db8::1",
+    "ip == 2001:db8::/32", "port == 80", "tcpPort < 81", "portrange == 70-90", "vlan == 7", "outerVlan < 8",
+    "l4Protocol == udp",
+    "ip != 192.0.2.9", "vlan == none", "length > 10", "dscp == 0", "port == 81 || ip == 10.0.0.1", "",
+)  # fmt: skip
+SMALL = image(
+    [
+        Frame(T, ethernet(0x0800, ipv4(6, tcp(80, 5000), source="10.0.0.1", destination="10.0.0.2"))),
+        Frame(T, ethernet(0x86DD, ipv6(17, udp(5, 6), source="2001:db8::1", destination="2001:db8::2")), 7),
+    ]
+)
+
+
+@pytest.mark.parametrize("text", ABSENT)
+def test_what_is_in_no_packet(text: str) -> None:
+    assert not may_match(text, _packets.summarize(SMALL, ROOM))
+    assert may_match(text, b"")
+
+
+@pytest.mark.parametrize("text", PRESENT)
+def test_what_is_in_a_packet(text: str) -> None:
+    assert may_match(text, _packets.summarize(SMALL, ROOM))
+
+
+def test_the_port_needs_no_summary() -> None:
+    assert not may_match("interface == port2 && ip == 10.0.0.1", b"")
+    assert may_match("interface == port2 || ip == 10.0.0.1", b"")
+
+
+@pytest.mark.parametrize("count", [200, 500, 1500])
+def test_many_values_leave_few_doubts(count: int) -> None:
+    """In a full block: what is there is found, of what is not few per cent."""
+    whole = image(connections(count))
+    summary = _packets.summarize(whole, ROOM - record_summaries.ENTRY_SIZE)
+    assert len(summary) <= ROOM - record_summaries.ENTRY_SIZE
+    assert all(
+        may_match(f"ip == 192.0.0.{number} && port == {999 + number}", summary) for number in range(1, 100)
+    )
+    doubts = sum(may_match(f"ip == 172.16.{number // 256}.{number % 256}", summary) for number in range(1000))
+    assert doubts <= 80
+    assert not may_match("l4Protocol == udp", summary)  # what has few values is listed in any case
+    assert not may_match("vlan != none && ip == 10.0.0.1", summary)
+
+
+def test_too_many_values_of_one_kind_do_not_cost_the_others_theirs() -> None:
+    frames = connections(7000)
+    shared = [Frame(one.time_ns, one.data[:34] + b"\0\x50\0\x51" + one.data[38:]) for one in frames]
+    summary = _packets.summarize(image(shared), ROOM)
+    assert not may_match("port == 443", summary)
+    assert may_match("port == 80", summary)
+    doubts = sum(may_match(f"ip == 172.16.{number // 256}.{number % 256}", summary) for number in range(1000))
+    assert doubts < 700  # 14,000 addresses in four thousand bytes
+
+
+def test_a_quiet_record_is_told_exactly_in_a_twentieth_of_its_length() -> None:
+    frames = connections(6)
+    summary = _packets.summarize(image(frames), record_summaries.room(4096))
+    assert record_summaries.ENTRY_SIZE + len(summary) <= 4096 / 20
+    assert not any(may_match(f"ip == 172.16.0.{number}", summary) for number in range(256))
+    assert not may_match("ip == 11.0.0.0/8 || port == 2000", summary)
+
+
+def test_damaged_blocks_have_no_summary() -> None:
+    whole = bytearray(image(connections(3)))
+    assert _packets.summarize(whole[:40], ROOM) == b""
+    assert _packets.summarize(whole[:-1], ROOM) == b""
+    whole[256:260] = (1 << 30).to_bytes(4, "little")  # where the second packet lies
+    assert _packets.summarize(whole, ROOM) == b""
+
+
+def test_a_broken_summary_is_refused() -> None:
+    program = compiled(parse("port == 1"))
+    whole = _packets.summarize(SMALL, ROOM)
+    for broken in (b"\x01", b"\x02" + whole[1:], whole[:2] + b"\xff\xff" + whole[4:], whole[:20]):
+        with pytest.raises(ValueError, match="summary"):
+            _packets.may_match(program, broken)
+    chance = random.Random(1)
+    for _ in range(300):  # whatever it holds, nothing but itself is read
+        damaged = bytearray(whole[: chance.randrange(8, len(whole))])
+        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
+        with contextlib.suppress(ValueError):
+            _packets.may_match(program, bytes(damaged))
+
+
+def test_labels_and_tags() -> None:
+    inner = ipv4(17, udp(1, 2))
+    frames = [
+        Frame(T, ethernet(0x8847, labels(100, 200) + inner)),
+        Frame(T, ethernet(0x0800, inner, tags=((0x88A8, 5), (0x8100, 6)))),
+    ]
+    summary = _packets.summarize(image(frames), ROOM)
+    assert may_match("mpls == 200", summary)
+    assert may_match("innerVlan == 6", summary)
+    assert not may_match("mpls == 300 || vlan == 9", summary)
