@@ -122,7 +122,7 @@ def _press(device: Device) -> tuple[float, float]:
     first: list[float] = []
     began = time.perf_counter()
 
-    def report(_fraction: float, packets: int, _bytes: int) -> None:
+    def report(_fraction: float, packets: int, *_: int) -> None:
         if not first and packets:
             first.append(time.perf_counter() - began)
 

@@ -33,6 +33,7 @@ from allegro.filters.translate import translated
 from tests.harness import random_packets
 from tests.harness.frame_key import key_of
 from tests.harness.judge import Judge
+from tests.harness.layers import ethernet, ipv4, tcp
 from tests.harness.waiting import PATIENCE
 from tests.unit.capture import pcapng_reader
 
@@ -285,6 +286,47 @@ def test_a_filter_lets_exactly_the_frames_through_that_match_as_they_were_on_the
         assert sum(port["rejected"] for port in result["ports"]) == rejected
         assert f"packets of the window that do not match the filter: {rejected}\n" in file.comment
         assert capinfos(path)["Number of packets"] == str(len(expected))
+
+
+def client(number: int) -> bytes:
+    """A frame of one of many clients, which talk to the same server."""
+    packet = ipv4(
+        6, tcp(40_000 + number % 200, 443), source=f"10.0.0.{number % 200}", destination="192.0.2.1"
+    )
+    return ethernet(0x0800, packet).ljust(200, b"\0")
+
+
+@pytest.mark.spec("R13", "R5")
+def test_the_needle_is_found_without_reading_the_hay(bench: Bench) -> None:
+    """As the recorder's summaries say where it is; without them the same file, by reading everything."""
+    bench.record(32 * MIB)
+    before = time.time_ns()
+    needle = ethernet(0x0800, ipv4(6, tcp(40_001, 443), source="10.9.9.9", destination="192.0.2.1"))
+    hay = [(f"peer{1 + number % 2}", client(number), 1, 0.004) for number in range(1500)]
+    bench.send([*hay[:750], ("peer1", needle, 1, 0), *hay[750:]])
+    after = time.time_ns()
+    bench.complete()
+    text = "srcIp == 10.9.9.9 and tcpPort == 443"
+    result, path = bench.extract(before, after, text)
+    file = pcapng_reader.read(path.read_bytes())
+    assert [packet.data[: len(needle)] for packet in file.packets] == [needle]
+    assert sum(port["rejected"] for port in result["ports"]) == len(hay)
+    assert result["read"] < result["reached"] / 2  # a second at both ends of six is always read
+    kept = sum(record.length for record in everything(bench.ring))
+    summaries = list(bench.ring.glob("*.summary"))
+    assert 0 < sum(path.stat().st_size for path in summaries) <= kept * 0.05
+    for path in summaries:
+        path.unlink()
+    plain, path = bench.extract(before, after, text)
+    same = pcapng_reader.read(path.read_bytes())
+    assert same.packets == file.packets
+    assert plain["read"] == plain["reached"] == result["reached"]
+    assert {**plain, "read": 0} == {**result, "read": 0}
+
+
+def everything(ring: Path) -> list[blocks.Record]:
+    with RingReader(ring) as reader:
+        return reader.records(0, 1 << 62)
 
 
 @pytest.mark.spec("R1")

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from allegro.capture.ring import news, segments
+from allegro.capture import _packets
+from allegro.capture.ring import news, record_summaries, segments
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring.index import Packer, Summary, index_path
 from allegro.capture.ring.losses import NO_LOSSES, Losses
@@ -103,6 +104,20 @@ class Ring:
                 summary = summary.plus(entry)
             packed = b"".join(map(packer.pack, entries)) + packer.pack_summary(summary)
             index_path(path).write_bytes(packed)
+
+    def summarize(self) -> None:
+        """Writes the summaries of all records, as the recorder does."""
+        for path in segments.list_segments(self.directory):
+            image = path.read_bytes()
+            descriptor = os.open(path, os.O_RDONLY)
+            entries = list(segments.walk(descriptor, SEGMENT, RING_ID, 1))
+            os.close(descriptor)
+            appender = record_summaries.Appender()
+            for one in entries:
+                block = image[one.offset : one.end]
+                appender.add(one, _packets.summarize(block, record_summaries.room(one.length)))
+            appender.write(path)
+            appender.close()
 
     def damage(self, record: int, offset: int, data: bytes) -> None:
         """Overwrites bytes of the record number `record` (counted from 0)."""

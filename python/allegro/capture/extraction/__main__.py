@@ -23,12 +23,12 @@ def _say(message: Message) -> None:
 def _reporter() -> Report:
     told = -PROGRESS_S
 
-    def report(fraction: float, packets: int, count: int) -> None:
+    def report(fraction: float, packets: int, count: int, read: int) -> None:
         nonlocal told
         now = time.monotonic()
         if now - told >= PROGRESS_S:
             told = now
-            _say(Progress(round(fraction, 4), packets, count))
+            _say(Progress(round(fraction, 4), packets, count, read))
 
     return report
 

@@ -59,11 +59,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is: `fraction` 0..1, packets and bytes on the wire so far."""
+    """How far it is: `fraction` 0..1, packets and bytes on the wire so far, bytes of the ring read."""
 
     fraction: float
     packets: int
     bytes: int
+    read: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class PortResult:
 class Result:
     """What the file holds. `bytes` counts the packets' full length on the wire; times are those of the first
     and last packet (None: there is none), `drops` all packets that were lost in the window, `notes` sentences
-    for people."""
+    for people. Of the ring's `reached` bytes in the window `read` were read: a filter needs few."""
 
     packets: int
     bytes: int
@@ -93,6 +94,8 @@ class Result:
     drops: int
     notes: list[str]
     ports: list[PortResult]
+    read: int = 0
+    reached: int = 0
 
 
 @dataclass(frozen=True)

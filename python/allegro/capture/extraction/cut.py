@@ -11,35 +11,33 @@ from __future__ import annotations
 import contextlib
 import heapq
 import itertools
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from allegro.capture import _packets
 from allegro.capture.extraction import coverage
 from allegro.capture.extraction.contract import LATEST_NS, Request, Result
+from allegro.capture.extraction.group_parts import Contents, Look
 from allegro.capture.extraction.held import Held
 from allegro.capture.extraction.output import room_for
 from allegro.capture.extraction.packet_file import PacketFile
 from allegro.capture.extraction.reading import Group, ReadAhead
+from allegro.capture.extraction.sifting import Sieve
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring import news
 from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
-from allegro.capture.ring.record import PACKET_SLACK_NS, Record
+from allegro.capture.ring.record import Record
 from allegro.errors import AllegroError, Unavailable
 
-Report = Callable[[float, int, int], None]
-"""Called with progress (0..1), packets and bytes so far, of all files together."""
+Report = Callable[[float, int, int, int], None]
+"""Called with progress (0..1); packets and bytes so far, of all files together; bytes of the ring read."""
 
 Answer = Callable[[int, Result | AllegroError], None]
 """Called once for each request, with its number: its file is there, or why there is none."""
 
-SMALL = 1 << 16
-"""Records of at most this many bytes are looked through and merged together with others of their port."""
-
-_ENTRY = struct.Struct("<QII")
+_LOOK_UP = 256
+"""After so many records that need not be read, others get their turn."""
 
 
 def extract(request: Request, report: Report, courtesy: Courtesy) -> Result:
@@ -104,6 +102,11 @@ class _Files:
         files = self.open.values()
         return sum(file.packets for file in files), sum(file.bytes for file in files)
 
+    def programs(self, port: str) -> dict[int, bytes]:
+        """The filters for packets of a port, of the files that have one."""
+        files = list(self.open.items())  # another thread may ask
+        return {number: file.program(port) for number, file in files if file.filtered}
+
 
 class _Cut:
     """One pass over the window."""
@@ -115,35 +118,41 @@ class _Cut:
         self._findings = coverage.Findings()
         self._held = Held(request, reader)
         self._line = self._held.line
+        self._sieve = Sieve(self._window, self._line)
         self._ports = sorted({*request.ports, *reader.ports()}, key=_natural)
 
     def run(self, report: Report, courtesy: Courtesy) -> None:
         """Writes all packets of the window."""
         window, line = self._window, self._line
-        report(0.0, 0, 0)
+        report(0.0, 0, 0, 0)
         for number, file in list(self._files.open.items()):
             with self._files.guarding(number):
                 file.begin(self._ports)
         watch = Watch(window, line, self._held.runs, self._findings, self._news)
         records = in_order_of_time(watch.pass_on(self._records()), line, DISORDER_NS)
-        with ReadAhead() as ahead:
-            for group in ahead.groups(record for record in records if self._wanted(record)):
-                begin_ns = line.first(group.records[0])
+        with ReadAhead(Look(window, line, self._files.programs)) as ahead:
+
+            def tell(moment_ns: int) -> None:
                 courtesy.breathe()
+                amounts = self._sieve.amounts
+                report(self._held.progress(moment_ns), *self._files.counts(), amounts.read)
+
+            for group in ahead.groups(self._sifted(records, ahead, tell)):
+                begin_ns = line.first(group.records[0])
+                tell(begin_ns)
                 self._merge_until(begin_ns - ORDER_SLACK_NS - 1, ahead)
                 if not self._files.open:
                     return
                 self._load(group, ahead)
-                report(self._held.progress(begin_ns), *self._files.counts())
             self._merge_until(window.end_ns, ahead)
-        report(1.0, *self._files.counts())
+        report(1.0, *self._files.counts(), self._sieve.amounts.read)
 
     def finish(self) -> None:
         """Gives the files their names, one after the other."""
         ring, now_ns = self._held.ring(self._findings), self._held.now_ns()
         for number, file in list(self._files.open.items()):
             with self._files.guarding(number):
-                result = file.finish(self._findings, ring, now_ns)
+                result = file.finish(self._findings, ring, now_ns, self._sieve.amounts)
                 self._files.answer(number, result)
 
     def _records(self) -> Iterator[Record]:
@@ -169,6 +178,27 @@ class _Cut:
             and line.first(record) <= window.end_ns + ORDER_SLACK_NS
         )
 
+    def _sifted(
+        self, records: Iterable[Record], ahead: ReadAhead, tell: Callable[[int], None]
+    ) -> Iterator[Record]:
+        """The records of the window that have to be read; of the others the files learn how many packets."""
+        passed_over = 0
+        for record in records:
+            if not self._wanted(record):
+                continue
+            programs = self._files.programs(record.port_name)
+            filtered = len(programs) == len(self._files.open)
+            if not self._sieve.passes_over(record, programs.values() if filtered else ()):
+                yield record
+                continue
+            self._held.saw(self._line.first(record))
+            for number, file in list(self._files.open.items()):
+                with self._files.guarding(number, ahead.done):
+                    file.pass_over(record.port_name, record.packets)
+            passed_over += 1
+            if passed_over % _LOOK_UP == 0:
+                tell(self._line.first(record))
+
     def _news(self, record: Record) -> tuple[news.News, ...]:
         try:
             return self._reader.news(record)
@@ -176,53 +206,20 @@ class _Cut:
             return ()
 
     def _load(self, group: Group, ahead: ReadAhead) -> None:
-        """Lets the files have what they want of the group's blocks."""
-        together: dict[tuple[str, int], list[tuple[Record, int]]] = {}
+        """Lets the files have what they want of the group."""
         for record, place in zip(group.records, group.places, strict=True):
             if isinstance(place, str):
                 self._hole(place, record)
-            elif record.length > SMALL or record.step_ns:
-                self._scan(group, [(record, place)], ahead)
-            else:
-                together.setdefault((record.port_name, self._line.shift(record)), []).append((record, place))
-        for alike in together.values():
-            self._scan(group, alike, ahead)
+        contents, group.contents = group.contents, Contents()
+        for record in contents.damaged:
+            self._hole(coverage.DAMAGED, record)
+        if contents.first_ns is not None:
+            self._held.saw(contents.first_ns)
+        for part in contents.parts:
+            for number, file in list(self._files.open.items()):
+                with self._files.guarding(number, ahead.done):
+                    file.add(group, part, number)
         ahead.done(group)  # from here on the files hold it that want something of it
-
-    def _scan(self, group: Group, alike: list[tuple[Record, int]], ahead: ReadAhead) -> None:
-        """Adds records of one port whose stamps are equally far ahead of the time line."""
-        index, damaged = _packets.scan_all(
-            group.buffer,
-            [
-                (place, one.used, max(one.first_ns - PACKET_SLACK_NS, 0), one.last_ns + PACKET_SLACK_NS)
-                for one, place in alike
-            ],
-        )
-        for number in reversed(damaged):
-            self._hole(coverage.DAMAGED, alike.pop(number)[0])
-        if not alike:
-            return
-        self._held.saw(min(self._line.first(one) for one, _ in alike))
-        record, _ = alike[0]
-        shift_ns = self._line.shift(record)
-        if record.step_ns:
-            index, later = split_at_step(index, record)
-            self._add(group, later, record.port_name, shift_ns + record.step_ns, ahead)
-        self._add(group, index, record.port_name, shift_ns, ahead)
-
-    def _add(self, group: Group, index: bytes, port: str, shift_ns: int, ahead: ReadAhead) -> None:
-        """Gives the packets of an index to the files, to those with a filter what matches it."""
-        packets = 0
-        matching: Iterator[bytes] = iter(())
-        if programs := [file.program(port) for file in self._files.open.values() if file.filtered]:
-            window = (self._window.start_ns, self._window.end_ns)
-            packets, indexes = _packets.match(group.buffer, index, *window, shift_ns, programs)
-            matching = iter(indexes)
-        for number, file in list(self._files.open.items()):
-            part = next(matching) if file.filtered else index
-            rejected = packets - len(part) // _packets.ENTRY_SIZE if file.filtered else 0
-            with self._files.guarding(number, ahead.done):
-                file.add(group, part, port, shift_ns, rejected)
 
     def _hole(self, reason: str, record: Record) -> None:
         first_ns, last_ns = self._line.first(record), self._line.last(record)
@@ -250,23 +247,6 @@ def in_order_of_time(records: Iterable[Record], line: Timeline, disorder_ns: int
             yield heapq.heappop(waiting)[2]
     while waiting:
         yield heapq.heappop(waiting)[2]
-
-
-def split_at_step(index: bytes, record: Record) -> tuple[bytes, bytes]:
-    """The index of a block in two: packets stamped before the clock was set, and those stamped after it.
-
-    Packets are taken in the order in which they came in. One belongs to those after as soon as its stamp does
-    not fit before (by the record's first and last time since the start of the kernel).
-    """
-    before: list[tuple[int, int, int]] = []
-    after: list[tuple[int, int, int]] = []
-    entries = sorted(_ENTRY.iter_unpack(index), key=lambda entry: entry[1])
-    for entry in entries:
-        moment = entry[0] - record.wall_offset_ns
-        fits = record.first_boot_ns - ORDER_SLACK_NS <= moment <= record.last_boot_ns + ORDER_SLACK_NS
-        (after if after or not fits else before).append(entry)
-    halves = (b"".join(_ENTRY.pack(*entry) for entry in sorted(half)) for half in (before, after))
-    return next(halves), next(halves)
 
 
 def _natural(name: str) -> tuple[str, int, str]:

@@ -15,8 +15,10 @@ from allegro import words
 from allegro.capture import _packets
 from allegro.capture.extraction import coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
+from allegro.capture.extraction.group_parts import Part
 from allegro.capture.extraction.output import Output
 from allegro.capture.extraction.reading import Group
+from allegro.capture.extraction.sifting import Amounts
 from allegro.filters import program
 from allegro.version import own_version
 
@@ -99,13 +101,20 @@ class PacketFile:
             self._programs[port] = program.for_interface(self._request.program, port)
         return self._programs[port]
 
-    def add(self, group: Group, index: bytes, port: str, shift_ns: int, rejected: int = 0) -> None:
-        """Packets to be merged: those of a group that are in `index`; `rejected` others do not match."""
-        interface = self._interface(port)
-        self._rejected[interface] += rejected
+    def add(self, group: Group, part: Part, number: int) -> None:
+        """Packets of a group, to be merged: where there is a filter, what matches that of file `number`."""
+        interface = self._interface(part.port)
+        index = part.index
+        if self.filtered:
+            index = part.matching[number]
+            self._rejected[interface] += part.in_window - len(index) // _packets.ENTRY_SIZE
         if index:
             group.users += 1
-            self._open.append(_Source(group, index, interface, shift_ns))
+            self._open.append(_Source(group, index, interface, part.shift_ns))
+
+    def pass_over(self, port: str, packets: int) -> None:
+        """So many packets of the window do not match, by a summary."""
+        self._rejected[self._interface(port)] += packets
 
     def merge_until(self, end_ns: int, release: Release) -> None:
         """Writes the packets of the open blocks up to a moment that no later block can fall below."""
@@ -151,7 +160,9 @@ class PacketFile:
         self._open = []
         self._output.close()
 
-    def finish(self, findings: coverage.Findings, ring: coverage.Ring, now_ns: int) -> Result:
+    def finish(
+        self, findings: coverage.Findings, ring: coverage.Ring, now_ns: int, amounts: Amounts
+    ) -> Result:
         """Writes what stands behind the packets and before them, and gives the file its name."""
         request, window = self._request, self._window
         findings = dataclasses.replace(
@@ -191,6 +202,8 @@ class PacketFile:
         ]
         if self.filtered:
             fields.append(("packets of the window that do not match the filter", str(rejected)))
+            read = f"{words.mebibytes(amounts.read)} of {words.mebibytes(amounts.reached)}"
+            fields.append(("read of the ring", read))
             fields.append(("filter", request.filter))
         system = platform.uname()
         section = pcapng.Section(
@@ -202,7 +215,18 @@ class PacketFile:
         self._output.publish(
             pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
         )
-        return Result(self.packets, self.bytes, size, self._first_ns, self._last_ns, drops, notes, counts)
+        return Result(
+            self.packets,
+            self.bytes,
+            size,
+            self._first_ns,
+            self._last_ns,
+            drops,
+            notes,
+            counts,
+            amounts.read,
+            amounts.reached,
+        )
 
     def _interface(self, port: str) -> int:
         """Number of a port in the file; describes it there first if it is new."""

@@ -1,4 +1,5 @@
-"""Reads records of the ring ahead of the merge: neighbours at one go, past the page cache, in threads."""
+"""Reads records of the ring ahead of the merge, and looks through them: neighbours at one go, past the page
+cache, in threads, of which there is one for each processor."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ import mmap
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN
+from allegro.capture.extraction.group_parts import Contents
 from allegro.capture.ring import record
 from allegro.capture.ring.record import Record, Segment
 
@@ -24,28 +26,35 @@ GROUP_BYTES = 4 << 20
 GROUP_RECORDS = 512
 
 _SEQUENCE = attrgetter("sequence")  # the order on disk
-_THREADS = 2
-_GROUPS_AHEAD = 3
+_FEWEST_THREADS = 2
+_MOST_THREADS = 4
 _OPEN_FILES = 8
 
 
 @dataclass(eq=False)
 class Group:
     """Records that are read together. `places` says where in `buffer` the block of each begins, or why there
-    is none. The buffer is used again when all its `users` have said `done`, the first of whom is who gets the
-    group."""
+    is none, `contents` what they hold. The buffer is used again when all its `users` have said `done`, the
+    first of whom is who gets the group."""
 
     records: list[Record]
     buffer: mmap.mmap
     places: list[int | str] = field(default_factory=list)
+    contents: Contents = field(default_factory=Contents)
     users: int = 1
 
 
 class ReadAhead:
-    """Reads the records of one ring. Used by one thread, which iterates over `groups`."""
+    """Reads the records of one ring. Used by one thread, which iterates over `groups`.
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_THREADS, "reader")
+    `look` says what records hold whose blocks lie at places in a buffer, in several threads at once.
+    """
+
+    def __init__(self, look: Callable[[mmap.mmap, Sequence[Record], Sequence[int | str]], Contents]) -> None:
+        self._look = look
+        threads = min(max(len(os.sched_getaffinity(0)), _FEWEST_THREADS), _MOST_THREADS)
+        self._groups_ahead = threads + 1
+        self._pool = ThreadPoolExecutor(threads, "reader")
         self._spare: list[mmap.mmap] = []
         self._files: OrderedDict[Segment, int] = OrderedDict()
         self._lock = threading.Lock()
@@ -66,7 +75,7 @@ class ReadAhead:
         under_way: deque[Future[Group]] = deque()
         for group in in_groups(records):
             under_way.append(self._pool.submit(self._read, Group(group, self._buffer(group))))
-            if len(under_way) > _GROUPS_AHEAD:
+            if len(under_way) > self._groups_ahead:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
@@ -94,6 +103,7 @@ class ReadAhead:
                 found[one.sequence] = place if isinstance(place, str) else at + place
             at += length
         group.places = [found[one.sequence] for one in group.records]
+        group.contents = self._look(group.buffer, group.records, group.places)
         return group
 
     def _read_run(self, run: list[Record], view: memoryview) -> list[int | str]:

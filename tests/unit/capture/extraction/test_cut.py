@@ -110,10 +110,11 @@ def test_with_a_filter_exactly_the_packets_that_match(ring: Ring, cut: Cut) -> N
     expected = [at for at in range(10, 90) if at % 5 == 3 or (at >= 50 and at % 5 == 0)]
     assert [number_behind_tag(packet) for packet in file.packets] == expected
     assert [(port.packets, port.rejected) for port in result.ports] == [(8, 32), (16, 24)]
-    assert file.comment.split("\n")[-4:] == [
+    assert file.comment.split("\n")[-5:] == [
         "packets: 24",
         "packets lost in the window: 0",
         "packets of the window that do not match the filter: 56",
+        "read of the ring: 1 MiB of 1 MiB",
         "filter: vlan == 3 or (interface == port2 and vlan == none)",
     ]
     assert [file.counter(0, option) for option in (4, 6, 8)] == [40, 8, 8]

@@ -42,7 +42,7 @@ def test_the_process(tmp_path: Path) -> None:
     done = start(request)
     assert (done.returncode, done.stderr) == (0, "")
     *progress, last = [json.loads(line) for line in done.stdout.splitlines()]
-    assert progress[0] == {"progress": {"fraction": 0.0, "packets": 0, "bytes": 0}}
+    assert progress[0] == {"progress": {"fraction": 0.0, "packets": 0, "bytes": 0, "read": 0}}
     result = last["result"]
     assert result["packets"] == 1
     assert result["file_size"] == (tmp_path / "x").stat().st_size
