@@ -15,7 +15,12 @@ import allegro.capture
 pytestmark = pytest.mark.timeout(300)  # sanitizers are slow, and so is their compiler
 
 SOURCES = Path(allegro.capture.__file__).parent
-TESTS = (Path(__file__).with_name("test_packets.py"), Path(__file__).parents[1] / "filters/test_program.py")
+FILTERS = Path(__file__).parents[1] / "filters"
+TESTS = (
+    Path(__file__).with_name("test_packets.py"),
+    FILTERS / "test_program.py",
+    FILTERS / "test_record_summary.py",
+)
 RUN = """
 import importlib.util, sys
 import allegro.capture
