@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, extraction, large_ring, quiet_links, report
+from benchmarks import bridge, extraction, large_ring, needle, quiet_links, report
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
     parser.add_argument("--extraction", action="store_true", help="only getting packets out again")
     parser.add_argument("--links", action="store_true", help="only quiet links, and a disk that stands still")
+    parser.add_argument("--needle", action="store_true", help="only what a filter costs that few match")
     options = parser.parse_args()
     quick = options.quick
     if options.ring:
@@ -44,6 +45,8 @@ def main() -> int:
         return _quiet_links()
     if options.extraction:
         return _out_again(quick)
+    if options.needle:
+        return _needle(quick)
     budget = 120.0 if quick else 600.0
     began = time.monotonic()
     runs: list[Run] = []
@@ -65,7 +68,8 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
-    return _large_rings() or _through_a_link(quick) or _out_again(quick) or (0 if quick else _quiet_links())
+    parts = _large_rings() or _through_a_link(quick) or _out_again(quick) or _needle(quick)
+    return parts or (0 if quick else _quiet_links())
 
 
 def _large_rings() -> int:
@@ -82,6 +86,10 @@ def _quiet_links() -> int:
 
 def _out_again(quick: bool) -> int:
     return _part("extraction", lambda folder: extraction.text(extraction.compare(folder, quick=quick)))
+
+
+def _needle(quick: bool) -> int:
+    return _part("needle", lambda folder: needle.text(needle.compare(folder, quick=quick)))
 
 
 def _part(name: str, measure: Callable[[Path], str]) -> int:

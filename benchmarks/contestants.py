@@ -73,8 +73,9 @@ def recorder_is_ready(directory: Path, ports: int = 1) -> bool:
 def _allegro_count(directory: Path) -> Stored:
     with RingReader(directory / "ring") as reader:
         records = reader.records(0, 1 << 62)
-    indexes = sum(path.stat().st_size for path in (directory / "ring").glob("*.index"))
-    return Stored(sum(ref.packets for ref in records), sum(ref.length for ref in records) + indexes)
+    ring = directory / "ring"
+    beside = sum(path.stat().st_size for path in (*ring.glob("*.index"), *ring.glob("*.summary")))
+    return Stored(sum(ref.packets for ref in records), sum(ref.length for ref in records) + beside)
 
 
 def _tcpdump(directory: Path) -> list[str]:

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define FORMAT 1u
+#define CACHE_LINE 64u
 #define MOST_SLOTS (1u << 15)
 #define FEWEST_SLOTS 64u
 #define SLOTS_PER_PACKET 16u
@@ -145,6 +146,10 @@ static int collect(const uint8_t *block, const struct tpacket_hdr_v1 *descriptio
             return 0;
         if ((packet.header.tp_next_offset == 0) != (left == 1))
             return 0;
+        if (packet.header.tp_next_offset < description->blk_len - offset) { /* its header, and what is most of its frame's */
+            __builtin_prefetch(block + offset + packet.header.tp_next_offset);
+            __builtin_prefetch(block + offset + packet.header.tp_next_offset + CACHE_LINE);
+        }
         frame = frame_of(&packet, block + offset + packet.header.tp_mac);
         read_key(&frame, &key);
         add_key(set, &key);
