@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from allegro.capture.extraction import coverage
-from allegro.capture.extraction.block_parts import Look
 from allegro.capture.extraction.contract import LATEST_NS, Request, Result
 from allegro.capture.extraction.group_parts import Contents, Look
 from allegro.capture.extraction.held import Held
