@@ -8,7 +8,7 @@ from allegro.export.directories import make_directory
 from allegro.export.failures import Target
 from allegro.export.host_keys import HostKey
 from allegro.export.session import Login, session
-from allegro.export.upload_part import Memory, Progress
+from allegro.export.way import Memory, Progress, Sent
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer
 
@@ -31,7 +31,7 @@ def deliver(
     directory: str = ".",
     progress: Progress = quiet,
     memory: Memory | None = None,
-) -> sftp.Sent | None:
+) -> Sent | None:
     """Logs in, makes the directory, and sends the file."""
     with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
         make_directory(client, directory)

@@ -20,9 +20,10 @@ from allegro.export.host_keys import HostKey
 from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, server_host_key, session
 from allegro.export.sftp_client import SftpClient
-from allegro.export.upload_part import Step, part_name
+from allegro.export.upload_part import part_name
 from allegro.export.upload_trial import try_out
 from allegro.export.uploads import ExportService
+from allegro.export.way import Sent, Step
 from allegro.settings.model import Export
 from allegro.storage.uploaded import dispose
 from tests.harness.sftp_server import SftpServer
@@ -67,7 +68,7 @@ def test_a_file_arrives_whole_and_leaves_the_queue(server: SftpServer, upload: P
             assert file.exists()
 
     sent = deliver(server, file, progress=progress)
-    assert sent == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
+    assert sent == Sent(NAME, size, already_there=False, resumed_at=0)
     assert (server.root / NAME).read_bytes() == content
     assert server.files() == [NAME]
     assert hidden_while_sending == [[part_name(NAME, DEVICE)]]
@@ -205,7 +206,7 @@ def test_a_file_that_is_there_already_is_not_sent_twice(server: SftpServer, uplo
     (server.root / NAME).write_bytes(content)
     before = (server.root / NAME).stat()
     sent = deliver(server, file)
-    assert sent == sftp.Sent(NAME, 3 * MIB, already_there=True, resumed_at=0)
+    assert sent == Sent(NAME, 3 * MIB, already_there=True, resumed_at=0)
     assert server.files() == [NAME]
     assert (server.root / NAME).stat().st_ino == before.st_ino
     assert not file.exists()
@@ -333,7 +334,7 @@ def test_a_close_that_is_refused_costs_no_file(
         assert file.read_bytes() == content
         assert stub.files() == [], "any stretch of what was refused may be missing"
     stub.at_close = lambda path: None
-    assert deliver(stub, file) == sftp.Sent(NAME, size, already_there=False, resumed_at=0)
+    assert deliver(stub, file) == Sent(NAME, size, already_there=False, resumed_at=0)
     assert (stub.root / NAME).read_bytes() == content
     assert not file.exists()
 

@@ -14,9 +14,10 @@ from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
 from allegro.export.host_keys import HostKey
 from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, session
-from allegro.export.upload_part import Memory, Step, part_name
-from allegro.export.upload_trial import TEST_FILE, Trial, try_out
+from allegro.export.upload_part import part_name
+from allegro.export.upload_trial import try_out
 from allegro.export.uploads import ExportService
+from allegro.export.way import TEST_FILE, Memory, Step, Trial
 from allegro.settings.model import Export
 from tests.harness.sftp_stub import ODD_ANSWERS, REFUSED_WRITE, StubServer
 from tests.host.sending import DEVICE, NAME, deliver, put_file, target

@@ -15,8 +15,9 @@ from allegro.export.host_keys import HostKey
 from allegro.export.key_file import KeyKind
 from allegro.export.pace import Pace
 from allegro.export.session import Login, server_host_key, session
-from allegro.export.upload_part import CHUNK, Memory, Step
+from allegro.export.upload_part import CHUNK
 from allegro.export.upload_trial import try_out
+from allegro.export.way import Memory, Step
 from tests.harness.sftp_server import SftpServer
 from tests.harness.waiting import wait_for
 from tests.host.sending import DEVICE, NAME, deliver, put_file, quiet, target

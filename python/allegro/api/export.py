@@ -15,7 +15,7 @@ from allegro.export.export_status import ExportStatus, Run, Running
 from allegro.export.host_keys import HostKey as ServerKey
 from allegro.export.queue import Waiting
 from allegro.export.uploads import ExportService
-from allegro.settings.model import Settings
+from allegro.settings.model import Export, Settings
 from allegro.words import utc, utc_or_none
 
 
@@ -91,7 +91,10 @@ class ExportAnswer(BaseModel):
 
     state: Literal["off", "idle", "uploading"]
     problem: str = Field(description="What keeps the export as a whole from working; may be empty")
-    server: str = Field(description="user@host:port; empty when no server is set")
+    protocol: Literal["sftp", "webdav"]
+    server: str = Field(
+        description="user@host:port, or the address of the WebDAV server; empty when no server is set"
+    )
     host_key: str = Field(description="Pinned host key of the server; empty when none is accepted yet")
     host_key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
     public_key: str = Field(description="The device's own key, a line for authorized_keys on the server")
@@ -110,7 +113,8 @@ class ExportAnswer(BaseModel):
         return cls(
             state=_state(status.state),
             problem=status.problem or problem,
-            server=f"{export.username}@{export.host}:{export.port}" if export.host else "",
+            protocol=export.protocol,
+            server=_server(export),
             host_key=export.host_key,
             host_key_type=export.host_key_type,
             public_key=public_key,
@@ -160,6 +164,12 @@ class HostKey(BaseModel):
         description="SHA256:… as the test upload shows it; without it the one that the last test upload"
         " showed; empty: forget the pinned one",
     )
+
+
+def _server(export: Export) -> str:
+    if export.protocol == "webdav":
+        return export.url
+    return f"{export.username}@{export.host}:{export.port}" if export.host else ""
 
 
 def _state(state: str) -> Literal["off", "idle", "uploading"]:

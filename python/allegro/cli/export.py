@@ -1,4 +1,4 @@
-"""`allegro export`: upload by SFTP."""
+"""`allegro export`: upload by SFTP or WebDAV."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from allegro.errors import AllegroError
 
 def register(grammar: Grammar) -> None:
     """Adds the commands."""
-    export = grammar.add("export", _status, "Upload by SFTP: state and queue")
+    export = grammar.add("export", _status, "Upload by SFTP or WebDAV: state and queue")
     actions = export.add_subparsers(metavar="action")
     grammar.add("status", _status, "State and queue", actions)
     grammar.add("now", _now, "Send everything in the upload directory now", actions)
@@ -38,7 +38,8 @@ def _now(client: Client, _: Namespace) -> Output:
 def _test(client: Client, _: Namespace) -> Output:
     answer = client.post("/export/test")
     kind = f" ({answer['host_key_type']})" if answer["host_key_type"] else ""
-    text = f"Host key {answer['fingerprint']}{kind}\n{answer['message']}"
+    key = f"Host key {answer['fingerprint']}{kind}\n" if answer["fingerprint"] else ""
+    text = f"{key}{answer['message']}"
     if not answer["accepted"]:
         text += "\n`allegro export accept-host-key` accepts it."
     changed = answer["pinned"] and not answer["accepted"]
@@ -60,11 +61,15 @@ def _public_key(client: Client, _: Namespace) -> Output:
 
 def _text(answer: Answer) -> str:
     """The export, with the reason for each file that could not be sent."""
-    lines: list[Sequence[object]] = [
-        ("SFTP export", answer["state"]),
-        ("Server", answer["server"] or "not set"),
+    by_sftp = answer["protocol"] == "sftp"
+    keys = [
         ("Host key", answer["host_key"] or "not accepted yet"),
         ("Public key", answer["public_key"] or "-"),
+    ]
+    lines: list[Sequence[object]] = [
+        ("SFTP export" if by_sftp else "WebDAV export", answer["state"]),
+        ("Server", answer["server"] or "not set"),
+        *(keys if by_sftp else ()),
         ("Next upload", moment(answer["next_run_time"])),
     ]
     if answer["problem"]:

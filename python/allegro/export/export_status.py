@@ -7,7 +7,7 @@ from allegro.export.queue import Waiting
 
 @dataclass(frozen=True)
 class Running:
-    """The file that is being sent: step as in `allegro.export.sftp.Step`, `done` and `size` in bytes."""
+    """The file that is being sent: step as in `allegro.export.way.Step`, `done` and `size` in bytes."""
 
     name: str
     step: str

@@ -1,4 +1,4 @@
-"""What can go wrong between the device and the SFTP server, in plain words."""
+"""What can go wrong between the device and the server of the uploads, in plain words."""
 
 import errno
 import socket

@@ -15,6 +15,7 @@ import paramiko
 from allegro.export.channel import open_sftp
 from allegro.export.sftp_client import SftpClient, is_refusal
 
+L = TypeVar("L")
 T = TypeVar("T")
 
 LANES = 4
@@ -73,9 +74,7 @@ def lanes(
         yield found
 
 
-def in_lanes(
-    clients: Sequence[SftpClient], tasks: Iterable[T], work: Callable[[SftpClient, T], None]
-) -> None:
+def in_lanes(clients: Sequence[L], tasks: Iterable[T], work: Callable[[L, T], None]) -> None:
     """Has `work` done for each task, in their order, one at a time by each client.
 
     The first failure ends it: what is under way elsewhere ends by itself, the rest is left, and it is raised.
@@ -84,7 +83,7 @@ def in_lanes(
     taking = threading.Lock()
     failures: list[BaseException] = []
 
-    def lane(client: SftpClient) -> None:
+    def lane(client: L) -> None:
         while not failures:
             with taking:
                 task = next(left, None)

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import posixpath
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -23,11 +23,8 @@ from allegro.export.session import Login, session
 from allegro.export.sftp_client import POSIX_RENAME, EndOfFile, SftpClient, SftpStatusError, is_refusal
 from allegro.export.upload_part import (
     CHUNK,
-    NOTHING_REMEMBERED,
     WINDOW,
     Errand,
-    Memory,
-    Progress,
     Written,
     make_sure,
     part_name,
@@ -36,25 +33,12 @@ from allegro.export.upload_part import (
     storage_trouble,
     write_part,
 )
+from allegro.export.way import NOTHING_REMEMBERED, Memory, Progress, Sent
 from allegro.storage.capture_files import numbered
 from allegro.storage.uploaded import remove
 
 RENAMES = 3
 """Tries to rename: the name may be taken by somebody else between the look and the renaming."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """`name` is the name on the server, which has a number if another file had the wanted name.
-
-    `notes`: what the server refused at no cost to the file.
-    """
-
-    name: str
-    size: int
-    already_there: bool
-    resumed_at: int
-    notes: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager

@@ -11,10 +11,9 @@ import itertools
 import logging
 import posixpath
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import paramiko
 
@@ -22,12 +21,9 @@ from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_
 from allegro.export.looking import holds, look
 from allegro.export.pace import Pace
 from allegro.export.sftp_client import FSYNC, EndOfFile, SftpClient, SftpStatusError, Writes, is_refusal
+from allegro.export.way import NOTHING_REMEMBERED, Memory, Progress
 
 log = logging.getLogger(__name__)
-
-Step = Literal["looking", "resuming", "sending", "checking", "renaming", "removing", "done"]
-Progress = Callable[[Step, int, int], None]
-"""Called with the step, bytes that are safely on the server, bytes of the file. May raise UploadStopped."""
 
 CHUNK = 32 * 1024
 """Bytes of one SFTP write: every server must take so many (draft-ietf-secsh-filexfer-02, section 3)."""
@@ -44,21 +40,6 @@ class Written:
 
     resumed_at: int
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What outlives a crash: `renamed`, the final name that an earlier try was about to give, empty if none.
-
-    `note` remembers that name, and returns when it is on disk. Only a server that lets nobody read its files
-    makes it needed: there a file of this name and size, while the part is gone, is the one sent.
-    """
-
-    renamed: str = ""
-    note: Callable[[str], None] = lambda name: None
-
-
-NOTHING_REMEMBERED = Memory()
 
 
 @dataclass(frozen=True)

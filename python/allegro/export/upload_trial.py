@@ -2,21 +2,12 @@
 
 import io
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from allegro.export.sftp import rename
 from allegro.export.sftp_client import FSYNC, SftpClient
 from allegro.export.upload_part import Errand, part_name, remove_there, write_part
-
-TEST_FILE = "allegro-upload-test.txt"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """`path` of the test file, which stays on the server; `notes`: what captures will have to do without."""
-
-    path: str
-    notes: tuple[str, ...]
+from allegro.export.way import TEST_FILE, Trial
 
 
 def try_out(client: SftpClient, directory: str, device: str, text: str) -> Trial:

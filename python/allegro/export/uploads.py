@@ -3,7 +3,6 @@
 What talks to a server is loaded by the first who does: paramiko would be a quarter of the supervisor's start.
 """
 
-import contextlib
 import datetime as dt
 import logging
 import threading
@@ -12,22 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from allegro.errors import AllegroError, Conflict, InvalidInput
+from allegro.errors import AllegroError, Conflict
 from allegro.export import schedule
+from allegro.export.chosen_way import checked_target, chosen_way, pinned
 from allegro.export.export_status import ExportStatus, Run, Running, TestResult
 from allegro.export.failures import FileTrouble, HostKeyChanged, ServerTrouble, Target, UploadStopped
 from allegro.export.host_keys import HostKey
 from allegro.export.pace import Pace, rate_at
 from allegro.export.queue import UploadQueue, Waiting
+from allegro.export.way import Lane, Memory, Step, Way
 from allegro.settings.model import Export
 from allegro.storage.uploaded import remove
-
-if TYPE_CHECKING:
-    from allegro.export.session import Login
-    from allegro.export.sftp_client import SftpClient
-    from allegro.export.upload_part import Step
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +97,8 @@ class ExportService:
         Raises Conflict if no server is set up or its host key is not accepted yet.
         """
         export = self._settings()
-        _checked_target(export)
-        if not export.host_key:
+        target = checked_target(export)
+        if target and not export.host_key:
             raise Conflict(
                 "The server's host key has not been accepted yet.",
                 place="export.host_key",
@@ -134,12 +129,15 @@ class ExportService:
             self._busy.release()
 
     def _test(self, export: Export) -> TestResult:
-        from allegro.export import sftp, upload_trial
-        from allegro.export.directories import date_of, expanded, make_directory
         from allegro.export.session import server_host_key
 
-        target = _checked_target(export)
+        target = checked_target(export)
         self._shown = None
+        if target is None:
+            path, notes = self._tried(export)
+            return TestResult(
+                "", "", "", True, path, " ".join((f"The test file was written: {path}.", *notes))
+            )
         if not export.host_key:
             shown = server_host_key(target)
             self._shown = target, shown
@@ -152,12 +150,7 @@ class ExportService:
                 "The server answers. Compare this host key with the server's, accept it, and test again.",
             )
         try:
-            login = self._login(export)
-            with sftp.connected(target, login, _pinned(export)) as client:
-                today = date_of("", self._clock_ns())
-                directory = expanded(export.directory, self._host_name, today)
-                make_directory(client, directory)
-                tried = upload_trial.try_out(client, directory, self._host_name, self._test_text())
+            path, notes = self._tried(export)
         except HostKeyChanged as error:
             self._shown = target, error.shown
             return TestResult(
@@ -169,10 +162,20 @@ class ExportService:
                 f"{error.message} Accept the new key only if the server's administrator changed it on "
                 "purpose; else somebody may be posing as the server.",
             )
-        pinned = _pinned(export)
-        self._shown = target, pinned
-        message = " ".join((f"The test file was written: {tried.path}.", *tried.notes))
-        return TestResult(pinned.fingerprint, pinned.type, pinned.fingerprint, True, tried.path, message)
+        accepted = pinned(export)
+        self._shown = target, accepted
+        message = " ".join((f"The test file was written: {path}.", *notes))
+        return TestResult(accepted.fingerprint, accepted.type, accepted.fingerprint, True, path, message)
+
+    def _tried(self, export: Export) -> tuple[str, tuple[str, ...]]:
+        """Sends the test file the whole way; its path on the server, and what captures have to do without."""
+        from allegro.export.directories import date_of, expanded
+
+        with self._way(export).lanes(1) as (lane,):
+            directory = expanded(export.directory, self._host_name, date_of("", self._clock_ns()))
+            lane.make_directory(directory)
+            tried = lane.try_out(directory, self._test_text())
+        return tried.path, tried.notes
 
     def type_of(self, fingerprint: str) -> str:
         """The type of this host key, if the last test upload showed it; else empty."""
@@ -185,7 +188,7 @@ class ExportService:
         Raises Conflict if there was none since the start of the device, or with another server.
         """
         shown = self._shown
-        if shown is None or shown[0] != _checked_target(self._settings()):
+        if shown is None or shown[0] != checked_target(self._settings()):
             raise Conflict(
                 "No host key of this server has been shown yet.",
                 place="export.host_key",
@@ -290,9 +293,8 @@ class ExportService:
                 self._queue.set_last_run(0)
 
     def _run(self, export: Export, due: list[Waiting]) -> None:
-        from allegro.export import sftp
-        from allegro.export.directories import date_of, expanded, make_directory
-        from allegro.export.lanes import answers, in_lanes, lanes
+        from allegro.export.directories import date_of, expanded
+        from allegro.export.lanes import in_lanes
 
         self._last_run = Run(self._clock_ns())
         asked = self._asked
@@ -306,12 +308,12 @@ class ExportService:
             day = date_of(one.file.name, one.file.modified_ns)
             return expanded(export.directory, self._host_name, day)
 
-        def deliver(lane: "SftpClient", one: Waiting) -> None:
+        def deliver(lane: Lane, one: Waiting) -> None:
             directory = directory_of(one)
             with making:
                 if directory not in made | refused:
                     try:
-                        make_directory(lane, directory)
+                        lane.make_directory(directory)
                         made.add(directory)
                     except FileTrouble as error:  # those of another day may have theirs
                         refused.add(directory)
@@ -329,17 +331,11 @@ class ExportService:
             pending.remove(one.file.name)
 
         try:
-            target = _checked_target(export)
-            self._queue.sending_to(f"{target.username}@{target} {export.directory}")
+            target = checked_target(export)
+            self._queue.sending_to(f"{export.username}@{target or export.url} {export.directory}")
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
-            login = self._login(export)
-            with contextlib.ExitStack() as stack:
-                client = stack.enter_context(sftp.connected(target, login, _pinned(export)))
-                clients = stack.enter_context(lanes(client, len(due)))
-                if len(due) > 1 and not answers(client):  # it has ended all, asked for a further lane
-                    log.info("The server ended the connection at a further lane: one is used")
-                    clients = [stack.enter_context(sftp.connected(target, login, _pinned(export)))]
-                in_lanes(clients, due, deliver)
+            with self._way(export).lanes(len(due)) as lanes:
+                in_lanes(lanes, due, deliver)
         except UploadStopped:
             log.info("Upload interrupted")
         except AllegroError as error:
@@ -353,11 +349,8 @@ class ExportService:
             self._running = None
             self._last_run = replace(self._last_run, ended_ns=self._clock_ns())
 
-    def _send(self, client: "SftpClient", export: Export, name: str, directory: str, pace: Pace) -> None:
-        from allegro.export import sftp
-        from allegro.export.upload_part import Memory
-
-        def progress(step: "Step", done: int, size: int) -> None:
+    def _send(self, lane: Lane, export: Export, name: str, directory: str, pace: Pace) -> None:
+        def progress(step: Step, done: int, size: int) -> None:
             self._running = Running(name, step, done, size)
             # With other settings it goes on at once, or not at all: the server may not be trusted any more.
             if self._stop.is_set() or self._settings() != export:
@@ -370,12 +363,7 @@ class ExportService:
             return
         try:
             memory = Memory(self._queue.renamed(name), partial(self._queue.note_renamed, name))
-            sent = sftp.send(
-                *(client, path, directory, self._host_name, progress),
-                memory=memory,
-                pace=pace,
-                dispose=self._dispose,
-            )
+            sent = lane.send(path, directory, progress, memory, pace, self._dispose)
         except ServerTrouble:
             raise
         except AllegroError as error:
@@ -408,38 +396,11 @@ class ExportService:
         if asked != self._asked:  # they are to be tried at once, again
             self._queue.release(names, self._clock_ns(), at_once=True)
 
-    def _login(self, export: Export) -> "Login":
-        from allegro.export.device_key import device_key
-        from allegro.export.session import Login
-
-        if export.authentication == "key":
-            key = device_key(self._key_directory, self._host_name, export.key_type)
-            return Login(export.username, key=key.private)
-        if not export.password:
-            raise InvalidInput(
-                "There is no password for the server.",
-                place="export.password",
-                remedy="Set it, or choose authentication by key.",
-            )
-        return Login(export.username, password=export.password)
+    def _way(self, export: Export) -> Way:
+        return chosen_way(export, self._key_directory, self._host_name)
 
     def _test_text(self) -> str:
         now = dt.datetime.fromtimestamp(self._clock_ns() // schedule.NS, dt.UTC)
         return (
             f"Test upload of {self._host_name} at {now:%Y-%m-%d %H:%M:%S} UTC.\nThis file may be deleted.\n"
         )
-
-
-def _pinned(export: Export) -> HostKey:
-    return HostKey(export.host_key, export.host_key_type)
-
-
-def _checked_target(export: Export) -> Target:
-    for name, value in (("host", export.host), ("username", export.username)):
-        if not value:
-            raise Conflict(
-                "No SFTP server is set up yet.",
-                place=f"export.{name}",
-                remedy="Set host and user name first.",
-            )
-    return Target(export.host, export.port, export.username)

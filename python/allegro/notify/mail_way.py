@@ -8,8 +8,8 @@ from functools import partial
 from allegro.notify import mail_message
 from allegro.notify.delivery import STEP_TIMEOUT_S, Send, Taken, Undelivered, explain, said
 from allegro.notify.notice import Notice
-from allegro.notify.trust import trusting
 from allegro.settings.notifications import Mail
+from allegro.trust import trusting
 
 _MECHANISMS = ("PLAIN", "LOGIN")
 """RFC 4616, and the old one that some servers have only. The connection is encrypted, so both will do."""

@@ -18,8 +18,8 @@ from functools import partial
 from allegro.notify import syslog_line
 from allegro.notify.delivery import STEP_TIMEOUT_S, Send, Taken, explain
 from allegro.notify.notice import Notice
-from allegro.notify.trust import trusting
 from allegro.settings.notifications import Syslog
+from allegro.trust import trusting
 
 _LOOK_EVERY_S = 0.02
 _LISTEN_S = 0.5

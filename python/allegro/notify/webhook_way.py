@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from allegro.connecting import cause
 from allegro.notify import webhook_forms
 from allegro.notify.delivery import STEP_TIMEOUT_S, Send, Taken, Undelivered, explain, said
 from allegro.notify.notice import Notice
-from allegro.notify.trust import trusting
 from allegro.settings.masks import MASK
 from allegro.settings.notifications import Webhook
+from allegro.trust import trusting
 
 _READ = 4096
 """Bytes of an answer that are looked at."""
@@ -85,11 +86,8 @@ class WebhookWay:
 
     def _explained(self, error: httpx.HTTPError) -> Undelivered:
         """httpx keeps what the system said as its cause."""
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is not None:
-            return explain(cause, self._place)
+        if (why := cause(error)) is not None:
+            return explain(why, self._place)
         if isinstance(error, httpx.TimeoutException):
             return explain(TimeoutError(), self._place)
         if isinstance(error, httpx.RemoteProtocolError | httpx.NetworkError):

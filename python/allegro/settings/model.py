@@ -18,6 +18,7 @@ from allegro.settings.network import Links, Management, Time
 from allegro.settings.notifications import Notifications
 from allegro.settings.recording import Recording
 from allegro.settings.storage_rules import Storage
+from allegro.settings.web_address import web_address
 from allegro.settings.wifi import Wifi
 
 SCHEMA_VERSION = 2
@@ -112,6 +113,11 @@ class Export(Section):
         title="Send captures to a server",
         description="New captures go to the upload directory and are sent to the server",
     )
+    protocol: Literal["sftp", "webdav"] = Field(
+        default="sftp",
+        description="SFTP to the server named here, or WebDAV to the address below",
+        json_schema_extra={"choices": {"sftp": "SFTP", "webdav": "WebDAV"}},
+    )
     host: str = Field(
         default="", max_length=253, title="Server", description="Name or address of the SFTP server"
     )
@@ -171,6 +177,19 @@ class Export(Section):
         description="Time of day until which it is limited; the same as the beginning: all day",
         json_schema_extra={"format": "time-of-day"},
     )
+    url: Text = Field(
+        default="",
+        max_length=1024,
+        title="Address for WebDAV",
+        description="Directory of a WebDAV server, beginning with https://; the one above lies below it",
+    )
+    certificate: str = Field(
+        default="",
+        max_length=65536,
+        title="Certificate of a private WebDAV server",
+        description="Certificate (PEM) of an authority of your own that vouches for it",
+        json_schema_extra={"format": "long-text"},
+    )
     host_key: str = Field(
         default="",
         max_length=128,
@@ -212,9 +231,27 @@ class Export(Section):
             raise ValueError("is not a time of day; write hh:mm, from 00:00 to 23:59")
         return value
 
+    @field_validator("url")
+    @classmethod
+    def _url_is_one(cls, value: str) -> str:
+        if "?" in value:
+            raise ValueError("is not the address of a directory: it holds a question mark")
+        return web_address(value)
+
+    @field_validator("certificate")
+    @classmethod
+    def _certificate_is_one(cls, value: str) -> str:
+        return certificates(value)
+
     @model_validator(mode="after")
     def _enabled_needs_a_server(self) -> Self:
-        missing = (("a server", self.host, "host"), ("a user name on the server", self.username, "username"))
+        if self.protocol == "webdav":
+            missing = [("an address for WebDAV", self.url, "url")]
+        else:
+            missing = [
+                ("a server", self.host, "host"),
+                ("a user name on the server", self.username, "username"),
+            ]
         wrong = [
             (f"{what} is needed before captures can be sent", value, (place,))
             for what, value, place in missing
@@ -222,6 +259,9 @@ class Export(Section):
         ]
         if self.enabled and wrong:
             raise mistakes(*wrong)
+        if self.protocol == "webdav" and self.username and self.url.startswith("http:"):
+            words = "has to begin with https://, or the password could be read on its way"
+            raise mistake(words, self.url, "url")
         return self
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from allegro.settings.authorities import certificates
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
 from allegro.settings.network import is_host
+from allegro.settings.web_address import web_address
 
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
 """RFC 5321, 4.1.2, without quoted names and address literals."""
@@ -138,22 +139,7 @@ class Webhook(Section):
     @field_validator("url")
     @classmethod
     def _url_is_one(cls, value: str) -> str:
-        if not value:
-            return value
-        wrong = "is not an address that begins with https:// or http:// and names a server"
-        if not re.fullmatch(r"https?://[\x21-\x7e]+", value):
-            raise ValueError(wrong)
-        try:
-            parts = urlsplit(value)
-            usable = is_host((parts.hostname or "").removesuffix("."))
-            usable = usable and parts.port != 0  # which raises for what is no port
-        except ValueError:
-            usable = False
-        if not usable:
-            raise ValueError(wrong)
-        if parts.username is not None or parts.fragment:
-            raise ValueError("must not hold a user name, or anything behind #")
-        return value
+        return web_address(value)
 
     @field_validator("token")
     @classmethod

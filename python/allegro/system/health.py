@@ -226,7 +226,7 @@ def uploads_fail(facts: Facts) -> Iterable[Problem]:
         yield Problem(
             "uploads-fail",
             "warning",
-            f"{what} not be uploaded to the SFTP server: {reason}",
+            f"{what} not be uploaded to the server: {reason}",
             "The files are kept and tried again. A test upload shows whether the settings are right.",
         )
 

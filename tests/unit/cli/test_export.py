@@ -8,6 +8,7 @@ from tests.unit.cli.playing_api import Api, run
 EXPORT: dict[str, Any] = {
     "state": "idle",
     "problem": "",
+    "protocol": "sftp",
     "server": "probe@files.example:22",
     "host_key": "",
     "public_key": "ssh-ed25519 AAAA allegro@x",
@@ -81,3 +82,15 @@ def test_export_now_and_public_key(api: Api, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "ssh-ed25519 AAAA allegro@x\n"
     assert run(api, "export", "public-key") == 1
     assert "The key cannot be read." in capsys.readouterr().err
+
+
+@pytest.mark.spec("X6")
+def test_export_by_webdav_knows_no_keys(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("GET /export", {**EXPORT, "protocol": "webdav", "server": "https://cloud.example/dav"})
+    assert run(api, "export") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("WebDAV export  idle\nServer         https://cloud.example/dav\nNext upload ")
+    tested = {"fingerprint": "", "host_key_type": "", "pinned": "", "accepted": True, "file": "a"}
+    api.answer("POST /export/test", {**tested, "message": "The test file was written: a."})
+    assert run(api, "export", "test") == 0
+    assert capsys.readouterr().out == "The test file was written: a.\n"

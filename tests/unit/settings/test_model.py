@@ -64,6 +64,15 @@ GOOD: list[dict[str, Any]] = [
             }
         }
     },
+    {
+        "export": {
+            "protocol": "webdav",
+            "enabled": True,
+            "url": "https://cloud.example.org/dav",
+            "username": "a",
+        }
+    },
+    {"export": {"protocol": "webdav", "enabled": True, "url": "http://nas/captures/"}},
     {"notifications": {"webhook": {"enabled": True, "form": "ntfy", "url": "https://ntfy.sh/topic"}}},
     {"notifications": {"webhook": {"url": "http://[2001:db8::7]:8080/hook?key=1"}}},
     {"notifications": {"syslog": {"enabled": True, "server": "192.0.2.7", "port": 601, "tls": False}}},
@@ -127,6 +136,14 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"export": {"authentication": "magic"}}, "export.authentication", r"'password' or 'key'"),
     ({"export": {"enabled": True}}, "export.host", r"A server is needed before"),
     ({"export": {"enabled": True, "host": "a"}}, "export.username", r"A user name .* is needed before"),
+    ({"export": {"protocol": "webdav", "enabled": True}}, "export.url", r"An address for WebDAV is needed"),
+    (
+        {"export": {"protocol": "webdav", "url": "http://nas/dav", "username": "a"}},
+        "export.url",
+        r"could be read on its way",
+    ),
+    ({"export": {"url": "https://nas/dav?x"}}, "export.url", r"question mark"),
+    ({"export": {"url": "sftp://nas/"}}, "export.url", r"https://"),
     ({"notifications": {"mail": {"enabled": True}}}, "notifications.mail.server", r"A mail server is needed"),
     (
         {"notifications": {"mail": {"security": "none", "username": "meter"}}},

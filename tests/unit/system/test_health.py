@@ -58,7 +58,7 @@ def test_a_healthy_device_has_no_problems() -> None:
         (
             replace(HEALTHY, upload_failures=(("a.pcapng", "connection refused"),)),
             "uploads-fail",
-            "a.pcapng could not be uploaded to the SFTP server: connection refused",
+            "a.pcapng could not be uploaded to the server: connection refused",
         ),
         (
             replace(HEALTHY, upload_failures=(("a.pcapng", "x"), ("b.pcapng", "y"))),

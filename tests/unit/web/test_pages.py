@@ -597,3 +597,16 @@ def test_a_log_that_nobody_asked_more_of_is_that_of_the_device(world: World) -> 
     page = world.user("viewer").page("/log")
     assert '<option value="device" selected>' in page
     assert "/log/live?level=device" in page
+
+
+@pytest.mark.spec("X6")
+def test_the_page_of_a_webdav_server_speaks_of_no_ssh_keys(world: World) -> None:
+    browser = world.user("admin")
+    assert "Host key of the server" in browser.page("/export")
+    typed = {"export.protocol": "webdav", "export.url": "https://cloud.example/dav", "export.enabled": "on"}
+    assert browser.post("/export", None, **typed).status_code == 303
+    page = browser.page("/export")
+    assert "to <strong>https://cloud.example/dav</strong>" in page
+    assert "Host key of the server" not in page
+    assert "authorized_keys" not in page
+    assert world.device.get("/status")["export_enabled"] is True

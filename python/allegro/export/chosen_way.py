@@ -1,0 +1,62 @@
+"""The way out that the settings name. What talks to a server is loaded by the first who does."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from allegro.errors import Conflict, InvalidInput
+from allegro.export.failures import Target
+from allegro.export.host_keys import HostKey
+from allegro.export.way import Way
+from allegro.settings.model import Export
+
+if TYPE_CHECKING:
+    from allegro.export.session import Login
+
+
+def chosen_way(export: Export, key_directory: Path, device: str) -> Way:
+    """The server that is set; `device` is the host name. Raises AllegroError if it leads nowhere yet."""
+    target = checked_target(export)
+    if target is None:
+        from allegro.export.dav_way import DavWay
+
+        return DavWay(export, device)
+    from allegro.export.sftp_way import SftpWay
+
+    return SftpWay(target, _login(export, key_directory, device), pinned(export), device)
+
+
+def checked_target(export: Export) -> Target | None:
+    """The SFTP server; None: WebDAV is set. Raises Conflict if neither leads anywhere yet."""
+    if export.protocol == "webdav":
+        if export.url:
+            return None
+        raise Conflict("No WebDAV server is set up yet.", place="export.url", remedy="Set its address first.")
+    for name, value in (("host", export.host), ("username", export.username)):
+        if not value:
+            raise Conflict(
+                "No SFTP server is set up yet.",
+                place=f"export.{name}",
+                remedy="Set host and user name first.",
+            )
+    return Target(export.host, export.port, export.username)
+
+
+def pinned(export: Export) -> HostKey:
+    """The host key of the SFTP server that is accepted."""
+    return HostKey(export.host_key, export.host_key_type)
+
+
+def _login(export: Export, key_directory: Path, device: str) -> "Login":
+    from allegro.export.device_key import device_key
+    from allegro.export.session import Login
+
+    if export.authentication == "key":
+        key = device_key(key_directory, device, export.key_type)
+        return Login(export.username, key=key.private)
+    if not export.password:
+        raise InvalidInput(
+            "There is no password for the server.",
+            place="export.password",
+            remedy="Set it, or choose authentication by key.",
+        )
+    return Login(export.username, password=export.password)

@@ -1,0 +1,253 @@
+"""Uploads by WebDAV to a real server: once and whole, whatever breaks; the reasons that are told."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allegro.errors import AllegroError
+from allegro.export.dav_way import CHUNK, DavWay
+from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
+from allegro.export.pace import Pace
+from allegro.export.queue import UploadQueue
+from allegro.export.uploads import ExportService
+from allegro.export.way import TEST_FILE, Memory, Sent
+from allegro.settings.model import Export
+from allegro.storage.capture_files import numbered
+from allegro.storage.uploaded import remove
+from tests.harness.certificates import TestAuthority
+from tests.harness.waiting import wait_for
+from tests.harness.webdav_server import PASSWORD, USER, WebDavServer
+
+pytestmark = [pytest.mark.spec("X6"), pytest.mark.timeout(120)]
+
+NAME = "20261121T143005Z_presenter_next.pcapng"
+PART = f".{NAME}.allegro-mm-1234.partial"
+DEVICE = "allegro-mm-1234"
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> TestAuthority:
+    return TestAuthority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def server(tmp_path: Path, authority: TestAuthority) -> Iterator[WebDavServer]:
+    signed = authority.issue("server", server=True)
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with WebDavServer(folder, signed.certificate, signed.key) as made:
+        yield made
+
+
+@pytest.fixture
+def export(server: WebDavServer, authority: TestAuthority) -> Export:
+    return settings(server, authority)
+
+
+def settings(server: WebDavServer, authority: TestAuthority, **more: Any) -> Export:
+    login = {"username": USER, "password": PASSWORD, "certificate": authority.pem}
+    there = {"protocol": "webdav", "url": server.url, "enabled": True, "directory": "."}
+    return Export.model_validate({**login, **there, **more})
+
+
+def file_of(folder: Path, size: int) -> tuple[Path, bytes]:
+    content = os.urandom(size)
+    path = folder / NAME
+    path.write_bytes(content)
+    return path, content
+
+
+def quiet(step: str, done: int, size: int) -> None:
+    """Progress nobody looks at."""
+
+
+def send(export: Export, file: Path, progress: Any = quiet, memory: Memory | None = None) -> Sent | None:
+    with DavWay(export, DEVICE).lanes(1) as (lane,):
+        lane.make_directory(export.directory)
+        return lane.send(file, export.directory, progress, memory or Memory(), Pace(), remove)
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 3 * MIB + 1])
+def test_a_file_arrives_whole_and_goes_here(
+    server: WebDavServer, export: Export, tmp_path: Path, size: int
+) -> None:
+    file, content = file_of(tmp_path, size)
+    steps: list[str] = []
+    sent = send(export, file, lambda step, _done, _size: steps.append(step))
+    assert sent == Sent(NAME, size, already_there=False, resumed_at=0)
+    assert server.files() == {NAME: content}
+    assert not file.exists()
+    assert (
+        list(dict.fromkeys(steps)) == [*("looking", "sending", "checking", "renaming", "removing", "done")]
+        or size == 0
+    )
+
+
+def test_directories_are_made_where_they_are_missing(
+    server: WebDavServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    directory = "in coming/ü/2026-11-21"
+    for _ in range(2):
+        file, _content = file_of(tmp_path, 10)
+        send(settings(server, authority, directory=directory), file)
+    assert set(server.files()) == {f"{directory}/{name}" for name in (NAME, numbered(NAME, 2))}
+
+
+def test_nothing_on_the_server_is_overwritten_and_nothing_is_sent_twice(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    other = os.urandom(MIB)
+    (server.folder / NAME).write_bytes(other)
+    file, content = file_of(tmp_path, MIB)
+    sent = send(export, file)
+    assert sent is not None
+    assert server.files() == {NAME: other, sent.name: content}
+    file.write_bytes(content)  # as if the power had gone before the file here was removed
+    again = send(export, file)
+    assert again == Sent(sent.name, MIB, already_there=True, resumed_at=0)
+    assert server.files() == {NAME: other, sent.name: content}
+    assert not file.exists()
+
+
+def test_an_upload_that_is_stopped_begins_anew_and_leaves_no_part(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    file, content = file_of(tmp_path, 3 * MIB)
+
+    def stop(step: str, done: int, _size: int) -> None:
+        if step == "sending" and done >= MIB:
+            raise UploadStopped
+
+    with pytest.raises(UploadStopped):
+        send(export, file, stop)
+    assert file.exists()
+    assert NAME not in server.files()
+    send(export, file)
+    assert server.files() == {NAME: content}
+
+
+def test_a_move_whose_answer_is_lost_is_known_by_its_content(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    file, content = file_of(tmp_path, MIB)
+    server.after = lambda method, _path: "502 Bad Gateway" if method == "MOVE" else None
+    with pytest.raises(FileTrouble, match="refused to give the file its final name"):
+        send(export, file)
+    server.after = lambda _method, _path: None
+    sent = send(export, file)
+    assert sent == Sent(NAME, MIB, already_there=True, resumed_at=0)
+    assert server.files() == {NAME: content}
+
+
+def test_a_name_that_is_taken_just_before_the_move_is_left_alone(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    file, content = file_of(tmp_path, 10)
+
+    def take(method: str, _path: str) -> None:
+        if method == "MOVE":
+            (server.folder / NAME).write_bytes(b"of somebody else")
+            server.before = lambda _method, _path: None
+
+    server.before = take
+    sent = send(export, file)
+    assert sent is not None
+    assert server.files() == {NAME: b"of somebody else", sent.name: content}
+
+
+REFUSALS = {
+    "full": ("PUT", "507 Insufficient Storage", "The disk of the server is full"),
+    "no right": ("PUT", "403 Forbidden", r"refused to write the file \(HTTP 403\)"),
+    "no WebDAV": ("MOVE", "405 Method Not Allowed", "does not know how to give the file its final name"),
+    "broken": ("PUT", "500 Internal Server Error", r"refused to write the file \(HTTP 500\)"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_what_a_server_refuses_is_told_and_the_file_stays(
+    server: WebDavServer, export: Export, tmp_path: Path, case: str
+) -> None:
+    refused, status, words = REFUSALS[case]
+    file, content = file_of(tmp_path, MIB)
+    server.before = lambda method, _path: status if method == refused else None
+    with pytest.raises(FileTrouble, match=words):
+        send(export, file)
+    assert file.read_bytes() == content
+    assert NAME not in server.files()
+
+
+def test_a_part_that_is_not_whole_gets_no_final_name(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    file, content = file_of(tmp_path, MIB)
+
+    def cut(method: str, _path: str) -> None:
+        if method == "PUT":
+            os.truncate(server.folder / PART, MIB // 2)
+
+    server.after = cut
+    with pytest.raises(FileTrouble, match="not the whole file"):
+        send(export, file)
+    assert file.read_bytes() == content
+    assert NAME not in server.files()
+
+
+def test_who_is_not_let_in_or_not_trusted_sends_nothing(
+    server: WebDavServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    file, _ = file_of(tmp_path, 10)
+    for wrong, words in (
+        ({"password": "wrong"}, "did not accept this user with this password"),
+        ({"certificate": ""}, "certificate is not trusted"),
+        ({"url": "https://localhost:1/dav"}, "refused the connection"),
+        ({"url": "https://nowhere.invalid/dav"}, "could not be resolved"),
+    ):
+        with pytest.raises(ServerTrouble, match=words):
+            send(settings(server, authority, **wrong), file)
+    assert file.exists()
+    assert server.files() == {}
+
+
+def service(tmp_path: Path, export: Export) -> ExportService:
+    upload = tmp_path / "upload"
+    upload.mkdir()
+    return ExportService(
+        UploadQueue(upload, tmp_path / "db.sqlite"), lambda: export, tmp_path / "ssh", DEVICE
+    )
+
+
+def test_the_test_upload_goes_the_whole_way(
+    server: WebDavServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    made = service(tmp_path, settings(server, authority, directory="a/{device}"))
+    asked: list[str] = []
+    server.before = lambda method, _path: asked.append(method)
+    for _ in range(2):
+        result = made.test()
+        assert (result.accepted, result.file) == (True, f"a/{DEVICE}/{TEST_FILE}")
+    assert {"MKCOL", "PUT", "HEAD", "MOVE", "DELETE"} <= set(asked)
+    assert [*server.files()] == [f"a/{DEVICE}/{TEST_FILE}"]
+    assert result.message.startswith(f"The test file was written: a/{DEVICE}/{TEST_FILE}.")
+    server.before = lambda method, _path: "405 Method Not Allowed" if method == "MOVE" else None
+    with pytest.raises(AllegroError, match="does not know how to give the file its final name"):
+        made.test()
+
+
+def test_the_queue_is_sent_and_told_of(
+    server: WebDavServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    made = service(tmp_path, settings(server, authority, directory="{date}", immediately=True))
+    contents = {f"20261121T14300{number}Z_presenter_next.pcapng": os.urandom(1000) for number in range(5)}
+    for name, content in contents.items():
+        (tmp_path / "upload" / name).write_bytes(content)
+    made.start()
+    try:
+        wait_for(lambda: not made.status().queue and made.status().running is None, "all to be sent", 30)
+    finally:
+        made.stop()
+    assert server.files() == {f"2026-11-21/{name}": content for name, content in contents.items()}
+    assert made.status().problem == ""
