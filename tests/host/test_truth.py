@@ -21,8 +21,8 @@ from tests.host.truth import Bench
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    namespace = Namespace("truth")
+def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
+    namespace = Namespace(f"truth-{worker_id}")
     bench = Bench(Recording(namespace, tmp_path), tmp_path / "stall")
     try:
         add_port(namespace, 1)
@@ -117,7 +117,7 @@ FAULTS = {
 
 @pytest.mark.spec("R5", "R10", "T6")
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("afterwards", ["steady", "silence"])
+@pytest.mark.parametrize("afterwards", ["traffic", "silence"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_file_says_exactly_what_is_missing(bench: Bench, fault: str, afterwards: str) -> None:
     bench.send_for(1.5)
@@ -126,8 +126,9 @@ def test_the_file_says_exactly_what_is_missing(bench: Bench, fault: str, afterwa
     FAULTS[fault](bench)
     bench.complete()
     after_ns = boottime.now_ns()
-    if afterwards == "steady":
-        bench.send_for(1)
+    if afterwards == "traffic":
+        bench.burst(300)
+        bench.send_for(0.5)
     else:
         time.sleep(1)
     end_ns = boottime.now_ns()

@@ -88,6 +88,13 @@ class Bench:
         end = time.monotonic() + seconds
         send(self.recording.namespace, "gen1", self.traffic(lambda: time.monotonic() < end))
 
+    def burst(self, count: int) -> None:
+        """As fast as it goes."""
+        pause_s, self.pause_s = self.pause_s, 0.0
+        end = len(self.sent) + count
+        send(self.recording.namespace, "gen1", self.traffic(lambda: len(self.sent) < end))
+        self.pause_s = pause_s
+
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Traffic beside what the caller does."""
