@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 
 from allegro.capture import status
+from allegro.capture.extraction.contract import Request, requests_json
 from allegro.capture.ring import record as blocks
 from allegro.capture.ring import segments
 from allegro.capture.ring.reader import RingReader
@@ -128,6 +129,35 @@ class Bench:
             check=True,
         )
         return json.loads(done.stdout.splitlines()[-1])["result"], output
+
+    def extract_rows(
+        self, start_ns: int, end_ns: int, texts: Sequence[str], outputs: Sequence[Path]
+    ) -> tuple[dict[int, dict[str, Any]], int]:
+        """What is said of each row, and the most memory that the process had (bytes)."""
+        requests = [
+            Request(
+                self.ring,
+                start_ns,
+                end_ns,
+                output,
+                filter=text,
+                program=translated(text, None, GROUPS)[1] if text else b"",
+            )
+            for text, output in zip(texts, outputs, strict=True)
+        ]
+        said = self.directory / "said"
+        with said.open("wb") as answer:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "allegro.capture.extraction"], stdin=subprocess.PIPE, stdout=answer
+            )
+            assert process.stdin is not None
+            process.stdin.write(requests_json(requests))
+            process.stdin.close()
+            _, ended, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(ended)
+        assert process.returncode == 0
+        lines = [json.loads(line) for line in said.read_text().splitlines()]
+        return {line["row"]: line for line in lines if "row" in line}, usage.ru_maxrss * 1024
 
 
 @pytest.fixture
@@ -327,6 +357,48 @@ def test_the_needle_is_found_without_reading_the_hay(bench: Bench) -> None:
 def everything(ring: Path) -> list[blocks.Record]:
     with RingReader(ring) as reader:
         return reader.records(0, 1 << 62)
+
+
+GROUPS = (("outer", "outerVlan == 7"), ("tagged", "vlan != none"))
+MOST_MIB = 150
+"""Of memory, for a hundred files."""
+
+
+@pytest.mark.spec("T4", "L4")
+def test_a_hundred_rows_in_one_pass_are_exact_and_a_full_disk_costs_its_row_alone(bench: Bench) -> None:
+    bench.record(32 * MIB)
+    before = time.time_ns()
+    chance = random.Random(2)
+    frames = [random_packets.frame(chance).ljust(60, b"\0") for _ in range(400)]
+    sent = [(f"peer{1 + number % 2}", data) for number, data in enumerate(frames)]
+    bench.send([(name, data, 1, 0.0005) for name, data in sent])
+    after = time.time_ns()
+    bench.complete()
+    texts = ["", "interface == port1", "group == tagged", "!(group == outer) and l4Protocol == udp", ""]
+    texts += [f"vlan == {number} or length == {number}" for number in range(95)]
+    small = bench.directory / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", small], check=True)
+    try:
+        outputs = [bench.directory / f"{number}.pcapng" for number in range(100)]
+        outputs[4] = small / "4.pcapng"
+        answers, most = bench.extract_rows(before, after, texts, outputs)
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert "no space left" in answers[4]["error"]["message"]
+    groups = [(name, parse(text)) for name, text in GROUPS]
+    for number, (text, output) in enumerate(zip(texts, outputs, strict=True)):
+        if number == 4:
+            continue
+        tree = parse(text)
+        expected = [
+            data
+            for name, data in sent
+            if matches(tree, key_of(data, interface=name.replace("peer", "port")), groups)
+        ]
+        assert [packet.data for packet in pcapng_reader.read(output.read_bytes()).packets] == expected, text
+        assert answers[number]["result"]["packets"] == len(expected)
+    assert most < MOST_MIB * MIB
 
 
 @pytest.mark.spec("R1")

@@ -34,7 +34,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {
     "confirm": (("allegro.supervisor.confirm",), 105, {"jeepney"}),
     "prepare": (("allegro.supervisor.prepare",), 245, MODELS),
     # up to here presses count; the API comes after that
-    "supervisor": (("allegro.supervisor.__main__",), 380, MODELS | {"jeepney"}),
+    "supervisor": (("allegro.supervisor.__main__",), 410, MODELS | {"jeepney"}),
     "supervisor with API": (
         API,
         660,

@@ -1,6 +1,8 @@
 """Captures: fire the trigger, follow the jobs, cancel one."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query
@@ -12,6 +14,7 @@ from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import MAX_ID, Job, JobStore, State
 from allegro.trigger.press import Press
+from allegro.trigger.rows import Row
 from allegro.trigger.service import Triggers
 from allegro.trigger.windows import parsed_time
 from allegro.words import SECOND_NS, utc, utc_or_none
@@ -36,9 +39,32 @@ class TriggerRequest(BaseModel):
     )
     filter: str | None = Field(
         default=None,
-        description="Only packets that match this filter are saved, empty: all; without it the setting",
+        description="Only packets that match this filter are saved, empty: all; without it the settings,"
+        " with a file for each row of the filter table",
     )
     source: Literal["api", "cli", "page"] = Field(default="api", description="Who asks; in the file name")
+
+
+class RowAnswer(BaseModel):
+    """A row of the filter table, and what became of it at this press."""
+
+    number: int = Field(description="Counted from 1")
+    name: str
+    filter: str = Field(description="The filter that packets had to match; empty: all are saved")
+    state: State = Field(description="That of the capture, until the row has ended")
+    message: str = Field(description="Plain words about what is missing or went wrong; may be empty")
+    file: str = Field(description="Name of the file; empty as long as there is none")
+    directory: str = Field(description="storage or upload; empty as long as there is no file")
+    size: int | None = Field(description="Bytes of the file, when known")
+    packets: int | None = Field(description="Packets in the file, when known")
+    bytes: int | None = Field(description="Bytes of packet data in the file, when known")
+    drops: int | None = Field(description="Packets lost within the window, when known")
+
+    @classmethod
+    def of(cls, row: Row, job: Job) -> Self:
+        """The row as the API shows it."""
+        state: State = job.state if row.state == "open" else row.state
+        return cls.model_validate(asdict(row) | {"state": state})
 
 
 class JobAnswer(BaseModel):
@@ -69,9 +95,13 @@ class JobAnswer(BaseModel):
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes of packet data in the file, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
+    rows: list[RowAnswer] = Field(
+        description="With the filter table: its rows, each with a file of its own; sizes and packets of the"
+        " capture are those of all rows together"
+    )
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: Job, rows: Sequence[Row] = ()) -> Self:
         """The job as the API shows it."""
         return cls(
             id=job.id,
@@ -96,12 +126,23 @@ class JobAnswer(BaseModel):
             packets=job.packets,
             bytes=job.bytes,
             drops=job.drops,
+            rows=[RowAnswer.of(row, job) for row in rows],
         )
 
 
+def recent(store: JobStore, limit: int, offset: int = 0) -> list[JobAnswer]:
+    """The newest captures with their rows, newest first."""
+    found = store.recent(limit, offset)
+    rows = store.rows.of_all([job.id for job in found])
+    return [JobAnswer.of(job, rows.get(job.id, ())) for job in found]
+
+
 def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
-    """POST /trigger, GET /jobs, GET /jobs/{id}, POST /jobs/{id}/cancel."""
+    """POST /trigger, GET /jobs, GET /jobs/{id}, POST /jobs/{id}/cancel, /jobs/{id}/rows/{number}/cancel."""
     routes = APIRouter(tags=["jobs"], responses=ERRORS)
+
+    def answer(job: Job) -> JobAnswer:
+        return JobAnswer.of(job, store.rows.of(job.id))
 
     @routes.post("/trigger", dependencies=[requires("capture")], status_code=202)
     def trigger(request: TriggerRequest | None = None) -> JobAnswer:
@@ -115,7 +156,7 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
             press = Press(time.time_ns(), asked.source, asked.key, boot_ns=boottime.now_ns())
         else:
             press = Press(parsed_time(asked.time), asked.source, asked.key)
-        return JobAnswer.of(triggers.accept(press, asked.before_s, asked.after_s, asked.filter))
+        return answer(triggers.accept(press, asked.before_s, asked.after_s, asked.filter))
 
     @routes.get("/jobs", dependencies=[requires("viewer")])
     def jobs(
@@ -123,16 +164,21 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
         offset: Annotated[int, Query(ge=0, le=MAX_ID, description="Leaves out so many newer ones")] = 0,
     ) -> list[JobAnswer]:
         """The newest captures, newest first; a list that is shorter than `limit` is the last."""
-        return [JobAnswer.of(job) for job in store.recent(limit, offset)]
+        return recent(store, limit, offset)
 
     @routes.get("/jobs/{job_id}", dependencies=[requires("viewer")])
     def job(job_id: int) -> JobAnswer:
         """One capture."""
-        return JobAnswer.of(store.get(job_id))
+        return answer(store.get(job_id))
 
     @routes.post("/jobs/{job_id}/cancel", dependencies=[requires("capture")])
     def cancel(job_id: int) -> JobAnswer:
         """Ends a capture that is not finished; it then has no file."""
-        return JobAnswer.of(cutter.cancel(job_id))
+        return answer(cutter.cancel(job_id))
+
+    @routes.post("/jobs/{job_id}/rows/{number}/cancel", dependencies=[requires("capture")])
+    def cancel_row(job_id: int, number: int) -> JobAnswer:
+        """Ends a row of a capture that is not finished; it then has no file, and the others go on."""
+        return answer(cutter.cancel_row(job_id, number))
 
     return routes

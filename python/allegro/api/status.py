@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from allegro.api.device import Device
 from allegro.api.errors import ERRORS
-from allegro.api.jobs import JobAnswer
+from allegro.api.jobs import JobAnswer, recent
 from allegro.api.judge import requires
 from allegro.api.ring import RingAnswer
 from allegro.storage.capture_files import FileStore
@@ -102,7 +102,7 @@ def router(device: Device) -> APIRouter:
             export_enabled=device.settings().export.enabled,
             uploads_waiting=device.upload.count(),
             presenters=list(device.presenters()),
-            jobs=[JobAnswer.of(job) for job in device.jobs.recent(LAST_JOBS)],
+            jobs=recent(device.jobs, LAST_JOBS),
             actions=[ActionAnswer.of(action) for action in device.actions.all()],
             problems=[ProblemAnswer.of(problem) for problem in device.problems()],
         )

@@ -35,6 +35,7 @@ def register(grammar: Grammar) -> None:
     jobs.add_argument("--limit", type=int, default=20, help="so many of the newest (%(default)s)")
     jobs.add_argument("--offset", type=int, default=0, help="leave out so many newer ones (%(default)s)")
     jobs.add_argument("--cancel", action="store_true", help="end the capture NUMBER without a file")
+    jobs.add_argument("--row", type=int, metavar="ROW", help="end only this row of the filter table")
 
 
 def _trigger(client: Client, arguments: Namespace) -> Output:
@@ -80,7 +81,8 @@ def _jobs(client: Client, arguments: Namespace) -> Output:
         answer = client.get("/jobs", limit=arguments.limit, offset=arguments.offset)
         return Output(answer, list_text(answer))
     if arguments.cancel:
-        return _job_output(client.post(f"/jobs/{arguments.id}/cancel"))
+        row = "" if arguments.row is None else f"/rows/{arguments.row}"
+        return _job_output(client.post(f"/jobs/{arguments.id}{row}/cancel"))
     answer = client.get(f"/jobs/{arguments.id}")
     return Output(answer, text(answer))
 
@@ -98,7 +100,7 @@ def list_text(answer: Sequence[Answer], indent: str = "") -> str:
             job["state"],
             number(job["packets"]),
             size(job["size"]),
-            job["file"] or job["message"],
+            job["file"] or job["message"] or _files_of(job),
         )
         for job in answer
     )
@@ -124,7 +126,24 @@ def text(answer: Answer) -> str:
         lines.append(("File", f"{answer['file']}, {size(answer['size'])}, in {answer['directory']}"))
     if answer["message"]:
         lines.append(("Message", answer["message"]))
-    return table(lines)
+    rows: list[Sequence[object]] = [("", "Row", "State", "Packets", "Size", "File", "Filter")]
+    rows += (
+        (
+            row["number"],
+            row["name"],
+            row["state"],
+            number(row["packets"]),
+            size(row["size"]),
+            row["file"] or row["message"],
+            row["filter"],
+        )
+        for row in answer["rows"]
+    )
+    return f"{table(lines)}\n\n{table(rows)}" if answer["rows"] else table(lines)
+
+
+def _files_of(answer: Answer) -> str:
+    return f"{len(answer['rows'])} files" if answer["rows"] else ""
 
 
 def _by(answer: Answer) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from allegro.errors import InvalidInput
 from allegro.settings.authorities import certificates
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
+from allegro.settings.filter_table import MOST, FilterRow, checked_filter, each_name_once
 from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
 from allegro.settings.notifications import Notifications
@@ -65,6 +66,14 @@ class Trigger(Section):
         description="Only packets that match are saved, such as ip == 192.0.2.1 and port == 80; empty: all",
         json_schema_extra={"format": "filter"},
     )
+    rows: tuple[FilterRow, ...] = Field(
+        default=(),
+        max_length=MOST,
+        title="Filter table",
+        description="With a row in use, a press makes a file for each row of its key, and the filter above is"
+        " not used",
+        json_schema_extra={"ordered": True},
+    )
     debounce_ms: int = Field(
         default=1000,
         ge=0,
@@ -81,17 +90,15 @@ class Trigger(Section):
         description="USB presenters whose keys trigger",
     )
 
+    @field_validator("rows")
+    @classmethod
+    def _each_row_once(cls, value: tuple[FilterRow, ...]) -> tuple[FilterRow, ...]:
+        return each_name_once(value)
+
     @field_validator("filter")
     @classmethod
     def _filter_is_one(cls, value: str) -> str:
-        if value.strip():
-            from allegro.filters.translate import checked  # with the first filter: a start does not need it
-
-            try:
-                checked(value, groups=None)
-            except InvalidInput as error:
-                raise ValueError(f"{error.message} {error.remedy}".strip()) from None
-        return value.strip()
+        return checked_filter(value)
 
     @field_validator("presenters")
     @classmethod
@@ -352,7 +359,12 @@ class Settings(Section):
             (("recording", "rules", row, "filter"), f"the slicing rule {rule.name}", rule.filter)
             for row, rule in enumerate(self.recording.rules)
         ]
-        return [(("trigger", "filter"), "the filter of the USB capture trigger", self.trigger.filter), *rules]
+        table: list[tuple[tuple[str | int, ...], str, str]] = [
+            (("trigger", "rows", number, "filter"), f"the row {row.name} of the filter table", row.filter)
+            for number, row in enumerate(self.trigger.rows)
+        ]
+        press = (("trigger", "filter"), "the filter of the USB capture trigger", self.trigger.filter)
+        return [press, *table, *rules]
 
     @model_validator(mode="after")
     def _rules_fit_into_the_kernel(self) -> Self:

@@ -60,9 +60,9 @@ from allegro.trigger.estimate import ring_estimate
 from allegro.trigger.input_reader import ConnectedPresenter, PresenterReader
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.keys import models
-from allegro.trigger.making import Surroundings
 from allegro.trigger.press import Press
 from allegro.trigger.service import Triggers, checked_filter
+from allegro.trigger.surroundings import Surroundings
 from allegro.version import own_version
 
 log = logging.getLogger(__name__)
@@ -392,9 +392,12 @@ def _system_id(paths: Paths, parts: Parts) -> str:
 
 
 def check_filter(old: Settings, new: Settings, ports: Sequence[str]) -> None:
-    """Raises InvalidInput for a new filter (of presses, of a rule) about a port that is not there."""
+    """Raises InvalidInput for a new filter (of presses, rows, rules) about a port that is not there."""
     if new.trigger.filter != old.trigger.filter:
         checked_filter(new.trigger.filter, ports, new.groups.texts, place="trigger.filter")
+    for number, each in enumerate(new.trigger.rows):
+        if each not in old.trigger.rows:
+            checked_filter(each.filter, ports, new.groups.texts, place=f"trigger.rows.{number}.filter")
     for row, rule in enumerate(new.recording.rules):
         if rule not in old.recording.rules:
             checked_filter(rule.filter, ports, new.groups.texts, place=f"recording.rules.{row}.filter")

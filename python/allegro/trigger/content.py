@@ -7,13 +7,23 @@ from allegro.filters.device import GroupTexts
 
 
 @dataclass(frozen=True)
+class WantedRow:
+    """A row of the filter table that applies to a press: a file of its own, with what matches its filter."""
+
+    name: str
+    filter: str
+
+
+@dataclass(frozen=True)
 class Content:
     """`filter` is the text of the filter that packets have to match; empty: all. `groups` (`groups_kept`) are
-    the link groups at the press, if the filter may name one: it goes on meaning what it meant then.
+    the link groups at the press, if the filter may name one: it goes on meaning what it meant then. With
+    `rows`, each makes a file instead.
     """
 
     filter: str = ""
     groups: str = ""
+    rows: tuple[WantedRow, ...] = ()
 
 
 EVERYTHING = Content()

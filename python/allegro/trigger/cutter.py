@@ -6,10 +6,12 @@ import threading
 from typing import Final
 
 from allegro.errors import AllegroError, Conflict
+from allegro.trigger.extraction import CANCELLED, STOPPING
 from allegro.trigger.jobs import Job, JobStore
-from allegro.trigger.making import CANCELLED, STOPPING, Maker, Surroundings
+from allegro.trigger.making import Maker
 from allegro.trigger.order import Running, by_urgency, exhausted, is_short, wait_beside
 from allegro.trigger.publish import remove_leftovers
+from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.waiting import Waiting
 
 _POLL_S: Final = 0.1  # while the recorder has not yet written the window
@@ -87,6 +89,22 @@ class Cutter:
                 return job
             self._waiting.forget(job_id)
             return self._maker.end(job, state="cancelled", message="Cancelled.") or self._store.get(job_id)
+
+    def cancel_row(self, job_id: int, number: int) -> Job:
+        """Ends a row of a job without a file, and the job if it was the last. Raises as `cancel`."""
+        with self._lock:
+            job, row = self._store.get(job_id), self._store.rows.get(job_id, number)
+            if job.ended or row.ended or row.file:
+                raise Conflict(
+                    f"Row {number} of capture {job_id} has ended already.",
+                    place="row",
+                    remedy="Delete the file.",
+                )
+            self._maker.cancel_row(job, row)
+            ended = None if job_id in self._running else self._maker.settle(job)
+            if ended is not None:
+                self._waiting.forget(job_id)
+            return ended or self._store.get(job_id)
 
     def _interrupted(self, job: Job) -> str:
         if self._stopping:

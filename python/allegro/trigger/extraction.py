@@ -11,7 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import IO, Final
 
-from allegro.capture.extraction.contract import Failure, Progress, Request, Result, parse_message
+from allegro.capture.extraction.contract import (
+    Failure,
+    Progress,
+    Request,
+    Result,
+    parse_message,
+    requests_json,
+    row_of,
+)
 from allegro.errors import AllegroError
 
 # setpriv (util-linux): the kernel kills the extraction when the supervisor dies, so that none is left over
@@ -42,6 +50,10 @@ class ExtractionFailed(AllegroError):
     """The extraction ended without a file."""
 
     status = 500
+
+
+CANCELLED, STOPPING = "cancelled", "stopping"
+"""Why an extraction is ended before its time: nobody wants it any more, or this program ends."""
 
 
 class ExtractionStopped(Exception):
@@ -82,12 +94,30 @@ class Extractions:
         raises ExtractionStopped with it. Raises ExtractionFailed with the words of the extraction, or with
         what can be said from here.
         """
+        answers: list[Result | ExtractionFailed] = []
+        self.run_all([request], on_progress, lambda _, answer: answers.append(answer), should_stop)
+        (answer,) = answers
+        if isinstance(answer, ExtractionFailed):
+            raise answer
+        return answer
+
+    def run_all(
+        self,
+        requests: Sequence[Request],
+        on_progress: Callable[[Progress], None],
+        on_answer: Callable[[int, Result | ExtractionFailed], None],
+        should_stop: Callable[[], str],
+    ) -> None:
+        """Runs several that are one pass; `on_answer` is told of each once, with its number.
+
+        Raises as `run`, and then there are no further answers.
+        """
         try:
             process = self._take() or self._started()
         except OSError as error:
             raise ExtractionFailed(f"The extraction cannot be started ({error.strerror}).") from error
         try:
-            return _follow(process, request, on_progress, should_stop, self._silence_s)
+            _follow(process, requests, on_progress, on_answer, should_stop, self._silence_s)
         finally:
             _end(process)
 
@@ -111,17 +141,19 @@ class Extractions:
 
 def _follow(
     process: "subprocess.Popen[bytes]",
-    request: Request,
+    requests: Sequence[Request],
     on_progress: Callable[[Progress], None],
+    on_answer: Callable[[int, Result | ExtractionFailed], None],
     should_stop: Callable[[], str],
     silence_s: float,
-) -> Result:
+) -> None:
     assert process.stdin is not None  # noqa: S101 (both are pipes)
     assert process.stdout is not None  # noqa: S101
-    unsent = request.to_json()
+    unsent = requests_json(requests)
     os.set_blocking(process.stdin.fileno(), False)  # one that hangs reads nothing
     result: Result | None = None
     failure: ExtractionFailed | None = None
+    waiting = set(range(len(requests)))
     pending = b""
     heard = time.monotonic()
     with selectors.DefaultSelector() as selector:
@@ -153,14 +185,22 @@ def _follow(
                 match parse_message(line):
                     case Progress() as progress:
                         on_progress(progress)
-                    case Result() as told:
-                        result = told
-                    case Failure() as told:
-                        failure = ExtractionFailed(told.message, remedy=told.remedy)
+                    case Result() | Failure() as told:
+                        answer = _answer(told)
+                        row = row_of(line)
+                        if row in waiting:
+                            waiting.remove(row)
+                            on_answer(row, answer)
+                        elif isinstance(answer, ExtractionFailed):
+                            failure = answer
+                        else:
+                            result = answer
     code = _exit_code(process, should_stop, silence_s)
     if failure is not None:
         raise failure
-    if result is None or code != 0:
+    if result is not None and code == 0:  # of one that says nothing of rows
+        on_answer(0, result)
+    elif waiting or code != 0:
         # The kernel ends it with the thread that started it, which an orderly stop may have ended first.
         if reason := should_stop():
             raise ExtractionStopped(reason)
@@ -168,7 +208,10 @@ def _follow(
         raise ExtractionFailed(
             f"The extraction ended unexpectedly {how}.", remedy="The system log says more."
         )
-    return result
+
+
+def _answer(told: Result | Failure) -> Result | ExtractionFailed:
+    return told if isinstance(told, Result) else ExtractionFailed(told.message, remedy=told.remedy)
 
 
 def _send(pipe: IO[bytes], unsent: bytes) -> bytes:

@@ -14,19 +14,21 @@ release does not know is of a newer one: it is neither shown, nor worked on, nor
 stays taken.
 """
 
-import contextlib
 import dataclasses
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from allegro.errors import NotFound, Unavailable
+from allegro.trigger import rows
 from allegro.trigger.content import EVERYTHING, Content
+from allegro.trigger.database import plain_errors, transaction
 from allegro.trigger.press import Press
+from allegro.trigger.rows import Rows
 from allegro.trigger.windows import Span
 
 State = Literal["accepted", "waiting", "cutting", "complete", "failed", "cancelled", "refused"]
@@ -50,7 +52,7 @@ class Job:
     after it was written completely. `packets`, `bytes` (of packet data) and `drops` are None as long as they
     are not known. `tries` counts how often work on it was begun; `press_boot_ns` is the press by the clock
     that nobody sets, of the start of the kernel `boot_id` (None and empty if not known). For `filter` and
-    `groups` see `Content`.
+    `groups` see `Content`; `content_held`: the file, or its rows (`JobStore.rows`), hold to it.
     """
 
     id: int
@@ -76,6 +78,7 @@ class Job:
     boot_id: str = ""
     filter: str = ""
     groups: str = ""
+    content_held: bool = False
 
     @property
     def start_ns(self) -> int:
@@ -121,7 +124,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 )
 """
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 _ADDED: Final = (
     # by version 1
@@ -132,6 +135,8 @@ _ADDED: Final = (
     ("filter", "TEXT NOT NULL DEFAULT ''"),
     # by version 3
     ("groups", "TEXT NOT NULL DEFAULT ''"),
+    # by version 4
+    ("content_held", "INTEGER NOT NULL DEFAULT 0"),
 )
 
 _ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
@@ -139,7 +144,7 @@ _KNOWN = "state IN ('" + "', '".join(sorted(END_STATES | TRANSITIONS.keys())) + 
 _SELECT = (
     'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'  # noqa: S608 (constants only)
     " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id, filter,"
-    " groups"
+    " groups, content_held"
     f" FROM jobs WHERE {_KNOWN}"
 )
 _INSERT = (
@@ -148,9 +153,14 @@ _INSERT = (
 )
 _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
-    " progress = ?, message = ?, finished_ns = ?, tries = ? WHERE id = ?"
+    " progress = ?, message = ?, finished_ns = ?, tries = ?, content_held = ? WHERE id = ?"
 )
-_USES_NAME = "SELECT 1 FROM jobs WHERE file = ? LIMIT 1"
+_OTHERS = (
+    "UPDATE jobs SET filter = '', groups = '', content_held = 1, message = trim(message ||"  # noqa: S608 (constants only)
+    " ' Another release has made this file, with all packets of the window.') WHERE state = 'complete'"
+    f" AND content_held = 0 AND file != '' AND (filter != '' OR id IN ({rows.PARENTS}))"
+)
+_USES_NAME = "SELECT 1 FROM jobs WHERE file = ?1 UNION SELECT 1 FROM rows WHERE file = ?1 LIMIT 1"
 _FILE_MOVED = "UPDATE jobs SET file = ?, directory = ? WHERE file = ? AND state = 'complete'"
 _PRUNE = (
     f"DELETE FROM jobs WHERE {_ENDED} AND id NOT IN"  # noqa: S608 (constants only)
@@ -188,6 +198,7 @@ class JobStore:
                 f" the old one is kept as {aside.name}."
             )
             self._connection = _opened(path)
+        self.rows = Rows(self._connection, self._lock)
 
     def accept(
         self,
@@ -196,11 +207,11 @@ class JobStore:
         *,
         now_ns: int,
         boot_id: str = "",
-        content: Content = EVERYTHING,
+        content: Callable[[Press], Content] = lambda _press: EVERYTHING,
     ) -> list[Job]:
         """New jobs in state accepted, all of them or none: one commit, however many were pressed.
 
-        `boot_id` is the start of the kernel that the presses' `boot_ns` are of.
+        `boot_id` is the start of the kernel that the presses' `boot_ns` are of, `content` what each wants.
         """
         return self._insert(presses, span, now_ns, boot_id, content, "accepted", "", None)
 
@@ -211,7 +222,7 @@ class JobStore:
         reason: str,
         *,
         now_ns: int,
-        content: Content = EVERYTHING,
+        content: Callable[[Press], Content] = lambda _press: EVERYTHING,
     ) -> list[Job]:
         """New jobs that ended at once, with `reason` in plain words."""
         return self._insert(presses, span, now_ns, "", content, "refused", reason, now_ns)
@@ -234,13 +245,14 @@ class JobStore:
 
     def uses_name(self, file: str) -> bool:
         """Whether a job has that file name. An uploaded file is gone, but its name is not free."""
-        with self._lock, _plain_errors():
+        with self._lock, plain_errors():
             return bool(self._connection.execute(_USES_NAME, (file,)).fetchall())
 
     def file_moved(self, old: str, new: str, directory: str) -> None:
         """The file of a complete capture has got another name or directory."""
-        with self._lock, _plain_errors():
-            self._connection.execute(_FILE_MOVED, (new, directory, old))
+        with self._lock, plain_errors():
+            for moved in (_FILE_MOVED, rows.FILE_MOVED):
+                self._connection.execute(moved, (new, directory, old))
 
     def change(self, job_id: int, **changes: Any) -> Job | None:
         """The job with `changes` of its fields; None (and no change) if it has ended already.
@@ -264,14 +276,19 @@ class JobStore:
                 new.drops,
                 new.progress,
             )
-            with _plain_errors():
-                self._connection.execute(_UPDATE, (*values, new.message, new.finished_ns, new.tries, new.id))
+            with plain_errors():
+                self._connection.execute(
+                    _UPDATE, (*values, new.message, new.finished_ns, new.tries, new.content_held, new.id)
+                )
             return new
 
     def prune(self, keep: int) -> int:
         """Forgets the oldest ended jobs beyond `keep`; returns how many. Their files stay."""
-        with self._lock, _plain_errors():
-            return self._connection.execute(_PRUNE, (keep,)).rowcount
+        with self._lock, plain_errors():
+            with transaction(self._connection):
+                forgotten = self._connection.execute(_PRUNE, (keep,)).rowcount
+                self._connection.execute(rows.PRUNE)
+            return forgotten
 
     def close(self) -> None:
         """Closes the database; nothing is lost if this is never called."""
@@ -284,20 +301,23 @@ class JobStore:
         span: Span,
         now_ns: int,
         boot_id: str,
-        content: Content,
+        content: Callable[[Press], Content],
         state: State,
         message: str,
         finished_ns: int | None,
     ) -> list[Job]:
         jobs = []
-        with self._lock, _plain_errors(), _transaction(self._connection):
+        with self._lock, plain_errors(), transaction(self._connection):
             for press in presses:
+                wanted = content(press)
                 boot = (press.boot_ns, boot_id) if press.boot_ns is not None and boot_id else (None, "")
                 pressed = (press.time_ns, press.source, press.key, press.device)
                 values = (now_ns, *pressed, span.before_ns, span.after_ns, state, message, finished_ns, *boot)
-                cursor = self._connection.execute(_INSERT, (*values, content.filter, content.groups))
+                cursor = self._connection.execute(_INSERT, (*values, wanted.filter, wanted.groups))
                 job_id = cursor.lastrowid
                 assert job_id is not None  # noqa: S101 (always set after an INSERT)
+                if state == "accepted":
+                    rows.insert(self._connection, job_id, wanted.rows)
                 jobs.append(
                     Job(
                         job_id,
@@ -310,14 +330,14 @@ class JobStore:
                         finished_ns=finished_ns,
                         press_boot_ns=boot[0],
                         boot_id=boot[1],
-                        filter=content.filter,
-                        groups=content.groups,
+                        filter=wanted.filter,
+                        groups=wanted.groups,
                     )
                 )
         return jobs
 
     def _query(self, sql: str, *parameters: object) -> list[Job]:
-        with self._lock, _plain_errors():
+        with self._lock, plain_errors():
             return [Job(*row) for row in self._connection.execute(sql, parameters)]
 
 
@@ -329,6 +349,7 @@ class RefusingJobStore(JobStore):
     def __init__(self, reason: str) -> None:
         self._lock = threading.RLock()
         self._connection = _opened(":memory:")
+        self.rows = Rows(self._connection, self._lock)
         self.problem = ""
         self.refuses = reason
 
@@ -342,6 +363,7 @@ def _opened(path: Path | str) -> sqlite3.Connection:
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
         _make_table(connection)
+        _tell_what_others_made(connection)
     except BaseException:
         connection.close()
         raise
@@ -352,34 +374,18 @@ def _make_table(connection: sqlite3.Connection) -> None:
     """Brings the table to VERSION, at once or not at all. That of a newer release stays as it is."""
     if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
         return
-    with _transaction(connection):
+    with transaction(connection):
         connection.execute(_SCHEMA)
         present = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
         for name, kind in _ADDED:
             if name not in present:
                 connection.execute(f"ALTER TABLE jobs ADD COLUMN {name} {kind}")
+        connection.execute(rows.SCHEMA)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-@contextlib.contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextlib.contextmanager
-def _plain_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise Unavailable(
-            f"The list of captures cannot be read or written ({error}).",
-            place="jobs",
-            remedy="Free some space on the data partition; if that does not help, restart the device.",
-        ) from error
+def _tell_what_others_made(connection: sqlite3.Connection) -> None:
+    """Release 0.1.0 knows neither filters nor rows: what it has cut of such a press is the whole window."""
+    with transaction(connection):
+        connection.execute(rows.END_OF_OTHERS)
+        connection.execute(_OTHERS)

@@ -9,22 +9,27 @@ from allegro.storage.capture_files import numbered
 
 SUFFIX = ".pcapng"
 
+LONGEST_ROW = 64
+"""Characters of a row's name in that of its file."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNWANTED = re.compile(r"[^A-Za-z0-9-]+")
 
 
-def file_name(press_ns: int, source: str, key: str, number: int = 1) -> str:
-    """`20261121T143005Z_presenter_next.pcapng`: UTC time of the press (cut to the second), source, key.
+def file_name(press_ns: int, source: str, key: str, number: int = 1, *, row: str = "") -> str:
+    """`20261121T143005Z_presenter_next.pcapng`: UTC time of the press (cut to the second), source, key,
+    and the name of the row of the filter table, if there is one.
 
     From the second file of that name on it is numbered: `…_next_2.pcapng`.
     """
     moment = (_EPOCH + timedelta(seconds=press_ns // 1_000_000_000)).strftime("%Y%m%dT%H%M%SZ")
-    return numbered("_".join((moment, _part(source), _part(key))) + SUFFIX, number)
+    parts = (moment, _part(source), _part(key), *([_part(row)[:LONGEST_ROW]] if row else []))
+    return numbered("_".join(parts) + SUFFIX, number)
 
 
-def free_name(press_ns: int, source: str, key: str, taken: Callable[[str], bool]) -> str:
+def free_name(press_ns: int, source: str, key: str, taken: Callable[[str], bool], *, row: str = "") -> str:
     """The first name in the sequence of `file_name` that is not `taken`."""
-    candidates = (file_name(press_ns, source, key, number) for number in itertools.count(1))
+    candidates = (file_name(press_ns, source, key, number, row=row) for number in itertools.count(1))
     return next(name for name in candidates if not taken(name))
 
 

@@ -1,7 +1,8 @@
 """How a finished capture gets its final name, exactly once, whenever the power is cut.
 
-The extraction writes `.job-<id>.pcapng` (by way of `..job-<id>.pcapng.partial`) into the directory where the
-file will be; names that begin with a dot are neither listed nor uploaded. Then, in this order:
+The extraction writes `.job-<id>.pcapng`, of a row of the filter table `.job-<id>-<row>.pcapng` (by way of
+`..job-<id>.pcapng.partial`), into the directory where the file will be; names that begin with a dot are
+neither listed nor uploaded. Then, in this order:
 
 1. the row says `file` = final name, `directory`, size, packets (still in state cutting),
 2. the hidden file is renamed to the final name, never over another file (renameat2, RENAME_NOREPLACE),
@@ -22,24 +23,49 @@ or deleted.
 import contextlib
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
+from allegro.atomic import rename_without_replacing
 from allegro.trigger.names import SUFFIX
 
-_HIDDEN = re.compile(rf"\.job-(\d+){re.escape(SUFFIX)}")
+_HIDDEN = re.compile(rf"\.job-(\d+)(?:-\d+)?{re.escape(SUFFIX)}")
+
+T = TypeVar("T")
 
 
-def hidden_path(directory: Path, job_id: int) -> Path:
-    """Where the extraction of a job puts its file before it gets its name."""
-    return directory / f".job-{job_id}{SUFFIX}"
+def hidden_path(directory: Path, job_id: int, row: int | None = None) -> Path:
+    """Where the extraction of a job, or of a row of it, puts its file before it gets its name."""
+    return directory / f".job-{job_id}{f'-{row}' if row is not None else ''}{SUFFIX}"
 
 
-def discard(directory: Path, job_id: int) -> None:
-    """Removes what the extraction of a job has left in `directory`."""
-    hidden = hidden_path(directory, job_id)
+def discard(directory: Path, job_id: int, row: int | None = None) -> None:
+    """Removes what the extraction of a job, or of a row of it, has left in `directory`."""
+    hidden = hidden_path(directory, job_id, row)
     hidden.unlink(missing_ok=True)
     hidden.with_name(f".{hidden.name}.partial").unlink(missing_ok=True)
+
+
+def give_name(
+    hidden: Path, name: str, unused: Callable[[], str], note: Callable[[str], T | None]
+) -> T | None:
+    """Gives a hidden file its name: that which it was to have, or one that is `unused`.
+
+    `note` keeps the name before it is given; if it answers None, nobody wants the file any more, and it is
+    removed. Answers with what `note` did.
+    """
+    name = name or unused()
+    while True:
+        noted = note(name)
+        if noted is None:
+            hidden.unlink(missing_ok=True)
+            return None
+        try:
+            rename_without_replacing(hidden, hidden.with_name(name))
+            return noted
+        except FileExistsError:
+            name = unused()
 
 
 def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> list[str]:

@@ -1,5 +1,8 @@
 """A press comes in, from wherever: checked, made durable, confirmed by a tone, handed to the cutter."""
 
+from __future__ import annotations
+
+import itertools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,14 +11,36 @@ from typing import Protocol
 from allegro.errors import AllegroError
 from allegro.filters.device import GroupTexts
 from allegro.trigger.beep import Signal
-from allegro.trigger.content import Content, groups_kept
+from allegro.trigger.content import EVERYTHING, Content, WantedRow, groups_kept
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore
-from allegro.trigger.making import Recorder, Surroundings
 from allegro.trigger.press import SOURCE_PRESENTER, Press
+from allegro.trigger.surroundings import Recorder, Surroundings
 from allegro.trigger.windows import Span, checked_span, checked_time
 
+_NO_ROW = "No row of the filter table that is in use is for the key {}."
+
 log = logging.getLogger(__name__)
+
+
+class TableRow(Protocol):
+    """A row of the filter table in the settings."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it counts."""
+
+    @property
+    def key(self) -> str:
+        """The key whose presses it is for; any: of all."""
+
+    @property
+    def name(self) -> str:
+        """For the name of the file."""
+
+    @property
+    def filter(self) -> str:
+        """What packets have to match; empty: all."""
 
 
 class TriggerDefaults(Protocol):
@@ -33,6 +58,10 @@ class TriggerDefaults(Protocol):
     def filter(self) -> str:
         """What packets have to match; empty: all are saved."""
 
+    @property
+    def rows(self) -> Sequence[TableRow]:
+        """The filter table."""
+
 
 def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     """Why there is nothing to cut from, in plain words; empty if there is a ring.
@@ -46,6 +75,15 @@ def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     if any(ring.glob("*.blocks")):
         return ""
     return "There is no packet ring buffer yet: the recorder has not started."
+
+
+def content_for(key: str, defaults: TriggerDefaults, groups: GroupTexts) -> Content | None:
+    """What a press of a key wants by the settings; None: no row of the filter table is for it."""
+    in_use = [row for row in defaults.rows if row.enabled]
+    if not in_use:
+        return Content(defaults.filter, groups_kept(groups, defaults.filter))
+    rows = tuple(WantedRow(row.name, row.filter) for row in in_use if row.key in ("any", key))
+    return Content(rows=rows, groups=groups_kept(groups, *(row.filter for row in rows))) if rows else None
 
 
 def checked_filter(text: str, ports: Sequence[str], groups: GroupTexts, place: str = "filter") -> str:
@@ -77,16 +115,18 @@ class Triggers:
     ) -> Job:
         """Makes a job of a press. Its state is accepted, or refused with the reason in `message`.
 
-        Without `before_s`, `after_s` (seconds) and `filter_text` the settings apply. When this returns, the
-        job survives a power cut. Raises InvalidInput for a window that cannot be, or a mistake in the filter,
-        Unavailable if the job cannot be stored.
+        Without `before_s`, `after_s` (seconds) and `filter_text` the settings apply; with a filter there is
+        one file, whatever the filter table says. When this returns, the job survives a power cut. Raises
+        InvalidInput for a window that cannot be, or a mistake in the filter, Unavailable if the job cannot be
+        stored.
         """
-        defaults = self._defaults()
-        groups = self._around.groups()
+        defaults, groups = self._defaults(), self._around.groups()
+        content: Content | None
         if filter_text is None:
-            filter_text = defaults.filter
+            content = content_for(press.key, defaults, groups)
         else:
             filter_text = checked_filter(filter_text, self._around.ports(), groups)
+            content = Content(filter_text, groups_kept(groups, filter_text))
         span = checked_span(
             defaults.before_s if before_s is None else before_s,
             defaults.after_s if after_s is None else after_s,
@@ -95,7 +135,7 @@ class Triggers:
             press.source != SOURCE_PRESENTER
         ):  # the kernel's time of a key holds, also when the clock was just set
             checked_time(press.time_ns, span, self._around.now_ns())
-        return self._take([press], span, filter_text, groups)[0]
+        return self._take([press], span, lambda _: content)[0]
 
     def on_keys(self, presses: Sequence[Press]) -> None:
         """`accept` for the presenter, where nobody is there to be told but by the tone and the log.
@@ -103,20 +143,36 @@ class Triggers:
         Presses that have queued up become durable together: a slow disk is waited for once.
         """
         try:
-            defaults = self._defaults()
+            defaults, groups = self._defaults(), self._around.groups()
             span = checked_span(defaults.before_s, defaults.after_s)
-            self._take(presses, span, defaults.filter, self._around.groups())
+            self._take(presses, span, lambda press: content_for(press.key, defaults, groups))
         except AllegroError as error:
             for press in presses:
                 log.error("The press of %s on %s could not be stored: %s", press.key, press.device, error)
 
-    def _take(self, presses: Sequence[Press], span: Span, filter_text: str, groups: GroupTexts) -> list[Job]:
-        now_ns = self._around.now_ns()
-        content = Content(filter_text, groups_kept(groups, filter_text))
-        storage_problem = self._around.space_problem()
-        reason = (
-            self._store.refuses or storage_problem or ring_problem(self._around.recorder(), self._around.ring)
+    def _take(
+        self, presses: Sequence[Press], span: Span, content: Callable[[Press], Content | None]
+    ) -> list[Job]:
+        problem = (
+            self._store.refuses
+            or self._around.space_problem()
+            or ring_problem(self._around.recorder(), self._around.ring)
         )
+
+        def why_not(press: Press) -> str:
+            return problem or ("" if content(press) else _NO_ROW.format(press.key))
+
+        jobs: list[Job] = []
+        for reason, some in itertools.groupby(presses, why_not):
+            jobs += self._stored(list(some), span, lambda press: content(press) or EVERYTHING, reason)
+        self._cutter.wake()
+        return jobs
+
+    def _stored(
+        self, presses: Sequence[Press], span: Span, content: Callable[[Press], Content], reason: str
+    ) -> list[Job]:
+        """Jobs of presses that are refused with `reason`, or accepted without."""
+        now_ns = self._around.now_ns()
         try:
             if reason:
                 jobs = self._store.refuse(presses, span, reason, now_ns=now_ns, content=content)
@@ -134,5 +190,4 @@ class Triggers:
             else:
                 log.info("Capture %d accepted: %s %s", job.id, job.source, job.key)
                 self._around.play(Signal.ACCEPTED)
-        self._cutter.wake()
         return jobs

@@ -45,8 +45,8 @@ from allegro.system.health import Problem
 from allegro.system.journal import CHOICES, Entry
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
-from allegro.trigger.making import Surroundings
 from allegro.trigger.service import Triggers
+from allegro.trigger.surroundings import Surroundings
 from tests.unit.network import wifi_bench
 
 DISKS = (

@@ -24,6 +24,7 @@ NEED_CAPTURE = {
     ("GET", "/api/archive"),
     ("POST", "/api/trigger"),
     ("POST", "/api/jobs/{job_id}/cancel"),
+    ("POST", "/api/jobs/{job_id}/rows/{number}/cancel"),
     ("POST", "/api/export/now"),
 }
 """Everything else that looks is a viewer's, everything else that changes something an administrator's."""

@@ -25,6 +25,7 @@ JOB: dict[str, Any] = {
     "packets": None,
     "bytes": None,
     "drops": None,
+    "rows": [],
 }
 
 

@@ -35,3 +35,30 @@ def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert "cancelled" in capsys.readouterr().out
     assert run(api, "jobs", "--cancel") == 1
     assert "number of the capture is missing" in capsys.readouterr().err
+
+
+@pytest.mark.spec("T4")
+def test_rows_are_shown_and_one_is_cancelled(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "number": 2,
+        "name": "behind",
+        "filter": "interface == port2",
+        "state": "failed",
+        "message": "Full.",
+    }
+    row |= {"file": "", "directory": "", "size": None, "packets": None, "bytes": None, "drops": None}
+    job = {
+        **COMPLETE,
+        "file": "",
+        "rows": [row | {"number": 1, "file": "a.pcapng", "state": "complete"}, row],
+    }
+    api.answer("GET /jobs/7", job)
+    api.answer("GET /jobs?limit=20&offset=0", [job])
+    api.answer("POST /jobs/7/rows/2/cancel", job)
+    assert run(api, "jobs", "7") == 0
+    told = capsys.readouterr().out
+    assert "a.pcapng" in told
+    assert "Full." in told
+    assert run(api, "jobs") == 0
+    assert "2 files" in capsys.readouterr().out
+    assert run(api, "jobs", "7", "--row", "2", "--cancel") == 0

@@ -123,7 +123,7 @@ def test_what_is_not_in_force_stays_until_that_value_is_changed() -> None:
 
     other = saved({"trigger": {"after_s": 6}})
     assert other["trigger"] | {"presenters": []} == {
-        **Settings().trigger.model_dump(),
+        **Settings().trigger.model_dump(mode="json"),
         "before_s": "soon",
         "after_s": 6,
         "smell": {"of": "coffee"},

@@ -13,17 +13,18 @@ import pytest
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.filters.translate import translated
+from allegro.settings.filter_table import FilterRow
 from allegro.storage import capture_files
 from allegro.system import boottime
-from allegro.trigger import making, waiting
+from allegro.trigger import naming, waiting
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.extraction import Extractions
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
-from allegro.trigger.making import Maker, Surroundings
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem
+from allegro.trigger.surroundings import Surroundings
 from allegro.words import SECOND_NS
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_extract.py")))
@@ -45,6 +46,7 @@ class Defaults:
     before_s: int = 60
     after_s: int = 0
     filter: str = ""
+    rows: tuple[FilterRow, ...] = ()
 
 
 class Bench:
@@ -491,13 +493,13 @@ class TestCancel:
         assert bench.calls() == []
 
     def test_when_the_extraction_has_just_ended(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        find_name = Maker._free_name
+        find_name = naming.unused_name
 
-        def cancelled_meanwhile(maker: Maker, job: Job) -> str:
+        def cancelled_meanwhile(store: JobStore, around: Surroundings, job: Job) -> str:
             bench.cutter.cancel(job.id)
-            return find_name(maker, job)
+            return find_name(store, around, job)
 
-        monkeypatch.setattr(Maker, "_free_name", cancelled_meanwhile)
+        monkeypatch.setattr("allegro.trigger.making.unused_name", cancelled_meanwhile)
         bench.start()
         assert bench.ended(bench.press()).state == "cancelled"
         assert (bench.visible(), bench.hidden(), bench.completed) == ([], [], [])
@@ -513,7 +515,7 @@ class TestCancel:
             refused.append(caught.value.remedy)
             rename_without_replacing(source, target)
 
-        monkeypatch.setattr(making, "rename_without_replacing", rename)
+        monkeypatch.setattr("allegro.trigger.publish.rename_without_replacing", rename)
         job = bench.press()
         bench.start()
         assert bench.ended(job).state == "complete"
@@ -657,7 +659,7 @@ def cut_at(patch: pytest.MonkeyPatch, step: int) -> None:
     patch.setattr(JobStore, "change", cutting(JobStore.change))
     patch.setattr(JobStore, "prune", cutting(JobStore.prune))
     patch.setattr(Path, "unlink", cutting(Path.unlink))
-    patch.setattr("allegro.trigger.making.rename_without_replacing", cutting(_rename()))
+    patch.setattr("allegro.trigger.publish.rename_without_replacing", cutting(_rename()))
     patch.setattr(os, "fsync", cutting(os.fsync))
     patch.setattr(Extractions, "run", cutting(Extractions.run))
 

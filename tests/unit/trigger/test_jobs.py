@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import NotFound, Unavailable
-from allegro.trigger.content import Content
+from allegro.trigger.content import Content, WantedRow
 from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.windows import Span
@@ -174,8 +174,8 @@ def test_a_press_is_kept_by_the_clock_that_nobody_sets_too(store: JobStore, path
 
 @pytest.mark.spec("T4")
 def test_a_filter_is_kept_with_its_press(store: JobStore, path: Path) -> None:
-    (job,) = store.accept([press()], SPAN, now_ns=0, content=Content("ip == 10.0.0.1"))
-    (refused,) = store.refuse([press()], SPAN, "No ring.", now_ns=0, content=OF_A_GROUP)
+    (job,) = store.accept([press()], SPAN, now_ns=0, content=lambda _: Content("ip == 10.0.0.1"))
+    (refused,) = store.refuse([press()], SPAN, "No ring.", now_ns=0, content=lambda _: OF_A_GROUP)
     assert (job.filter, refused.filter) == ("ip == 10.0.0.1", "group == a")
     assert (job.groups, refused.groups) == ("", '[["a", "vlan == 7"]]')
     assert JobStore(path).recent() == [refused, job]
@@ -234,7 +234,7 @@ class TestOtherReleases:
 
     def test_0_1_0_goes_on_with_what_is_written_now(self, store: JobStore, path: Path) -> None:
         pressed = dataclasses.replace(press(), boot_ns=5)
-        (job,) = store.accept([pressed], SPAN, now_ns=7, boot_id="ab" * 16, content=OF_A_GROUP)
+        (job,) = store.accept([pressed], SPAN, now_ns=7, boot_id="ab" * 16, content=lambda _: OF_A_GROUP)
         store.change(job.id, state="cutting", tries=2)
         store.close()
         self.accept_as_before(path)
@@ -245,7 +245,43 @@ class TestOtherReleases:
         assert (second[0], second[8]) == (job.id + 1, "accepted")
         again = JobStore(path)
         assert (again.get(job.id).state, again.get(job.id).file) == ("complete", "a.pcapng")
+        assert (again.get(job.id).filter, again.get(job.id).groups) == ("", "")
+        told = "Another release has made this file, with all packets of the window."
+        assert again.get(job.id).message == told
+        assert JobStore(path).get(job.id).message == told
         assert (again.get(job.id + 1).tries, again.get(job.id + 1).boot_id) == (0, "")
+
+    def test_0_1_0_makes_one_file_of_a_press_with_rows_and_is_told(self, store: JobStore, path: Path) -> None:
+        wanted = Content(rows=(WantedRow("a", "vlan == 7"), WantedRow("b", "")))
+        begun, whole, mine = store.accept(
+            [press(), press(), press()], SPAN, now_ns=7, content=lambda _: wanted
+        )
+        store.change(begun.id, state="cutting", tries=1)
+        store.rows.change(store.rows.get(begun.id, 1), state="complete", file="a.pcapng", packets=3)
+        store.change(mine.id, state="cutting", tries=1)
+        for row in store.rows.of(mine.id):
+            store.rows.change(row, state="complete", file=f"{row.name}2.pcapng")
+        store.change(mine.id, state="complete", content_held=True)
+        store.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            jobs = old.execute(
+                f"{self.SELECT} WHERE state NOT IN ('complete', 'failed') ORDER BY id"
+            ).fetchall()
+            assert [job[0] for job in jobs] == [begun.id, whole.id]
+            for job in jobs:
+                old.execute(
+                    self.UPDATE, ("complete", f"{job[0]}.pcapng", "storage", 1, 2, 3, 4, 1.0, "", 9, job[0])
+                )
+        again = JobStore(path)
+        assert [row.state for row in again.rows.of(begun.id)] == ["complete", "failed"]
+        assert [row.state for row in again.rows.of(whole.id)] == ["failed", "failed"]
+        assert [row.state for row in again.rows.of(mine.id)] == ["complete", "complete"]
+        assert "with all packets of the window" in again.get(begun.id).message
+        assert again.get(mine.id).message == ""
+        assert again.uses_name("a.pcapng")
+        assert again.uses_name("a2.pcapng")
+        again.prune(0)
+        assert again.rows.of(mine.id) == []
 
     def test_rows_of_a_newer_release_are_left_alone(self, store: JobStore, path: Path) -> None:
         (job,) = store.accept([press()], SPAN, now_ns=7)

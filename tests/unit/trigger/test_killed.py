@@ -17,7 +17,7 @@ from pathlib import Path
 from allegro.trigger import order
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
-from allegro.trigger.making import Surroundings
+from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.press import Press
 from allegro.trigger.service import Triggers
 
@@ -26,7 +26,7 @@ class Recorder:
     boot_id, complete_through_boot_ns = "", 0
 
 class Defaults:
-    before_s, after_s, filter = 0, 0, ""
+    before_s, after_s, filter, rows = 0, 0, "", ()
 
 order.MOST_TRIES = 100  # it is killed more often than a capture is tried
 root, fake, presses = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -114,3 +114,63 @@ def test_a_group_without_ports_touches_all_that_measure() -> None:
         (["port1"], [], "VLAN 7; VXLAN 5"),
         ([], ["port2"], "VLAN 7; VXLAN 5"),
     ]
+
+
+TABLE = {
+    "trigger.rows.0.enabled": "on",
+    "trigger.rows.0.key": "any",
+    "trigger.rows.0.name": "before",
+    "trigger.rows.0.filter": "interface == port1",
+    "trigger.rows.1.enabled": "on",
+    "trigger.rows.1.key": "any",
+    "trigger.rows.1.name": "",
+    "trigger.rows.1.filter": "",
+}
+"""A row, and the empty one behind it as the form sends it."""
+
+
+def table(world: World) -> list[tuple[str, str, bool]]:
+    return [(row.name, row.filter, row.enabled) for row in world.device.settings.current.trigger.rows]
+
+
+@pytest.mark.spec("T4")
+def test_the_filter_table_is_made_from_templates_and_saved(world: World) -> None:
+    world.device.settings.change({"trigger": {"before_s": 7}})
+    admin = world.user("admin")
+    page = admin.post("/trigger/table", None, arrange="trigger.rows.0.addresses")
+    assert page.status_code == 200
+    assert [f'value="ip == 192.0.2.{number}"' in page.text for number in range(6)] == [
+        False,
+        *[True] * 4,
+        False,
+    ]
+    assert table(world) == []
+    assert admin.post("/trigger/table", None, **TABLE).status_code == 303
+    assert table(world) == [("before", "interface == port1", True)]
+    assert world.device.settings.current.trigger.before_s == 7
+    wrong = admin.post("/trigger/table", None, **(TABLE | {"trigger.rows.0.filter": "port = 80"}))
+    assert wrong.status_code == 422
+    assert 'id="field-trigger-rows-0-filter-error" role="alert">Column 6' in wrong.text
+    assert table(world) == [("before", "interface == port1", True)]
+    admin.post("/trigger/table", None, **{"trigger.rows.0.name": "x", "trigger.rows.0.key": "next"})
+    assert table(world) == [("x", "", False)]
+
+
+@pytest.mark.spec("T4", "T8")
+def test_press_now_makes_the_rows_and_a_typed_filter_one_file(world: World) -> None:
+    world.device.settings.change({"trigger": {"filter": "vlan == 7", "rows": [{"name": "a"}, {"name": "b"}]}})
+    user = world.user("capture")
+    page = user.page("/")
+    assert 'form="press-form" value=""' in page
+    assert "a file for each row of the filter table" in page
+    user.post("/press", filter="")
+    world.clock.now += 10
+    user.post("/press", filter="port == 80")
+    one, several = world.device.jobs.recent(9)
+    assert (one.filter, world.device.jobs.rows.of(one.id)) == ("port == 80", [])
+    rows = world.device.jobs.rows.of(several.id)
+    assert [row.name for row in rows] == ["a", "b"]
+    world.device.jobs.rows.change(rows[1], state="failed", message="The disk is full.")
+    page = user.page("/")
+    assert "<strong>a</strong>" in page
+    assert "The disk is full." in page

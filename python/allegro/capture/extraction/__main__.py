@@ -7,17 +7,33 @@ import sys
 import time
 import traceback
 
-from allegro.capture.extraction.contract import Failure, Message, Progress, message_line, parse_request
-from allegro.capture.extraction.cut import Report, extract
+from allegro.capture.extraction.contract import (
+    Failure,
+    Message,
+    Progress,
+    Result,
+    message_line,
+    parse_requests,
+)
+from allegro.capture.extraction.cut import Report, extract, extract_all
 from allegro.capture.extraction.yielding import Courtesy, lower_priority
 from allegro.errors import AllegroError
 
 PROGRESS_S = 0.2
 
 
-def _say(message: Message) -> None:
-    sys.stdout.write(message_line(message))
+def _say(message: Message, row: int | None = None) -> None:
+    sys.stdout.write(message_line(message, row))
     sys.stdout.flush()
+
+
+def _answer(row: int, answer: Result | AllegroError) -> None:
+    _say(answer if isinstance(answer, Result) else _failure(answer), row)
+
+
+def _failure(error: AllegroError) -> Failure:
+    place = f"{error.place}: " if error.place else ""
+    return Failure(f"{place}{error.message}", error.remedy)
 
 
 def _reporter() -> Report:
@@ -38,12 +54,15 @@ def main() -> int:
     # An unwinding end, so that the unfinished file is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        request = parse_request(sys.stdin.buffer.read())
+        requests = parse_requests(sys.stdin.buffer.read())
         lower_priority()
-        result = extract(request, _reporter(), Courtesy(request.status_file))
+        courtesy = Courtesy(requests[0].status_file)
+        if len(requests) > 1:
+            extract_all(requests, _reporter(), _answer, courtesy)
+            return 0
+        result = extract(requests[0], _reporter(), courtesy)
     except AllegroError as error:
-        place = f"{error.place}: " if error.place else ""
-        _say(Failure(f"{place}{error.message}", error.remedy))
+        _say(_failure(error))
         return 1
     except BrokenPipeError:
         return 1

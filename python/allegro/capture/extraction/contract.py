@@ -6,6 +6,10 @@ One `Request` as a JSON object on standard input, which then ends. Answer: JSON 
 {"progress": {…}} at most five per second (`Progress`), then {"result": {…}} (`Result`) with exit code 0, or
 {"error": {…}} (`Failure`) with code 1. Lines that are none of these are of no meaning.
 
+Or an array of requests, which differ only in what is in their files: one pass makes all of them. Results and
+errors then say of which request they are ({"result": {…}, "row": 2}, counted from 0); the exit code is 0 if
+each has had its answer. A file that is removed while it is written is given up, the others go on.
+
 Times are nanoseconds since 1970 (UTC).
 """
 
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -111,9 +116,10 @@ Message = Progress | Result | Failure
 _KINDS = {Progress: "progress", Result: "result", Failure: "error"}
 
 
-def message_line(message: Message) -> str:
-    """One line, with its end."""
-    return json.dumps({_KINDS[type(message)]: asdict(message)}) + "\n"
+def message_line(message: Message, row: int | None = None) -> str:
+    """One line, with its end; `row` says of which of several requests it is."""
+    of_row = {} if row is None else {"row": row}
+    return json.dumps({_KINDS[type(message)]: asdict(message), **of_row}) + "\n"
 
 
 def parse_message(line: str | bytes) -> Message | None:
@@ -130,12 +136,42 @@ def parse_message(line: str | bytes) -> Message | None:
         return None
 
 
-def parse_request(text: str | bytes) -> Request:
-    """Reads and checks a request; raises InvalidInput."""
+def row_of(line: str | bytes) -> int | None:
+    """Of which of several requests a message is; None if it does not say."""
+    row = json.loads(line).get("row")
+    return row if isinstance(row, int) else None
+
+
+def requests_json(requests: Sequence[Request]) -> bytes:
+    """As `parse_requests` reads it."""
+    if len(requests) == 1:
+        return requests[0].to_json()
+    return b"[" + b",".join(request.to_json() for request in requests) + b"]"
+
+
+def parse_requests(text: str | bytes) -> tuple[Request, ...]:
+    """Reads and checks one request or several; raises InvalidInput."""
     try:
         value = json.loads(text)
     except ValueError as error:
         raise InvalidInput(f"The request is not JSON: {error}.") from None
+    requests = tuple(_request(each) for each in (value if isinstance(value, list) else [value]))
+    if not requests:
+        raise InvalidInput("There is no request.")
+    shared = {
+        (one.ring_directory, one.start_ns, one.end_ns, one.boot_id, one.boot_offset_ns) for one in requests
+    }
+    if len(shared) > 1:
+        raise InvalidInput("The requests are not of one ring and window.")
+    return requests
+
+
+def parse_request(text: str | bytes) -> Request:
+    """Reads and checks one request; raises InvalidInput."""
+    return parse_requests(text)[0]
+
+
+def _request(value: Any) -> Request:
     if not isinstance(value, dict):
         raise InvalidInput("The request is not a JSON object.")
     start_ns, end_ns = (_time(value, key) for key in ("start_ns", "end_ns"))

@@ -86,6 +86,11 @@ class Output:
         self._buffer[self.used : self.used + len(data)] = data
         self.used += len(data)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether somebody has removed what is being written: nobody wants it any more."""
+        return os.fstat(self._file).st_nlink == 0
+
     def room(self) -> memoryview:
         """What may be filled from `used` on. To be released before anything else is done."""
         return memoryview(self._buffer)[: self._size]

@@ -19,6 +19,7 @@ from allegro.capture.extraction.group_parts import Part
 from allegro.capture.extraction.output import Output
 from allegro.capture.extraction.reading import Group
 from allegro.capture.extraction.sifting import Amounts
+from allegro.errors import Conflict
 from allegro.filters import program
 from allegro.version import own_version
 
@@ -118,6 +119,8 @@ class PacketFile:
 
     def merge_until(self, end_ns: int, release: Release) -> None:
         """Writes the packets of the open blocks up to a moment that no later block can fall below."""
+        if self._output.is_gone:
+            raise Conflict("This file was removed while it was written.", place=str(self._request.output))
         window = self._window
         end_ns = min(end_ns, window.end_ns)
         done = end_ns < window.start_ns or not self._open

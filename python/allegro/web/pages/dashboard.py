@@ -24,14 +24,16 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     device = await visit.api.get("/status")
     device["problems"] = [*visit.site.problems(), *device["problems"]]
     jobs = await visit.api.get(f"/jobs?limit={CAPTURES}")
-    names = [("name", job["file"]) for job in jobs if job["file"]]
+    made = [*jobs, *(row for job in jobs for row in job["rows"])]
+    names = [("name", one["file"]) for one in made if one["file"]]
     files = await visit.api.get(f"/files?{urlencode(names)}") if names else []
     there = {file["name"] for file in files}
     gone = [("name", name) for _, name in names if name not in there]
     sent = await visit.api.get(f"/export/sent?{urlencode(gone)}") if gone else None
     for job in jobs:
         job["window_is_open"] = job["end_time"] > device["time"]
-        job["became"] = became(job, sent) if sent else ""
+        for one in (job, *job["rows"]):
+            one["became"] = became({"finished_time": job["finished_time"], **one}, sent) if sent else ""
     kind, words = RECORDING[device["ring"]["state"]]
     return {
         "device": device,
@@ -54,16 +56,26 @@ def became(job: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
 
 async def _look(visit: Visit, typed: str | None = None, mistake: str = "") -> Response:
     """`typed`: the filter that was sent, with its `mistake`; else that of the settings is offered."""
-    settings = await visit.api.get("/settings")
+    trigger = (await visit.api.get("/settings"))["trigger"]
     return visit.render(
         "dashboard.html",
         status=422 if mistake else 200,
         **await _facts(visit),
-        trigger=settings["trigger"],
-        filter=settings["trigger"]["filter"] if typed is None else typed,
+        trigger=trigger,
+        rows=_rows_in_use(trigger),
+        filter=_offered(trigger) if typed is None else typed,
         mistake=mistake,
         has_manual=visit.site.manual.one_file.exists(),
     )
+
+
+def _rows_in_use(trigger: Mapping[str, Any]) -> int:
+    return sum(row["enabled"] for row in trigger["rows"])
+
+
+def _offered(trigger: Mapping[str, Any]) -> str:
+    """What the field for the filter of a press begins with; empty where the filter table counts."""
+    return "" if _rows_in_use(trigger) else str(trigger["filter"])
 
 
 async def _live(visit: Visit) -> Response:
@@ -77,7 +89,9 @@ async def _graph(visit: Visit) -> Response:
 async def _press(visit: Visit) -> Response:
     asked = {"source": "page"}
     if "filter" in visit.data:
-        asked["filter"] = visit.typed("filter")
+        offered = _offered(await visit.api.get("/settings/trigger"))
+        if (typed := visit.typed("filter").strip()) != offered:
+            asked["filter"] = typed
     before = visit.session.pressed
     visit.session.pressed = (
         visit.site.now_s(),

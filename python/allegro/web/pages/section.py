@@ -30,13 +30,15 @@ Show = Callable[[Visit, Form, int], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Section:
-    """`name` in the settings; `leave_out`: what the page shows in another way; `finish`: what it adds.
+    """`name` in the settings; `leave_out` (or all but `only`): what the page shows in another way; `finish`:
+    what it adds.
 
     `warnings`: what is to be said of values that are saved; `templates`: rows that a button adds to a table.
     """
 
     name: str
     leave_out: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     finish: Callable[[Form], Form] = lambda form: form
     warnings: Callable[[Values], Sequence[str]] = lambda _values: ()
     templates: Mapping[str, arranging.Rows] = field(default_factory=dict)
@@ -48,9 +50,13 @@ class Section:
 
         return type(getattr(Settings(), self.name))
 
+    def _left_out(self) -> Sequence[str]:
+        others = [name for name in self.model.model_fields if self.only and name not in self.only]
+        return [*self.leave_out, *others]
+
     def form(self, values: Values, seen: Values) -> Form:
         """The form with these values; `seen` are those in force of which its user knows."""
-        made = forms.form(self.model, self.name, values, leave_out=self.leave_out)
+        made = forms.form(self.model, self.name, values, leave_out=self._left_out())
         return replace(self.finish(made), seen=json.dumps(seen))
 
     async def present(self, visit: Visit) -> Form:
@@ -67,7 +73,7 @@ class Section:
         async def save(visit: Visit) -> Response:
             wanted = visit.typed(arranging.FIELD)
             data = arranging.arranged(visit.data, wanted, self.templates) if wanted else visit.data
-            typed = forms.patch(self.model, self.name, data, leave_out=self.leave_out)
+            typed = forms.patch(self.model, self.name, data, leave_out=self._left_out())
             seen = _values(visit.typed("seen"))
             if wanted:
                 return await show(visit, replace(self.form(typed, seen or typed), unsaved=True), 200)

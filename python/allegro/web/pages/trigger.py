@@ -16,11 +16,38 @@ def _warnings(saved: Values) -> Sequence[str]:
     return () if saved["presenters"] else (NONE_KNOWN,)
 
 
-SECTION = Section("trigger", warnings=_warnings)
+SECTION = Section("trigger", leave_out=("rows",), warnings=_warnings)
+
+
+def _row(name: str, condition: str) -> dict[str, str]:
+    return {"enabled": "on", "key": "any", "name": name, "filter": condition}
+
+
+TABLE = Section(
+    "trigger",
+    only=("rows",),
+    templates={
+        "firewall": (_row("before", "interface == port1"), _row("behind", "interface == port2")),
+        "addresses": tuple(
+            _row(name, f"ip == 192.0.2.{number}")
+            for number, name in enumerate(("first", "second", "third", "fourth"), 1)
+        ),
+    },
+)
+"""The two examples of the manual, as rows."""
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:
-    return visit.render("trigger.html", status=status, form=form, **await _presenters(visit))
+    return await _both(visit, form, await TABLE.present(visit), status)
+
+
+async def _show_table(visit: Visit, table: Form, status: int) -> Response:
+    return await _both(visit, await SECTION.present(visit), table, status)
+
+
+async def _both(visit: Visit, form: Form, table: Form, status: int) -> Response:
+    presenters = await _presenters(visit)
+    return visit.render("trigger.html", status=status, form=form, table=table, **presenters)
 
 
 async def _live(visit: Visit) -> Response:
@@ -42,5 +69,6 @@ PAGE = Page(
     actions=(
         *SECTION.actions("/trigger", _show),
         Action("GET", "/trigger/live", _live, poll=True),
+        Action("POST", "/trigger/table", TABLE.saver(_show_table), role="admin"),
     ),
 )

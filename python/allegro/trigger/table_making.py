@@ -1,0 +1,206 @@
+"""Turns a press with rows of the filter table into a file for each of them, in one pass over the ring.
+
+Each row ends for itself: what goes wrong with one, or who cancels it, leaves the others alone. The job ends
+with its last row. A power cut costs no row that has its file: `publish` holds for each.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from allegro.capture.extraction.contract import Progress, Result
+from allegro.storage.capture_files import RESERVE, FileStore
+from allegro.trigger.asking import request_for
+from allegro.trigger.beep import Signal
+from allegro.trigger.extraction import ExtractionFailed, Extractions, ExtractionStopped
+from allegro.trigger.jobs import Job, JobStore, State
+from allegro.trigger.naming import unused_name
+from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space
+from allegro.trigger.rows import Row
+from allegro.trigger.surroundings import Surroundings
+
+FULL: Final = "The storage device is full. Delete files that are no longer needed."
+
+NOT_COUNTED: Final = "The device restarted just after the file was written; its packets were not counted."
+
+_PROGRESS_S: Final = 1.0  # each update of the row is a write to the disk
+
+log = logging.getLogger(__name__)
+
+
+class TableMaker:
+    """Makes the files of jobs with rows, as `making.Maker`, which calls it, those of others."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        around: Surroundings,
+        interrupted: Callable[[Job], str],
+        naming: threading.Lock,
+        extractions: Extractions,
+    ) -> None:
+        self._store = store
+        self._around = around
+        self._interrupted = interrupted
+        self._naming = naming
+        self._extractions = extractions
+
+    def make(self, job: Job, notes: Sequence[str]) -> None:
+        """Works on the rows of a job in state cutting that have not ended, and ends it.
+
+        Raises ExtractionStopped, and what is unforeseen; rows that have their file by then keep it.
+        """
+        directory = self._around.directory(job.directory)
+        if job.directory == "upload":
+            directory.mkdir(mode=0o750, exist_ok=True)
+        rows = [row for row in self._store.rows.of(job.id) if not row.ended and not self._take_up(job, row)]
+        for row in rows:
+            discard(directory, job.id, row.number)
+        if rows and (problem := self._around.space_problem()):
+            self._fail(job, problem)
+        elif rows:
+            try:
+                self._cut(job, rows, directory, notes)
+            except ExtractionFailed as error:
+                self._fail(job, f"{error.message} {error.remedy}".strip())
+            except OSError as error:
+                full = is_no_space(error)
+                self._fail(job, FULL if full else f"The file cannot be stored ({error.strerror}).")
+            except ExtractionStopped as stopped:
+                for row in rows:
+                    discard(directory, job.id, row.number)
+                if stopped.reason != FULL:
+                    raise
+                self._fail(job, self._around.space_problem() or FULL)
+        self.settle(job)
+
+    def settle(self, job: Job) -> Job | None:
+        """Ends a job all of whose rows have ended, and lets it be heard; None if there is a row that has not,
+        or no row at all."""
+        rows = self._store.rows.of(job.id)
+        if not rows or not all(row.ended for row in rows):
+            return None
+        done = [row for row in rows if row.state == "complete"]
+        state: State = "complete" if done else "failed"
+        if all(row.state == "cancelled" for row in rows):
+            state = "cancelled"
+        ended = self._store.change(
+            job.id,
+            state=state,
+            progress=1.0 if done else job.progress,
+            size=sum(row.size or 0 for row in done) if done else None,
+            packets=_sum([row.packets for row in done]),
+            bytes=_sum([row.bytes for row in done]),
+            drops=max((row.drops for row in done if row.drops is not None), default=None),
+            message=_in_words(rows),
+            finished_ns=self._around.now_ns(),
+            content_held=True,
+        )
+        if ended is not None:
+            log.info("Capture %d: %d of %d rows have a file", job.id, len(done), len(rows))
+            if state != "cancelled":
+                self._around.play(Signal.COMPLETE if done else Signal.REFUSED)
+            if done:
+                self._around.on_complete(ended)
+            elif state == "failed":
+                self._around.on_failed(ended)
+        return ended
+
+    def end_all(self, job: Job, state: str, message: str) -> None:
+        """Ends what has not ended of the rows of a job, without a file."""
+        for row in self._store.rows.of(job.id):
+            if not row.ended:
+                self._end(job, row, state, message)
+
+    def cancel(self, job: Job, row: Row) -> None:
+        """Ends a row without a file: the extraction gives up what is removed."""
+        self._end(job, row, "cancelled", "Cancelled.")
+
+    def _cut(self, job: Job, rows: Sequence[Row], directory: Path, notes: Sequence[str]) -> None:
+        log.info("Capture %d: cutting %d rows", job.id, len(rows))
+        files = FileStore(directory)
+        shown = float("-inf")
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal shown
+            now = self._around.monotonic()
+            if now - shown >= _PROGRESS_S:
+                shown = now
+                self._store.change(
+                    job.id, progress=progress.fraction, packets=progress.packets, bytes=progress.bytes
+                )
+
+        def on_answer(number: int, answer: Result | ExtractionFailed) -> None:
+            row = rows[number]
+            if isinstance(answer, Result):
+                self._publish(job, row, answer)
+            else:
+                self._end(job, row, "failed", f"{answer.message} {answer.remedy}".strip())
+
+        def should_stop() -> str:
+            full = files.free() < RESERVE // 2 and self._around.space_problem()
+            return self._interrupted(job) or (FULL if full else "")
+
+        requests = [
+            request_for(
+                self._around, job, hidden_path(directory, job.id, row.number), row.filter, notes, row.name
+            )
+            for row in rows
+        ]
+        self._extractions.run_all(requests, on_progress, on_answer, should_stop)
+
+    def _take_up(self, job: Job, row: Row) -> bool:
+        """Goes on with a row whose file was complete already; False if there is no such file."""
+        if hidden_path(self._around.directory(job.directory), job.id, row.number).exists():
+            self._publish(job, row, None)
+            return True
+        if row.file:
+            self._complete(row)
+            return True
+        return False
+
+    def _publish(self, job: Job, row: Row, result: Result | None) -> None:
+        """As `making.Maker` does it. `result` is None when the extraction ended before a restart."""
+        hidden = hidden_path(self._around.directory(job.directory), job.id, row.number)
+        known: dict[str, Any] = {"size": hidden.stat().st_size, "directory": job.directory}
+        if result is not None:
+            known |= {"packets": result.packets, "bytes": result.bytes, "drops": result.drops}
+            known["message"] = " ".join(result.notes)
+        elif not row.file:
+            known["message"] = NOT_COUNTED
+
+        def note(name: str) -> Row | None:
+            with self._naming:  # from here on it cannot be cancelled
+                return self._store.rows.change(row, file=name, **known)
+
+        unused = lambda: unused_name(self._store, self._around, job, row.name)  # noqa: E731 (a value)
+        if (named := give_name(hidden, row.file, unused, note)) is not None:
+            self._complete(named)
+
+    def _complete(self, row: Row) -> None:
+        self._store.rows.change(row, state="complete", finished_ns=self._around.now_ns())
+
+    def _fail(self, job: Job, message: str) -> None:
+        log.warning("Capture %d: what is left of its rows failed: %s", job.id, message)
+        self.end_all(job, "failed", message)
+
+    def _end(self, job: Job, row: Row, state: str, message: str) -> None:
+        if job.directory:
+            discard(self._around.directory(job.directory), job.id, row.number)
+        self._store.rows.change(
+            row, state=state, message=message, file="", size=None, finished_ns=self._around.now_ns()
+        )
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """None if one of them is not known, or there is none."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
+def _in_words(rows: Sequence[Row]) -> str:
+    """What a user has to know of the rows together; empty if each has its file."""
+    done = sum(row.state == "complete" for row in rows)
+    return "" if done == len(rows) else f"{done} of {len(rows)} rows of the filter table have a file."
