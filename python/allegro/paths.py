@@ -112,6 +112,11 @@ class Paths:
         return self.storage / "sent"
 
     @property
+    def disk(self) -> Path:
+        """Where the disk that was chosen for captures is mounted."""
+        return self.run / "disk"
+
+    @property
     def recorder_config(self) -> Path:
         """What the recorder reads at start and on SIGHUP."""
         return self.run / "recorder.json"

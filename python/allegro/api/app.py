@@ -11,6 +11,7 @@ from allegro.api import (
     bmc,
     certificate,
     clock,
+    disks,
     events,
     export,
     files,
@@ -32,6 +33,7 @@ from allegro.api import (
 from allegro.api.described import Api, layered
 from allegro.api.device import Device
 from allegro.api.judge import requires
+from allegro.storage.capture_files import FileStore
 from allegro.storage.captures import Captures
 
 
@@ -57,9 +59,15 @@ def create_app(device: Device) -> ASGIApp:
         network.router(device.network),
         bmc.router(device.bmc),
         clock.router(device.clock, device.set_clock),
+        disks.router(device.disks, device.settings, device.change_settings),
         files.router(
             Captures(
-                {"storage": device.storage, "upload": device.upload, "sent": device.sent},
+                {
+                    "storage": device.storage,
+                    "upload": device.upload,
+                    "sent": device.sent,
+                    "disk": FileStore(device.disks.disk.folder),
+                },
                 device.jobs,
                 device.export.is_sending,
             )

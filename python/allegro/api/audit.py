@@ -27,6 +27,7 @@ _KINDS: dict[str, Kind] = {
     "install": "firmware-order",
     "files": "file",
     "trigger": "press",
+    "disks": "settings",
     "power": "power",
     "reset": "reset",
 }

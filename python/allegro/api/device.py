@@ -16,6 +16,7 @@ from allegro.network.wifi_care import WifiCare
 from allegro.notify.notifier import Notifier
 from allegro.settings.model import Settings
 from allegro.storage.capture_files import FileStore
+from allegro.storage.disk_care import DiskCare
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.clock import ClockState
@@ -47,6 +48,7 @@ class Device:
     storage: FileStore
     upload: FileStore
     sent: FileStore
+    disks: DiskCare
     export: ExportService
     updates: FirmwareService
     actions: Actions

@@ -40,7 +40,8 @@ class FileAnswer(BaseModel):
 
     name: str
     directory: Directory = Field(
-        description="upload: it is still to be sent to the SFTP server; sent: the server has it"
+        description="upload: it is still to be sent to the SFTP server; sent: the server has it;"
+        " disk: it lies on the disk that was chosen for captures"
     )
     size: int = Field(description="Bytes")
     modified_time: str = Field(description="When it was completed, ISO 8601, UTC")

@@ -90,7 +90,7 @@ class JobAnswer(BaseModel):
     filter: str = Field(description="The filter that packets had to match; empty: all are saved")
     progress: float = Field(description="0 to 1")
     file: str = Field(description="Name of the file; empty as long as there is none")
-    directory: str = Field(description="storage, upload or sent; empty as long as there is no file")
+    directory: str = Field(description="storage, upload, sent or disk; empty as long as there is no file")
     size: int | None = Field(description="Bytes of the file, when known")
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes of packet data in the file, when known")

@@ -1,5 +1,6 @@
 """The device at a glance: what the dashboard and `allegro status` show."""
 
+import contextlib
 import time
 from typing import Literal, Self
 
@@ -54,14 +55,19 @@ class StorageAnswer(BaseModel):
     free: int = Field(description="Bytes")
     files: int = Field(description="Finished captures on it that are not to be sent")
     sent: int = Field(description="Captures that the server has, and that are kept")
+    on_disk: int = Field(description="Captures on the disk that was chosen for them")
 
     @classmethod
-    def of(cls, store: FileStore, sent: FileStore) -> Self:
+    def of(cls, store: FileStore, sent: FileStore, disk: FileStore) -> Self:
         """What is known of it."""
+        on_disk = 0
+        with contextlib.suppress(OSError):  # it was pulled a moment ago
+            on_disk = disk.count()
         try:
-            return cls(size=store.total(), free=store.free(), files=store.count(), sent=sent.count())
+            size, free = store.total(), store.free()
+            return cls(size=size, free=free, files=store.count(), sent=sent.count(), on_disk=on_disk)
         except OSError:
-            return cls(size=0, free=0, files=0, sent=0)
+            return cls(size=0, free=0, files=0, sent=0, on_disk=on_disk)
 
 
 class StatusAnswer(BaseModel):
@@ -98,7 +104,7 @@ def router(device: Device) -> APIRouter:
             newer_firmware=device.updates.newer(),
             time=utc(time.time_ns()),
             ring=RingAnswer.of(device.recorder()),
-            storage=StorageAnswer.of(device.storage, device.sent),
+            storage=StorageAnswer.of(device.storage, device.sent, FileStore(device.disks.disk.folder)),
             export_enabled=device.settings().export.enabled,
             uploads_waiting=device.upload.count(),
             presenters=list(device.presenters()),

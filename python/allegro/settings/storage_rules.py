@@ -10,6 +10,13 @@ from allegro.settings.base import Section
 class Storage(Section):
     """Storage."""
 
+    device: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[0-9A-Za-z-]*$",
+        title="Disk for captures",
+        description="Id (UUID) of the file system that captures are moved to; empty: they stay on the device",
+    )
     limit_mib: int = Field(
         default=0,
         ge=0,

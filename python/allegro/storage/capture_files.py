@@ -56,13 +56,16 @@ class FileStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._known: dict[tuple[str, int], FileInfo] = {}  # by name and inode
+        self._known: dict[tuple[str, int, int], FileInfo] = {}  # by name, inode and disk
 
     def all(self) -> list[FileInfo]:
         """All files, by name. A directory that is missing holds none."""
         known, found = self._known, {}
+        disk = 0
+        with contextlib.suppress(FileNotFoundError):
+            disk = self.root.stat().st_dev
         for entry in self._entries():
-            key = (entry.name, entry.inode())
+            key = (entry.name, entry.inode(), disk)
             info = known.get(key) or _info(entry)
             if info is not None:
                 found[key] = info

@@ -6,12 +6,13 @@ A name is that of one file: it is free only if no directory has it and no captur
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, NotFound, Unavailable
-from allegro.storage.capture_files import FileStore, checked_name
+from allegro.storage.capture_files import FileInfo, FileStore, checked_name
 from allegro.storage.file_search import Directory, Listed
 
 
@@ -42,12 +43,16 @@ class Captures:
 
     def all(self) -> list[Listed]:
         """All files."""
-        return [Listed(file, name) for name, store in self._stores.items() for file in store.all()]
+        return [Listed(file, name) for name, store in self._stores.items() for file in _of(store.all, name)]
 
     def named(self, names: Iterable[str]) -> list[Listed]:
         """Those of these files that are there. Raises InvalidInput for a bad name."""
         wanted = list(names)
-        return [Listed(file, name) for name, store in self._stores.items() for file in store.named(wanted)]
+        return [
+            Listed(file, name)
+            for name, store in self._stores.items()
+            for file in _of(partial(store.named, wanted), name)
+        ]
 
     def path(self, name: str) -> Path:
         """Where a file lies. Raises InvalidInput for a bad name, NotFound."""
@@ -60,9 +65,8 @@ class Captures:
     def move(self, name: str, new_name: str | None = None, directory: Directory | None = None) -> Listed:
         """Gives a file another name, another directory, or both, in one step; never over another file.
 
-        Raises InvalidInput for a bad name, NotFound, Conflict if the name is taken or the file is being sent,
-        Unavailable if the disk
-        or the list of captures refuses.
+        Raises InvalidInput for a bad name, NotFound, Conflict if the name is taken, the file is being sent or
+        lies on another disk, Unavailable if the disk or the list of captures refuses.
         """
         with self._naming:
             there, holder = self._holder(name)
@@ -72,6 +76,12 @@ class Captures:
             if (new_name, directory) != (name, there):
                 if there == "upload" and self._is_sending(name):
                     raise Conflict(f"{name} is just being sent.", place="name", remedy="Wait for its end.")
+                if directory != there and "disk" in (directory, there):
+                    raise Conflict(
+                        f"{name} lies on another disk.",
+                        place="directory",
+                        remedy="Download it; what is captured from now on goes where the settings say.",
+                    )
                 if new_name != name and (self._is_taken(new_name) or self._names.uses_name(new_name)):
                     raise _taken(new_name)
                 self._rename(holder.path(name), target.root / new_name)
@@ -103,8 +113,22 @@ class Captures:
                 store.path(name)
             except NotFound:
                 continue
+            except OSError:
+                if directory != "disk":
+                    raise
+                continue
             return directory, store
         raise NotFound(f"There is no file {name}.", place="name")
+
+
+def _of(files: Callable[[], list[FileInfo]], directory: Directory) -> list[FileInfo]:
+    """Those files; of a disk that is just being pulled there are none."""
+    try:
+        return files()
+    except OSError:
+        if directory != "disk":
+            raise
+        return []
 
 
 def _taken(name: str) -> Conflict:

@@ -11,7 +11,9 @@ from typing import Any
 
 from allegro.errors import Unavailable
 
-_COLUMNS = "NAME,PATH,TYPE,SIZE,MODEL,SERIAL,TRAN,RM,HOTPLUG,RO,LOG-SEC,FSTYPE,LABEL,PARTLABEL,MOUNTPOINTS"
+_COLUMNS = (
+    "NAME,PATH,TYPE,SIZE,MODEL,SERIAL,TRAN,RM,HOTPLUG,RO,LOG-SEC,FSTYPE,LABEL,PARTLABEL,MOUNTPOINTS,UUID"
+)
 _TIMEOUT_S = 30
 _OVERWRITABLE = ("disk", "loop")  # as lsblk(8) calls them
 _NO_DISKS = ("zram", "ram", "sr", "fd")
@@ -107,12 +109,16 @@ def _content(device: Mapping[str, Any]) -> str:
     return f"{name} ({kind})" if name and kind else name or kind
 
 
+def read_lsblk(lsblk: Sequence[str] = ("lsblk",)) -> str:
+    """What lsblk(8) says. Raises OSError or SubprocessError."""
+    command = [*lsblk, "--json", "--bytes", "--output", _COLUMNS]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True).stdout
+
+
 def read_disks(lsblk: Sequence[str] = ("lsblk",)) -> tuple[Disk, ...]:
     """The disks of this machine, by name. Raises Unavailable if they cannot be listed."""
-    command = [*lsblk, "--json", "--bytes", "--output", _COLUMNS]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True)
-        disks = parse_lsblk(done.stdout)
+        disks = parse_lsblk(read_lsblk(lsblk))
     except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
         raise Unavailable(f"The disks cannot be listed ({error}).") from error
     return tuple(sorted(disks, key=lambda disk: disk.name))

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 from allegro.errors import InvalidInput
 from allegro.storage.capture_files import FileInfo
 
-Directory = Literal["storage", "upload", "sent"]
-"""storage: it stays here; upload: it is still to be sent; sent: a server has it."""
+Directory = Literal["storage", "upload", "sent", "disk"]
+"""storage: it stays here; upload: it is still to be sent; sent: a server has it; disk: on the chosen disk."""
 
 Order = Literal["name", "newest", "oldest", "largest", "smallest"]
 
@@ -87,7 +87,12 @@ def _read(cursor: str) -> Listed:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         match json.loads(base64.b64decode(padded, b"-_", validate=True)):
-            case [str(name), ("storage" | "upload" | "sent") as directory, int(size), int(modified_ns)]:
+            case [
+                str(name),
+                ("storage" | "upload" | "sent" | "disk") as directory,
+                int(size),
+                int(modified_ns),
+            ]:
                 return Listed(FileInfo(name, size, modified_ns), directory)
     except (ValueError, RecursionError):
         pass

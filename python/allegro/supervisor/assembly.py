@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from allegro.capture.extraction.traffic import of_ring
+from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.status import RecorderStatus
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
@@ -15,7 +16,7 @@ from allegro.events.event_rules import open_problems
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.daily import DailyCheck
-from allegro.firmware.disk_install import Installer
+from allegro.firmware.disk_install import Installer, running_disk
 from allegro.firmware.update import FirmwareService
 from allegro.network.link_events import LinkEvents
 from allegro.network.wifi_care import WifiCare
@@ -24,7 +25,10 @@ from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
+from allegro.storage import mounting
+from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
+from allegro.storage.disk_care import DiskCare, is_present, is_still_there, read_volumes
 from allegro.storage.room import Room
 from allegro.storage.uploaded import dispose
 from allegro.supervisor.announcing import Announcer
@@ -159,6 +163,12 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: settings.current.storage,
     )
 
+    disk = CaptureDisk(
+        *(paths.disk, lambda: settings.current.storage.device, lambda: read_volumes(running_disk)),
+        *(mounting, is_present, is_still_there),
+    )
+    breathe = Courtesy(paths.recorder_status).breathe
+    disk_care = DiskCare(disk, FileStore(paths.storage), jobs, breathe)
     keeper = TimeKeeper(paths.kept_time)
 
     def set_clock(wanted_ns: int) -> None:
@@ -168,6 +178,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
 
     def complete(job: Job) -> None:
         export.notify()
+        disk_care.notify()
         announcer.complete(job)
 
     def recorder() -> RecorderStatus | None:
@@ -245,6 +256,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         note=events.note,
         room=room,
         told_before=lambda: open_problems(events.all()),
+        capture_disk=disk_care.problem,
     )
     change = SettingsChanger(
         settings,
@@ -253,6 +265,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             Applier(("trigger",), lambda _new: presenters.refresh()),
             Applier(("export",), lambda _new: export.notify()),
             Applier(("notifications",), lambda _new: notifier.settings_changed()),
+            Applier(("storage",), lambda _new: disk_care.notify()),
             Applier(("firmware",), lambda _new: updates.forget_check()),
             *network.appliers(),
             Applier(("wifi",), own_password.apply),
@@ -276,6 +289,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
         parts.start("kept time", lambda: _started(keeper.start, keeper.stop))
         parts.start("network", network.start)
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
+    if with_network:
+        parts.start("disk for captures", lambda: _started(disk_care.start, disk_care.stop))
     parts.start("SFTP export", lambda: _started(export.start, export.stop))
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
     parts.start("resets", resets.after_start)
@@ -313,6 +328,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             storage=FileStore(paths.storage),
             upload=FileStore(paths.upload),
             sent=FileStore(paths.sent),
+            disks=disk_care,
             export=export,
             updates=updates,
             actions=actions,

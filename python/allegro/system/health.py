@@ -62,6 +62,7 @@ class Facts:
     storage_size: int = 0
     storage_free: int = 0
     storage_error: str = ""
+    capture_disk: str = ""  # why captures do not get to the disk that was chosen for them
     capture_limit: str = ""  # why captures are refused although there is room
     data_problem: str = ""
     upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
@@ -215,6 +216,17 @@ def capture_limit_reached(facts: Facts) -> Iterable[Problem]:
     """Presses are refused, although the disk has room."""
     if facts.capture_limit:
         yield Problem("capture-limit", "warning", facts.capture_limit, "Until then presses are refused.")
+
+
+def capture_disk_unusable(facts: Facts) -> Iterable[Problem]:
+    """Captures do not get to where somebody wants them."""
+    if facts.capture_disk:
+        yield Problem(
+            "capture-disk",
+            "warning",
+            facts.capture_disk,
+            "They stay on the device until then. Plug it in, make room on it, or choose another (Storage).",
+        )
 
 
 def uploads_fail(facts: Facts) -> Iterable[Problem]:
@@ -390,6 +402,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     no_link,
     storage_nearly_full,
     capture_limit_reached,
+    capture_disk_unusable,
     uploads_fail,
     settings_damaged,
     settings_refused,

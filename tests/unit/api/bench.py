@@ -35,7 +35,9 @@ from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
 from allegro.settings.network import Time
 from allegro.settings.settings_file import SettingsStore
+from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
+from allegro.storage.disk_care import DiskCare
 from allegro.storage.disks import Disk
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
@@ -48,6 +50,7 @@ from allegro.trigger.jobs import JobStore
 from allegro.trigger.service import Triggers
 from allegro.trigger.surroundings import Surroundings
 from tests.unit.network import wifi_bench
+from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
 
 DISKS = (
     Disk("sda", "/dev/sda", 8 * 10**9, model="Stick", transport="usb", removable=True),
@@ -90,6 +93,7 @@ class Bench:
     clock_is_kept: bool = True
     clock_set: list[int] = field(default_factory=list)
     notifier: Notifier | None = None
+    plugged_in: set[str] = field(default_factory=lambda: {"5f3a-stick"})
 
     def add_bmc(self, ipmitool: Run) -> None:
         """The machine has a BMC that answers so."""
@@ -250,6 +254,11 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
     events = EventList(paths.events)
     notifier = Notifier(paths.notifications, lambda: settings.current, lambda: "allegro-mm-3456")
     events.follow(notifier.hear)
+    disk = CaptureDisk(
+        *(paths.disk, lambda: settings.current.storage.device, lambda: VOLUMES, mounts := PlayingMounts()),
+        *(lambda uuid: uuid in bench.plugged_in, lambda _device: mounts.mounted in bench.plugged_in),
+    )
+    disks = DiskCare(disk, FileStore(paths.storage), jobs, lambda: None)
     device = Device(
         name=lambda: "allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
@@ -265,6 +274,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         storage=FileStore(paths.storage),
         upload=FileStore(paths.upload),
         sent=FileStore(paths.sent),
+        disks=disks,
         export=export,
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,
@@ -289,5 +299,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
             entry for entry in LOG if CHOICES.index(entry.level) <= CHOICES.index(level)
         ][-limit:],
     )
-    bench = Bench(paths, create_app(device), settings, jobs, recording(), actions, wifi, notifier=notifier)
+    bench: Bench = Bench(
+        *(paths, create_app(device), settings, jobs, recording(), actions, wifi), notifier=notifier
+    )
     return bench

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -122,6 +123,25 @@ class TestMove:
         with pytest.raises(Unavailable, match="Read-only"):
             bench.captures.move(NAME, "b")
         assert bench.names.moved == []
+
+
+@pytest.mark.spec("W5")
+def test_a_disk_that_is_just_being_pulled_holds_nothing(bench: Bench) -> None:
+    class Pulled(FileStore):
+        def refuse(self, *_: object) -> NoReturn:
+            raise OSError(5, "Input/output error")
+
+        all = named = path = refuse  # type: ignore[assignment]
+
+    stores = {"storage": FileStore(bench.storage), "disk": Pulled(bench.storage)}
+    captures = Captures(stores, bench.names, bench.sending.__contains__)  # type: ignore[arg-type]
+    assert [one.file.name for one in captures.all()] == [NAME]
+    assert [one.file.name for one in captures.named([NAME])] == [NAME]
+    with pytest.raises(NotFound):
+        captures.path("nothing")
+    own = Captures({"storage": Pulled(bench.storage)}, bench.names, bench.sending.__contains__)
+    with pytest.raises(OSError, match="Input/output"):
+        own.all()
 
 
 @pytest.mark.spec("W5")

@@ -300,6 +300,25 @@ def test_several_files_are_downloaded_or_deleted_at_once(world: World) -> None:
     assert sorted(path.name for path in storage.iterdir()) == ["c&d", "upload"]
 
 
+@pytest.mark.spec("W5")
+def test_a_disk_for_captures_is_chosen_and_removed_by_administrators(world: World) -> None:
+    admin, capture = world.user("admin"), world.user("capture")
+    shown = admin.page("/storage")
+    assert shown.count("Yes, use it") == 1
+    assert "ntfs) is left alone" in shown
+    assert "Yes, use it" not in capture.page("/storage")
+    capture.post("/storage/use-disk", name="5f3a-stick")
+    assert "Captures stay on the device." in admin.page("/storage")
+    admin.post("/storage/use-disk", name="5f3a-stick")
+    assert "Captures go to the disk below" in admin.page("/storage")
+    (world.device.paths.disk / "allegro/a").write_bytes(b"x")
+    assert "on the disk</span>" in admin.page("/storage")
+    admin.post("/storage/remove-disk")
+    assert "It can be pulled." in admin.page("/storage")
+    admin.post("/storage/use-disk", name="")
+    assert "Captures stay on the device." in admin.page("/storage")
+
+
 @pytest.mark.spec("W14")
 def test_ten_thousand_captures_are_shown_in_pages(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     storage, upload = world.device.paths.storage, world.device.paths.upload

@@ -48,6 +48,8 @@ def became(job: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
     """What became of a capture whose file is gone, as far as it is known (`sent`: GET /export/sent)."""
     if job["file"] in sent["names"]:
         return "sent"
+    if job["directory"] == "disk":  # which may just be unplugged
+        return "not here any more"
     since = sent["noted_since"]
     noted = since is not None and (job["finished_time"] or "") >= since
     noted = noted or job["directory"] not in ("upload", "sent")

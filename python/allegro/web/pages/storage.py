@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from allegro.api.client import ApiError, segment
-from allegro.errors import NotFound
+from allegro.errors import AllegroError, NotFound
 from allegro.web.forms import Form
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit, see
 
-SECTION = Section("storage")
+SECTION = Section("storage", leave_out=("device",))
 
 PER_PAGE = 50
 
@@ -38,7 +38,8 @@ async def _show(visit: Visit, form: Form, code: int) -> Response:
     status = await visit.api.get("/status")
     searching = asked.keys() - {"order"}
     storage = status["storage"]
-    pages = max(1, ceil((storage["files"] + storage["sent"] + status["uploads_waiting"]) / PER_PAGE))
+    files = storage["files"] + storage["sent"] + storage["on_disk"] + status["uploads_waiting"]
+    pages = max(1, ceil(files / PER_PAGE))
     number = _number(visit) if searching else min(_number(visit), pages)
     found = await visit.api.get(f"/files?{urlencode(_query(asked, number))}")
     return visit.render(
@@ -47,6 +48,7 @@ async def _show(visit: Visit, form: Form, code: int) -> Response:
         form=form,
         files=found[:PER_PAGE],
         storage=storage,
+        disks=await _disks(visit),
         exports=status["export_enabled"],
         number=number,
         pages=None if searching else pages,
@@ -57,6 +59,15 @@ async def _show(visit: Visit, form: Form, code: int) -> Response:
         newer=_suffix(asked, number - 1),
         older=_suffix(asked, number + 1),
     )
+
+
+async def _disks(visit: Visit) -> Mapping[str, Any]:
+    """What the API says of other disks; that they cannot be listed keeps nobody from the captures."""
+    try:
+        answer: Mapping[str, Any] = await visit.api.get("/disks")
+    except AllegroError as error:
+        return {"chosen": "", "used": False, "free": None, "reason": error.message, "volumes": ()}
+    return answer
 
 
 def _asked(visit: Visit) -> Mapping[str, str]:
@@ -159,6 +170,17 @@ async def _change(visit: Visit, wanted: Mapping[str, str]) -> Any:
     return await visit.api.patch(f"/files/{segment(visit.typed('name'))}", wanted)
 
 
+async def _use_disk(visit: Visit) -> Response:
+    uuid = visit.typed("name")
+    await visit.api.put("/disks/chosen", {"uuid": uuid})
+    return visit.done("Captures go to the disk from now on." if uuid else "Captures stay on the device.")
+
+
+async def _remove_disk(visit: Visit) -> Response:
+    await visit.api.post("/disks/remove")
+    return visit.done("The disk can be pulled. Captures stay on the device until it is plugged in again.")
+
+
 PAGE = Page(
     title="Storage",
     path="/storage",
@@ -167,6 +189,8 @@ PAGE = Page(
     actions=(
         Action("GET", "/storage", _look),
         Action("POST", "/storage", SECTION.saver(_show), role="admin"),
+        Action("POST", "/storage/use-disk", _use_disk, role="admin"),
+        Action("POST", "/storage/remove-disk", _remove_disk, role="admin"),
         Action("GET", "/storage/archive", _archive, role="capture"),
         Action("POST", "/storage/delete", _delete, role="capture"),
         Action("POST", "/storage/delete-selected", _delete_selected, role="capture"),

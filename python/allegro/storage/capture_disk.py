@@ -1,0 +1,173 @@
+"""The disk that captures go to, if it is another one than the device's own: mounted when it is there.
+
+It may be pulled at any moment, and come back. Nothing is mounted that nobody has chosen by its id.
+"""
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from allegro.errors import AllegroError, Conflict, NotFound
+from allegro.storage.volumes import Volume, objection
+
+FOLDER = "allegro"
+"""Captures lie in this folder of the disk: whatever else is on it is neither shown nor touched."""
+
+log = logging.getLogger(__name__)
+
+
+class Mounts(Protocol):
+    """As the module `mounting` does it."""
+
+    def mount(self, device: str, kind: str, place: Path) -> None:
+        """Raises Unavailable."""
+
+    def unmount(self, place: Path, *, at_once: bool = False) -> None:
+        """Raises Conflict, Unavailable."""
+
+
+class CaptureDisk:
+    """One disk at `place` at a time. May be called from any thread.
+
+    `wanted` is the id of the chosen one (empty: none), `volumes` what there is, `present` whether there is a
+    file system with an id, `still_there` whether the device with that number (st_dev) is.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        wanted: Callable[[], str],
+        volumes: Callable[[], Sequence[Volume]],
+        mounts: Mounts,
+        present: Callable[[str], bool],
+        still_there: Callable[[int], bool],
+    ) -> None:
+        self.place = place
+        self.wanted = wanted
+        self.volumes = volumes
+        self._mounts = mounts
+        self._present = present
+        self._still_there = still_there
+        self._changing = threading.Lock()
+        self._mounted = ""
+        self._device = 0
+        self._left_alone = ""
+        self.reason = ""
+
+    @property
+    def mounted(self) -> str:
+        """The id of the one that is in use; empty: none."""
+        return self._mounted
+
+    @property
+    def folder(self) -> Path:
+        """Where captures lie on it while it is mounted."""
+        return self.place / FOLDER
+
+    def is_usable(self) -> bool:
+        """Whether files can be written there now. Never waits for the disk."""
+        return bool(self._mounted) and self._still_there(self._device)
+
+    def look(self) -> None:
+        """Mounts what is wanted and there, lets go what is not. To be called every few seconds."""
+        with self._changing:
+            wanted = self.wanted()
+            try:
+                if self._mounted and not self._still_there(self._device):
+                    log.warning("The disk for captures was pulled")
+                    self._let_go(at_once=True)
+                elif self._mounted and self._mounted != wanted:
+                    self._let_go()
+            except AllegroError as error:
+                self.reason = str(error)
+                return
+            if not wanted or self._mounted:
+                self.reason = ""
+            elif not self._present(wanted):
+                self._left_alone = ""
+                self.reason = "It is not plugged in."
+            elif wanted != self._left_alone:
+                try:
+                    self._use(wanted)
+                    self.reason = ""
+                except AllegroError as error:
+                    log.warning("The disk for captures cannot be used: %s", error)
+                    self._left_alone = wanted  # until it is plugged in again
+                    self.reason = str(error)
+
+    def choose(self, uuid: str, keep: Callable[[], None]) -> None:
+        """Uses this one from now on (empty: none), and has that kept.
+
+        Raises NotFound, Conflict with what speaks against it, Unavailable; what was used before then stays.
+        """
+        with self._changing:
+            before = self._mounted
+            if uuid != before:
+                if uuid:
+                    self._usable(uuid)
+                self._let_go()
+                try:
+                    if uuid:
+                        self._use(uuid)
+                except AllegroError:
+                    if before:
+                        with contextlib.suppress(AllegroError):
+                            self._use(before)
+                    raise
+            self._left_alone = self.reason = ""
+            keep()
+
+    def remove(self) -> None:
+        """Lets it go, so that it can be pulled; it is used again when it has been plugged in again.
+
+        Raises Conflict while it is used, or if there is none, Unavailable.
+        """
+        with self._changing:
+            if not self._mounted:
+                raise Conflict("No disk is in use for captures.")
+            self._left_alone = self._mounted
+            self._let_go()
+            self.reason = "It can be pulled."
+
+    def stop(self) -> None:
+        """Lets it go at the end of the program."""
+        with self._changing:
+            self._let_go(at_once=True)
+
+    def _usable(self, uuid: str) -> Volume:
+        volumes = self.volumes()
+        found = next((volume for volume in volumes if volume.uuid == uuid), None)
+        if found is None:
+            raise NotFound(f"There is no disk with the id {uuid}.", place="uuid")
+        if against := objection(found, volumes, str(self.place)):
+            raise Conflict(against, place="uuid")
+        return found
+
+    def _use(self, uuid: str) -> None:
+        volume = self._usable(uuid)
+        self._mounts.mount(volume.path, volume.kind, self.place)
+        try:
+            self._make_folder()
+            self._device = self.place.stat().st_dev
+        except OSError as error:
+            with contextlib.suppress(AllegroError):
+                self._mounts.unmount(self.place, at_once=True)
+            raise Conflict(f"Nothing can be written to it ({error.strerror}).") from error
+        self._mounted = uuid
+        log.info("Captures go to %s", volume.disk.title)
+
+    def _make_folder(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            self.folder.mkdir(mode=0o750)
+        probe = self.folder / ".allegro-probe"
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
+        probe.unlink()
+
+    def _let_go(self, *, at_once: bool = False) -> None:
+        if self._mounted:
+            self._mounts.unmount(self.place, at_once=at_once)
+            self._mounted = ""

@@ -1,0 +1,185 @@
+"""Brings captures to the disk that was chosen for them, in a thread of its own.
+
+They are made on the device's own storage, as always, so that no press depends on a disk that may be pulled,
+and move when they are complete. What cannot be moved stays, and is tried again.
+"""
+
+import errno
+import logging
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from allegro.capture.extraction.yielding import lower_priority
+from allegro.errors import AllegroError, Conflict, Unavailable
+from allegro.storage.capture_disk import CaptureDisk
+from allegro.storage.capture_files import FileStore
+from allegro.storage.captures import Names
+from allegro.storage.disks import read_lsblk
+from allegro.storage.volumes import Volume, parse_volumes
+
+_LOOK_EVERY_S: Final = 2.0
+_LOOKS_AFTER_TROUBLE: Final = 15
+_ANSWERS_WITHIN_S: Final = 20.0
+
+_BY_UUID: Final = Path("/dev/disk/by-uuid")
+_BY_NUMBER: Final = Path("/sys/dev/block")
+
+log = logging.getLogger(__name__)
+
+
+def read_volumes(running: Callable[[], str]) -> list[Volume]:
+    """What is on all disks but the one whose name `running` answers. Raises Unavailable."""
+    try:
+        return parse_volumes(read_lsblk(), running())
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        raise Unavailable(f"The disks cannot be listed ({error}).") from error
+
+
+def is_present(uuid: str) -> bool:
+    """Whether udev knows a file system with this id."""
+    return os.path.lexists(_BY_UUID / uuid)
+
+
+def is_still_there(device: int) -> bool:
+    """Whether the kernel has this device (st_dev); one that was pulled is gone at once."""
+    return (_BY_NUMBER / f"{os.major(device)}:{os.minor(device)}").exists()
+
+
+class DiskCare:
+    """`storage` is where captures are made, `names` the list of captures; `breathe` waits while the recorder
+    needs the disk. May be called from any thread.
+    """
+
+    def __init__(
+        self,
+        disk: CaptureDisk,
+        storage: FileStore,
+        names: Names,
+        breathe: Callable[[], None],
+    ) -> None:
+        self._disk = disk
+        self._storage = storage
+        self._names = names
+        self._breathe = breathe
+        self._trouble = ""
+        self._wait_looks = 0
+        self._moving = threading.Lock()
+        self._hold = threading.Event()
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
+
+    def start(self) -> None:
+        """Starts to look for the disk."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; what was being moved stays where it was."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(_ANSWERS_WITHIN_S)
+        try:
+            self._disk.stop()
+        except AllegroError as error:
+            log.warning("%s", error)
+
+    def notify(self) -> None:
+        """There is a new file, or another disk is wanted."""
+        self._wake.set()
+
+    def volumes(self) -> Sequence[Volume]:
+        """What there is on other disks than the one that the system runs from. Raises Unavailable."""
+        return self._disk.volumes()
+
+    @property
+    def disk(self) -> CaptureDisk:
+        """The disk itself."""
+        return self._disk
+
+    def choose(self, uuid: str, keep: Callable[[], None]) -> None:
+        """As `CaptureDisk.choose`, between two files."""
+        with self._held():
+            self._disk.choose(uuid, keep)
+        self._trouble = ""
+        self._wait_looks = 0
+        self.notify()
+
+    def remove(self) -> None:
+        """As `CaptureDisk.remove`, between two files."""
+        with self._held():
+            self._disk.remove()
+
+    def problem(self) -> str:
+        """Why captures stay on the device's own storage although a disk is wanted, in plain words."""
+        if not self._disk.wanted():
+            return ""
+        if self._disk.reason:
+            return f"Captures do not get to the disk that was chosen for them: {self._disk.reason}"
+        return self._trouble
+
+    def step(self) -> None:
+        """Looks for the disk, and moves what is complete."""
+        with self._moving:
+            self._disk.look()
+            if not self._disk.is_usable():
+                return
+            if self._wait_looks:
+                self._wait_looks -= 1
+                return
+            self._trouble = ""
+            for file in sorted(self._storage.all(), key=lambda file: (file.modified_ns, file.name)):
+                if not self._goes_on() or not self._move(file.name):
+                    break
+
+    def _move(self, name: str) -> bool:
+        from allegro.storage.file_moving import moved  # with the first disk: a start does not need it
+
+        try:
+            new = moved(self._storage.root / name, self._disk.folder, self._goes_on)
+            if new is not None:
+                self._names.file_moved(name, new, "disk")
+                log.info("Moved %s to the disk", name)
+        except OSError as error:
+            if self._disk.is_usable():  # else the next look tells
+                reason = "it is full" if error.errno == errno.ENOSPC else error.strerror
+                self._trouble = f"{name} cannot be moved to the disk that was chosen for captures: {reason}."
+                self._wait_looks = _LOOKS_AFTER_TROUBLE
+                log.warning("%s", self._trouble)
+            return False
+        except AllegroError as error:  # the list of captures
+            log.warning("%s", error)
+            return False
+        return True
+
+    def _goes_on(self) -> bool:
+        self._breathe()
+        return not (self._stop.is_set() or self._hold.is_set()) and self._disk.is_usable()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """While this lasts, nothing is moved."""
+        self._hold.set()
+        try:
+            if not self._moving.acquire(timeout=_ANSWERS_WITHIN_S):
+                raise Conflict("The disk does not answer.", remedy="Pull it, or try again later.")
+            try:
+                yield
+            finally:
+                self._moving.release()
+        finally:
+            self._hold.clear()
+
+    def _work(self) -> None:
+        lower_priority()  # in Linux that of this thread alone
+        while not self._stop.is_set():
+            try:
+                self.step()
+            except Exception:  # the next look may succeed
+                log.exception("Captures could not be moved to the disk")
+            self._wake.wait(_LOOK_EVERY_S)
+            self._wake.clear()

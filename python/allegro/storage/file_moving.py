@@ -1,0 +1,86 @@
+"""Moves a finished file to another disk: it is removed here when it is whole there and safe, not before."""
+
+import contextlib
+import errno
+import filecmp
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from allegro.atomic import SUFFIX, rename_without_replacing
+from allegro.storage.capture_files import RESERVE, numbered
+
+_CHUNK: Final = 4 << 20
+_FLUSH_EVERY: Final = 64 << 20
+"""Bytes after which what was written goes to the disk, so that a slow one does not fill the memory."""
+
+
+def moved(file: Path, folder: Path, go_on: Callable[[], bool]) -> str | None:
+    """Moves `file` into `folder`; returns its name there, which has a number if the name was taken.
+
+    None: `go_on` said no, or the file was gone; nothing has changed then. Raises OSError if one of the disks
+    does not do it, ENOSPC if there is no room for it; the file stays here then.
+    """
+    partial = folder / f".{file.name}{SUFFIX}"
+    try:
+        with file.open("rb", buffering=0) as source:
+            if _is_there(file, folder / file.name):  # a power cut came in between
+                name = file.name
+            else:
+                _look_for_room(os.fstat(source.fileno()).st_size, folder)
+                if not _copy(source.fileno(), partial, go_on) or not file.exists():
+                    return None
+                name = _named(partial, file.name)
+            file.unlink(missing_ok=True)
+            return name
+    except FileNotFoundError:
+        if file.exists():  # then it is the other disk that is gone
+            raise
+        return None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _is_there(file: Path, there: Path) -> bool:
+    return there.is_file() and not there.is_symlink() and filecmp.cmp(file, there, shallow=False)
+
+
+def _look_for_room(size: int, folder: Path) -> None:
+    disk = os.statvfs(folder)
+    inodes_are_gone = disk.f_files > 0 and disk.f_favail == 0  # exFAT counts none
+    if disk.f_bavail * disk.f_frsize - size < RESERVE or inodes_are_gone:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _copy(source: int, partial: Path, go_on: Callable[[], bool]) -> bool:
+    status = os.fstat(source)
+    with partial.open("wb", buffering=0) as target:
+        since_flush = done = 0
+        while chunk := os.pread(source, _CHUNK, done):
+            if not go_on():
+                return False
+            view = memoryview(chunk)
+            while view:
+                view = view[target.write(view) :]
+            done += len(chunk)
+            since_flush += len(chunk)
+            if since_flush >= _FLUSH_EVERY:
+                os.fdatasync(target.fileno())
+                os.posix_fadvise(target.fileno(), 0, done, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(source, 0, done, os.POSIX_FADV_DONTNEED)
+                since_flush = 0
+        os.utime(target.fileno(), ns=(status.st_mtime_ns, status.st_mtime_ns))
+        os.fsync(target.fileno())
+        return True
+
+
+def _named(partial: Path, name: str) -> str:
+    for number in itertools.count(1):
+        wanted = numbered(name, number)
+        with contextlib.suppress(FileExistsError):
+            rename_without_replacing(partial, partial.with_name(wanted))
+            return wanted
+    raise AssertionError("itertools.count ended")

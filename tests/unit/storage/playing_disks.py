@@ -1,0 +1,38 @@
+"""Disks that are folders: mounting one says so, and makes its place if it is not there."""
+
+from pathlib import Path
+
+from allegro.errors import Conflict, Unavailable
+from allegro.storage.disks import Disk
+from allegro.storage.volumes import Volume
+
+STICK = Disk("sdb", "/dev/sdb", 32 * 10**9, model="Ultra Fit", serial="4C53", transport="usb", removable=True)
+SSD = Disk("nvme1n1", "/dev/nvme1n1", 256 * 10**9, model="SSD", transport="nvme")
+
+VOLUMES = [
+    Volume("/dev/nvme1n1p1", "0b1c-ssd", "ntfs", "windows", 256 * 10**9, SSD),
+    Volume("/dev/sdb1", "5f3a-stick", "exfat", "ALLEGRO", 32 * 10**9, STICK),
+]
+
+
+class PlayingMounts:
+    """What was mounted, by its id; may refuse."""
+
+    def __init__(self) -> None:
+        self.mounted = ""
+        self.refuses = ""
+        self.in_use = False
+
+    def mount(self, device: str, kind: str, place: Path) -> None:
+        """Remembers it. Raises Unavailable if it `refuses`."""
+        if self.refuses:
+            raise Unavailable(self.refuses)
+        assert not self.mounted
+        place.mkdir(parents=True, exist_ok=True)
+        self.mounted = next(volume.uuid for volume in VOLUMES if (volume.path, volume.kind) == (device, kind))
+
+    def unmount(self, place: Path, *, at_once: bool = False) -> None:
+        """Forgets it. Raises Conflict if it is `in_use`."""
+        if self.in_use and not at_once:
+            raise Conflict("The disk is in use.")
+        self.mounted = ""

@@ -1,0 +1,160 @@
+from pathlib import Path
+
+import pytest
+
+from allegro.errors import Conflict, NotFound, Unavailable
+from allegro.storage.capture_disk import CaptureDisk
+from allegro.storage.capture_files import FileStore
+from allegro.storage.disk_care import DiskCare
+from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
+from tests.unit.storage.test_captures import Names
+
+STICK = "5f3a-stick"
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.storage = folder / "storage"
+        self.storage.mkdir()
+        self.wanted = ""
+        self.plugged_in = {STICK}
+        self.mounts = PlayingMounts()
+        self.names = Names()
+        self.disk = CaptureDisk(
+            *(folder / "disk", lambda: self.wanted, lambda: VOLUMES, self.mounts),
+            *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
+        )
+        self.care = DiskCare(self.disk, FileStore(self.storage), self.names, lambda: None)
+
+    def choose(self, uuid: str) -> None:
+        def keep() -> None:
+            self.wanted = uuid
+
+        self.care.choose(uuid, keep)
+
+    def capture(self, name: str) -> None:
+        (self.storage / name).write_bytes(b"packets")
+
+    def here(self) -> list[str]:
+        return sorted(path.name for path in self.storage.iterdir())
+
+    def there(self) -> list[str]:
+        return sorted(path.name for path in self.disk.folder.iterdir())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.mark.spec("W5", "R2")
+class TestDisk:
+    def test_nothing_is_mounted_that_nobody_has_chosen(self, bench: Bench) -> None:
+        bench.care.step()
+        assert bench.mounts.mounted == ""
+        assert bench.care.problem() == ""
+
+    def test_captures_move_to_the_chosen_one_the_oldest_first(self, bench: Bench) -> None:
+        bench.capture("a")
+        bench.choose(STICK)
+        assert (bench.mounts.mounted, bench.wanted, bench.disk.is_usable()) == (STICK, STICK, True)
+        bench.care.step()
+        assert (bench.here(), bench.there()) == ([], ["a"])
+        assert bench.names.moved == [("a", "a", "disk")]
+
+    @pytest.mark.parametrize(("uuid", "error"), [("nothing", NotFound), ("0b1c-ssd", Conflict)])
+    def test_what_cannot_be_used_is_not_chosen(self, bench: Bench, uuid: str, error: type[Exception]) -> None:
+        bench.choose(STICK)
+        with pytest.raises(error):
+            bench.choose(uuid)
+        assert (bench.mounts.mounted, bench.wanted) == (STICK, STICK)
+
+    def test_a_damaged_one_is_told_and_not_tried_again_and_again(self, bench: Bench) -> None:
+        bench.mounts.refuses = "Its file system is damaged."
+        with pytest.raises(Unavailable, match="damaged"):
+            bench.choose(STICK)
+        assert bench.wanted == ""
+        bench.wanted = STICK
+        bench.care.step()
+        assert "Its file system is damaged." in bench.care.problem()
+        bench.mounts.refuses = ""
+        bench.care.step()
+        assert bench.mounts.mounted == ""
+        bench.plugged_in.clear()
+        bench.care.step()
+        bench.plugged_in.add(STICK)
+        bench.care.step()
+        assert bench.mounts.mounted == STICK
+
+    def test_pulled_and_plugged_in_again_nothing_is_lost(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.plugged_in.clear()
+        bench.capture("a")
+        bench.care.step()
+        assert (bench.mounts.mounted, bench.here()) == ("", ["a"])
+        assert "not plugged in" in bench.care.problem()
+        bench.plugged_in.add(STICK)
+        bench.care.step()
+        assert (bench.mounts.mounted, bench.here(), bench.there()) == (STICK, [], ["a"])
+        assert bench.care.problem() == ""
+
+    def test_removed_safely_it_stays_let_go_until_it_is_plugged_in_again(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.care.remove()
+        bench.capture("a")
+        bench.care.step()
+        assert (bench.mounts.mounted, bench.here()) == ("", ["a"])
+        bench.plugged_in.clear()
+        bench.care.step()
+        bench.plugged_in.add(STICK)
+        bench.care.step()
+        assert bench.here() == []
+        bench.care.remove()
+        with pytest.raises(Conflict, match="No disk"):
+            bench.care.remove()
+
+    def test_one_in_use_is_not_let_go(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.mounts.in_use = True
+        for action in (bench.care.remove, lambda: bench.choose("")):
+            with pytest.raises(Conflict, match="in use"):
+                action()
+        assert (bench.mounts.mounted, bench.wanted) == (STICK, STICK)
+
+    def test_another_choice_waits_for_the_end_of_what_uses_it(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.mounts.in_use = True
+        bench.wanted = "another"
+        bench.care.step()
+        assert "in use" in bench.care.problem()
+        bench.mounts.in_use = False
+        bench.care.step()
+        assert (bench.mounts.mounted, bench.disk.reason) == ("", "It is not plugged in.")
+
+    def test_back_to_the_device(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.choose("")
+        bench.capture("a")
+        bench.care.step()
+        assert (bench.mounts.mounted, bench.here()) == ("", ["a"])
+
+    def test_a_full_disk_is_told_and_looked_at_again_later(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.choose(STICK)
+        with (bench.storage / "large").open("wb") as file:
+            file.truncate(1 << 43)
+        bench.care.step()
+        assert "large cannot be moved" in bench.care.problem()
+        assert "it is full" in bench.care.problem()
+        bench.capture("large")
+        for _ in range(20):
+            bench.care.step()
+        assert (bench.here(), bench.care.problem()) == ([], "")
+
+    def test_what_a_stranger_left_in_the_way_is_not_followed(self, bench: Bench, tmp_path: Path) -> None:
+        bench.disk.place.mkdir()
+        (bench.disk.place / "allegro").write_bytes(b"a file")
+        with pytest.raises(Conflict, match="Nothing can be written"):
+            bench.choose(STICK)
+        assert bench.mounts.mounted == ""

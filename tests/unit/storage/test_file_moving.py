@@ -1,0 +1,96 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from allegro.storage import file_moving
+from allegro.storage.file_moving import moved
+
+NAME = "a.pcapng"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    made = tmp_path / "here" / NAME
+    made.write_bytes(os.urandom(100_000))
+    os.utime(made, ns=(5, 7_000_000_000))
+    return made
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    return tmp_path / "there"
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def yes() -> bool:
+    return True
+
+
+@pytest.mark.spec("W5")
+class TestMoving:
+    def test_a_file_is_there_as_it_was_and_not_here(self, file: Path, there: Path) -> None:
+        content = file.read_bytes()
+        assert moved(file, there, yes) == NAME
+        assert (there / NAME).read_bytes() == content
+        assert (there / NAME).stat().st_mtime_ns == 7_000_000_000
+        assert (names(file.parent), names(there)) == ([], [NAME])
+
+    def test_a_name_that_is_taken_is_left_alone(self, file: Path, there: Path) -> None:
+        (there / NAME).write_bytes(b"another")
+        assert moved(file, there, yes) == "a_2.pcapng"
+        assert (there / NAME).read_bytes() == b"another"
+
+    def test_what_a_power_cut_left_on_both_disks_is_not_moved_twice(self, file: Path, there: Path) -> None:
+        (there / NAME).write_bytes(file.read_bytes())
+        assert moved(file, there, yes) == NAME
+        assert (names(file.parent), names(there)) == ([], [NAME])
+
+    @pytest.mark.parametrize("at", [0, 1])
+    def test_it_can_be_broken_off(
+        self, file: Path, there: Path, at: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(file_moving, "_CHUNK", 60_000)
+        answers = iter([True] * at + [False])
+        assert moved(file, there, lambda: next(answers)) is None
+        assert (names(file.parent), names(there)) == ([NAME], [])
+
+    def test_a_file_that_is_deleted_meanwhile_is_gone(self, file: Path, there: Path) -> None:
+        def delete() -> bool:
+            file.unlink()
+            return True
+
+        assert moved(file, there, delete) is None
+        assert names(there) == []
+        assert moved(file, there, yes) is None
+
+    def test_a_disk_that_is_pulled_keeps_the_file_here(self, file: Path, there: Path) -> None:
+        there.rmdir()
+        with pytest.raises(FileNotFoundError):
+            moved(file, there, yes)
+        assert names(file.parent) == [NAME]
+
+    @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EROFS])
+    def test_a_disk_that_refuses_keeps_the_file_here(
+        self, file: Path, there: Path, number: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(_descriptor: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match=os.strerror(number)):
+            moved(file, there, yes)
+        assert (names(file.parent), names(there)) == ([NAME], [])
+
+    def test_a_disk_without_room_is_not_begun(self, file: Path, there: Path) -> None:
+        with file.open("wb") as large:
+            large.truncate(1 << 43)
+        with pytest.raises(OSError, match="No space left"):
+            moved(file, there, yes)
+        assert names(there) == []
