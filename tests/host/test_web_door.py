@@ -145,9 +145,19 @@ def test_no_version_of_tls_is_spoken_that_nobody_should(
             with context.wrap_socket(plain) as connection:
                 assert connection.version() == spoken
         else:
-            with pytest.raises(ssl.SSLError) as refused:
-                context.wrap_socket(plain)
-            assert refused.value.reason == "TLSV1_ALERT_PROTOCOL_VERSION"
+            # What was sent came to an end at the other side: mostly asyncio closes before the alert is out.
+            assert refusal(context, plain) in ("TLSV1_ALERT_PROTOCOL_VERSION", "UNEXPECTED_EOF_WHILE_READING")
+
+
+def refusal(context: ssl.SSLContext, plain: socket.socket) -> str:
+    """What became of an attempt to speak TLS."""
+    try:
+        context.wrap_socket(plain).close()
+    except ssl.SSLError as error:
+        return error.reason
+    except ConnectionResetError:
+        return "UNEXPECTED_EOF_WHILE_READING"
+    return ""
 
 
 @pytest.mark.spec("W1")
