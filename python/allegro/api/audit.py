@@ -51,7 +51,8 @@ class Audit:
             await self._app(scope, receive, send)
             return
         looks = scope["method"] in _ONLY_LOOKS
-        if looks and not _is_download(scope):
+        shows_packets = looks and _is_download(scope)
+        if looks and not shows_packets:
             await self._app(scope, receive, send)
             return
         scope.setdefault("state", {})
@@ -61,6 +62,8 @@ class Audit:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if shows_packets:  # a live capture may go on for days
+                    self._tell(scope, status)
             await send(message)
 
         try:
@@ -69,10 +72,13 @@ class Audit:
             path = visible(scope["path"], LONGEST_TEXT)
             if not looks:
                 log.info("%s: %s %s: %s", user_of(scope), scope["method"], path, status or "failed")
-            if 200 <= status < 300:
-                kind, text = happened(scope["method"], scope["path"])
-                source = header(scope, SOURCE_HEADER) or _LOCAL
-                self._note(kind, scope["state"].get(_SAID) or text, who=user_of(scope), source=source)
+                self._tell(scope, status)
+
+    def _tell(self, scope: Scope, status: int) -> None:
+        if 200 <= status < 300:
+            kind, text = happened(scope["method"], scope["path"])
+            source = header(scope, SOURCE_HEADER) or _LOCAL
+            self._note(kind, scope["state"].get(_SAID) or text, who=user_of(scope), source=source)
 
 
 def say(request: Request, text: str) -> None:
@@ -87,6 +93,8 @@ def happened(method: str, path: str) -> tuple[Kind, str]:
         return "download", f"Downloaded {rest}"
     if noun == "archive":
         return "download", "Downloaded an archive"
+    if noun == "live":
+        return "download", "Captured live"
     if noun == "files" and method == "DELETE":
         return "file", f"Deleted {rest}"
     if noun == "trigger":
@@ -104,4 +112,4 @@ def user_of(scope: Scope) -> str:
 
 def _is_download(scope: Scope) -> bool:
     path: str = scope["path"]
-    return scope["method"] == "GET" and path.startswith(("/api/files/", "/api/archive"))
+    return scope["method"] == "GET" and path.startswith(("/api/files/", "/api/archive", "/api/live"))

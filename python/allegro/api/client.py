@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
@@ -95,6 +95,20 @@ class Client:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         return self._exchange("PUT", path, file, headers)
 
+    @contextlib.contextmanager
+    def stream(self, path: str, **query: object) -> Iterator[http.client.HTTPResponse]:
+        """GET; the answer as it comes."""
+        connection = UnixConnection(self._socket_path, self._timeout_s)
+        try:
+            with self._plain_errors():
+                connection.request("GET", f"/api{path}?{urlencode(query)}")
+                response = connection.getresponse()
+                if response.status >= 400:
+                    _decoded(response.status, response.read())
+            yield response
+        finally:
+            connection.close()
+
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """PATCH with a JSON object."""
         return self._request("PATCH", path, body)
@@ -122,11 +136,20 @@ class Client:
     ) -> Any:
         connection = UnixConnection(self._socket_path, self._timeout_s)
         try:
-            # A refusal can come before all has been sent; its words are worth more than the broken pipe.
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(method, f"/api{path}", body=content, headers=headers)
-            response = connection.getresponse()
-            answer = response.read()
+            with self._plain_errors():
+                # A refusal can come before all has been sent; its words are worth more than the broken pipe.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    connection.request(method, f"/api{path}", body=content, headers=headers)
+                response = connection.getresponse()
+                answer = response.read()
+        finally:
+            connection.close()
+        return _decoded(response.status, answer)
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
         except PermissionError:
             raise Unavailable(
                 "This user may not control the device.", remedy="Use sudo, or log in as root."
@@ -141,9 +164,6 @@ class Client:
                 f"The {self._program} cannot be reached at {self._socket_path} ({_reason(error)}).",
                 remedy=f"It is starting or has failed; see `systemctl status {self._unit}`.",
             ) from None
-        finally:
-            connection.close()
-        return _decoded(response.status, answer)
 
 
 def page_client(socket_path: Path) -> Client:

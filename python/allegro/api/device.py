@@ -24,6 +24,7 @@ from allegro.system.health import Problem
 from allegro.system.power import Action as PowerAction
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
+from allegro.trigger.live_streams import LiveStreams
 from allegro.trigger.service import Triggers
 
 
@@ -42,6 +43,7 @@ class Device:
     triggers: Triggers
     jobs: JobStore
     cutter: Cutter
+    live: LiveStreams
     recorder: Callable[[], RecorderStatus | None]
     traffic: ReadTraffic
     presenters: Callable[[], Sequence[str]]

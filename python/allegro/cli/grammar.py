@@ -22,7 +22,8 @@ class Output:
     exit_code: int = 0
 
 
-Command = Callable[[Client, Namespace], Output]
+Command = Callable[[Client, Namespace], Output | None]
+"""Without an answer: it has written one by itself."""
 
 
 class Grammar:

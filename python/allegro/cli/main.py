@@ -16,6 +16,7 @@ from allegro.cli import (
     firmware,
     install,
     jobs,
+    live,
     log,
     network,
     notifications,
@@ -35,6 +36,7 @@ from allegro.errors import AllegroError
 NOUNS = (
     status,
     jobs,
+    live,
     ring,
     log,
     settings,
@@ -60,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code: 0 done, 1 not done, 2 (by argparse) wrong usage."""
     options = parser().parse_args(arguments)
     try:
-        output: Output = options.command(Client(options.socket), options)
-        print(json.dumps(output.data, indent=2, ensure_ascii=False) if options.json else output.text)
+        output: Output | None = options.command(Client(options.socket), options)
+        if output is not None:
+            print(json.dumps(output.data, indent=2, ensure_ascii=False) if options.json else output.text)
     except AllegroError as error:
         if options.json:
             print(json.dumps(shape(error), indent=2, ensure_ascii=False))
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return output.exit_code
+    return output.exit_code if output is not None else 0
 
 
 def parser() -> ArgumentParser:

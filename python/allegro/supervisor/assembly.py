@@ -312,6 +312,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         from allegro.api.app import create_app
         from allegro.api.device import Device
         from allegro.supervisor.api_server import serve
+        from allegro.trigger.live_streams import LiveStreams
 
         device = Device(
             name=lambda: identity.name,
@@ -322,6 +323,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             triggers=triggers,
             jobs=jobs,
             cutter=cutter,
+            live=LiveStreams(around),
             recorder=recorder,
             traffic=partial(of_ring, paths.ring),
             presenters=lambda: [each.name for each in presenters.connected()],

@@ -39,7 +39,9 @@ _TOKENS = ""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 LARGEST_REQUEST = 1 << 20
 _PART = 256 * 1024
-_WITHOUT_END = "text/event-stream"
+_EVENTS, _LIVE = "text/event-stream", "live"
+"""Answers without end: what comes is passed on at once."""
+
 _SILENT_S = 60.0
 """A client that sends nothing of a request for so long has gone without a word: asleep, or out of reach."""
 
@@ -143,12 +145,14 @@ class _Granted(Response):
         try:
             async with stream as answer:
                 kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
-                lasts = answer.headers.get("content-type", "").startswith(_WITHOUT_END)
-                parts = (
-                    self._site.lasting.passed(answer.aiter_raw(), _is_in(self._site, request, self._asker))
-                    if lasts
-                    else answer.aiter_raw(_PART)
-                )
+                kind = answer.headers.get("content-type", "")
+                lasting, is_in = self._site.lasting, _is_in(self._site, request, self._asker)
+                if kind.startswith(_EVENTS):
+                    parts = lasting.passed(answer.aiter_raw(), is_in)
+                elif request.path_params["path"] == _LIVE:
+                    parts = lasting.streamed(answer.aiter_raw(), is_in)
+                else:
+                    parts = answer.aiter_raw(_PART)
                 passed = StreamingResponse(parts, answer.status_code, kept)
                 await passed(scope, receive, send)
         except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer

@@ -36,6 +36,13 @@ class Lasting:
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await coming
 
+    async def streamed(self, parts: AsyncIterator[bytes], is_in: Callable[[], bool]) -> AsyncIterator[bytes]:
+        """The same of a stream in which something comes every few seconds."""
+        async for part in parts:
+            if self._ends or not is_in():
+                return
+            yield part
+
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes | None:
     return await anext(parts, None)

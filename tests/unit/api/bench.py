@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,7 @@ from allegro.system.health import Problem
 from allegro.system.journal import CHOICES, Entry
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
+from allegro.trigger.live_streams import LiveStreams
 from allegro.trigger.service import Triggers
 from allegro.trigger.surroundings import Surroundings
 from tests.unit.network import wifi_bench
@@ -201,10 +202,14 @@ def no_updates(paths: Paths, actions: Actions) -> FirmwareService:
     return FirmwareService(paths.firmware, around, actions)
 
 
-def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService] | None = None) -> Bench:
+def make_bench(
+    folder: Path,
+    updates: Callable[[Path, Actions], FirmwareService] | None = None,
+    live_command: Sequence[str] = (sys.executable, "-c", ""),
+) -> Bench:
     """A device in `folder`; its cutter does not run, so jobs stay accepted.
 
-    `updates` makes the firmware updates from the folder of firmware files.
+    `updates` makes the firmware updates from the folder of firmware files, `live_command` a live capture.
     """
     paths = Paths(folder / "data", folder / "run")
     for directory in (paths.state, paths.upload, paths.ring, paths.run):
@@ -268,6 +273,7 @@ def make_bench(folder: Path, updates: Callable[[Path, Actions], FirmwareService]
         triggers=Triggers(jobs, cutter, around, lambda: settings.current.trigger),
         jobs=jobs,
         cutter=cutter,
+        live=LiveStreams(around, live_command),
         recorder=lambda: bench.recorder,
         traffic=partial(of_ring, paths.ring),
         presenters=lambda: ["Logitech R400"],

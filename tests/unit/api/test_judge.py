@@ -22,6 +22,7 @@ NEED_CAPTURE = {
     ("PATCH", "/api/files/{name}"),
     ("DELETE", "/api/files/{name}"),
     ("GET", "/api/archive"),
+    ("GET", "/api/live"),
     ("POST", "/api/trigger"),
     ("POST", "/api/jobs/{job_id}/cancel"),
     ("POST", "/api/jobs/{job_id}/rows/{number}/cancel"),

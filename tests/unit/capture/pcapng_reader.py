@@ -12,6 +12,7 @@ class Packet:
     time_ns: int
     data: bytes
     wire: int
+    comment: str = ""
 
 
 @dataclass
@@ -74,8 +75,10 @@ def read(image: bytes) -> File:
         elif kind == 6:
             interface, high, low, captured, wire = struct.unpack_from("<IIIII", body)
             assert interface < len(file.interfaces)
-            assert len(body) == 20 + captured + -captured % 4
-            file.packets.append(Packet(interface, high << 32 | low, body[20 : 20 + captured], wire))
+            more = options(body[20 + captured + -captured % 4 :])
+            assert set(more) <= {1}
+            comment = more[1][0].decode() if more else ""
+            file.packets.append(Packet(interface, high << 32 | low, body[20 : 20 + captured], wire, comment))
         else:
             assert kind == 5, f"unexpected block {kind:#x}"
             interface = struct.unpack_from("<I", body)[0]

@@ -178,6 +178,22 @@ def notes(
     the window the ring holds that did not match the filter.
     """
     told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns)]
+    told += happenings(window, findings)
+    if packets:
+        return told
+    if rejected:
+        matching = "The only packet" if rejected == 1 else f"None of the {rejected} packets"
+        verb = "does not match" if rejected == 1 else "matches"
+        first = f"No packet is in this file. {matching} that the ring holds of this window {verb} the filter."
+        return [first, *told]
+    if told:
+        return ["No packet is in this file.", *told]
+    return ["No packet is in this file: nothing was received on any measuring port in this window."]
+
+
+def happenings(window: Window, findings: Findings) -> list[str]:
+    """One sentence per thing that was found in the records."""
+    told = []
     if findings.clock_set_back_ns is not None:
         told.append(
             f"The device's clock was set back near {exact_moment(findings.clock_set_back_ns)}: "
@@ -195,16 +211,7 @@ def notes(
         pieces = "1 piece" if span.count == 1 else f"{span.count} pieces"
         verb = "is" if span.count == 1 else "are"
         told.append(f"{pieces} of the recording {_between(span)} {verb} missing: damaged or overwritten.")
-    if packets:
-        return told
-    if rejected:
-        matching = "The only packet" if rejected == 1 else f"None of the {rejected} packets"
-        verb = "does not match" if rejected == 1 else "matches"
-        first = f"No packet is in this file. {matching} that the ring holds of this window {verb} the filter."
-        return [first, *told]
-    if told:
-        return ["No packet is in this file.", *told]
-    return ["No packet is in this file: nothing was received on any measuring port in this window."]
+    return told
 
 
 def _reach(window: Window, ring: Ring) -> list[str]:

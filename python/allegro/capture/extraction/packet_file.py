@@ -32,7 +32,7 @@ Release = Callable[[Group], None]
 """Called when packets of a group are not needed any more."""
 
 
-class _Source:
+class Source:
     """Packets of a port that are being merged; their stamps are `shift_ns` ahead of the time line."""
 
     __slots__ = ("group", "index", "interface", "position", "shift_ns")
@@ -46,6 +46,7 @@ class _Source:
 
     @property
     def exhausted(self) -> bool:
+        """Whether nothing is left of it."""
         return self.position * _packets.ENTRY_SIZE >= len(self.index)
 
 
@@ -59,7 +60,7 @@ class PacketFile:
     def __init__(self, request: Request, writer: ThreadPoolExecutor, room: int) -> None:
         self._request = request
         self._window = coverage.Window(request.start_ns, request.end_ns)
-        self._open: list[_Source] = []
+        self._open: list[Source] = []
         self._names: list[str] = []
         self._packets: list[int] = []
         self._rejected: list[int] = []
@@ -111,7 +112,7 @@ class PacketFile:
             self._rejected[interface] += part.in_window - len(index) // _packets.ENTRY_SIZE
         if index:
             group.users += 1
-            self._open.append(_Source(group, index, interface, part.shift_ns))
+            self._open.append(Source(group, index, interface, part.shift_ns))
 
     def pass_over(self, port: str, packets: int) -> None:
         """So many packets of the window do not match, by a summary."""

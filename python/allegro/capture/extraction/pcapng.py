@@ -101,7 +101,14 @@ def interface_description(name: str, description: str = "") -> bytes:
     )
 
 
-def interface_statistics(interface: int, statistics: Statistics) -> bytes:
+def with_comment(packet: bytes, comment: str) -> bytes:
+    """An Enhanced Packet Block that has no options yet (section 4.3), with a comment."""
+    kind = int.from_bytes(packet[:4], "little")
+    options = _option(COMMENT, _text(comment))
+    return _block(kind, packet[8:-4] + options + _end(options))
+
+
+def interface_statistics(interface: int, statistics: Statistics, comment: str = "") -> bytes:
     """Counts of the interface number `interface`, as far as they are known at the end of the window.
 
     isb_ifrecv counts what arrived from the interface, lost packets and those that do not match the filter
@@ -115,9 +122,9 @@ def interface_statistics(interface: int, statistics: Statistics) -> bytes:
     ]
     if statistics.rejected is not None:
         counters.insert(2, (ISB_FILTERACCEPT, statistics.packets))
-    options = _option(ISB_START, _timestamp(statistics.start_ns)) + _option(
-        ISB_END, _timestamp(statistics.end_ns)
-    )
+    options = _option(COMMENT, _text(comment)) if comment else b""
+    options += _option(ISB_START, _timestamp(statistics.start_ns))
+    options += _option(ISB_END, _timestamp(statistics.end_ns))
     options += b"".join(_option(code, struct.pack("<Q", value)) for code, value in counters)
     fixed = struct.pack("<I", interface) + _timestamp(statistics.end_ns)
     return _block(INTERFACE_STATISTICS, fixed + options + _end(options))

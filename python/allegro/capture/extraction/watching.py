@@ -45,7 +45,7 @@ class Watch:
     ) -> None:
         self._window = window
         self._timeline = timeline
-        self._findings = findings
+        self.findings = findings
         self._read_news = read_news
         self._began = {run.run: span[0] for run in runs if (span := timeline.run(run)) is not None}
         self._last_of_port: dict[str, Record] = {}
@@ -63,23 +63,33 @@ class Watch:
             if previous is not None and (record.sequence != previous.sequence + 1 or not record.boot_id):
                 self._note_gap(previous, record)
             previous = record
-            if record.losses is not NO_LOSSES:
-                self._note_losses(record)
-            self._last_of_port[record.port_name] = record
-            if record.flags & FLAG_NEWS:
-                for told in self._read_news(record):
-                    self._note(told, record)
-            elif record.packets:
+            if self.see(record):
                 yield record
             if self._timeline.first(record) > far_ns:
                 beyond += 1
                 if beyond >= BEYOND:
                     break
-        self._finish()
+        self.finish()
+
+    def see(self, record: Record) -> bool:
+        """Notes what a single record says, which has a place on the time line; whether it holds packets."""
+        if record.losses is not NO_LOSSES:
+            self._note_losses(record)
+        self._last_of_port[record.port_name] = record
+        if record.flags & FLAG_NEWS:
+            for told in self._read_news(record):
+                self._note(told, record)
+            return False
+        return bool(record.packets)
+
+    def take(self) -> Findings:
+        """What was found since the last time."""
+        found, self.findings = self.findings, Findings()
+        return found
 
     def _note_gap(self, previous: Record, record: Record) -> None:
         if not record.boot_id and record.first_ns < previous.first_ns - DISORDER_NS:
-            self._findings.clock_set_back_ns = self._timeline.last(previous)
+            self.findings.clock_set_back_ns = self._timeline.last(previous)
         missing = record.sequence - previous.sequence - 1
         if previous.run == record.run and missing > 0:
             start_ns, end_ns = sorted((self._timeline.last(previous), self._timeline.first(record)))
@@ -103,7 +113,7 @@ class Watch:
             if told:
                 for kind in coverage.KINDS:
                     if count := getattr(losses, kind):
-                        self._findings.lose(kind, record.port_name, count, start_ns, end_ns)
+                        self.findings.lose(kind, record.port_name, count, start_ns, end_ns)
 
     def _note(self, told: news.News, record: Record) -> None:
         if not record.boot_id:
@@ -115,53 +125,54 @@ class Watch:
                 since_ns = began_ns
                 if told.since_boot_ns:
                     since_ns = self._timeline.moment(record, told.since_boot_ns)
-                self._findings.away.append(Away(coverage.RING, "", since_ns, moment, told.reason))
+                self.findings.away.append(Away(coverage.RING, "", since_ns, moment, told.reason))
             case news.PortClosed():
                 self._away.setdefault((coverage.PORT, told.port), moment)
             case news.PortOpened():
-                self._findings.slicing.opened(told.port, moment)
+                self.findings.slicing.opened(told.port, moment)
                 if moment - began_ns <= _OPENING_NS:
-                    self._findings.opened.setdefault(record.run, moment)
+                    self.findings.opened.setdefault(record.run, moment)
                 self._back(coverage.PORT, told.port, moment, began_ns)
             case news.LinkDown():
                 self._away.setdefault((coverage.LINK, told.port), moment)
             case news.LinkUp():
                 self._back(coverage.LINK, told.port, moment, began_ns)
             case news.RulesHeld() if moment <= self._window.end_ns:
-                self._findings.slicing.held(told.ports, told.text, moment)
+                self.findings.slicing.held(told.ports, told.text, moment)
             case news.RulesChanged():
-                self._findings.slicing.changed(told.ports, told.text, moment)
+                self.findings.slicing.changed(told.ports, told.text, moment)
             case news.Discarded():
                 since_ns = self._timeline.moment(record, told.since_boot_ns)
                 if since_ns <= self._window.end_ns and moment >= self._window.start_ns:
-                    self._findings.slicing.discard(told.port, told.packets, since_ns, moment)
+                    self.findings.slicing.discard(told.port, told.packets, since_ns, moment)
             case news.ClockStepped():
                 if self._window.start_ns <= moment and moment - told.within_ns <= self._window.end_ns:
-                    self._findings.steps.append((told.wall_ns - told.size_ns, told.size_ns))
+                    self.findings.steps.append((told.wall_ns - told.size_ns, told.size_ns))
 
     def _back(self, what: str, port: str, moment: int, began_ns: int) -> None:
         since_ns = self._away.pop((what, port), None)
         if since_ns is not None or moment - began_ns > _OPENING_NS:
-            self._findings.away.append(Away(what, port, since_ns, moment))
+            self.findings.away.append(Away(what, port, since_ns, moment))
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Nothing more comes: what is still away, and numbers that are missing."""
         for (what, port), since_ns in self._away.items():
-            self._findings.away.append(Away(what, port, since_ns, None))
+            self.findings.away.append(Away(what, port, since_ns, None))
         for missing, start_ns, end_ns in self._gaps:
             if not self._explained(start_ns, end_ns):
-                self._findings.miss(missing, start_ns, end_ns)
+                self.findings.miss(missing, start_ns, end_ns)
 
     def _explained(self, start_ns: int, end_ns: int) -> bool:
         """Whether numbers are missing because the disk refused records, or the ring was opened anew."""
         spans = [
             (span.start_ns, span.end_ns)
-            for (kind, _), spans in self._findings.losses.items()
+            for (kind, _), spans in self.findings.losses.items()
             if kind == "unwritten"
             for span in spans
         ]
         spans += [
             (away.start_ns, away.end_ns)
-            for away in self._findings.away
+            for away in self.findings.away
             if away.what == coverage.RING and away.start_ns is not None and away.end_ns is not None
         ]
         return any(begin <= end_ns + MARGIN_NS and end >= start_ns - MARGIN_NS for begin, end in spans)

@@ -158,10 +158,29 @@ def index_path(segment: Path) -> Path:
 
 def parse(data: bytes, segment: Segment = NOWHERE) -> Iterator[Record]:
     """As many records as are sound and in order; what follows the first bad entry is not used."""
-    boot_id = b""
+    yield from parse_on(data, segment, Progress())
+
+
+class Progress:
+    """How far an index that grows has been parsed: `position` is the length of what was used, `finished` says
+    that a summary follows there, so that nothing more comes unless the recorder goes on in this segment."""
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.finished = False
+        self.boot_id = b""
+        self.last_sequence = -1
+        self.last_end = 0
+
+
+def parse_on(data: bytes, segment: Segment, progress: Progress) -> Iterator[Record]:
+    """The records in what has been added: `data` is what stands in the index from `progress.position` on."""
+    boot_id = progress.boot_id
     names: dict[bytes, str] = {}
-    last_sequence, last_end = -1, 0
+    last_sequence, last_end = progress.last_sequence, progress.last_end
     incomplete: Record | None = None
+    begin = progress.position
+    progress.finished = False
     for position in range(0, len(data) - ENTRY_SIZE + 1, ENTRY_SIZE):
         kind = data[position + 4]
         entry = data[position + 4 : position + ENTRY_SIZE]
@@ -171,12 +190,16 @@ def parse(data: bytes, segment: Segment = NOWHERE) -> Iterator[Record]:
         if incomplete is not None:
             if kind != _MORE:
                 return
+            progress.position = begin + position + ENTRY_SIZE
+            progress.last_sequence, progress.last_end = last_sequence, last_end
             yield _with_more(incomplete, _MORE_ENTRY.unpack_from(data, position))
             incomplete = None
             continue
         if kind == _BOOT:
-            boot_id = _BOOT_ENTRY.unpack_from(data, position)[2]
+            boot_id = progress.boot_id = _BOOT_ENTRY.unpack_from(data, position)[2]
+            progress.position = begin + position + ENTRY_SIZE
             continue
+        progress.finished = kind == _SUMMARY
         if kind != _RECORD:
             return
         (
@@ -227,6 +250,8 @@ def parse(data: bytes, segment: Segment = NOWHERE) -> Iterator[Record]:
         if flags & _HAS_MORE:
             incomplete = record
         else:
+            progress.position = begin + position + ENTRY_SIZE
+            progress.last_sequence, progress.last_end = last_sequence, last_end
             yield record
 
 

@@ -1,0 +1,287 @@
+"""A live capture: follows the ring and streams the packets as they come in, each once, in the order of time.
+
+A packet is passed on as soon as the recorder says that nothing older can come any more, which is less than a
+second after it came in. Nothing is kept here but what lies between: a reader that is slow falls behind, at
+most as far as the ring reaches back; what is overwritten until then is told like every other loss.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+import time
+from collections.abc import Sequence
+
+from allegro import words
+from allegro.capture import _packets, status
+from allegro.capture.extraction import coverage, pcapng
+from allegro.capture.extraction.contract import LATEST_NS, Request
+from allegro.capture.extraction.group_parts import Contents, Look
+from allegro.capture.extraction.held import Held
+from allegro.capture.extraction.live_request import NS, LiveRequest
+from allegro.capture.extraction.packet_file import Source
+from allegro.capture.extraction.packet_stream import COMMENT_LIMIT, PacketStream
+from allegro.capture.extraction.reading import Group, ReadAhead
+from allegro.capture.extraction.sliced import Slicing
+from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
+from allegro.capture.extraction.yielding import Courtesy
+from allegro.capture.ring import news, segments
+from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
+from allegro.capture.ring.record import Record
+from allegro.capture.ring.tail import RingTail
+from allegro.filters import program
+from allegro.system import boottime
+
+PAUSE_S = 0.2
+"""Between two looks; the recorder says four times a second how far it is."""
+
+SIGN_OF_LIFE_S = 10.0
+"""Without packets, counts so far are streamed this often: who waits knows that the stream goes on."""
+
+MOST_RECORDS = 4096
+"""Looked at in one turn; when there are more, those of the last DISORDER_NS wait for the next turn."""
+
+LATE_NS = 10 * NS
+"""The end is not waited for longer than this if the recorder does not come so far."""
+
+
+def follow(request: LiveRequest, stream: PacketStream, courtesy: Courtesy) -> None:
+    """Streams to the end. Raises AllegroError and OSError, BrokenPipeError if nobody reads any more."""
+    with RingReader(request.ring_directory) as reader:
+        following = Following(request, reader, stream, courtesy)
+        with following.ahead:
+            following.begin()
+            while not following.ended():
+                following.turn()
+            following.finish()
+
+
+class Following:
+    """One live capture. Moments are what the clock as it was set at the beginning says; what was recorded
+    before the start of the device is left to captures."""
+
+    def __init__(
+        self,
+        request: LiveRequest,
+        reader: RingReader,
+        stream: PacketStream,
+        courtesy: Courtesy,
+    ) -> None:
+        now = boottime.read_clocks()
+        self._boot_id = boottime.boot_id()
+        self._offset_ns = now.wall_ns - now.boot_ns
+        self._request = request
+        self._reader = reader
+        self._stream = stream
+        self._courtesy = courtesy
+        end_ns = now.wall_ns + request.length_ns if request.length_ns else LATEST_NS
+        self._window = coverage.Window(max(now.wall_ns - request.past_ns, self._offset_ns), end_ns)
+        self._held = Held(self._as_window(), reader)
+        reaches_to = self._held.ring(coverage.Findings()).oldest_ns
+        if reaches_to is None or reaches_to <= self._window.start_ns:
+            self._held.saw(self._window.start_ns)  # although the ring goes on meanwhile
+        self._line = self._held.line
+        self._all, self._recent = (
+            Watch(self._window, self._line, self._held.runs, coverage.Findings(), self._news)
+            for _ in range(2)
+        )
+        self._tail = RingTail(request.ring_directory, self._before())
+        self._waiting: list[tuple[int, int, Record]] = []
+        self._sources: list[Source] = []
+        self.ahead = ReadAhead(Look(self._window, self._line, self._filter))
+        self._programs: dict[str, bytes] = {}
+        self._through_ns = 0
+        self._streamed_ns = self._window.start_ns
+        self._said_at = time.monotonic()
+
+    def begin(self) -> None:
+        """Says what the stream is."""
+        window = self._window
+        end = words.utc(window.end_ns) if window.end_ns < LATEST_NS else "its end"
+        fields = [
+            *self._request.comment.items(),
+            ("live capture", f"from {words.utc(window.start_ns)} to {end}"),
+            ("filter", self._request.filter or "none"),
+            (
+                "what is missing",
+                "stands in comments of packets, and with all counts in the interface statistics at the end",
+            ),
+        ]
+        self._stream.begin(fields)
+        for port in self._request.ports:
+            self._stream.interface(port)
+
+    def ended(self) -> bool:
+        """Whether all that was asked for is streamed."""
+        late = self._held.now_ns() > self._window.end_ns + LATE_NS
+        return self._stream.full or self._streamed_ns >= self._window.end_ns or late
+
+    def turn(self) -> None:
+        """Streams what has become complete, and waits for more if that was little."""
+        self._look_at_recorder()
+        overtaken = self._tail.overtaken
+        records = list(itertools.islice(self._tail.new(), MOST_RECORDS))
+        for record in records:
+            if record.boot_id.hex() == self._boot_id:
+                heapq.heappush(self._waiting, (self._line.first(record), record.sequence, record))
+        until_ns = self._through_ns
+        if behind := len(records) == MOST_RECORDS:
+            until_ns = min(until_ns, self._line.first(records[-1]) - DISORDER_NS)
+        if missing := self._tail.overtaken - overtaken:
+            self._miss(missing, records)
+        self._stream_until(until_ns)
+        # Which rules hold is told again and again: the end has it once.
+        recent = dataclasses.replace(self._recent.take(), slicing=Slicing())
+        self._stream.note(coverage.happenings(self._window, recent))
+        if not behind:
+            if time.monotonic() - self._said_at >= SIGN_OF_LIFE_S:
+                self._said_at = time.monotonic()
+                self._stream.statistics(self._counts()[:1])
+            self._stream.wait(PAUSE_S)
+
+    def finish(self) -> None:
+        """Writes the counts, and all that happened."""
+        self._all.finish()
+        found = dataclasses.replace(
+            self._all.findings,
+            large=self._stream.large,
+            unfinished=self._stream.unfinished,
+            shortened=self._stream.shortened,
+        )
+        window = coverage.Window(self._window.start_ns, self._streamed_ns)
+        rejected = sum(count.rejected for count in self._stream.counts.values())
+        sentences = coverage.notes(
+            window, self._held.ring(found), found, self._stream.packets, self._held.now_ns(), rejected
+        )
+        fields = [
+            ("streamed", f"{words.utc(window.start_ns)} to {words.utc(window.end_ns)}"),
+            ("packets", str(self._stream.packets)),
+        ]
+        comment = pcapng.comment_text(fields, sentences, COMMENT_LIMIT)
+        self._stream.statistics(self._counts(), comment)
+
+    def _as_window(self) -> Request:
+        """The same as an extraction would be asked for it."""
+        return Request(
+            ring_directory=self._request.ring_directory,
+            start_ns=self._window.start_ns,
+            end_ns=self._window.end_ns,
+            output=self._request.ring_directory,
+            status_file=self._request.status_file,
+            boot_id=self._boot_id,
+            boot_offset_ns=self._offset_ns,
+        )
+
+    def _before(self) -> int:
+        """Number of the last record that need not be looked at."""
+        start_ns = max(self._window.start_ns - self._offset_ns - DISORDER_NS - MARGIN_NS, 0)
+        first = next(self._reader.iterate_boot(bytes.fromhex(self._boot_id), start_ns, LATEST_NS), None)
+        if first is not None:
+            return first.sequence - 1
+        try:
+            paths = segments.list_segments(self._request.ring_directory)
+        except FileNotFoundError:
+            return 0
+        return (segments.first_sequence(paths[-1]) or 1) - 1 if paths else 0
+
+    def _look_at_recorder(self) -> None:
+        """How far the ring is complete. A recorder that is silent says nothing new."""
+        try:
+            said = status.from_json(self._request.status_file.read_bytes())
+        except (OSError, ValueError):
+            return
+        if said.boot_id == self._boot_id and said.complete_through_boot_ns:
+            self._through_ns = max(self._through_ns, said.complete_through_boot_ns + self._offset_ns)
+
+    def _stream_until(self, until_ns: int) -> None:
+        """Streams the packets up to a moment up to which all records are known."""
+        ready = []
+        while self._waiting and self._waiting[0][0] <= until_ns:
+            record = heapq.heappop(self._waiting)[2]
+            self._all.see(record)
+            if self._recent.see(record) and self._wanted(record):
+                ready.append(record)
+        for group in self.ahead.groups(iter(ready)):
+            self._courtesy.breathe()
+            self._merge_until(self._line.first(group.records[0]) - ORDER_SLACK_NS - 1)
+            self._load(group)
+            if self._stream.full:
+                return
+        self._merge_until(until_ns - ORDER_SLACK_NS)
+
+    def _merge_until(self, end_ns: int) -> None:
+        end_ns = min(end_ns, self._window.end_ns)
+        before = self._stream.packets
+        self._stream.merge_until(self._sources, self._window.start_ns, end_ns)
+        self._streamed_ns = max(self._streamed_ns, end_ns)
+        if self._stream.packets > before:
+            self._said_at = time.monotonic()
+        still_open = []
+        for source in self._sources:
+            if source.exhausted:
+                self.ahead.done(source.group)
+            else:
+                still_open.append(source)
+        self._sources = still_open
+
+    def _wanted(self, record: Record) -> bool:
+        return (
+            self._line.last(record) >= self._window.start_ns - ORDER_SLACK_NS
+            and self._line.first(record) <= self._window.end_ns + ORDER_SLACK_NS
+        )
+
+    def _load(self, group: Group) -> None:
+        for record, place in zip(group.records, group.places, strict=True):
+            if isinstance(place, str):
+                self._hole(place, record)
+        contents, group.contents = group.contents, Contents()
+        for record in contents.damaged:
+            self._hole(coverage.DAMAGED, record)
+        if contents.first_ns is not None:
+            self._held.saw(contents.first_ns)
+        for part in contents.parts:
+            interface, index = self._stream.interface(part.port), part.index
+            if self._request.program:
+                index = part.matching[0]
+                rejected = part.in_window - len(index) // _packets.ENTRY_SIZE
+                self._stream.counts[part.port].rejected += rejected
+            if index:
+                group.users += 1
+                self._sources.append(Source(group, index, interface, part.shift_ns))
+        self.ahead.done(group)  # from here on the sources hold it
+
+    def _filter(self, port: str) -> dict[int, bytes]:
+        """For packets of a port; of the threads that read."""
+        if not self._request.program:
+            return {}
+        if port not in self._programs:
+            self._programs[port] = program.for_interface(self._request.program, port)
+        return {0: self._programs[port]}
+
+    def _hole(self, reason: str, record: Record) -> None:
+        span = self._line.first(record), self._line.last(record)
+        for watch in (self._all, self._recent):
+            watch.findings.hole(reason, record.port_name, record.packets, *span)
+
+    def _miss(self, records: int, found: Sequence[Record]) -> None:
+        """Records were overwritten before they could be read: the reader is too slow for so small a ring."""
+        end_ns = self._line.first(found[0]) if found else self._held.now_ns()
+        for watch in (self._all, self._recent):
+            watch.findings.miss(records, self._streamed_ns, max(end_ns, self._streamed_ns))
+
+    def _counts(self) -> list[tuple[str, pcapng.Statistics]]:
+        found, told = self._all.findings, []
+        for port, count in self._stream.counts.items():
+            discarded = found.slicing.discarded(port)
+            rejected = count.rejected + discarded if self._request.program or discarded else None
+            span = self._window.start_ns, self._streamed_ns
+            losses = found.drops(port), found.nic_missed(port)
+            told.append((port, pcapng.Statistics(*span, count.packets, *losses, rejected)))
+        return told
+
+    def _news(self, record: Record) -> tuple[news.News, ...]:
+        try:
+            return self._reader.news(record)
+        except (RecordGone, RecordDamaged):
+            return ()

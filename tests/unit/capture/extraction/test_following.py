@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from allegro.capture import status
+from allegro.capture.extraction import following
+from allegro.capture.extraction.following import Following
+from allegro.capture.extraction.live_request import LiveRequest, parse_live_request
+from allegro.capture.extraction.packet_stream import PacketStream
+from allegro.capture.extraction.reading import ReadAhead
+from allegro.capture.extraction.yielding import Courtesy
+from allegro.capture.ring import segments
+from allegro.capture.ring.losses import Losses
+from allegro.capture.ring.reader import ORDER_SLACK_NS, RingReader
+from allegro.capture.ring.record import Times
+from allegro.errors import InvalidInput
+from allegro.filters.translate import translated
+from allegro.system import boottime
+from tests.unit.capture import pcapng_reader
+from tests.unit.capture.blocks import NS, Frame
+from tests.unit.capture.rings import Ring
+
+BOOT_ID = boottime.boot_id()
+MS = 1_000_000
+
+
+class Bench:
+    """A ring that a test goes on writing, and the stream of a live capture of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ring = Ring(folder / "ring")
+        self.status_file = folder / "status.json"
+        now = boottime.read_clocks()
+        self.offset_ns = now.wall_ns - now.boot_ns
+        self.start_ns = now.wall_ns - 1500 * MS
+        run = segments.Run(self.ring.run, now.wall_ns - NS, now.wall_ns, ("port1", "port2"), BOOT_ID)
+        run = run._replace(start_boot_ns=now.boot_ns - 1000 * NS, alive_boot_ns=now.boot_ns)
+        segments.write_runs(self.ring.directory, [run], sync=False)
+        self._read, self._write = os.pipe()
+        self._image = bytearray()
+        self._reader = RingReader(self.ring.directory)
+        self._ahead: list[ReadAhead] = []
+        self._pump = threading.Thread(target=self._collect, daemon=True)
+        self._pump.start()
+
+    def follow(self, **options: Any) -> Following:
+        request = LiveRequest(self.ring.directory, self.status_file, ports=("port1", "port2"), **options)
+        stream = PacketStream(self._write, request.most_bytes)
+        made = Following(request, self._reader, stream, Courtesy(None))
+        self._ahead.append(made.ahead)
+        made.begin()
+        return made
+
+    def add(self, port: int, numbers: dict[int, int], *, losses: Losses | None = None) -> None:
+        """A record with packets of these numbers, so many ms after the beginning."""
+        frames = [frame(self.start_ns + at * MS, number) for number, at in numbers.items()]
+        first, last = frames[0].time_ns - self.offset_ns, frames[-1].time_ns - self.offset_ns
+        times = Times(bytes.fromhex(BOOT_ID), first, last, self.offset_ns, 0)
+        self.ring.add(port, frames, times=times, losses=losses)
+
+    def complete(self, at: int) -> None:
+        """The recorder says that the ring is complete up to so many ms after the beginning."""
+        boot_ns = self.start_ns + at * MS + ORDER_SLACK_NS - self.offset_ns
+        said = status.RecorderStatus(
+            pid=os.getpid(), run_id=self.ring.run, boot_id=BOOT_ID, complete_through_boot_ns=boot_ns
+        )
+        status.write(said, self.status_file)
+
+    def end(self) -> pcapng_reader.File:
+        """What was streamed."""
+        os.close(self._write)
+        self._pump.join()
+        os.close(self._read)
+        for ahead in self._ahead:
+            ahead.__exit__(None, None, None)
+        self._reader.close()
+        return pcapng_reader.read(bytes(self._image))
+
+    def _collect(self) -> None:
+        while data := os.read(self._read, 1 << 16):
+            self._image += data
+
+
+def frame(time_ns: int, number: int) -> Frame:
+    return Frame(time_ns, b"\x02" * 6 + b"\x04" * 6 + b"\x88\xb5" + number.to_bytes(4, "big") + bytes(82))
+
+
+def numbers(file: pcapng_reader.File) -> list[int]:
+    return [int.from_bytes(packet.data[14:18]) for packet in file.packets]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr(following, "PAUSE_S", 0.0)
+    return Bench(tmp_path)
+
+
+@pytest.mark.spec("R8")
+def test_packets_of_all_ports_are_streamed_once_in_order_as_soon_as_nothing_older_can_come(
+    bench: Bench,
+) -> None:
+    bench.add(1, {1: 0, 3: 20})
+    live = bench.follow(past_ns=2 * NS)
+    bench.complete(10)
+    live.turn()
+    assert live_packets(live) == 1
+    bench.add(2, {2: 12, 4: 30})
+    live.turn()
+    assert live_packets(live) == 1, "the ring was not complete yet"
+    bench.complete(25)
+    live.turn()
+    assert live_packets(live) == 3
+    bench.add(1, {5: 40, 6: 50})
+    bench.complete(1000)
+    live.turn()
+    live.turn()
+    live.finish()
+    file = bench.end()
+    assert numbers(file) == [1, 2, 3, 4, 5, 6]
+    assert [packet.interface for packet in file.packets] == [0, 1, 0, 1, 0, 0]
+    assert file.names == ["port1", "port2"]
+    assert [file.counter(port, 8) for port in (0, 1)] == [4, 2]
+    assert not any(packet.comment for packet in file.packets)
+    assert "note:" not in file.statistics[0][1][0].decode()
+
+
+def live_packets(live: Following) -> int:
+    return live._stream.packets
+
+
+@pytest.mark.spec("R8")
+def test_it_goes_on_from_segment_to_segment(bench: Bench) -> None:
+    live = bench.follow(past_ns=2 * NS)
+    for number in range(40):
+        if number % 7 == 0:
+            bench.ring.finish()  # all indexes: what is behind in the last one is found by its records
+            bench.ring.new_segment()
+        bench.add(1 + number % 2, {number: number})
+        bench.complete(number)
+        live.turn()
+    bench.complete(1000)
+    live.turn()
+    live.finish()
+    assert numbers(bench.end()) == list(range(40))
+
+
+@pytest.mark.spec("R8", "F7")
+def test_only_what_matches_the_filter_and_the_others_are_counted(bench: Bench) -> None:
+    text, program = translated("interface == port2")
+    live = bench.follow(past_ns=2 * NS, filter=text, program=program)
+    bench.add(1, {1: 0, 2: 1})
+    bench.add(2, {3: 2})
+    bench.complete(100)
+    live.turn()
+    live.finish()
+    file = bench.end()
+    assert numbers(file) == [3]
+    assert f"filter: {text}" in file.comment
+    assert [file.counter(port, 6) for port in (0, 1)] == [0, 1]
+    assert [file.counter(port, 4) for port in (0, 1)] == [2, 1]
+
+
+@pytest.mark.spec("R8", "R5")
+def test_a_loss_is_told_with_the_next_packet_and_at_the_end(bench: Bench) -> None:
+    live = bench.follow(past_ns=2 * NS)
+    bench.add(1, {1: 0})
+    bench.complete(5)
+    live.turn()
+    lost_ns = bench.start_ns + 10 * MS - bench.offset_ns
+    lost = Losses(drops=7, from_boot_ns=lost_ns, until_boot_ns=lost_ns + 5 * MS)
+    bench.add(1, {2: 20}, losses=lost)
+    bench.complete(30)
+    live.turn()
+    bench.add(2, {3: 40})
+    bench.complete(100)
+    live.turn()
+    live.turn()
+    live.finish()
+    file = bench.end()
+    assert numbers(file) == [1, 2, 3]
+    assert "7 packets were lost on port1" in "".join(packet.comment for packet in file.packets)
+    assert sum(bool(packet.comment) for packet in file.packets) == 1
+    assert "7 packets were lost on port1" in file.statistics[0][1][0].decode()
+    assert file.counter(0, 7) == 7
+
+
+@pytest.mark.spec("R8", "R5")
+def test_what_was_overwritten_before_it_could_be_read_is_told(bench: Bench) -> None:
+    live = bench.follow(past_ns=2 * NS)
+    bench.add(1, {1: 0})
+    bench.complete(5)
+    live.turn()
+    bench.ring.new_segment()
+    bench.add(1, {2: 10})
+    bench.add(1, {3: 20})
+    bench.ring.new_segment()
+    bench.add(1, {4: 30})
+    for path in segments.list_segments(bench.ring.directory)[:2]:
+        path.unlink()  # as the recorder does, by renaming
+    bench.complete(100)
+    live.turn()
+    live.turn()
+    live.finish()
+    file = bench.end()
+    assert numbers(file) == [1, 4]
+    assert "2 pieces of the recording" in file.statistics[0][1][0].decode()
+
+
+@pytest.mark.spec("R8")
+def test_it_ends_with_its_time_and_says_what_it_holds(bench: Bench) -> None:
+    live = bench.follow(past_ns=2 * NS, length_ns=100 * NS)
+    bench.add(1, {1: 0, 2: 40_000})
+    bench.add(1, {3: 500_000})
+    bench.complete(10)
+    live.turn()
+    assert not live.ended()
+    bench.complete(600_000)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    assert numbers(bench.end()) == [1, 2]
+
+
+@pytest.mark.spec("R8")
+def test_it_ends_with_its_bytes_at_a_whole_packet(bench: Bench) -> None:
+    live = bench.follow(past_ns=2 * NS, most_bytes=1000)
+    bench.add(1, {number: number for number in range(50)})
+    bench.complete(100)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    file = bench.end()
+    assert numbers(file) == list(range(1000 // 132))
+    assert file.counter(0, 8) == 1000 // 132
+
+
+@pytest.mark.spec("R8")
+def test_without_packets_there_is_a_sign_of_life(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "SIGN_OF_LIFE_S", 0.0)
+    live = bench.follow()
+    bench.complete(0)
+    live.turn()
+    file = bench.end()
+    assert file.counter(0, 8) == 0
+
+
+@pytest.mark.spec("R8")
+def test_it_notices_that_nobody_reads_any_more(bench: Bench) -> None:
+    live = bench.follow()
+    time.sleep(0.1)
+    reading, writing = os.pipe()
+    os.close(reading)
+    stream = PacketStream(writing, 0)
+    with pytest.raises(BrokenPipeError):
+        stream.wait(60)
+    os.close(writing)
+    live.finish()
+    bench.end()
+
+
+def test_a_request_is_read_as_it_was_written() -> None:
+    request = LiveRequest(Path("/r"), Path("/s"), 1, 2, 3, {"a": "b"}, ("port1",), "x", b"\x01\xff")
+    assert parse_live_request(request.to_json()) == request
+    for wrong in (b"", b"{}", b"[]", request.to_json().replace(b"01ff", b"zz")):
+        with pytest.raises(InvalidInput):
+            parse_live_request(wrong)
