@@ -17,6 +17,7 @@
 #define MOST_SLOTS (1u << 15)
 #define FEWEST_SLOTS 64u
 #define SLOTS_PER_PACKET 16u
+#define MOST_PASSED 256u /* slots: whoever chooses values that fall into the same ones costs no more time */
 #define USUAL_BITS 10u  /* of the filter for each value */
 #define FEWEST_BITS 2u  /* below, a class is left out for the others' sake */
 #define MOST_PROBES 7u
@@ -71,17 +72,18 @@ uint32_t hash_of_mac(const uint8_t *address)
 static void add(struct set *set, enum class class, int side, uint32_t value)
 {
     uint64_t wanted = tagged(class, value);
-    uint32_t place = (uint32_t)(wanted * 0x9e3779b97f4a7c15u >> 40) & (set->slot_count - 1);
+    uint32_t place = (uint32_t)(wanted * 0x9e3779b97f4a7c15u >> 40) & (set->slot_count - 1), passed = 0;
 
     if (set->last[class][side] == wanted)
         return;
     set->last[class][side] = wanted;
-    while (set->slots[place] != 0) {
-        if (set->slots[place] == wanted)
-            return;
+    while (set->slots[place] != 0 && set->slots[place] != wanted && passed < MOST_PASSED) {
         place = (place + 1) & (set->slot_count - 1);
+        passed++;
     }
-    if (set->used >= set->slot_count / 4 * 3) {
+    if (set->slots[place] == wanted)
+        return;
+    if (set->slots[place] != 0 || set->used >= set->slot_count / 4 * 3) {
         set->unknown |= 1u << class;
         return;
     }

@@ -5,6 +5,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from allegro.capture.recorder import write_pool
 from allegro.capture.recorder.write_pool import WriteJob, WritePool
 from allegro.capture.ring import record as blocks
+from tests.harness.layers import ethernet, ipv4, tcp
 from tests.harness.waiting import wait_for
+from tests.unit.capture.blocks import NS, Frame, block
 
 PAGE = 4096
 
@@ -49,6 +52,23 @@ def test_a_batch_is_written_and_its_blocks_given_back(target: int) -> None:
     assert job.error is None
     assert os.pread(target, 6 * PAGE, 0) == b"".join(bytes([number]) * PAGE for number in range(1, 6))
     assert is_released(memory)
+
+
+@pytest.mark.spec("R13")
+def test_what_is_in_a_record_is_looked_at_while_there_is_memory_to_spare(tmp_path: Path) -> None:
+    frames = [Frame(NS, ethernet(0x0800, ipv4(6, tcp(80, 81))))]
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    summaries: list[bytes] = []
+    for target, spare in ((descriptor, True), (descriptor, False), (1 << 20, True)):
+        memory = memoryview(mmap.mmap(-1, PAGE))
+        memory[:] = block(frames, size=PAGE)
+        job = WriteJob(target, 0)
+        job.add(memory, partial(bool, spare))
+        job.run()
+        assert job.done
+        summaries += job.summaries
+    os.close(descriptor)
+    assert [bool(summary) for summary in summaries] == [True, False, False]  # the last one was not written
 
 
 def test_only_neighbours_join_a_batch(target: int) -> None:
