@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro.capture import _packets
 from allegro.capture.recorder import write_pool
 from allegro.capture.recorder.write_pool import WriteJob, WritePool
 from allegro.capture.ring import record as blocks
@@ -69,6 +70,21 @@ def test_what_is_in_a_record_is_looked_at_while_there_is_memory_to_spare(tmp_pat
         summaries += job.summaries
     os.close(descriptor)
     assert [bool(summary) for summary in summaries] == [True, False, False]  # the last one was not written
+
+
+def test_a_block_whose_packets_cannot_be_looked_at_goes_back_to_the_kernel_too(
+    target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise ValueError("not a block")
+
+    monkeypatch.setattr(_packets, "summarize", refuse)
+    memory = memoryview(mmap.mmap(-1, PAGE))
+    memory[:] = b"\x01" * PAGE
+    job = WriteJob(target, 0)
+    job.add(memory, lambda: True)
+    job.run()
+    assert (job.done, job.error, list(job.summaries)) == (True, None, [b""])
 
 
 def test_only_neighbours_join_a_batch(target: int) -> None:
