@@ -25,7 +25,8 @@ def main() -> int:
         stream = PacketStream(_STDOUT, request.most_bytes)
         lower_priority()
         # Behind captures, which have the lowest priority of all others: a press does not wait for a look.
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         follow(request, stream, Courtesy(request.status_file))
     except BrokenPipeError:
         return 0
