@@ -1,10 +1,14 @@
 """Live captures: real frames, recorder, supervisor and web page, and programs that read the stream."""
 
 import contextlib
+import hashlib
 import json
 import os
+import shutil
+import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +25,7 @@ from tests.unit.capture import pcapng_reader
 
 OURS = f'bpf("ether proto {ETHERTYPE}")'
 SIZE = 64
+EXTCAP = Path(__file__).resolve().parents[2] / "scripts/wireshark/allegro-extcap"
 IN_STREAM = SIZE + 32
 """Bytes that a frame takes in the stream."""
 
@@ -155,3 +160,75 @@ def test_the_command_line_streams_also_what_was_a_moment_ago(bench: Bench, tmp_p
     assert numbers(pcapng_reader.read(output.read_bytes()), 1) == list(range(9))
     again = subprocess.run([*command, "--output", str(output)], capture_output=True, text=True, check=False)
     assert (again.returncode, "exists already" in again.stderr) == (1, True)
+
+
+@dataclass
+class Wireshark:
+    """Its program for terminals, in whose folder of programs ours has been copied."""
+
+    home: Path
+    device: str
+    token: str
+    certificate: str
+
+    def __post_init__(self) -> None:
+        for folder in (".config/wireshark/extcap", ".local/lib/wireshark/extcap"):  # up to 4.0, and later
+            (self.home / folder).mkdir(parents=True)
+            shutil.copy(EXTCAP, self.home / folder)
+
+    def start(self, interface: str, *options: str, **fields: str) -> "subprocess.Popen[str]":
+        """Captures with these fields in its dialog."""
+        told = {"device": self.device, "certificate": self.certificate, **fields}
+        token = told.pop("token", self.token)  # Wireshark keeps no passwords: its dialog asks for it
+        name = interface.replace("-", "_")
+        command = ["tshark", "-n", "-l", "-i", interface, *options]
+        for field, value in told.items():
+            command += ["-o", f"extcap.{name}.{field}:{value}"]
+        environment = {
+            **os.environ,
+            "ALLEGRO_TOKEN": token,
+            "HOME": str(self.home),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+        }
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.spec("R8")
+@pytest.mark.timeout(300)
+def test_wireshark_has_the_device_among_its_interfaces(bench: Bench, tmp_path: Path) -> None:
+    port = bench.programs.https_port
+    pem = ssl.get_server_certificate(("127.0.0.1", port))
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest().upper()
+    pin = ":".join(digest[at : at + 2] for at in range(0, 64, 2))
+    wireshark = Wireshark(tmp_path / "home", f"127.0.0.1:{port}", bench.tokens["capture"], pin)
+
+    bench.send(1, range(10))
+    fields = ("-T", "fields", "-e", "frame.len", "-e", "data.data")
+    live = wireshark.start("allegro-live", "-c", "20", *fields, filter=OURS, past="60")
+    assert live.stdout is not None
+    for _ in range(10):  # what was a moment ago comes first
+        assert live.stdout.readline().startswith(f"{SIZE}\t")
+    bench.send(2, range(10))
+    output, errors = live.communicate(timeout=60 * PATIENCE)
+    assert (len(output.splitlines()), live.returncode) == (10, 0), errors
+
+    now = time.time()
+    moments = {"from": f"{now - 100:.0f}", "to": f"{now - 1:.0f}"}
+    wait_for(lambda: time.time() > now + 1, "a second", 10)
+    recorded = wireshark.start("allegro-recorded", *fields, filter=OURS, **moments)
+    output, errors = recorded.communicate(timeout=120 * PATIENCE)
+    assert recorded.returncode == 0, errors
+    assert {line.split("\t")[0] for line in output.splitlines()} == {str(SIZE)}
+
+    for wrong, words in (
+        ({"certificate": "00" * 32}, "shows another certificate"),
+        ({"certificate": ""}, pin),
+        ({"token": bench.tokens["viewer"]}, "role capture"),
+        ({"filter": "ip =="}, "Column"),
+    ):
+        told = {"device": wireshark.device, "token": wireshark.token, "certificate": pin, **wrong}
+        call = [str(EXTCAP), "--capture", "--extcap-interface", "allegro-live", "--fifo", "/dev/null"]
+        call += [f"--{name}={value}" for name, value in told.items()]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
+        assert (done.returncode, words in done.stderr) == (1, True), (wrong, done.stderr)
