@@ -21,6 +21,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from allegro.paths import Paths
+from allegro.web.local_time import local_of
 from allegro.web.pages import PAGES
 from tests.harness import browser
 from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, WAIT_MS, assert_accessible
@@ -488,6 +489,7 @@ def test_press_now_gives_a_file_that_opens(device: Device, watched: Watched, tmp
 def test_a_part_of_the_ring_is_chosen_in_its_picture(
     device: Device, watched: Watched, tmp_path: Path
 ) -> None:
+    device.allegro("settings", "set", "time.zone=Asia/Kolkata")
     page = watched.window()
     page.goto("/capture")
     picture = page.locator("#timeline .u-over")
@@ -514,10 +516,10 @@ def test_a_part_of_the_ring_is_chosen_in_its_picture(
     expect(page.locator(".message.good")).to_contain_text("Accepted.")
     device.until(lambda: device.allegro("jobs")[0]["state"] == "complete")
     (job, *_) = device.allegro("jobs")
-    assert job["start_time"].startswith(start)
-    assert job["end_time"].startswith(end)
+    assert [local_of(job[name], "Asia/Kolkata") for name in ("start_time", "end_time")] == [start, end]
     assert job["packets"] > 0
     device.allegro("files", "delete", job["file"])
+    device.allegro("settings", "set", "time.zone=UTC")
     watched.close()
 
 
