@@ -1,6 +1,7 @@
 """Notifications to real servers on the loopback: what arrives, what is refused and why, a day's outage."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +19,7 @@ from allegro.notify.notifier import Notifier
 from allegro.notify.ways_out import way_out
 from allegro.settings.model import Settings
 from allegro.settings.notifications import Notifications
+from allegro.supervisor.__main__ import set_up_log
 from tests.harness.certificates import TestAuthority
 from tests.harness.receivers import PASSWORD, USER, MailServer, SyslogServer, WebServer, tls
 from tests.harness.waiting import wait_for
@@ -193,6 +195,18 @@ def test_a_web_server_that_refuses_is_told_without_secrets(
     assert words in error.message
     assert (error.of_message, error.pause_s) == (of_message, pause_s)
     assert "secret" not in str(error)
+
+
+def test_the_address_of_a_webhook_is_not_in_the_supervisors_log(caplog: pytest.LogCaptureFixture) -> None:
+    for each in (None, "httpx", "httpcore", "paramiko"):
+        caplog.set_level(logging.INFO, each)
+    with WebServer() as server:
+        send(notifications(webhook(server, "http")))
+        assert SECRET_PATH in caplog.text
+        caplog.clear()
+        set_up_log()
+        send(notifications(webhook(server, "http")))
+    assert SECRET_PATH not in caplog.text
 
 
 @pytest.mark.parametrize("encrypted", [True, False])

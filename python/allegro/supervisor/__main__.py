@@ -25,6 +25,19 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
+def set_up_log() -> None:
+    """What is told goes to stderr; libraries are kept from telling what is secret, or told elsewhere."""
+    handler = logging.StreamHandler()
+    if "JOURNAL_STREAM" in os.environ:
+        handler.setFormatter(JournalFormatter())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its failures reach us as exceptions
+    for library in ("httpx", "httpcore"):  # the address of each request; a webhook's is a secret
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
 def main() -> int:
     """Runs the supervisor; returns the exit code."""
     defaults = Paths()
@@ -34,13 +47,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=defaults.data, help="data partition (%(default)s)")
     parser.add_argument("--run", type=Path, default=defaults.run, help="runtime directory (%(default)s)")
     arguments = parser.parse_args()
-    handler = logging.StreamHandler()
-    if "JOURNAL_STREAM" in os.environ:
-        handler.setFormatter(JournalFormatter())
-    else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its failures reach us as exceptions
+    set_up_log()
     try:
         paths = Paths(arguments.data, arguments.run)
         # With other directories it is tried out on somebody's machine, whose network is not ours.
