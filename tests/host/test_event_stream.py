@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.waiting import PATIENCE
+from tests.harness.waiting import PATIENCE, wait_for
 from tests.harness.web_programs import PASSWORDS, UNCHECKED, Programs, basic, web_programs
 
 ADMIN = basic("admin", PASSWORDS["admin"])
@@ -45,6 +45,11 @@ def by_tls(stack: ExitStack, programs: Programs, headers: dict[str, str]) -> Str
     return Stream(stack.enter_context(UNCHECKED.wrap_socket(plain)), headers)
 
 
+def opened_and_closed(programs: Programs) -> bool:
+    with ExitStack() as stack:
+        return by_tls(stack, programs, ADMIN).until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
 @pytest.mark.spec("S7", "S1")
 def test_events_are_told_as_they_come_and_only_to_who_is_logged_in(tmp_path: Path) -> None:
     with web_programs(tmp_path) as programs, ExitStack() as stack:
@@ -78,6 +83,9 @@ def test_events_are_told_as_they_come_and_only_to_who_is_logged_in(tmp_path: Pat
         change(78)
         assert watcher.content.endswith(END)
         again.until(b'"count": 2')  # the same line, which happened once more
+
+        for _ in range(5):  # who goes away gives his place back
+            wait_for(lambda: opened_and_closed(programs), "a place at the stream", 20)
 
         inside = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         inside.connect(str(programs.paths.api_socket))

@@ -1,8 +1,9 @@
 """Answers without end: passed on as long as who asked is logged in, and this program does not end."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
+
+from anyio import CancelScope
 
 LOOK_EVERY_S = 1.0
 """So long after a log-in has ended nothing more is passed on; what comes in between is judged at once."""
@@ -33,8 +34,12 @@ class Lasting:
                 yield part
         finally:
             coming.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await coming
+            # Where a reader goes away, anyio cancels what waits here in every turn of the loop, which
+            # would keep the source from tidying up behind itself; `asyncio.wait` hands no cancellation on.
+            with CancelScope(shield=True):
+                await asyncio.wait({coming})
+            if not coming.cancelled():
+                coming.exception()  # of what nobody waits for any more: else asyncio writes it to the log
 
     async def streamed(self, parts: AsyncIterator[bytes], is_in: Callable[[], bool]) -> AsyncIterator[bytes]:
         """The same of a stream in which something comes every few seconds."""

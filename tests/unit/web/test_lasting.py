@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 
 from allegro.web import lasting
@@ -39,6 +40,35 @@ def test_it_ends_with_the_program() -> None:
     made = Lasting()
     made.end()
     assert passed(made, [True] * 9, []) == []
+
+
+def test_who_goes_away_while_nothing_comes_lets_the_source_tidy_up() -> None:
+    tidied: list[int] = []
+
+    async def slow_to_end() -> AsyncIterator[bytes]:
+        try:
+            yield b"1"
+            await asyncio.Event().wait()
+        finally:
+            for turn in range(3):
+                await asyncio.sleep(0)
+                tidied.append(turn)
+
+    async def read_for_a_while() -> None:
+        async with anyio.create_task_group() as answering:
+
+            async def answer() -> None:
+                async for _ in Lasting().passed(slow_to_end(), lambda: True):
+                    first.set()
+
+            first = asyncio.Event()
+            answering.start_soon(answer)
+            await first.wait()
+            await asyncio.sleep(0)
+            answering.cancel_scope.cancel()
+
+    asyncio.run(read_for_a_while())
+    assert tidied == [0, 1, 2]
 
 
 def test_it_ends_by_itself() -> None:
