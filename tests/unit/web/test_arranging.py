@@ -156,6 +156,18 @@ def test_the_filter_table_is_made_from_templates_and_saved(world: World) -> None
     assert table(world) == [("x", "", False)]
 
 
+@pytest.mark.spec("T4")
+def test_enter_in_the_filter_table_saves_it(world: World) -> None:
+    """HTML, "Implicit submission": the first submit button of a form, in tree order, is pressed."""
+    page = world.user("admin").page("/trigger")
+    above, _, form = page.partition('<form id="table-form"')
+    assert 'form="table-form"' not in above
+    first = form[form.index("<button") :].partition("</button>")[0]
+    assert first.endswith(">Apply the table")
+    assert "name=" not in first
+    assert 'form="table-form"' in form.partition("</form>")[2], "examples are offered"
+
+
 @pytest.mark.spec("T4", "T8")
 def test_press_now_makes_the_rows_and_a_typed_filter_one_file(world: World) -> None:
     world.device.settings.change({"trigger": {"filter": "vlan == 7", "rows": [{"name": "a"}, {"name": "b"}]}})
