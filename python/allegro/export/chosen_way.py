@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from allegro.errors import Conflict, InvalidInput
 from allegro.export.failures import Target
@@ -39,6 +40,11 @@ def checked_target(export: Export) -> Target | None:
                 remedy="Set host and user name first.",
             )
     return Target(export.host, export.port, export.username)
+
+
+def server_name(export: Export) -> str:
+    """Name or address of the server that captures are sent to; empty if none is set."""
+    return (urlsplit(export.url).hostname or "") if export.protocol == "webdav" else export.host
 
 
 def pinned(export: Export) -> HostKey:

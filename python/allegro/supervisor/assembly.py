@@ -13,6 +13,7 @@ from allegro.capture.status import RecorderStatus
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
 from allegro.events.event_rules import open_problems
+from allegro.export.chosen_way import server_name
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.daily import DailyCheck
@@ -145,7 +146,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     identity = Identity(_system_id(paths, parts), own_version())
     notifier = Notifier(paths.notifications, lambda: settings.current, lambda: identity.name)
     events.follow(notifier.hear)
-    announcer = Announcer(events, lambda: settings.current.export.host)
+    announcer = Announcer(events, lambda: server_name(settings.current.export))
     jobs = job_store(paths)
     player = Player(lambda: settings.current.trigger.beep)
     export = ExportService(

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from allegro.events.event_list import EventList
+from allegro.export.chosen_way import server_name
 from allegro.firmware.update import FirmwareService
+from allegro.settings.model import Export
 from allegro.supervisor.announcing import Announcer
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.press import Press
@@ -63,3 +65,17 @@ def test_captures_and_uploads_are_told_by_name(tmp_path: Path) -> None:
         ),
         ("upload", "The capture a.pcapng is on the server files.example", "export"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "url", "name"),
+    [
+        ("sftp", "https://cloud.example:8443/dav", "files.example"),
+        ("webdav", "https://cloud.example:8443/dav", "cloud.example"),
+        ("webdav", "https://[2001:db8::7]/dav", "2001:db8::7"),
+        ("webdav", "", ""),
+    ],
+)
+def test_the_server_is_the_one_of_the_protocol(protocol: str, url: str, name: str) -> None:
+    export = {"protocol": protocol, "host": "files.example", "url": url}
+    assert server_name(Export.model_validate(export)) == name
