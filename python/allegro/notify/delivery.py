@@ -1,6 +1,7 @@
 """What a way out has to do, and what may go wrong on it, in plain words."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +10,7 @@ from allegro.connecting import explained
 from allegro.errors import Unavailable
 from allegro.events.event import visible
 from allegro.notify.notice import Notice
+from allegro.settings.masks import MASK
 
 STEP_TIMEOUT_S = 20.0
 """For the connection, and for each answer."""
@@ -60,8 +62,11 @@ class Way(Protocol):
         """Connects, and logs in. Raises Undelivered, also for what breaks in the block."""
 
 
-def said(answer: str) -> str:
-    """What a server said, on one line."""
+def said(answer: str, secrets: Iterable[str] = ()) -> str:
+    """What a server said, on one line. Servers repeat what they were asked for: `secrets` are masked."""
+    longest_first = sorted(filter(None, secrets), key=len, reverse=True)
+    if longest_first:
+        answer = re.sub("|".join(map(re.escape, longest_first)), MASK, answer)
     return visible(" ".join(answer.split()), _ANSWER).rstrip(".") or "nothing"
 
 

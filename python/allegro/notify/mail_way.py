@@ -2,6 +2,7 @@
 
 import contextlib
 import smtplib
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
 
@@ -96,7 +97,7 @@ class MailWay:
         except smtplib.SMTPAuthenticationError as error:
             raise Undelivered(
                 f"The mail server did not accept user {own.username} with this password: "
-                f"{_answer(error.smtp_code, error.smtp_error)}.",
+                f"{self._answer(error.smtp_code, error.smtp_error)}.",
                 place=self._place,
                 remedy="Check user name and password; some servers want a password of its own for programs.",
             ) from error
@@ -124,9 +125,9 @@ class MailWay:
             ) from error
         if code != 250:
             raise self._gone_back(smtp, "does not take the message", code, answer)
-        complaint = "; ".join(f"{name}: {_answer(reply, text)}" for name, reply, text in refused)
+        complaint = "; ".join(f"{name}: {self._answer(reply, text)}" for name, reply, text in refused)
         return Taken(
-            f"The mail server has taken the message: {_answer(code, answer)}.",
+            f"The mail server has taken the message: {self._answer(code, answer)}.",
             f"The mail server takes no mail for {complaint}." if complaint else "",
         )
 
@@ -139,13 +140,21 @@ class MailWay:
 
     def _refused(self, what: str, code: int, answer: bytes | str, *, of_message: bool = False) -> Undelivered:
         return Undelivered(
-            f"The mail server {what}: {_answer(code, answer)}.",
+            f"The mail server {what}: {self._answer(code, answer)}.",
             place=self._place,
             remedy="Check sender, recipients and log-in, or ask who runs the mail server.",
             of_message=of_message,
         )
 
+    def _answer(self, code: int, answer: bytes | str) -> str:
+        text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+        return said(f"{code} {text}", secrets_of(self._settings))
 
-def _answer(code: int, answer: bytes | str) -> str:
-    text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
-    return said(f"{code} {text}")
+
+def secrets_of(settings: Mail) -> set[str]:
+    """What no answer may show: the password, as it is and as PLAIN (RFC 4616) and LOGIN send it."""
+    own = settings.password
+    if not own:
+        return set()
+    sent = (own, f"\0{settings.username}\0{own}")
+    return {own, *(b64encode(each.encode()).decode() for each in sent)}

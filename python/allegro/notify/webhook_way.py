@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import httpx
 
@@ -12,15 +12,15 @@ from allegro.connecting import cause
 from allegro.notify import webhook_forms
 from allegro.notify.delivery import STEP_TIMEOUT_S, Send, Taken, Undelivered, explain, said
 from allegro.notify.notice import Notice
-from allegro.settings.masks import MASK
 from allegro.settings.notifications import Webhook
 from allegro.trust import trusting
 
 _READ = 4096
 """Bytes of an answer that are looked at."""
 
-_SHORTEST_SECRET = 8
-"""Characters of the last word of an address; a shorter one is no secret, and stands in other words."""
+_SHORTEST_WORD, _SHORTEST_VALUE = 8, 4
+"""Characters of a segment of a path, and of a value of a query; shorter ones are no secrets, and stand in
+other words."""
 
 _LONGEST_PAUSE_S = 3600.0
 _OF_MESSAGE = (400, 413, 422)
@@ -64,7 +64,7 @@ class WebhookWay:
                 text += part
                 if len(text) >= _READ:
                     break
-        words = self._without_secrets(f"HTTP {answer.status_code} {text[:_READ].decode(errors='replace')}")
+        words = self._said(f"HTTP {answer.status_code} {text[:_READ].decode(errors='replace')}")
         if answer.is_success:
             return Taken(f"The web server has taken the message: {words}.")
         raise self._refused(answer, words)
@@ -93,18 +93,29 @@ class WebhookWay:
         if isinstance(error, httpx.RemoteProtocolError | httpx.NetworkError):
             return explain(ConnectionResetError(), self._place)
         return Undelivered(
-            f"The connection to the server failed: {self._without_secrets(str(error))}.", place=self._place
+            f"The connection to the server failed: {self._said(str(error))}.", place=self._place
         )
 
-    def _without_secrets(self, text: str) -> str:
-        """Servers repeat what they were asked for."""
-        parts = urlsplit(self._settings.url)
+    def _said(self, text: str) -> str:
+        return said(text, secrets_of(self._settings))
+
+
+def secrets_of(settings: Webhook) -> set[str]:
+    """What no answer may show: address and token, and parts of the address as they may be repeated.
+
+    That is as it was typed, as httpx sends it, and with its percent-encoding resolved (RFC 3986, 2.1).
+    """
+    found = {settings.token}
+    for url in (settings.url, str(httpx.URL(settings.url))):
+        parts = urlsplit(url)
         path = parts.path.strip("/")
-        last = path.rpartition("/")[2]
-        for secret in (self._settings.url, self._settings.token, path, parts.query, last):
-            if secret and (secret != last or len(last) >= _SHORTEST_SECRET):
-                text = text.replace(secret, MASK)
-        return said(text)
+        fields = [each.partition("=") for each in parts.query.split("&")]
+        values = [value if equals else name for name, equals, value in fields]
+        found |= {url, parts.query, *(each for each in values if len(each) >= _SHORTEST_VALUE)}
+        found |= {each for each in path.split("/") if len(each) >= _SHORTEST_WORD}
+        found |= {path} if "/" in path else set()
+    resolved = {resolve(each) for each in found for resolve in (unquote, unquote_plus)}
+    return {each for each in found | resolved if each.strip()}
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
