@@ -66,8 +66,7 @@ class TableMaker:
             except ExtractionFailed as error:
                 self._fail(job, f"{error.message} {error.remedy}".strip())
             except OSError as error:
-                full = is_no_space(error)
-                self._fail(job, FULL if full else f"The file cannot be stored ({error.strerror}).")
+                self._fail(job, _not_stored(error))
             except ExtractionStopped as stopped:
                 for row in rows:
                     discard(directory, job.id, row.number)
@@ -162,6 +161,14 @@ class TableMaker:
         return False
 
     def _publish(self, job: Job, row: Row, result: Result | None) -> None:
+        """Gives the hidden file of a row its name; what goes wrong with it ends this row only."""
+        try:
+            self._name(job, row, result)
+        except OSError as error:
+            with self._naming:  # who is cancelling it, and has removed its file, has ended it by now
+                self._end(job, row, "failed", _not_stored(error))
+
+    def _name(self, job: Job, row: Row, result: Result | None) -> None:
         """As `making.Maker` does it. `result` is None when the extraction ended before a restart."""
         hidden = hidden_path(self._around.directory(job.directory), job.id, row.number)
         known: dict[str, Any] = {"size": hidden.stat().st_size, "directory": job.directory}
@@ -192,6 +199,10 @@ class TableMaker:
         self._store.rows.change(
             row, state=state, message=message, file="", size=None, finished_ns=self._around.now_ns()
         )
+
+
+def _not_stored(error: OSError) -> str:
+    return FULL if is_no_space(error) else f"The file cannot be stored ({error.strerror})."
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

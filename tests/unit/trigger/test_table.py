@@ -1,16 +1,21 @@
 """A press with the filter table: a file for each row, and each row stands for itself."""
 
+import errno
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from allegro.atomic import rename_without_replacing
+from allegro.capture.extraction.contract import Progress, Request, Result
 from allegro.errors import Conflict, InvalidInput, NotFound
 from allegro.settings.filter_table import FilterRow
 from allegro.settings.settings_file import validated
 from allegro.trigger.beep import Signal
+from allegro.trigger.extraction import ExtractionFailed, Extractions
 from allegro.trigger.jobs import Job
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
@@ -81,6 +86,29 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 def rows(bench: Bench, job: Job) -> list[Row]:
     return bench.store.rows.of(job.id)
+
+
+Answered = Callable[[int, Result | ExtractionFailed], None]
+
+
+def before_each_answer(monkeypatch: pytest.MonkeyPatch, happens: Callable[[int], None]) -> None:
+    """`happens` with the number of an answer (from 0) when the extraction has given it, and nobody knows."""
+    run_all = Extractions.run_all
+
+    def run(
+        extractions: Extractions,
+        requests: Sequence[Request],
+        on_progress: Callable[[Progress], None],
+        on_answer: Answered,
+        should_stop: Callable[[], str],
+    ) -> None:
+        def answered(number: int, answer: Result | ExtractionFailed) -> None:
+            happens(number)
+            on_answer(number, answer)
+
+        run_all(extractions, requests, on_progress, answered, should_stop)
+
+    monkeypatch.setattr(Extractions, "run_all", run)
 
 
 def calls(bench: Bench) -> list[list[dict[str, object]]]:
@@ -164,6 +192,37 @@ def test_a_row_is_cancelled_and_the_others_go_on(bench: Bench) -> None:
     (bench.ring / "behaviour").write_text("")
     job = bench.ended(job)
     assert [one.state for one in rows(bench, job)] == ["complete", "cancelled", "complete", "complete"]
+    assert (job.state, len(bench.visible()), bench.hidden()) == ("complete", 3, [])
+
+
+def test_a_row_is_cancelled_when_its_file_is_complete_but_has_no_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def happens(number: int) -> None:
+        if number == 1:
+            bench.cutter.cancel_row(job.id, 2)
+
+    before_each_answer(monkeypatch, happens)
+    job = bench.press()
+    bench.start()
+    job = bench.ended(job)
+    assert [one.state for one in rows(bench, job)] == ["complete", "cancelled", "complete", "complete"]
+    assert (job.state, len(bench.visible()), bench.hidden()) == ("complete", 3, [])
+
+
+def test_a_file_that_cannot_get_its_name_ends_its_row_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(source: Path, target: Path) -> None:
+        if source.name.endswith("-2.pcapng"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename_without_replacing(source, target)
+
+    monkeypatch.setattr("allegro.trigger.publish.rename_without_replacing", rename)
+    bench.start()
+    job = bench.ended(bench.press())
+    assert [one.state for one in rows(bench, job)] == ["complete", "failed", "complete", "complete"]
+    assert rows(bench, job)[1].message == "The file cannot be stored (Input/output error)."
     assert (job.state, len(bench.visible()), bench.hidden()) == ("complete", 3, [])
 
 
