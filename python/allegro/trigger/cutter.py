@@ -72,7 +72,7 @@ class Cutter:
     def cancel(self, job_id: int) -> Job:
         """Ends a job without a file. Raises NotFound, and Conflict if it has ended or its file is complete.
 
-        A job that is being cut ends a moment later.
+        A job that is being cut ends a moment later. Rows that have their files keep them.
         """
         with self._lock:
             job = self._store.get(job_id)

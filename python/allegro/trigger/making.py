@@ -173,10 +173,10 @@ class Maker:
         self._around.on_complete(done)
 
     def fail(self, job: Job, message: str) -> None:
-        """Ends a job without a file, and lets it be heard."""
+        """Ends a job without a file, or without further ones, and lets it be heard."""
         log.warning("Capture %d failed: %s", job.id, message)
         ended = self.end(job, state="failed", message=message)
-        if ended is not None:
+        if ended is not None and ended.state == "failed":
             self._around.on_failed(ended)
             self._around.play(Signal.REFUSED)
 
@@ -189,10 +189,12 @@ class Maker:
         return self._table.settle(job)
 
     def end(self, job: Job, *, state: Literal["failed", "cancelled"], message: str) -> Job | None:
-        """Ends a job without a file; None if it had ended before."""
+        """Ends a job without a file; None if it had ended before. With rows that have theirs it is complete."""
         if job.directory:
             discard(self._around.directory(job.directory), job.id)
         self._table.end_all(job, state, message)
+        if any(row.state == "complete" for row in self._store.rows.of(job.id)):
+            return self._table.settle(job)
         return self._store.change(
             job.id, state=state, message=message, file="", size=None, finished_ns=self._around.now_ns()
         )

@@ -47,6 +47,8 @@ while behaviour == "hang" and any(partial.exists() for partial, _ in partials):
     time.sleep(0.05)
     behaviour = (ring / "behaviour").read_text()
 for number, (partial, output) in enumerate(partials):
+    if behaviour == f"wait {number}":
+        time.sleep(60)
     if behaviour == f"full {number}" or not partial.exists():
         partial.unlink(missing_ok=True)
         say(number, error={"message": "There is no space left for the capture.", "remedy": ""})
@@ -239,6 +241,18 @@ def test_a_press_is_cancelled_with_all_its_rows(bench: Bench) -> None:
     assert bench.ended(job).state == "cancelled"
     assert {one.state for one in rows(bench, job)} == {"cancelled"}
     assert (bench.visible(), bench.hidden()) == ([], [])
+
+
+def test_a_press_is_cancelled_and_the_files_that_are_there_count(bench: Bench) -> None:
+    (bench.ring / "behaviour").write_text("wait 2")
+    bench.start()
+    job = bench.press()
+    wait_for(lambda: [one.state for one in rows(bench, job)][:2] == ["complete"] * 2)
+    bench.cutter.cancel(job.id)
+    job = bench.ended(job)
+    assert [one.state for one in rows(bench, job)] == ["complete", "complete", "cancelled", "cancelled"]
+    assert (job.state, job.message) == ("complete", "2 of 4 rows of the filter table have a file.")
+    assert (bench.completed, len(bench.visible()), bench.hidden()) == ([job], 2, [])
 
 
 def test_after_a_restart_only_what_has_no_file_is_cut_again(bench: Bench) -> None:
