@@ -215,17 +215,18 @@ class Cutter:
             job = self._store.get(job.id)
             if job.ended:
                 return None
-            if reason := exhausted(job):
-                self._maker.fail(job, reason)
-                return None
-            where = job.directory or ("upload" if self._around.to_upload() else "storage")
-            begun = self._store.change(
-                job.id, state="cutting", directory=where, progress=0.0, tries=job.tries + 1
-            )
-            if begun is not None:
-                self._running[job.id] = Running(size, self._around.monotonic())
-                self.wake()
-            return begun
+            reason = exhausted(job)
+            if not reason:
+                where = job.directory or ("upload" if self._around.to_upload() else "storage")
+                begun = self._store.change(
+                    job.id, state="cutting", directory=where, progress=0.0, tries=job.tries + 1
+                )
+                if begun is not None:
+                    self._running[job.id] = Running(size, self._around.monotonic())
+                    self.wake()
+                return begun
+        self._give_up(job, reason)
+        return None
 
     def _cut(self, job: Job, notes: list[str]) -> None:
         try:
@@ -252,6 +253,17 @@ class Cutter:
         reason = f"{type(error).__name__}: {error}".rstrip(": ")
         failed = self._store.change(job.id, message=f"something unforeseen happened ({reason}).")
         if failed is not None and (told := exhausted(failed)):
-            self._maker.fail(failed, told)
+            self._give_up(failed, told)
         else:
             self._not_before[job.id] = self._around.monotonic() + _RETRY_S
+
+    def _give_up(self, job: Job, reason: str) -> None:
+        """Ends a job that is not tried again; what is complete keeps its file. The lock is not held."""
+        try:
+            if self._maker.take_up(job):
+                return
+        except AllegroError:  # the list of captures, or its disk: later
+            raise
+        except Exception as error:
+            log.error("Capture %d: what is complete is lost: %s", job.id, error, exc_info=True)
+        self._maker.fail(job, reason)

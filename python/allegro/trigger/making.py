@@ -83,7 +83,7 @@ class Maker:
             self.fail(job, FULL if is_no_space(error) else f"The file cannot be stored ({error.strerror}).")
 
     def take_up(self, job: Job) -> bool:
-        """Goes on with a job whose file was complete already. False if there is no such file."""
+        """Goes on with what is complete already of a job or its rows. False if there is more to do."""
         directory = self._around.directory(job.directory)
         if hidden_path(directory, job.id).exists():
             self._publish(job, None)
@@ -91,7 +91,8 @@ class Maker:
         if job.file:
             self._complete(job)
             return True
-        return False
+        self._table.take_up(job)
+        return self._table.settle(job) is not None
 
     def size(self, job: Job) -> int:
         """Bytes that the job's file has at most. A ring that cannot be read is for the file to tell."""
@@ -189,7 +190,7 @@ class Maker:
         return self._table.settle(job)
 
     def end(self, job: Job, *, state: Literal["failed", "cancelled"], message: str) -> Job | None:
-        """Ends a job without a file; None if it had ended before. With rows that have theirs it is complete."""
+        """Ends a job without a file, complete if rows have theirs; None if it had ended before."""
         if job.directory:
             discard(self._around.directory(job.directory), job.id)
         self._table.end_all(job, state, message)

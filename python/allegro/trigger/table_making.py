@@ -14,7 +14,7 @@ from allegro.capture.extraction.contract import Progress, Result
 from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.trigger.asking import request_for
 from allegro.trigger.beep import Signal
-from allegro.trigger.extraction import ExtractionFailed, Extractions, ExtractionStopped
+from allegro.trigger.extraction import CANCELLED, ExtractionFailed, Extractions, ExtractionStopped
 from allegro.trigger.jobs import Job, JobStore, State
 from allegro.trigger.naming import unused_name
 from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space
@@ -23,7 +23,10 @@ from allegro.trigger.surroundings import Surroundings
 
 FULL: Final = "The storage device is full. Delete files that are no longer needed."
 
-NOT_COUNTED: Final = "The device restarted just after the file was written; its packets were not counted."
+NOT_COUNTED: Final = (
+    "The device restarted, or the work was ended, just after the file was written; its packets were not"
+    " counted."
+)
 
 _PROGRESS_S: Final = 1.0  # each update of the row is a write to the disk
 
@@ -48,14 +51,14 @@ class TableMaker:
         self._extractions = extractions
 
     def make(self, job: Job, notes: Sequence[str]) -> None:
-        """Works on the rows of a job in state cutting that have not ended, and ends it.
+        """Works on the rows of a job in state cutting that have not ended after `take_up`, and ends it.
 
         Raises ExtractionStopped, and what is unforeseen; rows that have their file by then keep it.
         """
         directory = self._around.directory(job.directory)
         if job.directory == "upload":
             directory.mkdir(mode=0o750, exist_ok=True)
-        rows = [row for row in self._store.rows.of(job.id) if not row.ended and not self._take_up(job, row)]
+        rows = [row for row in self._store.rows.of(job.id) if not row.ended]
         for row in rows:
             discard(directory, job.id, row.number)
         if rows and (problem := self._around.space_problem()):
@@ -68,12 +71,21 @@ class TableMaker:
             except OSError as error:
                 self._fail(job, _not_stored(error))
             except ExtractionStopped as stopped:
-                for row in rows:
-                    discard(directory, job.id, row.number)
-                if stopped.reason != FULL:
+                if stopped.reason == FULL:
+                    self._fail(job, self._around.space_problem() or FULL)
+                elif stopped.reason == CANCELLED or not self._left_whole(job, rows, directory):
                     raise
-                self._fail(job, self._around.space_problem() or FULL)
         self.settle(job)
+
+    def take_up(self, job: Job) -> None:
+        """Goes on with the rows whose files are complete already."""
+        for row in self._store.rows.of(job.id):
+            if row.ended:
+                continue
+            if hidden_path(self._around.directory(job.directory), job.id, row.number).exists():
+                self._publish(job, row, None)
+            elif row.file:
+                self._complete(row)
 
     def settle(self, job: Job) -> Job | None:
         """Ends a job all of whose rows have ended, and lets it be heard; None if there is a row that has not,
@@ -150,15 +162,12 @@ class TableMaker:
         ]
         self._extractions.run_all(requests, on_progress, on_answer, should_stop)
 
-    def _take_up(self, job: Job, row: Row) -> bool:
-        """Goes on with a row whose file was complete already; False if there is no such file."""
-        if hidden_path(self._around.directory(job.directory), job.id, row.number).exists():
-            self._publish(job, row, None)
-            return True
-        if row.file:
-            self._complete(row)
-            return True
-        return False
+    def _left_whole(self, job: Job, rows: Sequence[Row], directory: Path) -> bool:
+        """Leaves of `rows`, on which no more is worked, what is complete; whether that is all of them."""
+        self.take_up(job)
+        for row in rows:
+            discard(directory, job.id, row.number)
+        return all(row.ended for row in self._store.rows.of(job.id))
 
     def _publish(self, job: Job, row: Row, result: Result | None) -> None:
         """Gives the hidden file of a row its name; what goes wrong with it ends this row only."""
@@ -169,7 +178,7 @@ class TableMaker:
                 self._end(job, row, "failed", _not_stored(error))
 
     def _name(self, job: Job, row: Row, result: Result | None) -> None:
-        """As `making.Maker` does it. `result` is None when the extraction ended before a restart."""
+        """As `making.Maker` does it. `result` is None if what the extraction said is not known."""
         hidden = hidden_path(self._around.directory(job.directory), job.id, row.number)
         known: dict[str, Any] = {"size": hidden.stat().st_size, "directory": job.directory}
         if result is not None:
@@ -190,6 +199,7 @@ class TableMaker:
         self._store.rows.change(row, state="complete", finished_ns=self._around.now_ns())
 
     def _fail(self, job: Job, message: str) -> None:
+        self.take_up(job)
         log.warning("Capture %d: what is left of its rows failed: %s", job.id, message)
         self.end_all(job, "failed", message)
 

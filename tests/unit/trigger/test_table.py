@@ -15,11 +15,12 @@ from allegro.errors import Conflict, InvalidInput, NotFound
 from allegro.settings.filter_table import FilterRow
 from allegro.settings.settings_file import validated
 from allegro.trigger.beep import Signal
-from allegro.trigger.extraction import ExtractionFailed, Extractions
+from allegro.trigger.extraction import STOPPING, ExtractionFailed, Extractions, ExtractionStopped
 from allegro.trigger.jobs import Job
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.rows import Row
+from allegro.trigger.table_making import FULL
 from tests.unit.trigger.test_cutter import PRESS_NS, Bench, Defaults, wait_for
 
 pytestmark = pytest.mark.spec("T4")
@@ -273,6 +274,68 @@ def test_after_a_restart_only_what_has_no_file_is_cut_again(bench: Bench) -> Non
     assert "its packets were not counted" in rows(bench, job)[2].message
     assert (bench.storage / "second.pcapng").read_text() == "whole"
     assert (len(bench.visible()), bench.hidden(), job.packets) == (3, [], None)
+
+
+class TestCompleteButNotNamed:
+    """A row whose file the extraction has just made is not lost, whatever ends the work then."""
+
+    def ends_with(self, monkeypatch: pytest.MonkeyPatch, bench: Bench, error: BaseException) -> None:
+        """The work ends when the second row's file is complete, and the third one's begun."""
+        (bench.ring / "behaviour").write_text("wait 2")
+
+        def happens(number: int) -> None:
+            if number == 1:
+                bench.cutter._stopping = isinstance(error, ExtractionStopped) and error.reason == STOPPING
+                raise error
+
+        before_each_answer(monkeypatch, happens)
+
+    def test_when_the_program_ends(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        with monkeypatch.context() as patch:
+            self.ends_with(patch, bench, ExtractionStopped(STOPPING))
+            job = bench.press()
+            bench.start()
+            wait_for(lambda: bench.cutter._stopping)
+            bench.stop()
+        assert [one.state for one in rows(bench, job)] == ["complete", "complete", "open", "open"]
+        assert (bench.store.get(job.id).state, bench.tries(job), bench.hidden()) == ("cutting", 0, [])
+        (bench.ring / "behaviour").write_text("")
+        bench.restart()
+        bench.start()
+        job = bench.ended(job)
+        assert [len(call) for call in calls(bench)] == [4, 2]
+        assert [one.state for one in rows(bench, job)] == ["complete"] * 4
+        assert (job.message, bench.completed, len(bench.visible())) == ("", [job], 4)
+
+    def test_when_the_disk_is_full(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ends_with(monkeypatch, bench, ExtractionStopped(FULL))
+        bench.start()
+        job = bench.ended(bench.press())
+        assert [one.state for one in rows(bench, job)] == ["complete", "complete", "failed", "failed"]
+        assert rows(bench, job)[3].message == FULL
+        assert (job.state, len(bench.visible()), bench.hidden()) == ("complete", 2, [])
+
+    def test_when_the_third_try_fails(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ends_with(monkeypatch, bench, MemoryError())
+        job = bench.press()
+        bench.store.change(job.id, state="cutting", directory="storage", tries=2)
+        bench.start()
+        job = bench.ended(job)
+        assert [one.state for one in rows(bench, job)] == ["complete", "complete", "failed", "failed"]
+        assert "tried 3 times: something unforeseen happened (MemoryError)" in rows(bench, job)[3].message
+        assert (job.state, len(bench.visible()), bench.hidden()) == ("complete", 2, [])
+        assert (bench.completed, bench.signals) == ([job], [Signal.ACCEPTED, Signal.COMPLETE])
+
+    def test_when_the_power_goes_in_the_third_try(self, bench: Bench) -> None:
+        job = bench.press()
+        bench.store.change(job.id, state="cutting", directory="storage", tries=3)
+        hidden_path(bench.storage, job.id, 2).write_text("whole")
+        bench.restart()
+        bench.start()
+        job = bench.ended(job)
+        assert [one.state for one in rows(bench, job)] == ["failed", "complete", "failed", "failed"]
+        assert (job.state, job.message) == ("complete", "1 of 4 rows of the filter table have a file.")
+        assert (bench.completed, len(bench.visible()), bench.hidden()) == ([job], 1, [])
 
 
 def test_a_table_that_cannot_be_is_refused_at_its_field() -> None:
