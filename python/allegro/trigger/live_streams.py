@@ -78,7 +78,7 @@ class LiveStreams:
         if filter_text.strip():
             from allegro.filters.translate import translated  # with the first filter
 
-            text, program = translated(filter_text, ports or None)
+            text, program = translated(filter_text, ports or None, self._around.groups())
         return LiveRequest(
             ring_directory=self._around.ring,
             status_file=self._around.recorder_status,

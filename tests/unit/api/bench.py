@@ -232,6 +232,7 @@ def make_bench(
         estimate=lambda _start, _end: 0,
         facts=dict,
         ports=lambda: ["port1", "port2"],
+        groups=lambda: settings.current.groups.texts,
         play=lambda _signal: None,
         on_complete=lambda _job: None,
         command=(sys.executable, "-c", ""),

@@ -63,3 +63,13 @@ def test_the_fields(bench: Bench) -> None:
         "values": ["port1"],
         "expects": "a name, in quotes if it has blanks",
     }
+
+
+@pytest.mark.spec("L4", "R8")
+def test_a_live_capture_takes_what_the_check_calls_right(bench: Bench) -> None:
+    groups = {"groups": {"links": [{"name": "Firewall", "interfaces": "port1"}]}}
+    assert bench.call("PATCH", "/settings", groups).status_code == 200
+    for text, mistake in (("group == firewall", False), ("group == wall", True)):
+        assert bool(asked(bench, "check", text)["mistake"]) is mistake
+        refused = bench.call("HEAD", f"/live?{urlencode({'filter': text})}").status_code == 422
+        assert refused is mistake
