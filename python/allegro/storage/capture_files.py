@@ -14,6 +14,9 @@ from allegro.words import mebibytes
 MIB = 1 << 20
 NAME_MAX = 255  # bytes; ext4, and every other file system in question
 
+DIRECTORIES = ("upload", "sent")
+"""Directories within that of the captures, and so no names of captures there."""
+
 # Always left free. On the default device the jobs, the settings and the logs live on the same partition.
 RESERVE = 32 * MIB
 
@@ -59,7 +62,7 @@ class FileStore:
         self._known: dict[tuple[str, int, int], FileInfo] = {}  # by name, inode and disk
 
     def all(self) -> list[FileInfo]:
-        """All files, by name. A directory that is missing holds none."""
+        """All files, by name. What is missing, or is no directory, holds none."""
         known, found = self._known, {}
         disk = 0
         with contextlib.suppress(FileNotFoundError):
@@ -79,7 +82,7 @@ class FileStore:
     def _entries(self) -> "Iterator[os.DirEntry[str]]":
         try:
             entries = list(os.scandir(self.root))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         for entry in entries:
             if _is_plain(entry.name) and entry.is_file(follow_symlinks=False):
@@ -89,7 +92,7 @@ class FileStore:
         """Those of these files that are there. Raises InvalidInput for a bad name."""
         found = []
         for name in dict.fromkeys(names):
-            with contextlib.suppress(NotFound, FileNotFoundError):
+            with contextlib.suppress(NotFound, FileNotFoundError, NotADirectoryError):
                 status = self.path(name).lstat()
                 found.append(FileInfo(name, status.st_size, status.st_mtime_ns))
         return found
@@ -99,7 +102,7 @@ class FileStore:
         path = self.root / checked_name(name)
         try:
             mode = path.lstat().st_mode
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise _missing(name) from None
         if not stat.S_ISREG(mode):
             raise _missing(name)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from allegro.atomic import rename_without_replacing
-from allegro.errors import Conflict, NotFound, Unavailable
-from allegro.storage.capture_files import FileInfo, FileStore, checked_name
+from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
+from allegro.storage.capture_files import DIRECTORIES, FileInfo, FileStore, checked_name
 from allegro.storage.file_search import Directory, Listed
 
 
@@ -74,6 +74,12 @@ class Captures:
             target = self._stores[directory]
             new_name = checked_name(name if new_name is None else new_name)
             if (new_name, directory) != (name, there):
+                if new_name.casefold() in DIRECTORIES and (directory == "storage" or new_name != name):
+                    raise InvalidInput(
+                        f"{new_name} is the name of a directory of captures.",
+                        place="name",
+                        remedy="Choose another name.",
+                    )
                 if there == "upload" and self._is_sending(name):
                     raise Conflict(f"{name} is just being sent.", place="name", remedy="Wait for its end.")
                 if directory != there and "disk" in (directory, there):

@@ -63,12 +63,21 @@ class Room:
             return self._device.problem(needed) or self.limit_problem(needed)
 
     def limit_problem(self, needed: int = 0) -> str:
-        """Why a capture of `needed` bytes goes beyond the limit, in plain words; empty if it does not."""
-        if self._beyond_limit(needed) <= 0:
-            return ""
+        """Why a capture of `needed` bytes goes beyond the limit, in plain words; empty if it does not.
+
+        Also why nobody knows: a press that is refused is told, one that fails would be lost.
+        """
+        try:
+            if self._beyond_limit(needed) <= 0:
+                return ""
+            taken = mebibytes(self._taken())
+        except OSError as error:
+            return (
+                f"What the captures take cannot be told: the storage device does not say ({error.strerror})."
+            )
         wanted = f", and about {mebibytes(needed)} more are needed" if needed else ""
         return (
-            f"The limit for captures is reached: they take {mebibytes(self._taken())} of"
+            f"The limit for captures is reached: they take {taken} of"
             f" {mebibytes(self._rules().limit_mib * MIB)}{wanted}."
             " Delete files that are no longer needed, or raise the limit."
         )

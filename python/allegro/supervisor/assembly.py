@@ -136,7 +136,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     actions = Actions()
     paths.run.mkdir(parents=True, exist_ok=True)
     listener = bind(paths.api_socket)
-    parts.start("storage", lambda: _make_directories(paths))
+    parts.start("storage", lambda: make_directories(paths))
     kept = KeptFiles(paths)
     parts.start("kept files", kept.look)
     events = EventList(paths.events, lambda: firmware_events(paths))
@@ -393,10 +393,13 @@ def _started(start: Callable[[], None], stop: Callable[[], None]) -> Callable[[]
     return stop
 
 
-def _make_directories(paths: Paths) -> None:
+def make_directories(paths: Paths) -> None:
+    """Those that everything else takes for granted. Raises Unavailable."""
     try:
-        for directory in (paths.state, paths.storage, paths.upload):
+        for directory in (paths.state, paths.storage, paths.upload, paths.sent):
             directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise Unavailable(f"The file {directory.name} is where a directory belongs. Rename it.") from error
     except OSError as error:
         raise Unavailable(f"{error.strerror}.") from error
 

@@ -102,6 +102,26 @@ class TestMove:
         with pytest.raises(InvalidInput):
             bench.captures.move(name, "b")
 
+    @pytest.mark.parametrize("name", ["upload", "sent", "Sent"])
+    def test_a_directory_of_captures_gives_no_name(self, bench: Bench, name: str) -> None:
+        for wanted in ({"new_name": name}, {"new_name": name, "directory": "upload"}):
+            with pytest.raises(InvalidInput, match="directory of captures"):
+                bench.captures.move(NAME, **wanted)  # type: ignore[arg-type]
+        assert [path.name for path in bench.storage.iterdir()] == [NAME]
+
+    def test_a_file_with_the_name_of_a_directory_is_no_obstacle(self, bench: Bench) -> None:
+        bench.upload.write_bytes(b"of before")
+        assert [(one.file.name, one.directory) for one in bench.captures.all()] == [
+            (NAME, "storage"),
+            ("upload", "storage"),
+        ]
+        assert [one.directory for one in bench.captures.named([NAME])] == ["storage"]
+        with pytest.raises(NotFound):
+            bench.captures.path("nothing")
+        assert FileStore(bench.upload).count() == 0
+        assert bench.captures.move("upload", "renamed").file.name == "renamed"
+        assert bench.captures.move(NAME, directory="upload").directory == "upload"
+
     def test_what_is_not_there_cannot_be_moved(self, bench: Bench) -> None:
         with pytest.raises(NotFound):
             bench.captures.move("nothing", "b")

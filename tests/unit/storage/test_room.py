@@ -109,6 +109,18 @@ class TestRoom:
         missing = FileStore(tmp_path / "missing")
         assert "no storage device" in Room((missing,), FileStore(tmp_path / "sent"), Rules).problem(MIB)
 
+    @pytest.mark.spec("T1")
+    @pytest.mark.parametrize("uploaded", ["keep", "make-room"])
+    def test_a_directory_that_cannot_be_read_is_told_too(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch, uploaded: str
+    ) -> None:
+        def refuse(_store: FileStore) -> list[FileInfo]:
+            raise OSError(5, "Input/output error")
+
+        bench.rules = Rules(3, uploaded)
+        monkeypatch.setattr(FileStore, "all", refuse)
+        assert "the storage device does not say (Input/output error)" in bench.room.problem()
+
 
 def test_files_of_the_same_time_go_by_name() -> None:
     files = [FileInfo("b", 5, 1), FileInfo("a", 5, 1), FileInfo("c", 5, 0)]

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from allegro.errors import Unavailable
 from allegro.paths import Paths
-from allegro.supervisor.assembly import job_store
+from allegro.supervisor.assembly import job_store, make_directories
 from allegro.supervisor.data import data_problem
 
 
@@ -33,6 +34,18 @@ def test_without_a_data_partition_presses_are_refused_with_the_reason(
     store = job_store(Paths(tmp_path / "data", tmp_path / "run"))
     assert store.refuses == "The data partition cannot be used: it is missing or could not be mounted."
     store.close()
+
+
+def test_the_directories_of_captures_are_there_from_the_start(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "data", tmp_path / "run")
+    make_directories(paths)
+    make_directories(paths)
+    assert sorted(path.name for path in paths.storage.iterdir()) == ["sent", "upload"]
+    paths.sent.rmdir()
+    paths.sent.write_bytes(b"a capture that was given this name")
+    with pytest.raises(Unavailable, match="The file sent is where a directory belongs"):
+        make_directories(paths)
+    assert paths.upload.is_dir()
 
 
 def test_a_list_that_cannot_be_opened_is_told_as_such(tmp_path: Path) -> None:
