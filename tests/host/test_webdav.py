@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from allegro.errors import AllegroError
+from allegro.export import dav_way
 from allegro.export.dav_way import CHUNK, DavWay
 from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
 from allegro.export.pace import Pace
@@ -194,6 +195,55 @@ def test_a_part_that_is_not_whole_gets_no_final_name(
         send(export, file)
     assert file.read_bytes() == content
     assert NAME not in server.files()
+
+
+def test_a_server_that_shows_every_name_is_no_webdav_directory(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    file, content = file_of(tmp_path, 10)
+    server.before = lambda _method, _path: "200 OK"
+    with pytest.raises(ServerTrouble, match="no directory of a WebDAV server"):
+        send(export, file)
+    assert file.read_bytes() == content
+
+
+def test_the_look_for_a_free_name_ends_and_can_be_stopped(
+    server: WebDavServer, export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, content = file_of(tmp_path, 10)
+    monkeypatch.setattr(dav_way, "NAMES", 5)
+    asked: list[str] = []
+
+    def taken(method: str, path: str) -> str | None:
+        asked.append(path)
+        return "200 OK" if method == "HEAD" and "presenter" in path else None
+
+    def stop(step: str, _done: int, _size: int) -> None:
+        if step == "looking" and len(asked) > 3:
+            raise UploadStopped
+
+    server.before = taken
+    with pytest.raises(UploadStopped):
+        send(export, file, stop)
+    with pytest.raises(FileTrouble, match="each of the 5 names"):
+        send(export, file)
+    assert file.read_bytes() == content
+
+
+def test_a_file_whose_size_the_server_does_not_tell_is_compared(
+    server: WebDavServer, export: Export, tmp_path: Path
+) -> None:
+    server.tells_sizes = False
+    file, content = file_of(tmp_path, MIB)
+    assert send(export, file) == Sent(NAME, MIB, already_there=False, resumed_at=0)
+    file.write_bytes(content)
+    assert send(export, file) == Sent(NAME, MIB, already_there=True, resumed_at=0)
+    assert server.files() == {NAME: content}
+    file.write_bytes(content[:-1])
+    server.after = lambda method, _path: "403 Forbidden" if method == "GET" else None
+    with pytest.raises(FileTrouble, match="does not say how much of the file arrived"):
+        send(export, file)
+    assert file.exists()
 
 
 def test_who_is_not_let_in_or_not_trusted_sends_nothing(

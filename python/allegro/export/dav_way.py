@@ -7,8 +7,8 @@ begins anew.
 
 import contextlib
 import io
-import itertools
 import posixpath
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,12 @@ CHUNK = 64 * 1024
 RENAMES = 3
 """Tries to move: the name may be taken by somebody else between the look and the move."""
 
+NAMES = 1000
+"""Names of a file that are looked at, one after the other, for one that is free."""
+
+_UNTOLD = -1
+"""The size of a file that a server shows without a size, as RFC 9110 (8.6) lets it."""
+
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0, read=300.0)
 """Seconds; a server may put a large file to its disk before it answers."""
 
@@ -50,8 +56,10 @@ class DavWay:
         with httpx.Client(
             auth=login, verify=trusting(export.certificate), timeout=_TIMEOUT, trust_env=False
         ) as client:
+            lane = DavLane(client, export.url, place, self._device)
             try:
-                yield [DavLane(client, export.url, place, self._device)]
+                lane.look_for_nothing()
+                yield [lane]
             except httpx.HTTPError as error:
                 lost = TimeoutError() if isinstance(error, httpx.TimeoutException) else ConnectionResetError()
                 message, remedy = explained(cause(error) or lost)
@@ -66,6 +74,16 @@ class DavLane:
         self._base = base.rstrip("/")
         self._place = place
         self._device = device
+
+    def look_for_nothing(self) -> None:
+        """Raises ServerTrouble for a server that has an answer to every name: it proves nothing."""
+        if self._head(f".allegro-{secrets.token_hex(8)}").status_code == 200:
+            raise ServerTrouble(
+                "This is no directory of a WebDAV server: the server shows a file under any name, also under"
+                " one that nobody has.",
+                place=self._place,
+                remedy="Check the address: it has to be that of a directory of a WebDAV server.",
+            )
 
     def make_directory(self, directory: str) -> None:
         """Makes it with all above it, as far as they are missing. Raises FileTrouble."""
@@ -100,18 +118,20 @@ class DavLane:
             size = source.seek(0, io.SEEK_END)
             progress("looking", 0, size)
             part = self._part(directory, file.name)
-            final, there = self._final_name(source, size, directory, file.name, part, memory)
+            tell = partial(progress, "looking", 0, size)
+            final, there = self._final_name(source, size, directory, file.name, part, memory, tell)
             if there:
                 self._delete(part)
             else:
                 self._put(part, source, size, progress, pace)
                 progress("checking", size, size)
-                self._make_sure(part, size)
+                self._make_sure(part, source, size)
                 if not file.exists():
                     self._delete(part)
                     return None
                 progress("renaming", size, size)
-                final = self._move(source, size, directory, file.name, part, memory)
+                tell = partial(progress, "renaming", size, size)
+                final = self._move(source, size, directory, file.name, part, memory, tell)
             progress("removing", size, size)
             try:
                 dispose(file)
@@ -126,9 +146,9 @@ class DavLane:
         source = io.BytesIO(content)
         part = self._part(directory, TEST_FILE)
         self._put(part, source, len(content), _nobody_looks, Pace())
-        self._make_sure(part, len(content))
+        self._make_sure(part, source, len(content))
         self._delete(posixpath.join(_below(directory), TEST_FILE))
-        final = self._move(source, len(content), directory, TEST_FILE, part, Memory())
+        final = self._move(source, len(content), directory, TEST_FILE, part, Memory(), _nothing)
         notes = ("An interrupted upload will begin anew: WebDAV cannot go on with a part.",)
         return Trial(posixpath.join(_below(directory), final), notes)
 
@@ -154,18 +174,35 @@ class DavLane:
         if answer.status_code not in (200, 201, 204):
             raise self._refused(answer.status_code, "write the file", path)
 
-    def _make_sure(self, path: str, size: int) -> None:
+    def _make_sure(self, path: str, source: BinaryIO, size: int) -> None:
         """Looks by its name for a file that was sent. Raises FileTrouble."""
-        if self._look(path) != size:
+        seen = self._look(path)
+        whole = self._is_same(path, source, size) if seen == _UNTOLD else seen == size
+        if whole is None:
+            raise FileTrouble(
+                "The server does not say how much of the file arrived, and does not let it be read."
+                " It stays on the device, and is tried again.",
+                place=posixpath.basename(path),
+            )
+        if not whole:
             raise FileTrouble(
                 "What arrived on the server is not the whole file. It is tried again.",
                 place=posixpath.basename(path),
             )
 
-    def _move(self, source: BinaryIO, size: int, directory: str, name: str, part: str, memory: Memory) -> str:
+    def _move(
+        self,
+        source: BinaryIO,
+        size: int,
+        directory: str,
+        name: str,
+        part: str,
+        memory: Memory,
+        tell: Callable[[], None],
+    ) -> str:
         """Gives the part its final name, and looks at it. Raises FileTrouble."""
         for tries_left in reversed(range(RENAMES)):
-            final, there = self._final_name(source, size, directory, name, part, memory)
+            final, there = self._final_name(source, size, directory, name, part, memory, tell)
             if there:
                 self._delete(part)
                 return final
@@ -178,27 +215,42 @@ class DavLane:
                 continue
             if answer.status_code not in (201, 204):
                 raise self._refused(answer.status_code, "give the file its final name", final)
-            self._make_sure(path, size)
+            self._make_sure(path, source, size)
             return final
         raise AssertionError("the last try returns or raises")
 
     def _final_name(
-        self, source: BinaryIO, size: int, directory: str, name: str, part: str, memory: Memory
+        self,
+        source: BinaryIO,
+        size: int,
+        directory: str,
+        name: str,
+        part: str,
+        memory: Memory,
+        tell: Callable[[], None],
     ) -> tuple[str, bool]:
-        """The first free name, or the one under which the server has exactly this content (then True)."""
-        for number in itertools.count(1):
+        """The first free name, or the one under which the server has exactly this content (then True).
+
+        Raises FileTrouble, and what `tell`, which is called for each name, raises.
+        """
+        for number in range(1, NAMES + 1):
+            tell()
             candidate = numbered(name, number)
             path = posixpath.join(_below(directory), candidate)
             seen = self._look(path)
             if seen is None:
                 return candidate, False
-            if seen == size:
+            if seen in (size, _UNTOLD):
                 same = self._is_same(path, source, size)
                 if same is None:  # it may not be read
-                    same = candidate == memory.renamed and self._look(part) is None
+                    same = seen == size and candidate == memory.renamed and self._look(part) is None
                 if same:
                     return candidate, True
-        raise AssertionError("itertools.count ended")
+        raise FileTrouble(
+            f"The server has something under each of the {NAMES} names that were tried for this file.",
+            place=name,
+            remedy="Check the address, or empty the directory there.",
+        )
 
     def _is_same(self, path: str, source: BinaryIO, size: int) -> bool | None:
         """Compares the whole content; None: the server does not let the file be read."""
@@ -215,14 +267,17 @@ class DavLane:
         return self._client.request("MKCOL", f"{self._url(path)}/").status_code
 
     def _look(self, path: str) -> int | None:
-        """Size of the file there, -1 if the server does not say; None: nothing is. Raises FileTrouble."""
-        answer = self._client.head(self._url(path), headers={"Accept-Encoding": "identity"})
+        """Size of the file there, _UNTOLD if it is not told; None: nothing is there. Raises FileTrouble."""
+        answer = self._head(path)
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
             raise self._refused(answer.status_code, "show what is there", path)
         size = answer.headers.get("Content-Length", "")
-        return int(size) if size.isdecimal() else -1
+        return int(size) if size.isdecimal() else _UNTOLD
+
+    def _head(self, path: str) -> httpx.Response:
+        return self._client.head(self._url(path), headers={"Accept-Encoding": "identity"})
 
     def _delete(self, path: str) -> None:
         """Removes a file of the device's own; that a server refuses it costs nothing but room."""
@@ -271,6 +326,10 @@ def _storage_trouble(doing: str, file: Path, error: OSError) -> FileTrouble:
         place=file.name,
         remedy="Check the storage device.",
     )
+
+
+def _nothing() -> None:
+    """As often as one likes."""
 
 
 def _nobody_looks(step: str, done: int, size: int) -> None:
