@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,10 @@ from allegro.words import mebibytes
 
 MIB = 1 << 20
 NAME_MAX = 255  # bytes; ext4, and every other file system in question
+
+# Not in names on Windows: learn.microsoft.com/windows/win32/fileio/naming-a-file
+_NOT_THERE = re.compile(r'[<>:"|?*]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 DIRECTORIES = ("upload", "sent")
 """Directories within that of the captures, and so no names of captures there."""
@@ -140,6 +145,12 @@ class FileStore:
                 f" {mebibytes(free)} are free. Delete files that are no longer needed."
             )
         return ""
+
+
+def portable(name: str) -> str:
+    """This name, or one like it that Windows and exFAT have, too."""
+    plain = _NOT_THERE.sub("_", name).rstrip(". ") or "_"
+    return f"_{plain}" if _DEVICES.fullmatch(plain) else plain
 
 
 def numbered(name: str, number: int) -> str:

@@ -132,29 +132,44 @@ class DiskCare:
                 self._wait_looks -= 1
                 return
             self._trouble = ""
-            for file in sorted(self._storage.all(), key=lambda file: (file.modified_ns, file.name)):
-                if not self._goes_on() or not self._move(file.name):
+            try:
+                self._move_all()
+            except OSError as error:  # of the disk as a whole, which the next look tells if it is gone
+                log.warning("Captures cannot be moved to the disk: %s", error)
+            except AllegroError as error:  # the list of captures
+                log.warning("%s", error)
+
+    def _move_all(self) -> None:
+        """Moves one file after the other, the oldest first; one that is refused keeps no other from it."""
+        from allegro.storage.file_moving import is_full, moved  # with the first disk: a start needs none
+
+        for file in sorted(self._storage.all(), key=lambda file: (file.modified_ns, file.name)):
+            if not self._goes_on():
+                break
+            try:
+                path = self._storage.root / file.name
+                new = moved(path, self._disk.folder, self._goes_on, self._is_taken)
+            except OSError as error:
+                if not self._disk.is_usable():  # the next look tells
                     break
-
-    def _move(self, name: str) -> bool:
-        from allegro.storage.file_moving import moved  # with the first disk: a start does not need it
-
-        try:
-            new = moved(self._storage.root / name, self._disk.folder, self._goes_on)
+                self._note_trouble(file.name, error)
+                if error.errno == errno.ENOSPC and is_full(self._disk.folder):
+                    break
+                continue
             if new is not None:
-                self._names.file_moved(name, new, "disk")
-                log.info("Moved %s to the disk", name)
-        except OSError as error:
-            if self._disk.is_usable():  # else the next look tells
-                reason = "it is full" if error.errno == errno.ENOSPC else error.strerror
-                self._trouble = f"{name} cannot be moved to the disk that was chosen for captures: {reason}."
-                self._wait_looks = _LOOKS_AFTER_TROUBLE
-                log.warning("%s", self._trouble)
-            return False
-        except AllegroError as error:  # the list of captures
-            log.warning("%s", error)
-            return False
-        return True
+                self._names.file_moved(file.name, new, "disk")
+                log.info("Moved %s to the disk", file.name)
+
+    def _is_taken(self, name: str) -> bool:
+        return os.path.lexists(self._storage.root / name) or self._names.uses_name(name)
+
+    def _note_trouble(self, name: str, error: OSError) -> None:
+        """Of several files the first is told."""
+        self._wait_looks = _LOOKS_AFTER_TROUBLE
+        if not self._trouble:
+            reason = "it is full" if error.errno == errno.ENOSPC else error.strerror
+            self._trouble = f"{name} cannot be moved to the disk that was chosen for captures: {reason}."
+            log.warning("%s", self._trouble)
 
     def _goes_on(self) -> bool:
         self._breathe()

@@ -10,29 +10,34 @@ from pathlib import Path
 from typing import Final
 
 from allegro.atomic import SUFFIX, rename_without_replacing
-from allegro.storage.capture_files import RESERVE, numbered
+from allegro.storage.capture_files import RESERVE, numbered, portable
+
+_PARTIAL: Final = f".allegro-moving{SUFFIX}"
+"""One file moves at a time. A name made of its own could be too long."""
 
 _CHUNK: Final = 4 << 20
 _FLUSH_EVERY: Final = 64 << 20
 """Bytes after which what was written goes to the disk, so that a slow one does not fill the memory."""
 
 
-def moved(file: Path, folder: Path, go_on: Callable[[], bool]) -> str | None:
-    """Moves `file` into `folder`; returns its name there, which has a number if the name was taken.
+def moved(
+    file: Path, folder: Path, go_on: Callable[[], bool], taken: Callable[[str], bool] = lambda _name: False
+) -> str | None:
+    """Moves `file` into `folder`; returns its name there: a portable one, with a number if it was taken.
+
+    `taken` says of another name than that of the file whether another capture has it.
 
     None: `go_on` said no, or the file was gone; nothing has changed then. Raises OSError if one of the disks
     does not do it, ENOSPC if there is no room for it; the file stays here then.
     """
-    partial = folder / f".{file.name}{SUFFIX}"
+    partial, name = folder / _PARTIAL, portable(file.name)
     try:
         with file.open("rb", buffering=0) as source:
-            if _is_there(file, folder / file.name):  # a power cut came in between
-                name = file.name
-            else:
+            if not _is_there(file, folder / name):  # else a power cut came in between
                 _look_for_room(os.fstat(source.fileno()).st_size, folder)
                 if not _copy(source.fileno(), partial, go_on) or not file.exists():
                     return None
-                name = _named(partial, file.name)
+                name = _named(partial, name, lambda wanted: wanted != file.name and taken(wanted))
             file.unlink(missing_ok=True)
             return name
     except FileNotFoundError:
@@ -46,6 +51,17 @@ def moved(file: Path, folder: Path, go_on: Callable[[], bool]) -> str | None:
 
 def _is_there(file: Path, there: Path) -> bool:
     return there.is_file() and not there.is_symlink() and filecmp.cmp(file, there, shallow=False)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether there is no room for any file. Raises OSError."""
+    try:
+        _look_for_room(0, folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return True
+    return False
 
 
 def _look_for_room(size: int, folder: Path) -> None:
@@ -77,9 +93,11 @@ def _copy(source: int, partial: Path, go_on: Callable[[], bool]) -> bool:
         return True
 
 
-def _named(partial: Path, name: str) -> str:
+def _named(partial: Path, name: str, taken: Callable[[str], bool]) -> str:
     for number in itertools.count(1):
         wanted = numbered(name, number)
+        if taken(wanted):
+            continue
         with contextlib.suppress(FileExistsError):
             rename_without_replacing(partial, partial.with_name(wanted))
             return wanted

@@ -5,22 +5,17 @@ processor); sizes and checksum stand behind each file (4.4.4, bit 3), from 4 GiB
 """
 
 import os
-import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from allegro.storage.capture_files import numbered
+from allegro.storage.capture_files import numbered, portable
 
 CHUNK: Final = 512 * 1024
 
 MISSING: Final = "not in this archive.txt"
-
-# Not in names on Windows: learn.microsoft.com/windows/win32/fileio/naming-a-file
-_NOT_THERE = re.compile(r'[<>:"|?*]')
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
 _FIRST, _LAST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2107, 12, 31, 23, 59, 58, tzinfo=UTC)
 """What a time of the format can be (4.4.6)."""
@@ -49,9 +44,7 @@ def archive_names(names: Sequence[str]) -> list[str]:
     given: list[str] = []
     taken = {MISSING.casefold()}
     for name in names:
-        plain = _NOT_THERE.sub("_", name).rstrip(". ") or "_"
-        if _DEVICES.fullmatch(plain):
-            plain = f"_{plain}"
+        plain = portable(name)
         number, free = 1, plain
         while free.casefold() in taken:
             number += 1

@@ -1,8 +1,12 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, NotFound, Unavailable
+from allegro.storage import file_moving
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
@@ -151,6 +155,41 @@ class TestDisk:
         for _ in range(20):
             bench.care.step()
         assert (bench.here(), bench.care.problem()) == ([], "")
+
+    def test_a_capture_that_the_disk_refuses_keeps_no_other_from_moving(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(source: Path, target: Path) -> None:
+            if target.name == "odd":
+                raise OSError(22, "Invalid argument")
+            rename_without_replacing(source, target)
+
+        monkeypatch.setattr(file_moving, "rename_without_replacing", refuse)
+        bench.choose(STICK)
+        for age, name in enumerate(("odd", "large", "b", "c")):
+            bench.capture(name)
+            if name == "large":
+                os.truncate(bench.storage / name, 1 << 43)
+            os.utime(bench.storage / name, (1000 + age, 1000 + age))
+        bench.care.step()
+        assert (bench.here(), bench.there()) == (["large", "odd"], ["b", "c"])
+        assert "odd cannot be moved" in bench.care.problem()
+
+    def test_on_a_full_disk_no_other_is_tried(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried: list[str] = []
+
+        def refuse(file: Path, *_: object) -> str:
+            tried.append(file.name)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(file_moving, "moved", refuse)
+        monkeypatch.setattr(file_moving, "is_full", lambda _folder: True)
+        bench.choose(STICK)
+        bench.capture("a")
+        bench.capture("b")
+        bench.care.step()
+        assert tried == ["a"]
+        assert "it is full" in bench.care.problem()
 
     def test_what_a_stranger_left_in_the_way_is_not_followed(self, bench: Bench, tmp_path: Path) -> None:
         bench.disk.place.mkdir()

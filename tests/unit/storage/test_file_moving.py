@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from allegro.storage import file_moving
-from allegro.storage.file_moving import moved
+from allegro.storage.capture_files import NAME_MAX
+from allegro.storage.file_moving import is_full, moved
 
 NAME = "a.pcapng"
 
@@ -46,6 +47,24 @@ class TestMoving:
         (there / NAME).write_bytes(b"another")
         assert moved(file, there, yes) == "a_2.pcapng"
         assert (there / NAME).read_bytes() == b"another"
+
+    def test_the_longest_name_moves(self, file: Path, there: Path) -> None:
+        longest = file.rename(file.with_name("n" * NAME_MAX))
+        assert moved(longest, there, yes) == longest.name
+        assert names(there) == [longest.name]
+
+    def test_letters_that_other_systems_refuse_are_replaced(self, file: Path, there: Path) -> None:
+        (there / "the call_ why_").write_bytes(b"another")
+        odd = file.rename(file.with_name("the call: why?"))
+        assert moved(odd, there, yes, lambda name: name.endswith("_2")) == "the call_ why__3"
+        assert names(odd.parent) == []
+
+    def test_a_disk_is_full_without_room_for_anything(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert not is_full(tmp_path)
+        monkeypatch.setattr(file_moving, "RESERVE", 1 << 60)
+        assert is_full(tmp_path)
 
     def test_what_a_power_cut_left_on_both_disks_is_not_moved_twice(self, file: Path, there: Path) -> None:
         (there / NAME).write_bytes(file.read_bytes())
