@@ -20,6 +20,15 @@ FOLDER = "allegro"
 log = logging.getLogger(__name__)
 
 
+def new_file(path: Path) -> int:
+    """Descriptor of a new file, instead of whatever a stranger has left there: a pipe would wait for ever.
+
+    Raises OSError.
+    """
+    path.unlink(missing_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+
+
 class Mounts(Protocol):
     """As the module `mounting` does it."""
 
@@ -164,7 +173,7 @@ class CaptureDisk:
         with contextlib.suppress(FileExistsError):
             self.folder.mkdir(mode=0o750)
         probe = self.folder / ".allegro-probe"
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
+        os.close(new_file(probe))
         probe.unlink()
 
     def _let_go(self, *, at_once: bool = False) -> None:

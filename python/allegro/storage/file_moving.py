@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from allegro.atomic import SUFFIX, rename_without_replacing
+from allegro.storage.capture_disk import new_file
 from allegro.storage.capture_files import RESERVE, numbered, portable
 
 _PARTIAL: Final = f".allegro-moving{SUFFIX}"
@@ -73,7 +74,7 @@ def _look_for_room(size: int, folder: Path) -> None:
 
 def _copy(source: int, partial: Path, go_on: Callable[[], bool]) -> bool:
     status = os.fstat(source)
-    with partial.open("wb", buffering=0) as target:
+    with os.fdopen(new_file(partial), "wb", buffering=0) as target:
         since_flush = done = 0
         while chunk := os.pread(source, _CHUNK, done):
             if not go_on():

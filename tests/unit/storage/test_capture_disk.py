@@ -191,6 +191,16 @@ class TestDisk:
         assert tried == ["a"]
         assert "it is full" in bench.care.problem()
 
+    @pytest.mark.timeout(60)
+    def test_pipes_of_a_prepared_disk_keep_nobody_waiting(self, bench: Bench) -> None:
+        bench.disk.folder.mkdir(parents=True)
+        for name in (".allegro-probe", ".allegro-moving.partial", "a"):
+            os.mkfifo(bench.disk.folder / name)
+        bench.choose(STICK)
+        bench.capture("a")
+        bench.care.step()
+        assert (bench.here(), bench.there()) == ([], ["a", "a_2"])
+
     def test_what_a_stranger_left_in_the_way_is_not_followed(self, bench: Bench, tmp_path: Path) -> None:
         bench.disk.place.mkdir()
         (bench.disk.place / "allegro").write_bytes(b"a file")
