@@ -28,17 +28,22 @@ def moved(
 
     `taken` says of another name than that of the file whether another capture has it.
 
-    None: `go_on` said no, or the file was gone; nothing has changed then. Raises OSError if one of the disks
-    does not do it, ENOSPC if there is no room for it; the file stays here then.
+    None: `go_on` said no, or the file was deleted or renamed meanwhile; nothing has changed then. Raises
+    OSError if one of the disks does not do it, ENOSPC if there is no room for it; the file stays here then.
     """
     partial, name = folder / _PARTIAL, portable(file.name)
     try:
         with file.open("rb", buffering=0) as source:
-            if not _is_there(file, folder / name):  # else a power cut came in between
+            was_there = _is_there(file, folder / name)  # a power cut came in between
+            if not was_there:
                 _look_for_room(os.fstat(source.fileno()).st_size, folder)
-                if not _copy(source.fileno(), partial, go_on) or not file.exists():
+                if not _copy(source.fileno(), partial, go_on) or not _is_still(file, source.fileno()):
                     return None
                 name = _named(partial, name, lambda wanted: wanted != file.name and taken(wanted))
+            if not _is_still(file, source.fileno()):
+                if not was_there:
+                    (folder / name).unlink(missing_ok=True)
+                return None
             file.unlink(missing_ok=True)
             return name
     except FileNotFoundError:
@@ -52,6 +57,14 @@ def moved(
 
 def _is_there(file: Path, there: Path) -> bool:
     return there.is_file() and not there.is_symlink() and filecmp.cmp(file, there, shallow=False)
+
+
+def _is_still(file: Path, source: int) -> bool:
+    """Whether the file that is open as `source` has this name."""
+    try:
+        return os.path.samestat(file.lstat(), os.fstat(source))
+    except FileNotFoundError:
+        return False
 
 
 def is_full(folder: Path) -> bool:

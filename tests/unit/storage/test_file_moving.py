@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro.atomic import rename_without_replacing
 from allegro.storage import file_moving
 from allegro.storage.capture_files import NAME_MAX
 from allegro.storage.file_moving import is_full, moved
@@ -88,6 +89,23 @@ class TestMoving:
         assert moved(file, there, delete) is None
         assert names(there) == []
         assert moved(file, there, yes) is None
+
+    @pytest.mark.parametrize("deleted", [True, False])
+    def test_what_becomes_of_a_file_in_the_last_moment_holds(
+        self, file: Path, there: Path, monkeypatch: pytest.MonkeyPatch, deleted: bool
+    ) -> None:
+        def after_another(source: Path, target: Path) -> None:
+            if deleted:
+                file.unlink()
+            else:
+                file.rename(file.with_name("renamed"))
+                file.write_bytes(b"another")
+            rename_without_replacing(source, target)
+
+        monkeypatch.setattr(file_moving, "rename_without_replacing", after_another)
+        assert moved(file, there, yes) is None
+        assert names(there) == []
+        assert names(file.parent) == ([] if deleted else [NAME, "renamed"])
 
     def test_a_disk_that_is_pulled_keeps_the_file_here(self, file: Path, there: Path) -> None:
         there.rmdir()
