@@ -25,6 +25,7 @@ from allegro.storage.volumes import Volume, parse_volumes
 _LOOK_EVERY_S: Final = 2.0
 _LOOKS_AFTER_TROUBLE: Final = 15
 _ANSWERS_WITHIN_S: Final = 20.0
+_ENDS_WITHIN_S: Final = 5.0
 
 _BY_UUID: Final = Path("/dev/disk/by-uuid")
 _BY_NUMBER: Final = Path("/sys/dev/block")
@@ -82,7 +83,7 @@ class DiskCare:
         """Ends; what was being moved stays where it was."""
         self._stop.set()
         self._wake.set()
-        self._thread.join(_ANSWERS_WITHIN_S)
+        self._thread.join(_ENDS_WITHIN_S)
         try:
             self._disk.stop()
         except AllegroError as error:

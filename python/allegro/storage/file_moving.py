@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import filecmp
 import itertools
 import os
 from collections.abc import Callable
@@ -34,7 +33,9 @@ def moved(
     partial, name = folder / _PARTIAL, portable(file.name)
     try:
         with file.open("rb", buffering=0) as source:
-            was_there = _is_there(file, folder / name)  # a power cut came in between
+            was_there = _is_there(source.fileno(), folder / name, go_on)  # a power cut came in between
+            if was_there is None:
+                return None
             if not was_there:
                 _look_for_room(os.fstat(source.fileno()).st_size, folder)
                 if not _copy(source.fileno(), partial, go_on) or not _is_still(file, source.fileno()):
@@ -55,8 +56,18 @@ def moved(
             partial.unlink(missing_ok=True)
 
 
-def _is_there(file: Path, there: Path) -> bool:
-    return there.is_file() and not there.is_symlink() and filecmp.cmp(file, there, shallow=False)
+def _is_there(source: int, there: Path, go_on: Callable[[], bool]) -> bool | None:
+    """Whether this content lies there already; None: `go_on` said no."""
+    size = os.fstat(source).st_size
+    if there.is_symlink() or not there.is_file() or there.stat().st_size != size:
+        return False
+    with there.open("rb", buffering=0) as other:
+        for offset in range(0, size, _CHUNK):
+            if not go_on():
+                return None
+            if os.pread(source, _CHUNK, offset) != os.pread(other.fileno(), _CHUNK, offset):
+                return False
+    return True
 
 
 def _is_still(file: Path, source: int) -> bool:

@@ -73,6 +73,21 @@ class TestMoving:
         assert (names(file.parent), names(there)) == ([], [NAME])
 
     @pytest.mark.parametrize("at", [0, 1])
+    def test_the_comparison_with_what_is_there_can_be_broken_off(
+        self, file: Path, there: Path, at: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(file_moving, "_CHUNK", 60_000)
+        (there / NAME).write_bytes(file.read_bytes())
+        answers = iter([True] * at + [False])
+        assert moved(file, there, lambda: next(answers)) is None
+        assert (names(file.parent), names(there)) == ([NAME], [NAME])
+
+    def test_another_file_of_the_same_size_is_another(self, file: Path, there: Path) -> None:
+        (there / NAME).write_bytes(file.read_bytes()[:-1] + b"\0")
+        file.write_bytes(file.read_bytes()[:-1] + b"\1")
+        assert moved(file, there, yes) == "a_2.pcapng"
+
+    @pytest.mark.parametrize("at", [0, 1])
     def test_it_can_be_broken_off(
         self, file: Path, there: Path, at: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
