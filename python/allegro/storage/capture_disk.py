@@ -100,13 +100,7 @@ class CaptureDisk:
                 self._left_alone = ""
                 self.reason = "It is not plugged in."
             elif wanted != self._left_alone:
-                try:
-                    self._use(wanted)
-                    self.reason = ""
-                except AllegroError as error:
-                    log.warning("The disk for captures cannot be used: %s", error)
-                    self._left_alone = wanted  # until it is plugged in again
-                    self.reason = str(error)
+                self._try(wanted)
 
     def choose(self, uuid: str, keep: Callable[[], None]) -> None:
         """Uses this one from now on (empty: none), and has that kept.
@@ -116,16 +110,15 @@ class CaptureDisk:
         with self._changing:
             before = self._mounted
             if uuid != before:
-                if uuid:
-                    self._usable(uuid)
+                volume = self._usable(uuid) if uuid else None
                 self._let_go()
                 try:
-                    if uuid:
-                        self._use(uuid)
+                    if volume:
+                        self._use(volume)
                 except AllegroError:
                     if before:
                         with contextlib.suppress(AllegroError):
-                            self._use(before)
+                            self._use(self._usable(before))
                     raise
             self._left_alone = self.reason = ""
             keep()
@@ -156,8 +149,24 @@ class CaptureDisk:
             raise Conflict(against, place="uuid")
         return found
 
-    def _use(self, uuid: str) -> None:
-        volume = self._usable(uuid)
+    def _try(self, uuid: str) -> None:
+        """Uses it if that can be. What only speaks against it at the moment is looked at again."""
+        try:
+            volume = self._usable(uuid)
+        except AllegroError as error:
+            if self.reason != str(error):
+                log.warning("The disk for captures cannot be used yet: %s", error)
+            self.reason = str(error)
+            return
+        try:
+            self._use(volume)
+            self.reason = ""
+        except AllegroError as error:
+            log.warning("The disk for captures cannot be used: %s", error)
+            self._left_alone = uuid  # until it is plugged in again
+            self.reason = str(error)
+
+    def _use(self, volume: Volume) -> None:
         self._mounts.mount(volume.path, volume.kind, self.place)
         try:
             self._make_folder()
@@ -166,7 +175,7 @@ class CaptureDisk:
             with contextlib.suppress(AllegroError):
                 self._mounts.unmount(self.place, at_once=True)
             raise Conflict(f"Nothing can be written to it ({error.strerror}).") from error
-        self._mounted = uuid
+        self._mounted = volume.uuid
         log.info("Captures go to %s", volume.disk.title)
 
     def _make_folder(self) -> None:

@@ -10,6 +10,8 @@ from allegro.storage import file_moving
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
+from allegro.storage.volumes import Volume
+from tests.unit.storage.playing_disks import STICK as STICK_DISK
 from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
 from tests.unit.storage.test_captures import Names
 
@@ -22,13 +24,19 @@ class Bench:
         self.storage.mkdir()
         self.wanted = ""
         self.plugged_in = {STICK}
+        self.listed: list[Volume] | Unavailable = VOLUMES
         self.mounts = PlayingMounts()
         self.names = Names()
         self.disk = CaptureDisk(
-            *(folder / "disk", lambda: self.wanted, lambda: VOLUMES, self.mounts),
+            *(folder / "disk", lambda: self.wanted, self.volumes, self.mounts),
             *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
         )
         self.care = DiskCare(self.disk, FileStore(self.storage), self.names, lambda: None)
+
+    def volumes(self) -> list[Volume]:
+        if isinstance(self.listed, Unavailable):
+            raise self.listed
+        return self.listed
 
     def choose(self, uuid: str) -> None:
         def keep() -> None:
@@ -89,6 +97,25 @@ class TestDisk:
         bench.plugged_in.add(STICK)
         bench.care.step()
         assert bench.mounts.mounted == STICK
+
+    @pytest.mark.parametrize(
+        ("listed", "words"),
+        [
+            (Unavailable("The disks cannot be listed (lsblk)."), "cannot be listed"),
+            ([*VOLUMES, Volume("/dev/sdc1", STICK, "exfat", "", 32 * 10**9, STICK_DISK)], "same id"),
+            ([], "no disk with the id"),
+        ],
+    )
+    def test_what_speaks_against_one_at_the_moment_is_looked_at_again(
+        self, bench: Bench, listed: list[Volume] | Unavailable, words: str
+    ) -> None:
+        bench.wanted = STICK
+        bench.listed = listed
+        bench.care.step()
+        assert words in bench.care.problem()
+        bench.listed = VOLUMES
+        bench.care.step()
+        assert (bench.mounts.mounted, bench.care.problem()) == (STICK, "")
 
     def test_pulled_and_plugged_in_again_nothing_is_lost(self, bench: Bench) -> None:
         bench.choose(STICK)
