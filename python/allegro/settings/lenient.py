@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from allegro.settings.base import in_words
 from allegro.settings.masks import MASK, is_secret
-from allegro.settings.model import Settings
+from allegro.settings.model import Presenter, Settings
 
 JsonObject = dict[str, Any]
 Place = tuple[str | int, ...]
@@ -73,6 +73,7 @@ class Understood:
 
 def understood(raw: JsonObject) -> Understood:
     """Reads what a file holds; `raw` without `schema_version`. Raises nothing."""
+    raw = _each_presenter_once(raw)
     known = copy.deepcopy(raw)
     refused: list[Refused] = []
     while wrong := _mistakes(known):
@@ -90,6 +91,32 @@ def understood(raw: JsonObject) -> Understood:
             settings = _with(settings, guard, closed)
             _remove(known, guard)  # what the file says of it stays there
     return Understood(settings, tuple(refused), raw, known)
+
+
+def _each_presenter_once(raw: JsonObject) -> JsonObject:
+    """Without later rows of a model: 0.1.0 accepted them, and nobody loses anything by them."""
+    trigger = raw.get("trigger")
+    rows = trigger.get("presenters") if isinstance(trigger, dict) else None
+    if not isinstance(trigger, dict) or not isinstance(rows, list):
+        return raw
+    kept: list[Any] = []
+    models: set[tuple[str, str]] = set()
+    for row in rows:
+        model = _model_of(row)
+        if model not in models:
+            kept.append(row)
+        if model:
+            models.add(model)
+    return {**raw, "trigger": {**trigger, "presenters": kept}}
+
+
+def _model_of(row: Any) -> tuple[str, str] | None:
+    """The USB id of a presenter; None for a row that is not accepted."""
+    try:
+        found = Presenter.model_validate({name: row[name] for name in Presenter.model_fields})
+    except (TypeError, KeyError, ValidationError):
+        return None
+    return found.vendor, found.product
 
 
 def not_in_force(wanted: Settings, content: JsonObject, settings: Settings) -> str:

@@ -68,6 +68,25 @@ def test_a_value_falls_alone(raw: dict[str, Any], refused: list[str], kept: dict
 
 
 @pytest.mark.spec("U7")
+def test_a_presenter_that_0_1_0_had_twice_is_one() -> None:
+    spare = {"vendor": "1234", "product": "abcd", "name": "spare"}
+    twin, first, odd = (
+        {**R400, "vendor": "046D", "name": "twin"},
+        {**R400, "colour": "black"},
+        {**R400, "name": ""},
+    )
+    found = understood({"trigger": {"presenters": [odd, first, spare, twin, 5, 5]}})
+    assert [each.name for each in found.settings.trigger.presenters] == ["R400", "spare"]
+    assert [each.place for each in found.refused][:1] == ["trigger.presenters.1.name"]
+    assert found.raw["trigger"]["presenters"] == [odd, first, spare, 5, 5]
+
+    found = understood({"trigger": {"presenters": [R400, twin]}})
+    assert found.refused == ()
+    saved = found.to_save(found.settings, {"trigger": {"presenters": [R400]}})
+    assert saved["trigger"]["presenters"] == [R400]
+
+
+@pytest.mark.spec("U7")
 def test_the_order_of_fields_does_not_matter() -> None:
     export = {**EXPORT, "authentication": "agent", "time": "25:61"}
     for order in itertools.permutations(export.items()):
