@@ -68,8 +68,8 @@ class RingSocket:
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             count = self._allocate(block_size, count, retire_ms)
             self._memory = mmap.mmap(self._socket.fileno(), block_size * count, mmap.MAP_SHARED)
-            whole = memoryview(self._memory)
-            self.blocks = [whole[at : at + block_size] for at in range(0, block_size * count, block_size)]
+            with memoryview(self._memory) as whole:  # kept, it would not let `close` give the memory back
+                self.blocks = [whole[at : at + block_size] for at in range(0, block_size * count, block_size)]
             if program:
                 try:
                     self.filter(program)
@@ -111,7 +111,6 @@ class RingSocket:
             block.release()
         self.blocks = []
         if self._memory is not None:
-            # The views above were slices of a view that only they kept alive.
             self._memory.close()
             self._memory = None
         self._socket.close()
