@@ -181,9 +181,14 @@ class RingReader:
                 yield place._replace(summary=summary)
 
     def records_of(self, place: Listed) -> Iterator[Record]:
-        """The records of one segment; none if it has been overwritten."""
+        """The records of one segment; none if it has been overwritten.
+
+        Of one that is in use, those in front of the first gap: behind it lies what is left over from before.
+        """
+        path = self._path(place)
+        in_use = index.read_summary(index.index_path(path)) is None
         with contextlib.suppress(FileNotFoundError):
-            yield from self._entries(self._path(place), newest=False)
+            yield from self._entries(path, newest=in_use)
 
     def has_overwritten(self) -> bool:
         """Whether the ring's first packets are gone: it reaches back only to the oldest in `bounds`."""

@@ -73,3 +73,16 @@ def test_a_window_reads_the_index_of_its_own_segments_and_no_others(
         found = list(reader.iterate_boot(FIRST, 98 * 3600 * NS, 100 * 3600 * NS))
     assert [record.first_boot_ns // NS for record in found] == [352800, 354600, 356400, 358200]
     assert len(read) == 2
+
+
+@pytest.mark.spec("W4")
+def test_of_a_segment_in_use_what_is_left_over_behind_a_gap_is_not_looked_at(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / "ring")
+    for second in range(5):
+        ring.add(1, [Frame(RUN + second * NS, bytes(60))], times=times(FIRST, second, RUN))
+    ring.damage(2, 0, bytes(64))
+    with RingReader(ring.directory) as reader:
+        (place,) = reader.segments()
+        assert [record.sequence for record in reader.records_of(place)] == [1, 2]
+        ring.finish()
+        assert [record.sequence for record in reader.records_of(place)] == [1, 2, 4, 5]
