@@ -231,7 +231,8 @@ class RingWriter:
             entries = list(segment.entries)[:count]
             segment.unindexed += b"".join(map(segment.packer.pack, entries))
             segment.write_index()
-            segment.record_summaries.write(segment.path)
+            if segment.named:  # else a record has just come in, and the next time will name it
+                segment.record_summaries.write(segment.path)
             if entries:
                 self.published = entries[-1].sequence
             # Only now, as a segment is finished when it has none left.

@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 
 from allegro.capture.ring import index, segments, stock
+from allegro.capture.ring import record as blocks
 from allegro.capture.ring import writer as ring_writer
 from allegro.capture.ring.open_segment import OpenSegment, open_segment
+from allegro.capture.ring.record_summaries import summary_path
 from allegro.capture.ring.segments import MIB
 from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
 from allegro.capture.ring.writer import RingWriter
 from allegro.capture.status import RingStatus
 from tests.harness.waiting import wait_for
+from tests.unit.capture.blocks import Frame, block
 from tests.unit.capture.ring.writing import SMALLEST, START, append, everything, numbers
 
 BIG = 60_000
@@ -531,6 +534,22 @@ def test_a_ring_whose_threads_cannot_start_is_given_back(
     assert open_files() == before
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ring ")]
     RingWriter(tmp_path, SMALLEST, 1).close()
+
+
+@pytest.mark.spec("R11")
+def test_a_summary_is_never_written_under_the_name_of_an_empty_segment(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    image = memoryview(block([Frame(START, bytes(60))], size=1 << 17))
+    slot = writer.place(blocks.record_length(image))
+    record = blocks.seal(image, writer.ring_id, slot.sequence, writer.run, 1, "port1")
+    slot.segment.record_summaries.add(record, b"summary")  # the publisher comes by in the midst of `written`
+    writer._publish()
+    assert not list(tmp_path.glob("*.summary"))
+    writer.written(slot, record)
+    writer._publish()
+    assert [path.name for path in tmp_path.glob("*.summary")] == [summary_path(slot.segment.path).name]
+    assert slot.segment.named
+    writer.close()
 
 
 @pytest.mark.spec("R1")
