@@ -93,6 +93,8 @@ class Following:
         self._programs: dict[str, bytes] = {}
         self._through_ns = 0
         self._streamed_ns = self._window.start_ns
+        self._late = False
+        """The recorder has not come as far as the end, long after it."""
         self._said_at = time.monotonic()
 
     def begin(self) -> None:
@@ -114,11 +116,11 @@ class Following:
 
     def ended(self) -> bool:
         """Whether all that was asked for is streamed."""
-        late = self._held.now_ns() > self._window.end_ns + LATE_NS
-        return self._stream.full or self._streamed_ns >= self._window.end_ns or late
+        return self._stream.full or self._streamed_ns >= self._window.end_ns or self._late
 
     def turn(self) -> None:
         """Streams what has become complete, and waits for more if that was little."""
+        began_ns = self._held.now_ns()  # of a slow reader the turn may last, and the recorder goes on meanwhile
         self._look_at_recorder()
         overtaken = self._tail.overtaken
         records = list(itertools.islice(self._tail.new(), MOST_RECORDS))
@@ -131,6 +133,7 @@ class Following:
         if missing := self._tail.overtaken - overtaken:
             self._miss(missing, records)
         self._stream_until(until_ns)
+        self._late = began_ns > self._window.end_ns + LATE_NS and not behind
         # Which rules hold is told again and again: the end has it once.
         recent = dataclasses.replace(self._recent.take(), slicing=Slicing())
         self._stream.note(coverage.happenings(self._window, recent))

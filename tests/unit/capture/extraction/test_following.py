@@ -227,6 +227,53 @@ def test_it_ends_with_its_time_and_says_what_it_holds(bench: Bench) -> None:
     assert numbers(bench.end()) == [1, 2]
 
 
+class Clock:
+    """Says that it is so long after the end of a live capture."""
+
+    def __init__(self, live: Following, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+        self.seconds = seconds
+        end_ns = live._window.end_ns
+        monkeypatch.setattr(live._held, "now_ns", lambda: end_ns + int(self.seconds * NS))
+
+
+@pytest.mark.spec("R8")
+def test_a_slow_reader_gets_all_that_the_recorder_has_up_to_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = bench.follow(past_ns=2 * NS, length_ns=NS)
+    bench.add(1, {1: 0, 2: 2000})
+    bench.complete(10)
+    clock = Clock(live, monkeypatch, -0.5)
+    # What the first turn streams is read a minute later.
+    monkeypatch.setattr(live._stream, "wait", lambda _: setattr(clock, "seconds", 60))
+    live.turn()
+    assert not live.ended()
+    bench.complete(5000)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    assert numbers(bench.end()) == [1, 2]
+
+
+@pytest.mark.spec("R8")
+def test_the_end_is_not_waited_for_where_the_recorder_does_not_come_so_far(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "MOST_RECORDS", 2)
+    live = bench.follow(past_ns=2 * NS, length_ns=NS)
+    for number in range(5):
+        bench.add(1, {number: number})
+    bench.complete(100)
+    Clock(live, monkeypatch, 60)
+    for _ in range(2):
+        live.turn()
+        assert not live.ended(), "there is more to be read"
+    live.turn()
+    assert live.ended()
+    live.finish()
+    assert numbers(bench.end()) == list(range(5))
+
+
 @pytest.mark.spec("R8")
 def test_it_ends_with_its_bytes_at_a_whole_packet(bench: Bench) -> None:
     live = bench.follow(past_ns=2 * NS, most_bytes=1000)
