@@ -120,7 +120,9 @@ class Following:
 
     def turn(self) -> None:
         """Streams what has become complete, and waits for more if that was little."""
-        began_ns = self._held.now_ns()  # of a slow reader the turn may last, and the recorder goes on meanwhile
+        began_ns = (
+            self._held.now_ns()
+        )  # of a slow reader the turn may last, and the recorder goes on meanwhile
         self._look_at_recorder()
         overtaken = self._tail.overtaken
         records = list(itertools.islice(self._tail.new(), MOST_RECORDS))
@@ -152,13 +154,16 @@ class Following:
             unfinished=self._stream.unfinished,
             shortened=self._stream.shortened,
         )
-        window = coverage.Window(self._window.start_ns, self._streamed_ns)
+        start_ns, now_ns = self._window.start_ns, self._held.now_ns()
+        # What the recorder did not come to is missing, too.
+        until_ns = min(self._window.end_ns, now_ns) if self._late else self._streamed_ns
+        window = coverage.Window(start_ns, until_ns)
         rejected = sum(count.rejected for count in self._stream.counts.values())
         sentences = coverage.notes(
-            window, self._held.ring(found), found, self._stream.packets, self._held.now_ns(), rejected
+            window, self._held.ring(found), found, self._stream.packets, now_ns, rejected
         )
         fields = [
-            ("streamed", f"{words.utc(window.start_ns)} to {words.utc(window.end_ns)}"),
+            ("streamed", f"{words.utc(start_ns)} to {words.utc(self._streamed_ns)}"),
             ("packets", str(self._stream.packets)),
         ]
         comment = pcapng.comment_text(fields, sentences, COMMENT_LIMIT)

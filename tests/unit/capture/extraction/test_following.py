@@ -64,11 +64,12 @@ class Bench:
         times = Times(bytes.fromhex(BOOT_ID), first, last, self.offset_ns, 0)
         self.ring.add(port, frames, times=times, losses=losses)
 
-    def complete(self, at: int) -> None:
-        """The recorder says that the ring is complete up to so many ms after the beginning."""
+    def complete(self, at: int, *, pid: int | None = None) -> None:
+        """The recorder (this process, or another) says that the ring is complete up to so many ms after the
+        beginning."""
         boot_ns = self.start_ns + at * MS + ORDER_SLACK_NS - self.offset_ns
         said = status.RecorderStatus(
-            pid=os.getpid(), run_id=self.ring.run, boot_id=BOOT_ID, complete_through_boot_ns=boot_ns
+            pid=pid or os.getpid(), run_id=self.ring.run, boot_id=BOOT_ID, complete_through_boot_ns=boot_ns
         )
         status.write(said, self.status_file)
 
@@ -272,6 +273,30 @@ def test_the_end_is_not_waited_for_where_the_recorder_does_not_come_so_far(
     assert live.ended()
     live.finish()
     assert numbers(bench.end()) == list(range(5))
+
+
+@pytest.mark.spec("R8", "R10")
+@pytest.mark.parametrize(
+    ("pid", "sentence"),
+    [
+        (os.getpid(), "The disk was behind: what came in after"),
+        (1 << 30, "The recorder was not running from"),
+    ],
+)
+def test_what_the_recorder_did_not_come_to_is_told_at_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, pid: int, sentence: str
+) -> None:
+    """It hangs, or it is gone."""
+    live = bench.follow(past_ns=2 * NS, length_ns=30 * NS)
+    bench.add(1, {1: 0})
+    bench.complete(2000, pid=pid)
+    Clock(live, monkeypatch, 60)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    comment = bench.end().statistics[0][1][0].decode()
+    assert f"note: {sentence}" in comment
+    assert comment.count("note:") == 1
 
 
 @pytest.mark.spec("R8")
