@@ -24,6 +24,9 @@ BUFFER = 1 << 20
 
 COMMENT_LIMIT = 16 * 1024
 
+MOST_NOTES = 100
+"""That wait for a packet; more are counted."""
+
 
 @dataclasses.dataclass
 class Count:
@@ -52,6 +55,7 @@ class PacketStream:
         self._left = most_bytes or None
         self._buffer = mmap.mmap(-1, BUFFER)
         self._notes: list[str] = []
+        self._more_notes = 0
         self._hung_up = select.poll()
         self._hung_up.register(descriptor, 0)
 
@@ -80,7 +84,11 @@ class PacketStream:
 
     def note(self, sentences: Iterable[str]) -> None:
         """What the comment of the next packet is to say."""
-        self._notes += sentences
+        for sentence in sentences:
+            if len(self._notes) < MOST_NOTES:
+                self._notes.append(sentence)
+            else:
+                self._more_notes += 1
 
     def merge_until(self, sources: Sequence[Source], start_ns: int, end_ns: int) -> None:
         """Writes the packets of the sources from a moment on up to another one, as far as they may be."""
@@ -133,8 +141,8 @@ class PacketStream:
     def _write_packets(self, data: memoryview) -> None:
         if self._notes:
             length = int.from_bytes(data[4:8], "little")
-            text = pcapng.comment_text((), self._notes, COMMENT_LIMIT)
-            self._notes = []
+            text = pcapng.comment_text((), self._notes, COMMENT_LIMIT, more=self._more_notes)
+            self._notes, self._more_notes = [], 0
             self.write(pcapng.with_comment(bytes(data[:length]), text))
             data = data[length:]
         self.write(data)

@@ -13,6 +13,7 @@ rewrite such files.)
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -130,23 +131,23 @@ def interface_statistics(interface: int, statistics: Statistics, comment: str = 
     return _block(INTERFACE_STATISTICS, fixed + options + _end(options))
 
 
-def comment_text(fields: Iterable[tuple[str, str]], notes: Sequence[str], limit: int) -> str:
+def comment_text(
+    fields: Iterable[tuple[str, str]], notes: Sequence[str], limit: int, *, more: int = 0
+) -> str:
     """Lines "key: value", then one "note: …" per note, in at most `limit` bytes of UTF-8.
 
     Line breaks in values become blanks, so that a value cannot pose as a line of its own. If not all notes
-    fit, the last line says how many are left out; fields that do not fit are cut.
+    fit, the last line says how many are left out, and `more` that are not among them; fields that do not fit
+    are cut.
     """
     lines = [f"{_one_line(key)}: {_one_line(value)}" for key, value in fields]
     lines += [f"note: {_one_line(note)}" for note in notes]
-    kept = len(lines)
-    while kept:
-        left_out = len(lines) - kept
-        text = "\n".join(
-            lines[:kept] + ([f"note: {left_out} more notes do not fit here"] if left_out else [])
-        )
-        if len(_text(text)) <= limit:
-            return text
-        kept -= 1
+    lengths = list(itertools.accumulate(len(_text(line)) + 1 for line in lines))  # with line breaks
+    for kept in range(len(lines), 0, -1):
+        left_out = len(lines) - kept + more
+        last = [f"note: {left_out} more notes do not fit here"] if left_out else []
+        if lengths[kept - 1] - 1 + sum(len(line) + 1 for line in last) <= limit:
+            return "\n".join(lines[:kept] + last)
     return _text("\n".join(lines))[:limit].decode("utf-8", "ignore")
 
 

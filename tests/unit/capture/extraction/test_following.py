@@ -12,7 +12,7 @@ from allegro.capture import status
 from allegro.capture.extraction import following
 from allegro.capture.extraction.following import Following
 from allegro.capture.extraction.live_request import LiveRequest, parse_live_request
-from allegro.capture.extraction.packet_stream import PacketStream
+from allegro.capture.extraction.packet_stream import MOST_NOTES, PacketStream
 from allegro.capture.extraction.reading import ReadAhead
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring import segments
@@ -320,6 +320,22 @@ def test_without_packets_there_is_a_sign_of_life(bench: Bench, monkeypatch: pyte
     live.turn()
     file = bench.end()
     assert file.counter(0, 8) == 0
+
+
+@pytest.mark.spec("R8", "R10")
+def test_what_happens_while_no_packet_comes_is_kept_up_to_a_number_and_counted_beyond(bench: Bench) -> None:
+    live = bench.follow(past_ns=2 * NS)
+    for number in range(MOST_NOTES + 30):
+        live._stream.note([f"Number {number}."])
+    assert len(live._stream._notes) == MOST_NOTES
+    bench.add(1, {1: 0, 2: 1})
+    bench.complete(100)
+    live.turn()
+    live.finish()
+    first, second = bench.end().packets
+    assert len(first.comment.splitlines()) == MOST_NOTES + 1
+    assert first.comment.endswith(f"note: Number {MOST_NOTES - 1}.\nnote: 30 more notes do not fit here")
+    assert not second.comment
 
 
 @pytest.mark.spec("R8")

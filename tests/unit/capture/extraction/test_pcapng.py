@@ -107,6 +107,28 @@ def test_notes_that_do_not_fit_are_counted() -> None:
     assert lines[-1] == f"note: {100 - (len(lines) - 3)} more notes do not fit here"
 
 
+def test_notes_that_were_not_kept_are_counted_too() -> None:
+    text = pcapng.comment_text(FIELDS, ["number 1", "number 2"], 200, more=7)
+    assert text.split("\n")[-2:] == ["note: number 2", "note: 7 more notes do not fit here"]
+    text = pcapng.comment_text((), [f"number {number}" for number in range(10)], 100, more=7)
+    kept = text.split("\n")[:-1]
+    assert text.split("\n")[-1] == f"note: {10 - len(kept) + 7} more notes do not fit here"
+
+
+@given(st.lists(st.text(), min_size=1), st.integers(0, 200))
+def test_of_the_notes_as_many_are_kept_as_fit(notes: list[str], limit: int) -> None:
+    def with_so_many(kept: int) -> str:
+        lines = [f"note: {' '.join(note.split())}" for note in notes[:kept]]
+        if kept < len(notes):
+            lines.append(f"note: {len(notes) - kept} more notes do not fit here")
+        return "\n".join(lines)
+
+    texts = [with_so_many(kept) for kept in range(1, len(notes) + 1)]
+    fitting = [text for text in texts if len(text.encode()) <= limit]
+    if fitting:
+        assert pcapng.comment_text((), notes, limit) == fitting[-1]
+
+
 @given(st.lists(st.tuples(st.text(), st.text())), st.lists(st.text()), st.integers(0, 200))
 def test_a_comment_keeps_its_limit(fields: list[tuple[str, str]], notes: list[str], limit: int) -> None:
     assert len(pcapng.comment_text(fields, notes, limit).encode()) <= limit
