@@ -70,7 +70,8 @@ class Held:
         """When the recorder was up; of one that is running, how far it has come by its own word."""
         said = _recorder(self._status_file)
         ups = []
-        for run in self._reader.runs():
+        # Of a run whose packets are being overwritten meanwhile, the ring says nothing any more.
+        for run in {run.run: run for run in (*self.runs, *self._reader.runs())}.values():
             span = self.line.run(run)
             if span is None:
                 continue
