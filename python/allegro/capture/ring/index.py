@@ -162,11 +162,13 @@ def parse(data: bytes, segment: Segment = NOWHERE) -> Iterator[Record]:
 
 
 class Progress:
-    """How far an index that grows has been parsed: `position` is the length of what was used, `finished` says
-    that a summary follows there, so that nothing more comes unless the recorder goes on in this segment."""
+    """How far an index that grows has been parsed: `position` is the length of what was used, `last_entry`
+    the last of that without its checksum, `finished` says that a summary follows there, so that nothing more
+    comes unless the recorder goes on in this segment."""
 
     def __init__(self) -> None:
         self.position = 0
+        self.last_entry = b""
         self.finished = False
         self.boot_id = b""
         self.last_sequence = -1
@@ -190,14 +192,14 @@ def parse_on(data: bytes, segment: Segment, progress: Progress) -> Iterator[Reco
         if incomplete is not None:
             if kind != _MORE:
                 return
-            progress.position = begin + position + ENTRY_SIZE
+            progress.position, progress.last_entry = begin + position + ENTRY_SIZE, entry
             progress.last_sequence, progress.last_end = last_sequence, last_end
             yield _with_more(incomplete, _MORE_ENTRY.unpack_from(data, position))
             incomplete = None
             continue
         if kind == _BOOT:
             boot_id = progress.boot_id = _BOOT_ENTRY.unpack_from(data, position)[2]
-            progress.position = begin + position + ENTRY_SIZE
+            progress.position, progress.last_entry = begin + position + ENTRY_SIZE, entry
             continue
         progress.finished = kind == _SUMMARY
         if kind != _RECORD:
@@ -250,7 +252,7 @@ def parse_on(data: bytes, segment: Segment, progress: Progress) -> Iterator[Reco
         if flags & _HAS_MORE:
             incomplete = record
         else:
-            progress.position = begin + position + ENTRY_SIZE
+            progress.position, progress.last_entry = begin + position + ENTRY_SIZE, entry
             progress.last_sequence, progress.last_end = last_sequence, last_end
             yield record
 

@@ -83,8 +83,15 @@ class RingTail:
         assert self._segment is not None  # noqa: S101 (the caller has looked)
         try:
             with index.index_path(self._segment.path).open("rb") as file:
-                file.seek(self._progress.position)
+                known = index.ENTRY_SIZE if self._progress.position else 0
+                file.seek(self._progress.position - known)
                 data = file.read()
+                if data[4:known] == self._progress.last_entry:
+                    data = data[known:]
+                else:  # made anew after a crash of the recorder: the same records may have other places
+                    self._progress = index.Progress()
+                    file.seek(0)
+                    data = file.read()
         except FileNotFoundError:
             data = b""
         yield from self._not_given(index.parse_on(data, self._segment, self._progress))
