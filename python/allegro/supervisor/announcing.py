@@ -16,8 +16,11 @@ class Announcer:
         self._server = server
 
     def complete(self, job: Job) -> None:
-        """A capture is complete."""
-        self._events.note("capture", f"The capture {job.file} is complete", source=job.device or job.source)
+        """A capture is complete. One with rows of the filter table has files of theirs, none of its own."""
+        text = f"The capture {job.file or f'of {moment(job.press_ns)}'} is complete"
+        if job.message and not job.file:
+            text += f": {job.message}"
+        self._events.note("capture", text, source=job.device or job.source)
 
     def failed(self, job: Job) -> None:
         """An accepted press has led to no file."""

@@ -53,11 +53,19 @@ def test_captures_and_uploads_are_told_by_name(tmp_path: Path) -> None:
     press = Press(source="presenter", key="next", device="Logitech R400", time_ns=1_795_271_405_000_000_000)
     (job,) = jobs.accept([press], Span(60, 0), now_ns=1)
     announcer.complete(replace(job, file="a.pcapng", state="complete"))
+    announcer.complete(replace(job, state="complete"))
+    announcer.complete(replace(job, state="complete", message="3 of 100 rows have a file."))
     announcer.failed(replace(job, state="failed", message="The storage device is full."))
     announcer.sent("a.pcapng")
     jobs.close()
     assert told(events) == [
         ("capture", "The capture a.pcapng is complete", "Logitech R400"),
+        ("capture", "The capture of 2026-11-21 14:30:05 UTC is complete", "Logitech R400"),
+        (
+            "capture",
+            "The capture of 2026-11-21 14:30:05 UTC is complete: 3 of 100 rows have a file.",
+            "Logitech R400",
+        ),
         (
             "capture-failed",
             "The capture of 2026-11-21 14:30:05 UTC failed: The storage device is full.",
