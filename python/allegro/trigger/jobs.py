@@ -160,6 +160,8 @@ _OTHERS = (
     " ' Another release has made this file, with all packets of the window.') WHERE state = 'complete'"
     f" AND content_held = 0 AND file != '' AND (filter != '' OR id IN ({rows.PARENTS}))"
 )
+# What versions 2 and 3 have made of a filter held to it, and did not say so.
+_HELD_BEFORE = "UPDATE jobs SET content_held = 1 WHERE state = 'complete' AND filter != ''"
 _USES_NAME = "SELECT 1 FROM jobs WHERE file = ?1 UNION SELECT 1 FROM rows WHERE file = ?1 LIMIT 1"
 _FILE_MOVED = "UPDATE jobs SET file = ?, directory = ? WHERE file = ? AND state = 'complete'"
 _PRUNE = (
@@ -372,7 +374,8 @@ def _opened(path: Path | str) -> sqlite3.Connection:
 
 def _make_table(connection: sqlite3.Connection) -> None:
     """Brings the table to VERSION, at once or not at all. That of a newer release stays as it is."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] >= VERSION:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version >= VERSION:
         return
     with transaction(connection):
         connection.execute(_SCHEMA)
@@ -380,6 +383,8 @@ def _make_table(connection: sqlite3.Connection) -> None:
         for name, kind in _ADDED:
             if name not in present:
                 connection.execute(f"ALTER TABLE jobs ADD COLUMN {name} {kind}")
+        if version in (2, 3):
+            connection.execute(_HELD_BEFORE)
         connection.execute(rows.SCHEMA)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 

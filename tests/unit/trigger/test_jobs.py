@@ -232,6 +232,19 @@ class TestOtherReleases:
         (job,) = JobStore(path).unfinished()
         assert (job.tries, job.filter) == (2, "")
 
+    def test_files_with_a_filter_of_versions_2_and_3_are_what_they_were(
+        self, store: JobStore, path: Path
+    ) -> None:
+        (job,) = store.accept([press()], SPAN, now_ns=7, content=lambda _: OF_A_GROUP)
+        store.change(job.id, state="cutting", tries=1)
+        done = store.change(job.id, state="complete", file="a.pcapng", message="Note.", content_held=True)
+        store.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            old.execute("ALTER TABLE jobs DROP COLUMN content_held")
+            old.execute("DROP TABLE rows")
+            old.execute("PRAGMA user_version = 3")
+        assert JobStore(path).get(job.id) == done
+
     def test_0_1_0_goes_on_with_what_is_written_now(self, store: JobStore, path: Path) -> None:
         pressed = dataclasses.replace(press(), boot_ns=5)
         (job,) = store.accept([pressed], SPAN, now_ns=7, boot_id="ab" * 16, content=lambda _: OF_A_GROUP)
