@@ -31,11 +31,12 @@ class _Gone(Enum):
 
 _GONE: Final = _Gone.GONE
 
-_GUARDS: Final[Mapping[Place, tuple[Place, str]]] = {
+_GUARDS: Final[Mapping[Place, tuple[Place, str | bool]]] = {
     ("wifi", "access_point", "password"): (("wifi", "mode"), "off"),
+    ("export", "protocol"): (("export", "enabled"), False),
 }
-"""A secret that is not understood never gives way to its default, which everybody knows: what it guards is
-switched off."""
+"""What never gives way to its default: a secret, as everybody knows that, and who is sent captures and a
+password. What it guards is switched off."""
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ class SettingsStore:
                 place=self._file.path.name,
                 remedy="Restart the device; if this message stays, replace the disk.",
             )
+        patch = _forgetting(patch)
         wanted = validated(merged(self._understood.settings.model_dump(mode="json"), patch))
         content = self._understood.to_save(wanted, patch)
         after = understood(content)
@@ -175,6 +176,18 @@ def _unread(found: Found[tuple[int, JsonObject]]) -> str:
     """Why the file cannot be read at the moment, whether or not its copy can; empty if it can."""
     own = found.instead_of if isinstance(found, Value) else found
     return own.reason if isinstance(own, Unreadable) else ""
+
+
+def _forgetting(patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With another protocol for the upload the SFTP server is no longer trusted.
+
+    Release 0.1.0 knows no other: after a roll-back it would log in there with the other server's password.
+    Without a host key it sends nothing.
+    """
+    export = patch.get("export")
+    if isinstance(export, dict) and export.get("protocol", "sftp") != "sftp":
+        return merged(patch, {"export": {"host_key": "", "host_key_type": ""}})
+    return patch
 
 
 def validated(raw: Mapping[str, Any]) -> Settings:

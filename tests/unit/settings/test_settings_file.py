@@ -35,6 +35,21 @@ def test_a_change_is_there_after_restart(path: Path) -> None:
     assert again.problem == ""
 
 
+@pytest.mark.spec("X2", "X4")
+def test_another_protocol_than_sftp_forgets_the_sftp_server(path: Path) -> None:
+    """Release 0.1.0 would log in there after a roll-back, with the other server's password."""
+    store = SettingsStore(path)
+    key = "SHA256:" + "A" * 43
+    sftp = {"host": "files.example", "host_key": key, "host_key_type": "ssh-ed25519", "password": "one"}
+    store.change({"export": {**sftp, "protocol": "sftp"}})
+    assert store.current.export.host_key == key
+    store.change({"export": {"protocol": "webdav", "password": "other"}})
+    left = json.loads(path.read_text())["export"]
+    assert (left["host"], left["host_key"], left["host_key_type"]) == ("files.example", "", "")
+    store.change({"export": {"host_key": key}})
+    assert store.current.export.host_key == key
+
+
 def test_the_file_is_for_root_only(path: Path) -> None:
     SettingsStore(path).change({"export": {"password": "geheim"}})
     assert path.stat().st_mode & 0o777 == 0o600
