@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from allegro.capture.config import RecorderConfig
 from allegro.capture.port_rules import discards
 from allegro.capture.recorder.completeness import Completeness
-from allegro.capture.recorder.counters import packets_received
 from allegro.capture.recorder.link_states import LinkEvent
 from allegro.capture.recorder.memory import blocks_for
 from allegro.capture.recorder.outbox import Outbox
@@ -119,7 +118,6 @@ class Ports:
         taken = sum(len(port.busy) for port in self.all()) * options.block_size
         count = options.blocks_per_port or blocks_for(name, options.block_size, self._count, taken)
         program = self.rules.rules.program(name)
-        received = packets_received(name)
         try:
             connection = RingSocket(name, ifindex, options.block_size, count, options.retire_ms, program)
         except AllegroError as error:
@@ -141,6 +139,7 @@ class Ports:
             self._outbox.add(LinkDown(*opened, name))
         refusal = connection.filter_error if program else None
         self.rules.opened(port, refusal, opened)
+        received = connection.received_before
         if refusal is None and discards(program):
             # What the socket has not seen since may have been discarded: only what came before is lost.
             port.discards.begin(received, 0, opened.boot_ns)

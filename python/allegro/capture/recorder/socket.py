@@ -12,6 +12,7 @@ import socket
 import struct
 from typing import NamedTuple
 
+from allegro.capture.recorder.counters import packets_received
 from allegro.capture.ring import record as blocks
 from allegro.errors import Unavailable
 
@@ -52,7 +53,8 @@ class RingSocket:
     `blocks` are views of the shared memory in the order in which the kernel fills them, over and over.
     Raises Unavailable if the interface is gone or the kernel refuses. If memory is short, fewer blocks are
     taken than asked for (not less than four). `program` (struct sock_filter) is attached before anything is
-    received; if the kernel does not take it, `filter_error` says why, and everything is received.
+    received; if the kernel does not take it, `filter_error` says why, and everything is received. So many
+    packets the interface had received before the socket did: `received_before`.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class RingSocket:
         self._memory: mmap.mmap | None = None
         self.blocks: list[memoryview] = []
         self.filter_error: OSError | None = None
+        self.received_before = 0
         try:
             self._socket.setsockopt(_SOL_PACKET, _PACKET_VERSION, _TPACKET_V3)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
@@ -75,6 +78,8 @@ class RingSocket:
                     self.filter(program)
                 except OSError as error:
                     self.filter_error = error
+            # Not before this moment: memory for the blocks takes its time.
+            self.received_before = packets_received(interface)
             self._socket.bind((interface, _ETH_P_ALL))
             membership = _MEMBERSHIP.pack(ifindex, _PACKET_MR_PROMISC, 0, b"")
             self._socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
