@@ -80,6 +80,8 @@ class Watch:
             for told in self._read_news(record):
                 self._note(told, record)
             return False
+        if record.packets and not record.boot_id:  # by version 0.1.0, which knows no rules
+            self.findings.slicing.opened(record.port_name, self._timeline.first(record))
         return bool(record.packets)
 
     def take(self) -> Findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ import pytest
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
+from allegro.capture.ring.news import PortOpened, RulesHeld
 from allegro.capture.ring.record import Times
+from allegro.capture.ring.segments import Run
 from allegro.system import boottime
+from allegro.words import exact_moment
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS
 from tests.unit.capture.devices import MS, Device
@@ -231,3 +235,27 @@ def test_without_the_list_of_runs_stamps_must_do(device: Device) -> None:
     assert cut(request)[0] == list(range(1000, 7000))
     by_date = Request(request.ring_directory, request.start_ns, request.end_ns, request.output)
     assert cut(by_date)[0] == list(range(1000, 7000))
+
+
+@pytest.mark.spec("R10", "T6")
+def test_while_version_0_1_0_was_recording_no_rules_held(device: Device) -> None:
+    device.start(RUN)
+    told = RulesHeld(device.boot_ns, device.wall_ns, "1. a: discard vlan == 7", "port1, port2")
+    device.tell(told)
+    device.record(10)
+    for _ in range(10):  # rolled back
+        device.ring.add(1, [device.frame() for _ in range(100)])
+    own = Run(device.ring.run + 1, RUN + 10 * NS, device.wall_ns)
+    device.runs[:] = [Run(*run[:4]) for run in (*device.runs, own)]  # as it writes all of them
+    device.start(device.wall_ns)  # and on again
+    device.tell(
+        PortOpened(device.boot_ns, device.wall_ns, "port1"),
+        replace(told, boot_ns=device.boot_ns, wall_ns=device.wall_ns, ports="port1"),
+    )
+    device.record(10)
+    _, result = cut(device.press(40))
+    assert [note for note in result.notes if " port1 " in note or "port1:" in note] == [
+        "Rules for what is kept of packets of port1: 1. a: discard vlan == 7.",
+        f"From {exact_moment(RUN + 10 * NS)} on, packets of port1 were kept whole.",
+        f"From {exact_moment(RUN + 20 * NS)} on, the rules for port1 were: 1. a: discard vlan == 7.",
+    ]
