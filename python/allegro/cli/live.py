@@ -4,12 +4,13 @@ import contextlib
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import BinaryIO
 
 from allegro.api.client import Client
 from allegro.cli.grammar import Grammar
-from allegro.errors import InvalidInput
+from allegro.errors import InvalidInput, Unavailable
 
 _PART = 1 << 16
 
@@ -38,9 +39,23 @@ def _live(client: Client, arguments: Namespace) -> None:
     }
     query = {name: value for name, value in asked.items() if value}
     with client.stream("/live", **query) as stream, _opened(arguments.output) as file:
-        while part := stream.read1(_PART):
+        for part in _parts(stream):
             file.write(part)
             file.flush()
+
+
+def _parts(stream: HTTPResponse) -> Iterator[bytes]:
+    """What comes, as it comes. Raises Unavailable if it breaks off; what goes wrong with the output does not
+    pass here.
+    """
+    try:
+        while part := stream.read1(_PART):
+            yield part
+    except (OSError, HTTPException) as error:
+        raise Unavailable(
+            "The live capture broke off.",
+            remedy="What has come until then can be read. See `systemctl status allegro-supervisor`.",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -53,3 +68,5 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
             yield file
     except FileExistsError:
         raise InvalidInput(f"{path} exists already.", remedy="Name another file.") from None
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written ({error.strerror}).", place="--output") from error
