@@ -163,7 +163,9 @@ def router(captures: Captures) -> APIRouter:
     ) -> StreamingResponse:
         """Several files as one ZIP archive, which is made while it is sent."""
         paths = [captures.path(each) for each in dict.fromkeys(name)]
-        say(request, f"Downloaded as an archive: {', '.join(path.name for path in paths)}")
+        # The number first: of many names only the first ones fit into the list of events.
+        count = f"{len(paths)} {'file' if len(paths) == 1 else 'files'}"
+        say(request, f"Downloaded {count} as an archive: {', '.join(path.name for path in paths)}")
         return StreamingResponse(
             () if wants_no_body(request.scope) else _zip(paths),
             media_type=ZIP,

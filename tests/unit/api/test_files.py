@@ -81,13 +81,25 @@ def test_several_files_are_one_archive(bench: Bench) -> None:
     }
     assert bench.call("HEAD", "/archive?name=a.pcapng").status_code == 200
     assert [event["text"] for event in bench.get("/events")["events"]] == [
-        "Downloaded as an archive: a.pcapng, b.pcapng"
+        "Downloaded 2 files as an archive: a.pcapng, b.pcapng"
     ]
     assert "no file c.pcapng" in bench.refused(404, "GET", "/archive?name=a.pcapng&name=c.pcapng")["message"]
     assert bench.refused(422, "GET", "/archive")["place"] == "name"
     assert bench.refused(422, "GET", "/archive?name=..%2Fsettings.json")["place"] == "name"
     many = "&".join(f"name={number}" for number in range(101))
     assert bench.refused(422, "GET", f"/archive?{many}")["place"] == "name"
+
+
+@pytest.mark.spec("W5", "S7")
+def test_an_archive_of_more_files_than_can_be_named_is_told_with_their_number(bench: Bench) -> None:
+    names = [f"20261121T1430{number:02}Z_presenter_next_before.pcapng" for number in range(40)]
+    for name in names:
+        (bench.paths.storage / name).write_bytes(b"packets")
+    bench.call("GET", f"/archive?{'&'.join(f'name={name}' for name in names)}")
+    bench.call("GET", f"/archive?name={names[0]}")
+    one, all_of_them = (event["text"] for event in bench.get("/events")["events"])
+    assert one == f"Downloaded 1 file as an archive: {names[0]}"
+    assert all_of_them.startswith(f"Downloaded 40 files as an archive: {names[0]}, {names[1]}")
 
 
 @pytest.mark.spec("W5")
