@@ -148,14 +148,14 @@ class _Granted(Response):
                 kind = answer.headers.get("content-type", "")
                 lasting, is_in = self._site.lasting, _is_in(self._site, request, self._asker)
                 if kind.startswith(_EVENTS):
-                    parts = lasting.passed(answer.aiter_raw(), is_in)
+                    parts, send = lasting.passed(answer.aiter_raw(), is_in), lasting.judged(send, is_in)
                 elif request.path_params["path"] == _LIVE:
-                    parts = lasting.streamed(answer.aiter_raw(), is_in)
+                    parts, send = lasting.streamed(answer.aiter_raw(), is_in), lasting.judged(send, is_in)
                 else:
                     parts = answer.aiter_raw(_PART)
                 passed = StreamingResponse(parts, answer.status_code, kept)
                 await passed(scope, receive, send)
-        except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
+        except ClientDisconnect:  # in the middle of what it sent, or took: nobody waits for an answer
             return
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from anyio import CancelScope
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Send
 
 LOOK_EVERY_S = 1.0
 """So long after a log-in has ended nothing more is passed on; what comes in between is judged at once."""
@@ -47,6 +49,28 @@ class Lasting:
             if self._ends or not is_in():
                 return
             yield part
+
+    def judged(self, send: Send, is_in: Callable[[], bool]) -> Send:
+        """`send`, which a reader who takes nothing keeps waiting no longer than he may see what comes.
+
+        Raises ClientDisconnect then: the answer has no end that could still reach him.
+        """
+
+        async def judging(message: Message) -> None:
+            sending = asyncio.ensure_future(_send(send, message))
+            try:
+                while not (await asyncio.wait({sending}, timeout=LOOK_EVERY_S))[0]:
+                    if self._ends or not is_in():
+                        raise ClientDisconnect
+                await sending
+            finally:
+                sending.cancel()
+
+        return judging
+
+
+async def _send(send: Send, message: Message) -> None:
+    await send(message)
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes | None:

@@ -3,11 +3,16 @@ import base64
 import io
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
+import httpx
 import pytest
+from starlette.types import Message
 
 from allegro.metrics import exposition
-from allegro.web import gateway
+from allegro.web import gateway, lasting
+from allegro.web.app import create_app
+from allegro.web.backend import Backend
 from tests.unit.web.world import PASSWORD, Browser, World
 
 
@@ -169,3 +174,70 @@ def test_metrics_are_where_programs_that_collect_them_look(world: World) -> None
     assert Browser(world.app).get("/api/metrics", mine).status_code == 200
     assert Browser(world.app).get("/metrics").status_code == 401
     assert Browser(world.app).send("POST", "/metrics", headers=mine).status_code == 405
+
+
+class Endless(httpx.AsyncBaseTransport):
+    """A supervisor whose answer goes on for ever."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.ended = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Type": self.kind}, content=self._parts())
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"part"
+                await asyncio.sleep(0)
+        finally:
+            self.ended = True
+
+
+@pytest.mark.spec("R8", "S1")
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/api/live", "application/x-pcapng"), ("/api/events/stream", "text/event-stream")]
+)
+def test_who_stops_reading_keeps_an_answer_without_end_no_longer_than_his_log_in(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, kind: str
+) -> None:
+    monkeypatch.setattr(lasting, "LOOK_EVERY_S", 0.01)
+    world.user("admin")
+    supervisor = Endless(kind)
+    app = create_app(replace(world.site, backend=Backend(supervisor)), world.users_file.parent / "built")
+    login = basic("the-admin", PASSWORD + "!")["Authorization"]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"device.local"), (b"authorization", login.encode())],
+        "client": ("192.0.2.7", 1),
+    }
+
+    async def ask() -> None:
+        stuck = asyncio.Event()
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                stuck.set()
+                await asyncio.Event().wait()
+
+        async def receive() -> Message:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def answer() -> None:
+            await app(scope, receive, send)
+
+        async with asyncio.TaskGroup() as group:
+            answering = group.create_task(answer())
+            await stuck.wait()
+            await asyncio.sleep(0.05)
+            assert not answering.done(), "it waits for its reader"
+            world.site.users.delete("the-admin")
+
+    asyncio.run(ask())
+    assert supervisor.ended
