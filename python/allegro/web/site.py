@@ -39,7 +39,9 @@ from allegro.web.sessions import Session, Sessions
 COOKIE = "__Host-allegro"
 LOOKS = ("GET", "HEAD")
 _CHANGE_S = 2.0
-LARGEST_FORM = 256 * 1024
+LARGEST_FORM, LARGEST_TABLES = 256 * 1024, 2 * 1024 * 1024
+"""Bytes of a form; of one of an administrator, whose tables come twice: as they are, and as they were."""
+
 NEW_PASSWORD = "/password"  # noqa: S105 (an address)
 
 USERS_REMEDY = "All others can log in. If this comes again after a restart, replace the disk."
@@ -230,7 +232,7 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            data = await form_of(request)
+            data = await form_of(request, _largest_form(site, request))
         except AllegroError as error:
             return plain_error(site, error)
         token = request.cookies.get(COOKIE, "")
@@ -274,7 +276,15 @@ async def _confirm_within_s(visit: Visit) -> float | None:
     return waits
 
 
-async def form_of(request: Request) -> Mapping[str, Sequence[str]]:
+def _largest_form(site: Site, request: Request) -> int:
+    """Bytes. Of nobody else so much is kept in memory before it is known what he may do."""
+    token = request.cookies.get(COOKIE, "")
+    session = site.sessions.get(token, site.now_s(), poll=True) if token else None
+    user = site.users.get(session.user) if session else None
+    return LARGEST_TABLES if user is not None and includes(user.role, "admin") else LARGEST_FORM
+
+
+async def form_of(request: Request, largest: int = LARGEST_FORM) -> Mapping[str, Sequence[str]]:
     """The form of a POST, checked to come from our own page. Raises Forbidden or TooLarge."""
     if request.method in LOOKS:
         return {}
@@ -282,7 +292,7 @@ async def form_of(request: Request) -> Mapping[str, Sequence[str]]:
     content = b""
     async for part in request.stream():
         content += part
-        if len(content) > LARGEST_FORM:
+        if len(content) > largest:
             raise TooLarge("This is more than the device expects.")
     try:
         return parse_qs(content.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10_000)

@@ -157,6 +157,24 @@ def test_the_filter_table_is_made_from_templates_and_saved(world: World) -> None
 
 
 @pytest.mark.spec("T4")
+def test_a_large_filter_table_is_saved_and_shown(world: World) -> None:
+    """Each row comes back twice: as it is, and as it was when the form was made."""
+    filters = [f"ip =={' ' * 3900}192.0.2.{row}" for row in range(40)]
+    rows = [{"name": f"row{row}", "filter": text} for row, text in enumerate(filters)]
+    world.device.settings.change({"trigger": {"rows": rows}})
+    admin = world.user("admin")
+    page = admin.page("/trigger")
+    seen = page.partition('form id="table-form"')[2].partition('name="seen" value="')[2]
+    data = {"seen": seen.partition('">')[0]}
+    for row, text in enumerate(filters):
+        cells = {"name": f"r{row}", "filter": text, "key": "any"}
+        data |= {f"trigger.rows.{row}.{name}": value for name, value in cells.items()}
+    assert sum(map(len, data.values())) > 256 * 1024
+    assert admin.post("/trigger/table", None, **data).status_code == 303
+    assert table(world) == [(f"r{row}", text, False) for row, text in enumerate(filters)]
+
+
+@pytest.mark.spec("T4")
 def test_enter_in_the_filter_table_saves_it(world: World) -> None:
     """HTML, "Implicit submission": the first submit button of a form, in tree order, is pressed."""
     page = world.user("admin").page("/trigger")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from allegro.accounts.roles import Role
 from allegro.accounts.users import UserStore
 from allegro.web.app import create_app
 from allegro.web.sessions import IDLE_S
@@ -167,6 +168,25 @@ def test_a_form_without_the_token_of_the_session_changes_nothing(world: World) -
 
 def test_a_form_that_is_too_large_is_refused(world: World) -> None:
     assert Browser(world.app).send("POST", "/login", content=b"x" * 300_000).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("role", "size", "status"),
+    [
+        ("admin", 2_000_000, 303),
+        ("admin", 2_100_000, 413),
+        ("capture", 300_000, 413),
+        ("capture", 200_000, 303),
+    ],
+)
+def test_only_administrators_have_large_tables_to_send(
+    world: World, role: Role, size: int, status: int
+) -> None:
+    browser = world.user(role)
+    assert browser.post("/trigger/table", padding="x" * size).status_code == status
+    browser.cookies.clear()
+    stranger = browser.send("POST", "/trigger/table", data={"padding": "x" * 300_000})
+    assert stranger.status_code == 413
 
 
 def test_headers_allow_nothing_from_elsewhere(world: World) -> None:
