@@ -171,20 +171,13 @@ class _Cut:
                 passes.append(self._reader.iterate_boot(boot_id, begin_ns, LATEST_NS))
         return itertools.chain.from_iterable(passes)
 
-    def _wanted(self, record: Record) -> bool:
-        window, line = self._window, self._line
-        return (
-            line.last(record) >= window.start_ns - ORDER_SLACK_NS
-            and line.first(record) <= window.end_ns + ORDER_SLACK_NS
-        )
-
     def _sifted(
         self, records: Iterable[Record], ahead: ReadAhead, tell: Callable[[int], None]
     ) -> Iterator[Record]:
         """The records of the window that have to be read; of the others the files learn how many packets."""
         passed_over = 0
         for record in records:
-            if not self._wanted(record):
+            if not self._held.wanted(record, self._window):
                 continue
             programs = self._files.programs(record.port_name)
             filtered = len(programs) == len(self._files.open)

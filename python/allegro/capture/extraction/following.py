@@ -208,7 +208,7 @@ class Following:
         while self._waiting and self._waiting[0][0] <= until_ns:
             record = heapq.heappop(self._waiting)[2]
             self._all.see(record)
-            if self._recent.see(record) and self._wanted(record):
+            if self._recent.see(record) and self._held.wanted(record, self._window):
                 ready.append(record)
         for group in self.ahead.groups(iter(ready)):
             self._courtesy.breathe()
@@ -232,12 +232,6 @@ class Following:
             else:
                 still_open.append(source)
         self._sources = still_open
-
-    def _wanted(self, record: Record) -> bool:
-        return (
-            self._line.last(record) >= self._window.start_ns - ORDER_SLACK_NS
-            and self._line.first(record) <= self._window.end_ns + ORDER_SLACK_NS
-        )
 
     def _load(self, group: Group) -> None:
         for record, place in zip(group.records, group.places, strict=True):

@@ -10,7 +10,8 @@ from allegro.capture import status
 from allegro.capture.extraction import coverage
 from allegro.capture.extraction.contract import LATEST_NS, Request
 from allegro.capture.extraction.timeline import Timeline, present, timeline
-from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.reader import ORDER_SLACK_NS, RingReader
+from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import Run
 from allegro.system import boottime
 
@@ -31,6 +32,14 @@ class Held:
         self._start_ns = max(request.start_ns, self._oldest_ns or 0)
         newest_ns = bounds[1] + self.line.correction_ns if bounds else request.end_ns
         self._end_ns = min(request.end_ns, newest_ns)
+
+    def wanted(self, record: Record, window: coverage.Window) -> bool:
+        """Whether packets of the window may be in the record."""
+        line = self.line
+        return (
+            line.last(record) >= window.start_ns - ORDER_SLACK_NS
+            and line.first(record) <= window.end_ns + ORDER_SLACK_NS
+        )
 
     def saw(self, first_ns: int) -> None:
         """A block was read whose first packet is of this moment on the time line."""

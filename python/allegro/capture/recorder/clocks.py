@@ -13,13 +13,11 @@ import os
 import struct
 import time
 from collections import deque
-from pathlib import Path
 from typing import NamedTuple
 
 from allegro.capture.ring.record import Times
+from allegro.system import boottime
 from allegro.system.boottime import STEP_NS, Reading
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 BLOCK_AGE_NS = 350_000_000
 """No packet in a block is older when the kernel hands it over: twice the longest retire time that is
@@ -48,7 +46,7 @@ class Step(NamedTuple):
 def boot_id() -> bytes:
     """The id of this start of the kernel (random(4)), 16 bytes; empty if it cannot be read."""
     try:
-        return bytes.fromhex(_BOOT_ID.read_text().strip().replace("-", ""))
+        return bytes.fromhex(boottime.boot_id())
     except (OSError, ValueError):
         return b""
 
