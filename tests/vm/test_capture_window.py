@@ -29,6 +29,11 @@ def test_exactly_the_frames_of_the_window_are_in_the_file(lab: Lab, tmp_path: Pa
     cut = device.fetch_checked(job, tmp_path)
     everything = device.capture(tmp_path, before_s=600)
 
+    timeline = {port["name"]: sum(port["packets"]) for port in device.get("/ring/timeline")["ports"]}
+    sent = {"port1": from_left.sent, "port2": from_right.sent}
+    # Each of its 300 steps is rounded to a tenth.
+    assert {name: timeline[name] for name in sent} == pytest.approx(sent, abs=300 * 0.05)
+
     # What was sent is there once, by the port that it came in by, as it was sent.
     assert numbers(everything, "port1") == [(1, number) for number in range(from_left.sent)]
     assert numbers(everything, "port2") == [(2, number) for number in range(from_right.sent)]
