@@ -2,11 +2,13 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko.sftp import CMD_READ
 
 from allegro.export import lanes, upload_part
 from allegro.export import session as session_module
@@ -115,6 +117,29 @@ def test_an_interrupted_file_goes_on_or_begins_anew_in_the_same_try(
     begins_anew = any("begin anew" in note for note in tried.notes)
     assert begins_anew == (mixture in BEGIN_ANEW), "what the test upload says is what happens"
     assert any("fsync" in note for note in tried.notes)
+
+
+def test_what_goes_on_is_compared_although_answers_are_noted_late(
+    stub: StubServer, upload: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Paramiko notes what it asks for ahead after it has asked, on a busy machine long after."""
+    asks = paramiko.SFTPClient._async_request  # type: ignore[attr-defined]
+
+    def asks_late(client: paramiko.SFTPClient, file: object, kind: int, *words: object) -> int:
+        number = int(asks(client, file, kind, *words))
+        if isinstance(file, paramiko.SFTPFile) and kind == CMD_READ:
+            time.sleep(0.05)
+        return number
+
+    monkeypatch.setattr(paramiko.SFTPClient, "_async_request", asks_late)
+    monkeypatch.setattr(session_module, "ANSWER_TIMEOUT_S", 5.0)
+    file, content = put_file(upload, 100 * KIB)
+    with pytest.raises(UploadStopped):
+        deliver(stub, file, progress=stop_at("checking"))
+    sent = deliver(stub, file)
+    assert sent is not None
+    assert sent.resumed_at == len(content)
+    assert arrived(stub) == {NAME: content}
 
 
 def test_a_file_that_the_server_has_already_is_not_sent_twice(
