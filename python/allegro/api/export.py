@@ -1,4 +1,4 @@
-"""Export by SFTP: the queue, uploads on request, the server's host key, the device's own key."""
+"""Export to a server: the queue, uploads on request, the server's host key, the device's own key."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal, Self

@@ -40,7 +40,7 @@ class FileAnswer(BaseModel):
 
     name: str
     directory: Directory = Field(
-        description="upload: it is still to be sent to the SFTP server; sent: the server has it;"
+        description="upload: it is still to be sent to the server; sent: the server has it;"
         " disk: it lies on the disk that was chosen for captures"
     )
     size: int = Field(description="Bytes")

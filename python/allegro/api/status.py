@@ -81,6 +81,7 @@ class StatusAnswer(BaseModel):
     ring: RingAnswer
     storage: StorageAnswer
     export_enabled: bool
+    export_protocol: Literal["sftp", "webdav"]
     uploads_waiting: int = Field(description="Files in the upload directory")
     presenters: list[str] = Field(description="Presenters that are plugged in")
     jobs: list[JobAnswer] = Field(description="The newest captures, newest first")
@@ -97,6 +98,7 @@ def router(device: Device) -> APIRouter:
     @routes.get("/status", dependencies=[requires("viewer")])
     def status() -> StatusAnswer:
         """The device at a glance."""
+        export = device.settings().export
         return StatusAnswer(
             name=device.name(),
             system_id=device.system_id,
@@ -105,7 +107,8 @@ def router(device: Device) -> APIRouter:
             time=utc(time.time_ns()),
             ring=RingAnswer.of(device.recorder()),
             storage=StorageAnswer.of(device.storage, device.sent, FileStore(device.disks.disk.folder)),
-            export_enabled=device.settings().export.enabled,
+            export_enabled=export.enabled,
+            export_protocol=export.protocol,
             uploads_waiting=device.upload.count(),
             presenters=list(device.presenters()),
             jobs=recent(device.jobs, LAST_JOBS),

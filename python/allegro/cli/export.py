@@ -7,6 +7,7 @@ from allegro.api.client import Client
 from allegro.cli.grammar import Answer, Grammar, Output
 from allegro.cli.text import moment, size, table
 from allegro.errors import AllegroError
+from allegro.settings.export_ways import EXPORT_WAYS
 
 
 def register(grammar: Grammar) -> None:
@@ -67,7 +68,7 @@ def _text(answer: Answer) -> str:
         ("Public key", answer["public_key"] or "-"),
     ]
     lines: list[Sequence[object]] = [
-        ("SFTP export" if by_sftp else "WebDAV export", answer["state"]),
+        (f"{EXPORT_WAYS[answer['protocol']]} export", answer["state"]),
         ("Server", answer["server"] or "not set"),
         *(keys if by_sftp else ()),
         ("Next upload", moment(answer["next_run_time"])),

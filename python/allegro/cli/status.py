@@ -7,6 +7,7 @@ from allegro.api.client import Client
 from allegro.cli import jobs, ring
 from allegro.cli.grammar import Answer, Grammar, Output
 from allegro.cli.text import actions, moment, size, table
+from allegro.settings.export_ways import EXPORT_WAYS
 
 
 def register(grammar: Grammar) -> None:
@@ -33,7 +34,7 @@ def text(answer: Answer) -> str:
         ("Time", f"{moment(answer['time'])} UTC"),
         ("Recording", ring.recording(answer["ring"])),
         ("Storage", f"{size(storage['free'])} of {size(storage['size'])} free, {captures} captures"),
-        ("SFTP export", export),
+        (f"{EXPORT_WAYS[answer['export_protocol']]} export", export),
         ("Presenter", ", ".join(answer["presenters"]) or "none plugged in"),
     ]
     parts = [table(head), ring.ports(answer["ring"]["ports"])]

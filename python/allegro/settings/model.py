@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from allegro.errors import InvalidInput
 from allegro.settings.authorities import certificates
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
+from allegro.settings.export_ways import EXPORT_WAYS
 from allegro.settings.filter_table import MOST, FilterRow, checked_filter, each_name_once
 from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
@@ -123,7 +124,7 @@ class Export(Section):
     protocol: Literal["sftp", "webdav"] = Field(
         default="sftp",
         description="SFTP to the server named here, or WebDAV to the address below",
-        json_schema_extra={"choices": {"sftp": "SFTP", "webdav": "WebDAV"}},
+        json_schema_extra={"choices": dict(EXPORT_WAYS)},
     )
     host: str = Field(
         default="", max_length=253, title="Server", description="Name or address of the SFTP server"

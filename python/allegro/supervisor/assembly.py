@@ -292,7 +292,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
     if with_network:
         parts.start("disk for captures", lambda: _started(disk_care.start, disk_care.stop))
-    parts.start("SFTP export", lambda: _started(export.start, export.stop))
+    parts.start("export", lambda: _started(export.start, export.stop))
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
     parts.start("resets", resets.after_start)
     if with_network:

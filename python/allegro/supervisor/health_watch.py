@@ -10,6 +10,7 @@ from allegro.errors import AllegroError
 from allegro.events.event import Note
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
+from allegro.settings.export_ways import EXPORT_WAYS
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.room import Room
 from allegro.supervisor.data import data_problem
@@ -101,7 +102,8 @@ class Watch:
         upload_failures, export_problem = self._uploads()
         failed = self._parts.failed()
         if export_problem:
-            failed = (*failed, ("SFTP export", export_problem))
+            way = EXPORT_WAYS[self._settings.current.export.protocol]
+            failed = (*failed, (f"{way} export", export_problem))
         return Facts(
             recorder_age_s=None if status is None else age_s(status, time.time_ns()),
             recorder_state=status.state if status else "",

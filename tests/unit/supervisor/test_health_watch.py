@@ -32,6 +32,8 @@ class Bench:
     presenters: list[ConnectedPresenter]
     watch: Watch
     events: EventList
+    settings: SettingsStore
+    export: ExportService
     first_passwords: tuple[str, ...] = ()
     notifications: tuple[Problem, ...] = ()
     told_before: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -65,7 +67,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         room=Room((FileStore(paths.storage),), FileStore(paths.sent), lambda: settings.current.storage),
         told_before=lambda: made.told_before,
     )
-    made: Bench = Bench(paths, parts, queue, presenters, watch, events)
+    made: Bench = Bench(paths, parts, queue, presenters, watch, events, settings, export)
     made.say()
     yield made
     jobs.close()
@@ -153,6 +155,19 @@ def test_a_problem_that_was_told_before_a_restart_is_told_no_second_time_but_its
     assert "no thread." in caplog.text
     told = [(each.kind, each.source, each.text) for each in bench.events.newest(9)]
     assert told == [("problem-over", "no-link", "No longer a problem: None has a link.")]
+
+
+@pytest.mark.spec("X6")
+def test_a_problem_of_the_export_names_the_way_that_is_set(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def status() -> None:
+        raise Unavailable("The record of the uploads cannot be read.")
+
+    monkeypatch.setattr(bench.export, "status", status)
+    assert bench.problems() == ["part-sftp-export"]
+    bench.settings.change({"export": {"protocol": "webdav"}})
+    assert bench.problems() == ["part-webdav-export"]
 
 
 @pytest.mark.spec("X7")
