@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from allegro.web.local_time import local_of
+from allegro.words import utc
 from tests.harness.browser import DESKTOP, PHONE, SMALL_PHONE, assert_accessible
 from tests.harness.waiting import PATIENCE
 from tests.host.conftest import Site
@@ -108,3 +110,40 @@ def test_time_zones_can_be_chosen_and_the_clock_goes_on(page: Page) -> None:
     shown = utc.inner_text()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)
     expect(utc).not_to_have_text(shown, timeout=30_000 * PATIENCE)
+
+
+@pytest.mark.spec("W15")
+def test_a_browser_in_another_zone_shows_the_devices_times(site: Site, page: Page) -> None:
+    browser = page.context.new_cdp_session(page)
+    browser.send("Emulation.setTimezoneOverride", {"timezoneId": "America/New_York"})
+    site.world.device.settings.change({"time": {"zone": "Asia/Kolkata"}})
+    site.world.clock.now += 60
+    page.goto("/ring")
+    shown = page.locator("#live time").first
+    moment = shown.get_attribute("datetime")
+    assert moment
+    expect(shown).to_have_text(f"{local_of(moment, 'Asia/Kolkata').replace('T', ' ')} IST")
+    zoned = "{ timeStyle: 'long', timeZone: 'America/New_York' }"
+    there = page.evaluate(f"utc => new Date(utc).toLocaleTimeString(undefined, {zoned})", moment)
+    expect(shown).to_have_attribute("title", re.compile(re.escape(there) + "$"))
+
+
+@pytest.mark.spec("W4", "W15")
+def test_an_hour_that_comes_twice_is_asked_for_while_one_types(site: Site, page: Page) -> None:
+    site.world.device.settings.change({"time": {"zone": "Europe/Berlin"}})
+    page.goto("/capture")
+    expect(page.locator("#timeline-words")).not_to_be_empty()
+    start, which = page.get_by_label("From", exact=True), page.locator("#start-which")
+    expect(which).to_be_hidden()
+    start.fill("2026-10-25T02:30:00")
+    start.blur()
+    expect(which).to_be_visible()
+    page.get_by_label("To", exact=True).fill("2026-10-25T03:00:00")
+    page.get_by_role("button", name="Capture", exact=True).click()
+    expect(page.locator("#start-error")).to_contain_text("This time comes twice in Europe/Berlin")
+    assert_accessible(page)
+    which.select_option("1")
+    page.get_by_role("button", name="Capture", exact=True).click()
+    expect(page.locator(".message.good")).to_contain_text("Accepted.")
+    (job,) = site.world.device.jobs.recent(9)
+    assert utc(job.start_ns).startswith("2026-10-25T01:30:00")

@@ -1,8 +1,10 @@
 """Numbers and times as a person reads them."""
 
-from datetime import UTC, datetime
+import zoneinfo
+from datetime import datetime
 
 from allegro import words
+from allegro.web.local_time import in_zone
 
 UNKNOWN = "\u2013"
 
@@ -32,17 +34,23 @@ def duration(seconds: float) -> str:
     return words.duration(seconds).replace(" ", "\u00a0")
 
 
-def moment(text: str | None) -> str:
-    """A time of the API as `2026-11-21 14:30:05 UTC`. The browser shows it in its own time zone."""
+def moment(text: str | None, zone: str = "UTC") -> str:
+    """A time of the API as `2026-11-21 15:30:05 CET`."""
     if not text:
         return UNKNOWN
-    parsed = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
-    return f"{parsed:%Y-%m-%d %H:%M:%S} UTC"
+    local = in_zone(text, zone)
+    return f"{local:%Y-%m-%d %H:%M:%S} {_short(local)}"
 
 
-def day(seconds: float) -> str:
+def day(seconds: float, zone: str) -> str:
     """Seconds since 1970 as `2026-11-21`."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    return f"{datetime.fromtimestamp(seconds, zoneinfo.ZoneInfo(zone)):%Y-%m-%d}"
+
+
+def _short(local: datetime) -> str:
+    """The usual letters of the zone, such as CET and CEST; where people have none, UTC+03:00."""
+    letters = local.tzname() or ""
+    return letters if letters.isalpha() else f"UTC{local.isoformat()[-6:]}"
 
 
 def _scaled(value: float, units: tuple[str, ...]) -> str:

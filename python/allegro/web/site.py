@@ -10,6 +10,8 @@ from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
 
 import jinja2
+import markupsafe
+from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -25,6 +27,7 @@ from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
 from allegro.web.connection import user_is_known
+from allegro.web.device_zone import DeviceZone
 from allegro.web.history import History
 from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.lasting import Lasting
@@ -106,6 +109,7 @@ class Site:
     attempts: Attempts = field(default_factory=Attempts)
     history: History = field(default_factory=History)
     lasting: Lasting = field(default_factory=Lasting)
+    zone: DeviceZone = field(default_factory=DeviceZone)
     now_s: Callable[[], float] = time.monotonic
 
     @property
@@ -149,12 +153,27 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = (filters.size, filters.bit_rate, filters.number, filters.duration, filters.moment, filters.day)
-    for filter_ in shown:
+    for filter_ in (filters.size, filters.bit_rate, filters.number, filters.duration, filters.moment):
         environment.filters[filter_.__name__] = filter_
+    environment.filters["when"] = _when
+    environment.filters["day"] = _day
     environment.filters["segment"] = lambda name: quote(str(name), safe="")
     environment.globals["is_heading"] = lambda item: isinstance(item, Heading)
     return environment
+
+
+@jinja2.pass_context
+def _when(context: Context, text: str | None) -> str:
+    """A time of the API in the device's zone; a script adds what it is in the browser's."""
+    shown = filters.moment(text, context["zone"])
+    if not text:
+        return shown
+    return markupsafe.Markup('<time datetime="{}Z">{}</time>').format(text[:19], shown)
+
+
+@jinja2.pass_context
+def _day(context: Context, seconds: float) -> str:
+    return filters.day(seconds, context["zone"])
 
 
 @dataclass(frozen=True)
@@ -168,6 +187,7 @@ class Visit:
     page: Page | None
     data: Mapping[str, Sequence[str]]  # the form that was sent
     confirm_within_s: float | None = None  # a change of the network waits for so long
+    zone: str = "UTC"  # of the device: its times are shown in it
 
     @property
     def api(self) -> UserApi:
@@ -202,6 +222,7 @@ class Visit:
             "csrf": self.session.csrf,
             "host_name": self.site.host_name,
             "confirm_within_s": self.confirm_within_s,
+            "zone": self.zone,
             "flashes": [] if self.is_part else self.session.take_flashes(),
         }
         return HTMLResponse(self.site.templates.get_template(template).render(whole | context), status)
@@ -241,7 +262,8 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
         if session is None or user is None:
             return to_login(request)
         user_is_known(request.scope)
-        visit = Visit(site, request, session, user, page, data)
+        zone = await site.zone.name(site.backend, site.now_s())
+        visit = Visit(site, request, session, user, page, data, zone=zone)
         if user.must_change and not action.before_new_password:
             return _go(request, NEW_PASSWORD)
         try:
@@ -261,6 +283,9 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
             return await action.handler(visit)
         except AllegroError as error:
             return _failed(visit, action, error)
+        finally:
+            if action.method not in LOOKS:
+                site.zone.forget()
 
     return Route(action.path, endpoint, methods=[action.method])
 

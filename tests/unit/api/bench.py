@@ -33,7 +33,6 @@ from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
-from allegro.settings.network import Time
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
@@ -293,7 +292,7 @@ def make_bench(
         network=network,
         bmc=Bmc(lambda arguments: bench.ipmitool(arguments), paths.run / "ipmi0"),
         clock=lambda: read_state(
-            Time(),
+            settings.current.time,
             "+0000",
             {"ServerName": "ntp.example"},
             synchronised=bench.clock_is_kept,

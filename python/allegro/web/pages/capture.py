@@ -7,13 +7,14 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from allegro.errors import AllegroError, InvalidInput
-from allegro.web.local_time import local_of, utc_of
+from allegro.web.local_time import comes_twice, local_of, utc_of, which_of
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/capture"
 PRESSES = 200
 """So many of the last presses are marked."""
 STEPS = 400
+MOMENTS = ("start", "end")
 OFFERED = timedelta(seconds=60)
 LONGEST = timedelta(days=1)
 """The longest window that the device cuts."""
@@ -27,11 +28,17 @@ async def _look(
     zone: str = settings["time"]["zone"]
     if typed is None:
         now = datetime.now(UTC)
-        moments = {"start": now - OFFERED, "end": now}
-        typed = {name: local_of(moment.isoformat(), zone) for name, moment in moments.items()}
-        typed["filter"] = settings["trigger"]["filter"]
+        typed = {"filter": settings["trigger"]["filter"]}
+        for name, moment in (("start", now - OFFERED), ("end", now)):
+            typed[name] = local_of(moment.isoformat(), zone)
+            typed[f"{name}_which"] = which_of(moment.isoformat(), zone)
     return visit.render(
-        "capture.html", status=422 if mistakes else 200, zone=zone, typed=typed, mistakes=mistakes or {}
+        "capture.html",
+        status=422 if mistakes else 200,
+        zone=zone,
+        typed=typed,
+        twice={name: comes_twice(typed[name], zone) for name in MOMENTS},
+        mistakes=mistakes or {},
     )
 
 
@@ -49,12 +56,12 @@ async def _timeline(visit: Visit) -> Response:
 
 
 async def _capture(visit: Visit) -> Response:
-    typed = {name: visit.typed(name) for name in ("start", "end", "filter")}
-    settings = await visit.api.get("/settings")
+    typed = {name: visit.typed(name) for name in (*MOMENTS, *(f"{name}_which" for name in MOMENTS), "filter")}
+    zone: str = (await visit.api.get("/settings"))["time"]["zone"]
     try:
         start, end = (
-            datetime.fromisoformat(utc_of(typed[name], settings["time"]["zone"], name))
-            for name in ("start", "end")
+            datetime.fromisoformat(utc_of(typed[name], zone, name, typed[f"{name}_which"]))
+            for name in MOMENTS
         )
         asked = _request(start, end, typed["filter"])
         job: dict[str, Any] = await visit.api.post("/trigger", asked)

@@ -1,7 +1,7 @@
 """Storage: the finished captures; search, download, rename, move to the upload and back, delete."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from math import ceil
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from allegro.api.client import ApiError, segment
 from allegro.errors import AllegroError, NotFound
 from allegro.web.forms import Form
+from allegro.web.local_time import start_of
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit, see
 
@@ -41,7 +42,7 @@ async def _show(visit: Visit, form: Form, code: int) -> Response:
     files = storage["files"] + storage["sent"] + storage["on_disk"] + status["uploads_waiting"]
     pages = max(1, ceil(files / PER_PAGE))
     number = _number(visit) if searching else min(_number(visit), pages)
-    found = await visit.api.get(f"/files?{urlencode(_query(asked, number))}")
+    found = await visit.api.get(f"/files?{urlencode(_query(asked, number, visit.zone))}")
     return visit.render(
         "storage.html",
         status=code,
@@ -82,14 +83,17 @@ def _asked(visit: Visit) -> Mapping[str, str]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _query(asked: Mapping[str, str], number: int) -> Mapping[str, str]:
-    """The same for the API: one file more than fits, which tells whether there are further ones."""
+def _query(asked: Mapping[str, str], number: int, zone: str) -> Mapping[str, str]:
+    """The same for the API: one file more than fits, which tells whether there are further ones.
+
+    Days are those of the zone.
+    """
     part = {"limit": str(PER_PAGE + 1), "offset": str((number - 1) * PER_PAGE)}
     query = {"order": next(iter(ORDERS)), **asked, **part}
     if until := _day(asked.get("until", "")):
-        query["until"] = _instant(until + timedelta(days=1))
+        query["until"] = start_of(until + timedelta(days=1), zone)
     if since := _day(asked.get("since", "")):
-        query["since"] = _instant(since)
+        query["since"] = start_of(since, zone)
     return query
 
 
@@ -100,10 +104,6 @@ def _day(text: str) -> date | None:
     except ValueError:
         return None
     return day if day < date.max else None
-
-
-def _instant(day: date) -> str:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).isoformat()
 
 
 def _suffix(asked: Mapping[str, str], number: int) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from allegro.errors import InvalidInput
 from allegro.web.forms import Form, with_suggestions
-from allegro.web.local_time import utc_of
+from allegro.web.local_time import comes_twice, utc_of, which_of
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
@@ -35,8 +36,14 @@ async def _clock(visit: Visit) -> dict[str, Any]:
     return clock | {"local": local(clock)}
 
 
-async def _show(visit: Visit, form: Form, status: int) -> Response:
-    return visit.render("time.html", status=status, form=form, clock=await _clock(visit))
+async def _show(visit: Visit, form: Form, status: int, mistake: str = "") -> Response:
+    """With a `mistake` in the time that was typed."""
+    clock = await _clock(visit)
+    zone = clock["zone"]
+    local = visit.typed("local") if mistake else clock["local"].replace(" ", "T")
+    which = visit.typed("local_which") if mistake else which_of(clock["time"], zone)
+    typed = {"local": local, "local_which": which, "twice": comes_twice(local, zone), "mistake": mistake}
+    return visit.render("time.html", status=status, form=form, clock=clock, typed=typed)
 
 
 async def _live(visit: Visit) -> Response:
@@ -48,7 +55,11 @@ async def _set(visit: Visit) -> Response:
     wanted = visit.typed("utc")
     if not wanted:
         clock: dict[str, Any] = await visit.api.get("/time")
-        wanted = utc_of(visit.typed("local"), clock["zone"], "local")
+        try:
+            wanted = utc_of(visit.typed("local"), clock["zone"], "local", visit.typed("local_which"))
+        except InvalidInput as error:
+            form = await SECTION.present(visit)
+            return await _show(visit, form, error.status, f"{error.message} {error.remedy}".strip())
     await visit.api.put("/time", {"time": wanted})
     return visit.done("The clock is set.")
 

@@ -1,4 +1,4 @@
-// What plain HTML cannot do: the menu of small screens, times in the time zone of who reads, copy buttons, a question
+// What plain HTML cannot do: the menu of small screens, what a time is in the zone of who reads, copy buttons, a question
 // before something is deleted, upload of large files, the time of the browser. Everything else works without it, too.
 "use strict";
 
@@ -47,15 +47,12 @@ for (const element of document.querySelectorAll("[data-seconds-left]")) {
   show();
 }
 
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }); // long: with its zone
 
 function showLocalTimes(root) {
   for (const element of root.querySelectorAll("time[datetime]")) {
     const moment = new Date(element.dateTime);
-    if (element.dataset.shown || Number.isNaN(moment.getTime())) continue;
-    element.title = element.textContent;
-    element.textContent = clock.format(moment);
-    element.dataset.shown = "yes";
+    if (!Number.isNaN(moment.getTime())) element.title = clock.format(moment);
   }
 }
 

@@ -28,6 +28,7 @@
     plot = new uPlot({
       width: place.clientWidth,
       height: place.clientHeight,
+      tzDate: (time) => uPlot.tzDate(new Date(time * 1000), place.dataset.zone),
       legend: { show: false },
       cursor: { show: false },
       scales: { x: { range: () => [now - SHOWN_S, now] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1000)] } },

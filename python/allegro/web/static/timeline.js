@@ -7,6 +7,7 @@
   const words = document.getElementById("timeline-words");
   const buttons = document.getElementById("timeline-buttons");
   const fields = ["start", "end"].map((name) => document.getElementById(name));
+  const which = (field) => document.getElementById(`${field.id}-which`);
   if (!place || typeof uPlot === "undefined") return;
 
   const SHORTEST_S = 1;
@@ -19,22 +20,34 @@
   const seconds = (text) => Date.parse(text.slice(0, 23).replace("Z", "") + "Z") / 1000;
   const local = (time) => clock.format(new Date(time * 1000)).replace(" ", "T");
 
-  // The moment of a local time of the device: what the zone is ahead by is known only of a moment, so it is tried twice.
-  function moment(text) {
+  // The moments of a local time of the device: two of an hour that comes twice, none of one that is left out.
+  // What the zone is ahead by is known only of a moment: a day before and a day after are enough.
+  function moments(text) {
     const wanted = Date.parse(`${text}Z`) / 1000;
-    let time = wanted;
-    for (let turn = 0; turn < 2; turn += 1) time += wanted - Date.parse(`${local(time)}Z`) / 1000;
-    return time;
+    if (Number.isNaN(wanted)) return [];
+    const found = [-86400, 86400].map((away) => wanted - (Date.parse(`${local(wanted + away)}Z`) / 1000 - wanted - away));
+    return [...new Set(found)].sort((one, other) => one - other).filter((time) => Date.parse(`${local(time)}Z`) / 1000 === wanted);
   }
 
   function chosen() {
-    const [start, end] = fields.map((field) => moment(field.value));
-    return Number.isNaN(start) || Number.isNaN(end) || end <= start ? null : [start, end];
+    const [start, end] = fields.map((field) => {
+      const found = moments(field.value);
+      return which(field).value === "1" ? found.at(-1) : found[0];
+    });
+    return start === undefined || end === undefined || end <= start ? null : [start, end];
+  }
+
+  function askWhich(field, time) {
+    const found = moments(field.value);
+    if (time !== undefined) which(field).value = found.length > 1 ? String(found.indexOf(time)) : "";
+    document.getElementById(`${field.id}-twice`).hidden = found.length < 2;
   }
 
   function choose(start, end) {
-    fields[0].value = local(Math.floor(start));
-    fields[1].value = local(Math.ceil(Math.max(end, start + SHORTEST_S)));
+    [Math.floor(start), Math.ceil(Math.max(end, start + SHORTEST_S))].forEach((time, number) => {
+      fields[number].value = local(time);
+      askWhich(fields[number], time);
+    });
     mark();
   }
 
@@ -163,7 +176,10 @@
     const button = event.target.closest("button[data-show]");
     if (button && (shown || button.dataset.show === "all")) shows[button.dataset.show]();
   });
-  for (const field of fields) field.addEventListener("change", mark);
+  for (const field of fields) {
+    field.addEventListener("change", () => { askWhich(field); mark(); });
+    which(field).addEventListener("change", mark);
+  }
   new ResizeObserver(() => { plot?.setSize({ width: place.clientWidth, height: place.clientHeight }); mark(); }).observe(place);
   plots.dark.addEventListener("change", () => shown && draw());
   show();
