@@ -10,6 +10,7 @@ from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.errors import NotFound, Outdated
+from allegro.events.event import LONGEST_TEXT
 from allegro.settings.masks import hidden, masked
 from allegro.settings.model import Settings
 from allegro.settings.patches import differing, digest
@@ -39,6 +40,10 @@ _PATCH = (
     "Any part of it, nested as it is shown; what is not named stays as it is. A secret that comes back as"
     " asterisks stays as it is, too."
 )
+
+
+_DEEPEST = 4
+"""Names in the place of a setting: `notifications.mail.tell.problems`."""
 
 
 class SettingsChanged(BaseModel):
@@ -139,14 +144,21 @@ def _shown(settings: Settings, section: str) -> dict[str, Any]:
 
 
 def _what_changed(old: Settings, new: Settings) -> str:
-    """Sections and fields, never values."""
+    """Sections and fields, as far as a line of the list of events has room for them; never values."""
     changed = differing(new.model_dump(mode="json"), old.model_dump(mode="json"))
-    names = [
-        f"{section}.{field}" if isinstance(fields, dict) else section
-        for section, fields in changed.items()
-        for field in (fields if isinstance(fields, dict) else ("",))
+    if not changed:
+        return "Saved settings without a change"
+    texts = [f"Changed {', '.join(_names(changed, depth))}" for depth in (_DEEPEST, 2, 1)]
+    return next((each for each in texts if len(each) <= LONGEST_TEXT), texts[-1])
+
+
+def _names(changed: Mapping[str, Any], depth: int) -> list[str]:
+    """Places of values, such as `time.zone`, of so many names at most."""
+    return [
+        f"{name}.{below}" if below else name
+        for name, value in changed.items()
+        for below in (_names(value, depth - 1) if isinstance(value, dict) and depth > 1 else [""])
     ]
-    return f"Changed {', '.join(names)}" if names else "Saved settings without a change"
 
 
 def _tag(shown: Mapping[str, Any]) -> str:

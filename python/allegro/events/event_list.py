@@ -41,6 +41,8 @@ class EventList:
         self._others = others
         self._now_ns = now_ns
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
+        self._began_ns = now_ns()
         self._events: list[Event] = []
         self._read = False
         self._written: list[Event] = []
@@ -61,18 +63,19 @@ class EventList:
         self._thread.join()
 
     def follow(self, hear: Callable[[Event], None]) -> None:
-        """From now on `hear` is told of each event, also of those that the list only counts.
+        """From now on `hear` is told of each event, in their order, also of those that the list only counts.
 
-        It must not wait for anything, nor raise.
+        It must not wait for anything, nor raise, nor look at this list. Of the others' events it hears when
+        they are taken over, within a minute, and of none from before this start.
         """
         self._followers.append(hear)
 
     def note(self, kind: Kind, text: str, *, who: str = "", source: str = "", count: int = 1) -> None:
         """Takes note of what has happened just now."""
-        new = event(self._now_ns(), kind, text, who=who, source=source, count=count)
-        self._add(new)
-        for hear in self._followers:
-            hear(new)
+        with self._telling:
+            new = event(self._now_ns(), kind, text, who=who, source=source, count=count)
+            self._add(new)
+            self._tell(new)
 
     def all(self) -> list[Event]:
         """The whole list, oldest first."""
@@ -118,8 +121,18 @@ class EventList:
 
     def _take_over(self) -> None:
         others = self._others()
-        with self._lock:
-            self._events = taken_over(self._events, others)
+        with self._telling:
+            with self._lock:
+                last_id = self._last_id()
+                self._events = taken_over(self._events, others)
+                new = [each for each in self._events if each.id > last_id]
+            for each in new:
+                if each.time_ns >= self._began_ns:
+                    self._tell(each)
+
+    def _tell(self, new: Event) -> None:
+        for hear in self._followers:
+            hear(new)
 
     def _last_id(self) -> int:
         return self._events[-1].id if self._events else 0

@@ -12,7 +12,8 @@ from allegro.notify.notice import Notice, WayName
 from allegro.retrying import next_try
 
 KEPT = 500
-"""Messages that wait for one way at most; the oldest go first, and are counted."""
+"""Messages that wait for one way at most; then the oldest go of the kind of which most wait, and are counted:
+so no kind pushes out the others."""
 
 TOGETHER = 50
 """Messages that are handed over by one connection."""
@@ -39,6 +40,11 @@ CREATE TABLE IF NOT EXISTS ways (
     trouble TEXT NOT NULL DEFAULT '',
     remedy TEXT NOT NULL DEFAULT ''
 ) STRICT;
+"""
+_DROP = """
+DELETE FROM waiting WHERE number = (
+    SELECT MIN(number) FROM waiting WHERE way = ? AND kind = (
+        SELECT kind FROM waiting WHERE way = ? GROUP BY kind ORDER BY COUNT(*) DESC, MIN(number) LIMIT 1))
 """
 _COLUMNS = "id, time_ns, kind, severity, device, zone, text, number"
 
@@ -90,11 +96,10 @@ class NoticeQueue:
                         notice.text,
                     ),
                 )
-                gone = database.execute(
-                    "DELETE FROM waiting WHERE way = ? AND number NOT IN"
-                    " (SELECT number FROM waiting WHERE way = ? ORDER BY number DESC LIMIT ?)",
-                    (way, way, KEPT),
-                ).rowcount
+                gone = 0
+                while _waiting(database, way) > KEPT:
+                    database.execute(_DROP, (way, way))
+                    gone += 1
                 database.execute(
                     "INSERT INTO ways (way, dropped) VALUES (?, ?)"
                     " ON CONFLICT (way) DO UPDATE SET dropped = dropped + excluded.dropped",
@@ -164,7 +169,7 @@ class NoticeQueue:
         if not self._path.exists():
             return Standing()
         with self._connection() as database:
-            count = database.execute("SELECT COUNT(*) FROM waiting WHERE way = ?", (way,)).fetchone()[0]
+            count = _waiting(database, way)
             row = database.execute("SELECT dropped, sent_ns FROM ways WHERE way = ?", (way,)).fetchone()
         found = Standing(waiting=count)
         return replace(found, dropped=row[0], sent_ns=row[1]) if row else found
@@ -196,6 +201,11 @@ class NoticeQueue:
                     self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
             self.was_damaged = True
             return _open(self._path)
+
+
+def _waiting(database: sqlite3.Connection, way: WayName) -> int:
+    row: tuple[int] = database.execute("SELECT COUNT(*) FROM waiting WHERE way = ?", (way,)).fetchone()
+    return row[0]
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -12,10 +12,11 @@ from pathlib import Path
 from allegro.errors import AllegroError
 from allegro.events.event import Event
 from allegro.notify.courier import Courier
+from allegro.notify.floods import Shares
 from allegro.notify.notice import WAYS, Notice, WayName, problem_id
 from allegro.notify.notice_queue import NoticeQueue, Standing, Trouble
 from allegro.notify.ways_out import way_out
-from allegro.notify.wording import is_on, notice_of, trial_notice, wanted_by
+from allegro.notify.wording import is_of_people, is_on, notice_of, trial_notice, wanted_by
 from allegro.settings.model import Settings
 from allegro.system.health import Problem
 
@@ -61,6 +62,7 @@ class Notifier:
         self._device = device
         self._clock_ns = clock_ns
         self._heard: deque[tuple[tuple[WayName, ...], Notice]] = deque(maxlen=IN_MEMORY)
+        self._shares = Shares()
         self._problem = ""
         self._news = threading.Event()
         self._stop = threading.Event()
@@ -88,10 +90,13 @@ class Notifier:
             courier.join(max(deadline - time.monotonic(), 0))
 
     def hear(self, event: Event) -> None:
-        """An event has happened. Waits for no disk, raises nothing."""
+        """An event has happened; one call after the other. Waits for no disk, raises nothing."""
         settings = self._settings()
-        if ways := wanted_by(event, settings.notifications):
-            notice = notice_of(event, uuid.uuid4().hex, self._device(), settings.time.zone)
+        if not (ways := wanted_by(event, settings.notifications)):
+            return
+        told = self._shares.told_as(event) if is_of_people(event) else event
+        if told is not None:
+            notice = notice_of(told, uuid.uuid4().hex, self._device(), settings.time.zone)
             self._heard.append((ways, notice))
             self._news.set()
 

@@ -14,6 +14,23 @@ _TOLD: Mapping[str, tuple[str, Severity]] = {
     "problem": ("problems", "warning"),
     "problem-over": ("problems", "info"),
     "release": ("firmware", "info"),
+    "login": ("access", "info"),
+    "login-failed": ("access", "warning"),
+    "logout": ("access", "info"),
+    "download": ("access", "info"),
+    "password": ("changes", "info"),
+    "user": ("changes", "info"),
+    "token": ("changes", "info"),
+    "certificate": ("changes", "info"),
+    "settings": ("changes", "info"),
+    "network": ("changes", "info"),
+    "clock": ("changes", "info"),
+    "firmware": ("changes", "info"),
+    "firmware-order": ("changes", "info"),
+    "file": ("changes", "info"),
+    "power": ("changes", "info"),
+    "reset": ("changes", "info"),
+    "change": ("changes", "info"),
 }
 """Kind of an event → the field of `Told` that asks for it, and how serious it is."""
 
@@ -30,6 +47,11 @@ def wanted_by(event: Event, settings: Notifications) -> tuple[WayName, ...]:
         and getattr(_told(settings, way), known[0])
         and event.source != problem_id(way)
     )
+
+
+def is_of_people(event: Event) -> bool:
+    """Whether it tells who came in or did something, which anybody can make happen as often as he likes."""
+    return event.kind in _TOLD and _TOLD[event.kind][0] in ("access", "changes")
 
 
 def is_on(settings: Notifications, way: WayName) -> bool:
@@ -61,7 +83,16 @@ def sentence(event: Event) -> str:
     text = event.text.rstrip()
     if event.kind == "press":
         text += f" ({event.who})" if event.who else f" on {event.source}"
+    elif is_of_people(event):
+        text = text.rstrip(".") + _by(event)
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def _by(event: Event) -> str:
+    """Who, from where, how often."""
+    places = ", ".join(each for each in (event.who, event.source) if each)
+    times = f", {event.count} times" if event.count > 1 else ""
+    return f"{f' ({places})' if places else ''}{times}"
 
 
 def _told(settings: Notifications, way: WayName) -> Told:

@@ -35,6 +35,14 @@ class Told(Section):
     uploads: bool = Field(default=False, description="A capture has arrived on the server")
     problems: bool = Field(default=True, description="A problem came, or went")
     firmware: bool = Field(default=True, title="New firmware", description="The update server has it")
+    access: bool = Field(
+        default=False,
+        description="Who logged in or out, failed to log in, or downloaded packets",
+    )
+    changes: bool = Field(
+        default=False,
+        description="Who changed users, passwords, settings (which ones, not to what), firmware or files",
+    )
 
 
 class Mail(Section):

@@ -60,6 +60,20 @@ def test_settings_are_named_and_their_values_are_not(bench: Bench) -> None:
     ]
 
 
+def test_settings_are_named_as_deep_as_a_line_has_room_for(bench: Bench) -> None:
+    told = {"presses": True, "captures": False, "uploads": True, "problems": False, "firmware": False}
+    for patch, named in (
+        ({"wifi": {"access_point": {"password": "hunter2hunter2"}}}, "wifi.access_point.password"),
+        ({"notifications": {"mail": {"tell": {"access": True}}}}, "notifications.mail.tell.access"),
+        (
+            {"notifications": {"webhook": {"tell": told}, "mail": {"tell": told}}},
+            "notifications.mail, notifications.webhook",
+        ),
+    ):
+        assert bench.call("PATCH", "/settings", patch, ANNA).status_code == 200
+        assert lines(bench)[0][3] == f"Changed {named}"
+
+
 def test_downloads_deletions_presses_and_orders_are_in_it_and_looks_are_not(bench: Bench) -> None:
     (bench.paths.storage / "a.pcapng").write_bytes(b"packets")
     for method, path, body in (

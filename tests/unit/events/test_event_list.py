@@ -1,6 +1,7 @@
 """The list in its file: over restarts, on a disk that fails, and of other versions."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,36 @@ def test_who_follows_hears_of_each_event_also_of_those_that_are_only_counted(tmp
         events.note("press", "Pressed next", source="Logitech R400")
     assert heard == ["Pressed next"] * 3
     assert [each.count for each in events.all()] == [3]
+
+
+def test_who_follows_hears_in_the_order_of_the_list(tmp_path: Path) -> None:
+    events = EventList(tmp_path / "events.json")
+    heard: list[str] = []
+    events.follow(lambda each: heard.append(each.text))
+
+    def act(who: str) -> None:
+        for number in range(20):
+            events.note("file", f"Deleted {number} of {who}", who=who)
+
+    acting = [threading.Thread(target=act, args=(who,)) for who in ("anna", "ben", "carl")]
+    for each in acting:
+        each.start()
+    for each in acting:
+        each.join()
+    assert heard == [each.text for each in events.all()]
+
+
+def test_who_follows_hears_of_others_events_too_but_not_of_those_before_the_start(tmp_path: Path) -> None:
+    others = [event(5, "firmware", "Installed 2.")]
+    events = EventList(tmp_path / "events.json", lambda: others, lambda: 10)
+    heard: list[str] = []
+    events.follow(lambda each: heard.append(each.text))
+    events.write()
+    assert heard == []
+    others.append(event(11, "firmware", "Activated 2."))
+    events.write()
+    events.write()
+    assert heard == ["Activated 2."]
 
 
 def test_pages_of_the_list(tmp_path: Path) -> None:

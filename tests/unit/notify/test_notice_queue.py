@@ -76,6 +76,16 @@ def test_the_queue_is_bounded_and_says_what_it_dropped(path: Path, monkeypatch: 
     assert queue.standing("syslog") == Standing(1, 0, 0)
 
 
+def test_many_of_one_kind_push_out_none_of_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice_queue, "KEPT", 3)
+    queue = NoticeQueue(path)
+    queue.add(("mail",), NOTICE)
+    for number in range(5):
+        queue.add(("mail",), replace(numbered(number), kind="login-failed"))
+    assert texts(queue) == ["It is dark.", "3.", "4."]
+    assert queue.standing("mail") == Standing(3, 3, 0)
+
+
 def test_a_way_that_is_switched_off_forgets(path: Path) -> None:
     queue = NoticeQueue(path)
     queue.withdraw("mail")

@@ -6,6 +6,7 @@ import pytest
 
 from allegro.errors import Conflict
 from allegro.events.event_list import EventList
+from allegro.notify.floods import OF_KIND
 from allegro.notify.notice_queue import NoticeQueue, Standing
 from allegro.notify.notifier import Notifier, WayStatus
 from allegro.settings.model import Settings
@@ -78,3 +79,21 @@ def test_while_the_disk_takes_nothing_it_waits_in_memory_and_is_told(tmp_path: P
         "It is dark.",
         "It is cold.",
     ]
+
+
+@pytest.mark.spec("S7")
+def test_a_flood_of_wrong_passwords_is_told_and_hides_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "notifications.sqlite"
+    notifier, events = made(path, mail={**MAIL, "tell": {"access": True}})
+    events.note("problem", "It is dark.", source="dark")
+    for number in range(1000):
+        events.note("login-failed", "Wrong password", who="admin", source=f"192.0.2.{number % 250}")
+    events.note("login", "Logged in to the page", who="anna", source="192.0.2.1")
+    notifier.take_in()
+    told = [each.text for each in NoticeQueue(path).due("mail", 10)]
+    assert told[:2] == ["It is dark.", "Wrong password (admin, 192.0.2.0)."]
+    assert told[-2:] == [
+        "More of the kind login-failed is not told for up to an hour; the page Log counts it.",
+        "Logged in to the page (anna, 192.0.2.1).",
+    ]
+    assert len(told) == 1 + OF_KIND + 2

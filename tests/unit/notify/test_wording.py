@@ -2,15 +2,17 @@
 
 import email
 import json
+from dataclasses import replace
 from email.header import decode_header, make_header
+from typing import get_args
 
 import pytest
 
-from allegro.events.event import Event
+from allegro.events.event import Event, Kind
 from allegro.notify import mail_message, syslog_line, webhook_forms
 from allegro.notify.notice import Notice
-from allegro.notify.wording import notice_of, sentence, wanted_by
-from allegro.settings.notifications import Notifications
+from allegro.notify.wording import _TOLD, notice_of, sentence, wanted_by
+from allegro.settings.notifications import Notifications, Told
 
 pytestmark = pytest.mark.spec("X7")
 
@@ -39,6 +41,19 @@ def event(kind: str, text: str, who: str = "", source: str = "") -> Event:
             "No packets are being recorded: the disk …",
         ),
         (event("problem-over", "No longer a problem: It was dark."), "No longer a problem: It was dark."),
+        (
+            event("login", "Logged in to the page", "anna", "192.0.2.1"),
+            "Logged in to the page (anna, 192.0.2.1).",
+        ),
+        (
+            replace(event("login-failed", "Unknown user name", source="2001:db8::/64"), count=12),
+            "Unknown user name (2001:db8::/64), 12 times.",
+        ),
+        (
+            event("settings", "Changed export.password", "root", "this device"),
+            "Changed export.password (root, this device).",
+        ),
+        (event("firmware", "Installed 0.2.0 in slot B."), "Installed 0.2.0 in slot B."),
     ],
 )
 def test_an_event_is_told_in_one_sentence(happened: Event, expected: str) -> None:
@@ -71,6 +86,36 @@ def settings(**ways: object) -> Notifications:
 )
 def test_each_way_is_told_what_it_is_set_to(kind: str, ways: tuple[str, ...]) -> None:
     assert wanted_by(event(kind, "x"), settings()) == ways
+
+
+@pytest.mark.spec("S7")
+@pytest.mark.parametrize(
+    ("kind", "ways"),
+    [
+        ("login", ("mail",)),
+        ("login-failed", ("mail",)),
+        ("logout", ("mail",)),
+        ("download", ("mail",)),
+        ("settings", ("syslog",)),
+        ("user", ("syslog",)),
+        ("firmware", ("syslog",)),
+        ("firmware-order", ("syslog",)),
+        ("file", ("syslog",)),
+    ],
+)
+def test_who_came_in_and_who_changed_what_is_told_where_somebody_asks_for_it(
+    kind: str, ways: tuple[str, ...]
+) -> None:
+    known = settings()
+    mail = known.mail.model_copy(update={"tell": Told(access=True)})
+    syslog = known.syslog.model_copy(update={"tell": Told(changes=True)})
+    assert wanted_by(event(kind, "x"), known.model_copy(update={"mail": mail, "syslog": syslog})) == ways
+
+
+@pytest.mark.spec("S7")
+def test_every_kind_of_event_can_be_told() -> None:
+    assert set(_TOLD) == set(get_args(Kind))
+    assert {field for field, _ in _TOLD.values()} == set(Told.model_fields)
 
 
 def test_a_way_that_is_off_is_told_nothing_and_none_tells_of_its_own_trouble() -> None:

@@ -1,9 +1,12 @@
 """The page Notifications: its form with three ways, what each says, a test."""
 
+import asyncio
+
 import pytest
 
+from allegro.notify.notice_queue import NoticeQueue
 from tests.harness.receivers import WebServer
-from tests.unit.web.world import World
+from tests.unit.web.world import Browser, World
 
 pytestmark = pytest.mark.spec("X7", "W2")
 
@@ -63,3 +66,36 @@ def test_only_administrators_send_tests(world: World, role: str) -> None:
     assert "Send a test" not in browser.page("/notifications")
     browser.post("/notifications/test", None, way="mail")
     assert f"Your role ({role}) does not allow this." in browser.page("/notifications")
+
+
+@pytest.mark.spec("S7")
+def test_log_ins_and_changes_are_told_to_whom_it_is_ticked_for_and_no_secret_with_them(world: World) -> None:
+    browser = world.user("admin")
+    syslog = {
+        "notifications.syslog.enabled": "on",
+        "notifications.syslog.server": "log.example",
+        "notifications.syslog.tell.access": "on",
+        "notifications.syslog.tell.changes": "on",
+    }
+    assert browser.post("/notifications", None, **syslog).status_code == 303
+    page = browser.page("/notifications")
+    assert "Who logged in or out, failed to log in, or downloaded packets" in page
+    stranger = Browser(world.app, "192.0.2.66")
+    assert stranger.log_in("the-admin", "my other password").status_code == 401
+    assert stranger.log_in("geheim-in-the-wrong-field", "x").status_code == 401
+    asyncio.run(world.site.reports.send())
+    mail = {"notifications.mail.username": "meter", "notifications.mail.password": "geheim"}
+    assert browser.post("/notifications", None, **syslog, **mail).status_code == 303
+    assert world.device.notifier is not None
+    world.device.notifier.take_in()
+    waiting = NoticeQueue(world.device.paths.notifications).due("syslog", 2**62)
+    assert [(each.kind, each.text) for each in waiting[1:]] == [
+        ("login", "Logged in to the page (the-admin, 192.0.2.1)."),
+        ("login-failed", "Wrong password (the-admin, 192.0.2.66)."),
+        ("login-failed", "Unknown user name (192.0.2.66)."),
+        (
+            "settings",
+            "Changed notifications.mail.username, notifications.mail.password (the-admin, 192.0.2.1).",
+        ),
+    ]
+    assert waiting[0].text.startswith("Changed notifications.")
