@@ -32,6 +32,11 @@ class Discards:
         """Whether a program that discards is attached."""
         return self._base is not None
 
+    @property
+    def untold(self) -> int:
+        """How many nobody was told of."""
+        return self.total - self._told
+
     def begin(self, received: int, seen: int, now_ns: int) -> None:
         """A program that discards is attached from now on; the interface had received so many packets, and
         the socket had seen so many. What is counted already goes on."""
@@ -52,6 +57,6 @@ class Discards:
 
     def take(self, now_ns: int) -> Untold | None:
         """What is to be told now; None if there is nothing."""
-        untold = Untold(self.total - self._told, self._told_ns)
+        untold = Untold(self.untold, self._told_ns)
         self._told, self._told_ns = self.total, now_ns
         return untold if untold.packets else None

@@ -256,6 +256,7 @@ class Dispatcher:
             since_ns = max(port.emptied_boot_ns - BLOCK_AGE_NS, port.last_boot_ns)
             times = self._clock.times(*blocks.packet_times(block), since_ns)
             port.last_boot_ns = times.last_boot_ns
+            port.passed_since_ns = port.passed_since_ns or times.first_boot_ns
             if port.losses.certain:
                 self._completeness.lost(port, port.losses.from_boot_ns)
                 self._completeness.telling(port, slot.sequence)

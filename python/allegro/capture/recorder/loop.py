@@ -169,6 +169,7 @@ class Recorder:
     def _end_ring(self) -> None:
         """Writes all that is under way or to be told, and that nothing more comes."""
         now = self._look_at_clocks()
+        self._ports.rules.tell_now(now, self._ports.all())
         self._dispatcher.tell_losses(now)
         self._outbox.add(RingClosed(*now))
         self._dispatcher.settle(now)

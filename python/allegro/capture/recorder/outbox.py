@@ -51,7 +51,7 @@ class Outbox:
 
     def since_ns(self) -> int:
         """When the oldest of it happened, by CLOCK_BOOTTIME."""
-        times = [item.boot_ns for item in list(self._news)[:1]]
+        times = (item.boot_ns for item in self._news)
         return min([*times, *(losses.from_boot_ns for losses in self._losses.values())], default=0)
 
     def next(self) -> Letter:

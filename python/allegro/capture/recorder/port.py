@@ -33,7 +33,8 @@ class RecordedPort:
 
     At `emptied_boot_ns` no block was waiting to be taken; the last packet taken came in at `last_boot_ns`.
     `link_up` is what is known of its link; `program` is attached (empty: none), and `rules` says in words
-    what it does. All times are ns of CLOCK_BOOTTIME.
+    what it does, since `rules_since_ns`; that was told at `rules_told_ns`, and the first packet since came in
+    at `passed_since_ns` (0: none did). All times are ns of CLOCK_BOOTTIME.
     """
 
     def __init__(self, name: str, ifindex: int, socket: RingSocket, retire_ms: int, now_ns: int) -> None:
@@ -51,6 +52,9 @@ class RecordedPort:
         """What was lost and stands in no record yet."""
         self.program = b""
         self.rules = ""
+        self.rules_since_ns = 0
+        self.rules_told_ns = 0
+        self.passed_since_ns = 0
         self.discards = Discards()
         self.fullest = 0.0
         """The largest part (0..1) of the blocks that was under way since the last sample."""
@@ -130,11 +134,10 @@ class RecordedPort:
         else:
             self.discards.end()
 
-    def received_before(self) -> int:
+    def received_before(self, now_ns: int) -> int:
         """How many packets the interface had received when the socket began to receive."""
         before = self._counters.packets()
-        news = self.socket.statistics()
-        self._packets += news.packets
+        self.count(now_ns)
         return max(before - self._packets, 0)
 
     def take_losses(self) -> Losses:

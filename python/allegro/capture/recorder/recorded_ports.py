@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from allegro.capture.config import RecorderConfig
 from allegro.capture.port_rules import discards
 from allegro.capture.recorder.completeness import Completeness
+from allegro.capture.recorder.counters import packets_received
 from allegro.capture.recorder.link_states import LinkEvent
 from allegro.capture.recorder.memory import blocks_for
 from allegro.capture.recorder.outbox import Outbox
@@ -44,6 +45,14 @@ class Totals:
         self.discarded += port.discarded
 
 
+@dataclass(frozen=True)
+class _Unopened:
+    """What an interface that is not recorded (yet) had received at a time (ns of CLOCK_BOOTTIME)."""
+
+    received: int
+    at_boot_ns: int
+
+
 class Ports:
     """`open` by their names, `closing` until all that they received is written, `refused` with the reason;
     `rules` attaches what is to be kept of their packets."""
@@ -60,6 +69,8 @@ class Ports:
         self._count = 0
         self._known: set[int] | None = None
         """Numbers of all interfaces at the last look."""
+        self._unopened: dict[int, _Unopened] = {}
+        """Of interfaces that are to be recorded, since it was known of them."""
 
     def all(self) -> tuple[RecordedPort, ...]:
         """The open and the closing ones."""
@@ -82,10 +93,27 @@ class Ports:
                 self.let_go(port)
         self.refused = {name: text for name, text in self.refused.items() if name in present}
         self._count = len(present)
-        for name in sorted(present.keys() - self.open.keys()):
-            new = self._known is not None and present[name] not in self._known
-            self._open(name, present[name], options, now, new=new)
+        waiting = {name: present[name] for name in sorted(present.keys() - self.open.keys())}
+        # Until the first port is open, the recorder counts as not running.
+        running = self._known is not None
+        if running:
+            self._note_unopened(waiting, now)
+        for name, number in waiting.items():
+            self._open(name, number, options)
+            if not running and self.open:
+                running = True
+                self._note_unopened(waiting, read_clocks())
         self._known = set(interfaces.values())
+
+    def _note_unopened(self, waiting: dict[str, int], now: Reading) -> None:
+        """What these interfaces receive from now on, and new ones have received, is missing."""
+        before, self._unopened = self._unopened, {}
+        for name, number in waiting.items():
+            if name in self.open:
+                continue
+            new = self._known is not None and number not in self._known
+            received = 0 if new else packets_received(name)
+            self._unopened[number] = before.get(number) or _Unopened(received, now.boot_ns)
 
     def on_links(self, events: list[LinkEvent], now: Reading) -> None:
         """What the kernel has told of the links."""
@@ -108,13 +136,13 @@ class Ports:
             self.closing.remove(port)
             self._poll.unregister(port.socket.fileno())
             port.sample(now.boot_ns)
-            self.rules.tell_discards(port, now)
+            self.rules.tell_now(now, (port,))
             self.gone.add(port.counts)
             self._outbox.lose(port.name, port.take_losses())
             self._completeness.forget(port)
             port.close()
 
-    def _open(self, name: str, ifindex: int, options: RecorderConfig, now: Reading, *, new: bool) -> None:
+    def _open(self, name: str, ifindex: int, options: RecorderConfig) -> None:
         taken = sum(len(port.busy) for port in self.all()) * options.block_size
         count = options.blocks_per_port or blocks_for(name, options.block_size, self._count, taken)
         program = self.rules.rules.program(name)
@@ -143,8 +171,10 @@ class Ports:
         if refusal is None and discards(program):
             # What the socket has not seen since may have been discarded: only what came before is lost.
             port.discards.begin(received, 0, opened.boot_ns)
-        elif new:
-            received = port.received_before()
-        if new and received:
-            port.lose_unrecorded(received, now.boot_ns, opened.boot_ns)
+        else:
+            received = port.received_before(opened.boot_ns)
+        unopened = self._unopened.pop(ifindex, None)
+        if unopened is not None and received > unopened.received:
+            missed = received - unopened.received
+            port.lose_unrecorded(missed, unopened.at_boot_ns, opened.boot_ns)
         _LOG.info("recording %s", name)
