@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, extraction, large_ring, needle, quiet_links, report
+from benchmarks import bridge, extraction, large_ring, needle, quiet_links, report, rows
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--extraction", action="store_true", help="only getting packets out again")
     parser.add_argument("--links", action="store_true", help="only quiet links, and a disk that stands still")
     parser.add_argument("--needle", action="store_true", help="only what a filter costs that few match")
+    parser.add_argument("--rows", action="store_true", help="only what a hundred filters cost at once")
     options = parser.parse_args()
     quick = options.quick
     if options.ring:
@@ -47,6 +48,8 @@ def main() -> int:
         return _out_again(quick)
     if options.needle:
         return _needle(quick)
+    if options.rows:
+        return _rows(quick)
     budget = 120.0 if quick else 600.0
     began = time.monotonic()
     runs: list[Run] = []
@@ -68,7 +71,7 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
-    parts = _large_rings() or _through_a_link(quick) or _out_again(quick) or _needle(quick)
+    parts = _large_rings() or _through_a_link(quick) or _out_again(quick) or _needle(quick) or _rows(quick)
     return parts or (0 if quick else _quiet_links())
 
 
@@ -90,6 +93,10 @@ def _out_again(quick: bool) -> int:
 
 def _needle(quick: bool) -> int:
     return _part("needle", lambda folder: needle.text(needle.compare(folder, quick=quick)))
+
+
+def _rows(quick: bool) -> int:
+    return _part("rows", lambda folder: rows.text(rows.compare(folder, quick=quick)))
 
 
 def _part(name: str, measure: Callable[[Path], str]) -> int:

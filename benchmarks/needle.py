@@ -1,54 +1,31 @@
 """The needle: what a filter costs that few packets of a ring match, against tcpdump over files of the same,
 and what the summaries that make this possible cost the recorder.
-
-The ring is written as the recorder writes one: blocks of 1 MiB, nearly full, of many conversations.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
-import mmap
-import os
-import random
 import shutil
 import statistics
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from allegro.capture import _packets
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.ring import record, record_summaries
 from allegro.capture.ring.segments import MIB
-from allegro.capture.ring.stock import RingBusyError
-from allegro.capture.ring.writer import RingWriter
 from allegro.filters.translate import translated
+from benchmarks import haystack
 from benchmarks.contestants import ALLEGRO, CONTESTANTS, Contestant
-from benchmarks.measuring import Bench, BenchmarkError, Load
-from tests.harness.layers import ethernet, ipv4, tcp
-from tests.harness.waiting import wait_for
-from tests.unit.capture.blocks import NS, Frame, block
+from benchmarks.measuring import Bench, BenchmarkError, Load, forget_files
 
 _RING = 1024 * MIB
 _RING_QUICK = 256 * MIB
-_FILE = 128 * MIB
-_PER_BLOCK = 1100
-_PAYLOAD = 760
-_CLIENTS = 4000
-_PER_BLOCK_CLIENTS = 150
-_EVERY = 10_000
-_BURST = 20
-_START_NS = 1_763_762_000_000_000_000
-_SPACING_NS = 200_000  # a window of minutes: of its first and last half second every record is read
 _ROUNDS = 3
-_PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
 
 BURSTS, EVEN, FLOW, ALL, NO_FILTER = (
     "1 of 10,000, in bursts of 20",
@@ -58,9 +35,9 @@ BURSTS, EVEN, FLOW, ALL, NO_FILTER = (
     "no filter",
 )
 _FILTERS = {
-    BURSTS: ("ip == 172.16.0.1", "host 172.16.0.1"),
-    EVEN: ("ip == 172.16.0.2", "host 172.16.0.2"),
-    FLOW: ("ip == 172.16.0.3 && tcpPort == 50003", "host 172.16.0.3 and tcp port 50003"),
+    BURSTS: (f"ip == {haystack.BURSTS}", f"host {haystack.BURSTS}"),
+    EVEN: (f"ip == {haystack.EVEN}", f"host {haystack.EVEN}"),
+    FLOW: (f"ip == {haystack.FLOW} && tcpPort == 50003", f"host {haystack.FLOW} and tcp port 50003"),
     ALL: ("ip == 0.0.0.0/0", "ip"),
     NO_FILTER: ("", ""),
 }
@@ -93,8 +70,8 @@ def compare(directory: Path, *, quick: bool) -> tuple[int, list[Found], list[Cos
     directory.mkdir(parents=True)
     size = _RING_QUICK if quick else _RING
     try:
-        files = _Files(directory)
-        window = _write(directory / "ring", files, size)
+        files = haystack.Files(directory)
+        window = haystack.write(directory / "ring", files, size)
         found = [_search(directory, files.paths, window, name) for name in _FILTERS]
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -132,81 +109,6 @@ def text(result: tuple[int, list[Found], list[Cost]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Files:
-    """pcap files, as dumpcap's ring of files: the next one when one is large enough."""
-
-    def __init__(self, directory: Path) -> None:
-        self.paths: list[Path] = []
-        self._directory = directory
-
-    def add(self, frames: Sequence[Frame]) -> None:
-        if not self.paths or self.paths[-1].stat().st_size > _FILE:
-            self.paths.append(self._directory / f"{len(self.paths):05}.pcap")
-            self.paths[-1].write_bytes(_PCAP_HEADER)
-        with self.paths[-1].open("ab") as file:
-            for one in frames:
-                length = len(one.data)
-                file.write(struct.pack("<IIII", *divmod(one.time_ns, NS), length, length) + one.data)
-
-
-def _write(directory: Path, files: _Files, size: int) -> tuple[int, int]:
-    """Makes ring and files; the window of all packets."""
-    writer = RingWriter(directory, size, _START_NS)
-    wait_for(lambda: writer.status().size == size, "the ring", 120)
-    time_ns = _START_NS
-    image = mmap.mmap(-1, MIB)  # aligned, for direct writing
-    for frames in _blocks(size * 9 // 10 // MIB):
-        time_ns = frames[-1].time_ns
-        files.add(frames)
-        image[:] = block(frames)
-        _put(writer, memoryview(image))
-    writer.close()
-    os.sync()
-    return _START_NS, time_ns
-
-
-def _put(writer: RingWriter, image: memoryview) -> None:
-    slot = None
-    while slot is None:
-        try:
-            slot = writer.place(record.record_length(image))
-        except RingBusyError:
-            time.sleep(0.01)
-    one = record.seal(image, writer.ring_id, slot.sequence, writer.run, 1, "port1")
-    os.pwrite(slot.segment.descriptor, image[: one.length], slot.offset)
-    writer.written(slot, one, _packets.summarize(image, record_summaries.room(one.length)))
-    writer.publish()
-
-
-def _blocks(count: int) -> Iterator[list[Frame]]:
-    chance = random.Random(1)
-    hay = [
-        _packet(f"10.{number % 200}.{number // 200}.{number % 250}", 1024 + number)
-        for number in range(_CLIENTS)
-    ]
-    needles = {name: _packet(f"172.16.0.{name}", 50_000 + name) for name in (1, 2, 3)}
-    number = 0
-    for place in range(count):
-        present = chance.sample(hay, _PER_BLOCK_CLIENTS)
-        frames = []
-        for at in range(_PER_BLOCK):
-            data = chance.choice(present)
-            if number % (_EVERY * _BURST) < _BURST:
-                data = needles[1]
-            elif number % _EVERY == _EVERY // 2:
-                data = needles[2]
-            elif place in (count // 2, count // 2 + 1) and at % 10 == 0:
-                data = needles[3]
-            frames.append(Frame(_START_NS + number * _SPACING_NS, data))
-            number += 1
-        yield frames
-
-
-def _packet(client: str, port: int) -> bytes:
-    server = str(ipaddress.IPv4Address("192.0.2.1") + port % 50)
-    return ethernet(0x0800, ipv4(6, tcp(port, 443, bytes(_PAYLOAD)), source=client, destination=server))
-
-
 def _search(directory: Path, files: Sequence[Path], window: tuple[int, int], name: str) -> Found:
     written, expression = _FILTERS[name]
     canonical, program = translated(written)
@@ -233,7 +135,7 @@ def _search(directory: Path, files: Sequence[Path], window: tuple[int, int], nam
 
 
 def _cut(request: Request) -> tuple[float, Result]:
-    _forget()
+    forget_files()
     began = time.perf_counter()
     result = extract(request, lambda *_: None, Courtesy(None))
     took = time.perf_counter() - began
@@ -242,18 +144,12 @@ def _cut(request: Request) -> tuple[float, Result]:
 
 
 def _tcpdump(files: Sequence[Path], expression: str, output: Path) -> float:
-    _forget()
+    forget_files()
     began = time.perf_counter()
     for path in files:
         command = ["tcpdump", "-n", "-r", str(path), "-w", str(output), *([expression] if expression else [])]
         subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - began
-
-
-def _forget() -> None:
-    """Nothing is in the page cache afterwards."""
-    os.sync()
-    Path("/proc/sys/vm/drop_caches").write_text("3")
 
 
 _WITHOUT = """

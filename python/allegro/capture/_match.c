@@ -1,4 +1,5 @@
-/* Looks for the packets of a block that filters let through: one walk, one key per packet, however many filters. */
+/* Looks for the packets of a block that filters let through: one walk, one key per packet, however many filters, of which only
+ * those run that may match (_lookup.h). */
 #define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
 #define Py_LIMITED_API 0x030B0000
@@ -9,25 +10,146 @@
 
 #include "_block.h"
 #include "_key.h"
-#include "_program.h"
+#include "_lookup.h"
 
-struct row { /* a filter, and the index of what it lets through */
-    Py_buffer bytes;
-    struct program program;
-    uint8_t *entries;
+#include <stdlib.h>
+
+#define ROWS "allegro.capture._packets.Rows"
+#define FEWEST_ENTRIES 64u
+
+struct rows { /* filters, made ready; nobody changes them, so that threads may share them */
     size_t count;
+    Py_buffer *bytes;
+    struct program *programs;
+    struct lookup *lookup;
+};
+
+struct found { /* an index of what a filter lets through */
+    uint8_t *entries;
+    size_t count, room;
 };
 
 struct job {
     Py_buffer block, index;
     size_t entries;
     int64_t start_ns, end_ns, shift_ns;
-    struct row *rows;
-    size_t count;
+    const struct rows *rows;
+    struct found *found; /* for each row */
+    uint64_t *set;
     size_t packets; /* within the window */
 };
 
-static struct fault run(struct job *job)
+/* --- rows --------------------------------------------------------------------------------------------------------- */
+
+static void free_rows(struct rows *rows)
+{
+    for (size_t number = 0; number < rows->count; number++)
+        PyBuffer_Release(&rows->bytes[number]);
+    PyMem_Free(rows->bytes);
+    PyMem_Free(rows->programs);
+    free_lookup(rows->lookup);
+    PyMem_Free(rows);
+}
+
+static void close_rows(PyObject *capsule)
+{
+    free_rows(PyCapsule_GetPointer(capsule, ROWS));
+}
+
+/* 0, or -1 with an exception. */
+static int open_row(PyObject *program, Py_buffer *bytes, struct program *row)
+{
+    const char *message;
+
+    if (program == NULL || !PyArg_Parse(program, "y*", bytes))
+        return -1;
+    message = open_program(bytes->buf, (size_t)bytes->len, row);
+    if (message == NULL)
+        return 0;
+    PyErr_SetString(PyExc_ValueError, message);
+    PyBuffer_Release(bytes);
+    return -1;
+}
+
+/* 0, or -1 with an exception; `rows` counts those that are open. */
+static int open_rows(PyObject *programs, size_t wanted, struct rows *rows)
+{
+    rows->bytes = PyMem_Calloc(wanted + 1, sizeof *rows->bytes);
+    rows->programs = PyMem_Calloc(wanted + 1, sizeof *rows->programs);
+    if (rows->bytes == NULL || rows->programs == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (; rows->count < wanted; rows->count++) {
+        PyObject *program = PySequence_GetItem(programs, (Py_ssize_t)rows->count);
+        int failed = open_row(program, &rows->bytes[rows->count], &rows->programs[rows->count]) < 0;
+
+        Py_XDECREF(program);
+        if (failed)
+            return -1;
+    }
+    rows->lookup = make_lookup(rows->programs, rows->count);
+    if (rows->lookup == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *make_rows(PyObject *module, PyObject *programs)
+{
+    Py_ssize_t wanted = PySequence_Size(programs);
+    struct rows *rows;
+    PyObject *capsule = NULL;
+
+    (void)module;
+    if (wanted < 0)
+        return NULL;
+    rows = PyMem_Calloc(1, sizeof *rows);
+    if (rows == NULL)
+        return PyErr_NoMemory();
+    if (open_rows(programs, (size_t)wanted, rows) == 0)
+        capsule = PyCapsule_New(rows, ROWS, close_rows);
+    if (capsule == NULL)
+        free_rows(rows);
+    return capsule;
+}
+
+/* --- packets ------------------------------------------------------------------------------------------------------ */
+
+static int put_entry(struct found *found, const struct entry *entry)
+{
+    if (found->count == found->room) {
+        size_t room = found->room ? 2 * found->room : FEWEST_ENTRIES;
+        uint8_t *entries = realloc(found->entries, room * sizeof *entry);
+
+        if (entries == NULL)
+            return -1;
+        found->entries = entries;
+        found->room = room;
+    }
+    memcpy(found->entries + found->count++ * sizeof *entry, entry, sizeof *entry);
+    return 0;
+}
+
+/* Runs the filters that may match; -1 without memory. */
+static int run_rows(struct job *job, const struct key *key, const struct frame *frame, const struct entry *entry)
+{
+    const struct rows *rows = job->rows;
+
+    look_up(rows->lookup, key, job->set);
+    for (size_t word = 0; word < set_words(rows->lookup); word++)
+        for (uint64_t left = job->set[word]; left != 0; left &= left - 1) {
+            size_t number = 64 * word + (size_t)__builtin_ctzll(left);
+
+            if (run_program(&rows->programs[number], key, frame) && put_entry(&job->found[number], entry) < 0)
+                return -1;
+        }
+    return 0;
+}
+
+/* -1 without memory, else 0; whatever is wrong with the block is in `fault`. */
+static int run(struct job *job, struct fault *fault)
 {
     for (size_t number = 0; number < job->entries; number++) {
         const uint8_t *block = job->block.buf;
@@ -35,92 +157,36 @@ static struct fault run(struct job *job)
         struct packet packet;
         struct frame frame;
         struct key key;
-        const char *message;
         int64_t moment_ns;
 
         memcpy(&entry, (const uint8_t *)job->index.buf + number * sizeof entry, sizeof entry);
         moment_ns = (int64_t)(entry.time_ns - (uint64_t)job->shift_ns);
         if (moment_ns < job->start_ns || moment_ns > job->end_ns)
             continue;
-        message = load_packet(block, (size_t)job->block.len, entry.offset, &packet);
-        if (message != NULL)
-            return (struct fault){message, entry.offset};
+        *fault = (struct fault){load_packet(block, (size_t)job->block.len, entry.offset, &packet), entry.offset};
+        if (fault->message != NULL)
+            return 0;
         job->packets++;
         frame = frame_of(&packet, block + entry.offset + packet.header.tp_mac);
         read_key(&frame, &key);
-        for (size_t place = 0; place < job->count; place++) {
-            struct row *row = &job->rows[place];
-
-            if (run_program(&row->program, &key, &frame))
-                memcpy(row->entries + row->count++ * sizeof entry, &entry, sizeof entry);
-        }
-    }
-    return (struct fault){NULL, 0};
-}
-
-/* 0, or -1 with an exception; what of `row` is set is given back by close_rows in any case. */
-static int open_row(PyObject *program, size_t entries, struct row *row)
-{
-    const char *message;
-
-    if (!PyArg_Parse(program, "y*", &row->bytes))
-        return -1;
-    message = open_program(row->bytes.buf, (size_t)row->bytes.len, &row->program);
-    if (message != NULL) {
-        PyErr_SetString(PyExc_ValueError, message);
-        return -1;
-    }
-    row->entries = PyMem_Malloc(entries * sizeof(struct entry) + 1);
-    if (row->entries == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    return 0;
-}
-
-static int open_rows(PyObject *programs, struct job *job)
-{
-    Py_ssize_t wanted = PySequence_Size(programs);
-
-    if (wanted < 0)
-        return -1;
-    job->rows = PyMem_Calloc((size_t)wanted + 1, sizeof *job->rows);
-    if (job->rows == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    while (job->count < (size_t)wanted) {
-        PyObject *program = PySequence_GetItem(programs, (Py_ssize_t)job->count);
-        int failed = program == NULL || open_row(program, job->entries, &job->rows[job->count++]) < 0;
-
-        Py_XDECREF(program);
-        if (failed)
+        if (run_rows(job, &key, &frame, &entry) < 0)
             return -1;
     }
     return 0;
 }
 
-static void close_rows(struct job *job)
-{
-    for (size_t place = 0; place < job->count; place++) {
-        PyBuffer_Release(&job->rows[place].bytes);
-        PyMem_Free(job->rows[place].entries);
-    }
-    PyMem_Free(job->rows);
-}
-
 static PyObject *result_of(const struct job *job)
 {
-    PyObject *indexes = PyTuple_New((Py_ssize_t)job->count);
+    PyObject *indexes = PyTuple_New((Py_ssize_t)job->rows->count);
 
     if (indexes == NULL)
         return NULL;
-    for (size_t place = 0; place < job->count; place++) {
-        const struct row *row = &job->rows[place];
-        PyObject *index = PyBytes_FromStringAndSize((const char *)row->entries,
-                                                    (Py_ssize_t)(row->count * sizeof(struct entry)));
+    for (size_t number = 0; number < job->rows->count; number++) {
+        const struct found *found = &job->found[number];
+        PyObject *index = PyBytes_FromStringAndSize((const char *)found->entries,
+                                                    (Py_ssize_t)(found->count * sizeof(struct entry)));
 
-        if (index == NULL || PyTuple_SetItem(indexes, (Py_ssize_t)place, index) < 0) {
+        if (index == NULL || PyTuple_SetItem(indexes, (Py_ssize_t)number, index) < 0) {
             Py_DECREF(indexes);
             return NULL;
         }
@@ -128,29 +194,44 @@ static PyObject *result_of(const struct job *job)
     return Py_BuildValue("(nN)", (Py_ssize_t)job->packets, indexes);
 }
 
+static PyObject *run_job(PyObject *module, struct job *job)
+{
+    struct fault fault = {NULL, 0};
+    int failed;
+
+    job->found = PyMem_Calloc(job->rows->count + 1, sizeof *job->found);
+    job->set = PyMem_Calloc(set_words(job->rows->lookup) + 1, sizeof *job->set);
+    if (job->found == NULL || job->set == NULL)
+        return PyErr_NoMemory();
+    Py_BEGIN_ALLOW_THREADS
+    failed = run(job, &fault) < 0;
+    Py_END_ALLOW_THREADS
+    if (failed)
+        return PyErr_NoMemory();
+    return fault.message != NULL ? raise_fault(module, fault) : result_of(job);
+}
+
 PyObject *match(PyObject *module, PyObject *arguments)
 {
-    PyObject *programs, *result = NULL;
+    PyObject *rows, *result = NULL;
     struct job job = {0};
     long long start_ns, end_ns, shift_ns;
 
-    if (!PyArg_ParseTuple(arguments, "y*y*LLLO:match", &job.block, &job.index, &start_ns, &end_ns, &shift_ns, &programs))
+    if (!PyArg_ParseTuple(arguments, "y*y*LLLO:match", &job.block, &job.index, &start_ns, &end_ns, &shift_ns, &rows))
         return NULL;
     job.start_ns = start_ns;
     job.end_ns = end_ns;
     job.shift_ns = shift_ns;
     job.entries = (size_t)job.index.len / sizeof(struct entry);
-    if ((size_t)job.index.len % sizeof(struct entry) != 0) {
+    job.rows = PyCapsule_GetPointer(rows, ROWS);
+    if (job.rows != NULL && (size_t)job.index.len % sizeof(struct entry) != 0)
         PyErr_SetString(PyExc_ValueError, "an index has a broken length");
-    } else if (open_rows(programs, &job) == 0) {
-        struct fault fault;
-
-        Py_BEGIN_ALLOW_THREADS
-        fault = run(&job);
-        Py_END_ALLOW_THREADS
-        result = fault.message != NULL ? raise_fault(module, fault) : result_of(&job);
-    }
-    close_rows(&job);
+    else if (job.rows != NULL)
+        result = run_job(module, &job);
+    for (size_t number = 0; job.found != NULL && number < job.rows->count; number++)
+        free(job.found[number].entries);
+    PyMem_Free(job.found);
+    PyMem_Free(job.set);
     PyBuffer_Release(&job.block);
     PyBuffer_Release(&job.index);
     return result;
@@ -158,25 +239,42 @@ PyObject *match(PyObject *module, PyObject *arguments)
 
 PyObject *may_match_record(PyObject *module, PyObject *arguments)
 {
-    Py_buffer bytes, known;
-    struct program program;
+    PyObject *capsule;
+    Py_buffer known;
     struct summary summary;
+    const struct rows *rows;
     const char *message;
     int answer = 0;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*y*:may_match", &bytes, &known))
+    if (!PyArg_ParseTuple(arguments, "Oy*:may_match", &capsule, &known))
         return NULL;
-    message = open_program(bytes.buf, (size_t)bytes.len, &program);
-    if (message == NULL)
-        message = open_summary(known.buf, (size_t)known.len, &summary);
-    if (message == NULL)
-        answer = may_match(&program, &summary);
-    PyBuffer_Release(&bytes);
-    PyBuffer_Release(&known);
-    if (message != NULL) {
+    rows = PyCapsule_GetPointer(capsule, ROWS);
+    message = rows != NULL ? open_summary(known.buf, (size_t)known.len, &summary) : NULL;
+    if (message != NULL)
         PyErr_SetString(PyExc_ValueError, message);
+    for (size_t number = 0; rows != NULL && message == NULL && !answer && number < rows->count; number++)
+        answer = may_match(&rows->programs[number], &summary);
+    PyBuffer_Release(&known);
+    return rows == NULL || message != NULL ? NULL : PyBool_FromLong(answer);
+}
+
+PyObject *summarize(PyObject *module, PyObject *arguments)
+{
+    Py_buffer block;
+    Py_ssize_t room;
+    uint8_t *bytes;
+    size_t length;
+    PyObject *result;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "y*n:summarize", &block, &room))
         return NULL;
-    }
-    return PyBool_FromLong(answer);
+    Py_BEGIN_ALLOW_THREADS
+    bytes = summary_of(block.buf, (size_t)block.len, room > 0 ? (size_t)room : 0, &length);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&block);
+    result = PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)length);
+    free(bytes);
+    return result;
 }

@@ -14,10 +14,16 @@ struct fault {
 /* Raise BlockError; returns NULL. */
 PyObject *raise_fault(PyObject *module, struct fault fault);
 
+/* The method `rows` of the module, and what it makes: _packets.pyi. */
+PyObject *make_rows(PyObject *module, PyObject *programs);
+
 /* The method `match` of the module: _packets.pyi. */
 PyObject *match(PyObject *module, PyObject *arguments);
 
 /* The method `may_match`: the same place. */
 PyObject *may_match_record(PyObject *module, PyObject *arguments);
+
+/* The method `summarize`: the same place. */
+PyObject *summarize(PyObject *module, PyObject *arguments);
 
 #endif

@@ -19,7 +19,6 @@
 
 #include "_block.h"
 #include "_match.h"
-#include "_summary.h"
 
 #define FLAG_LARGE 1u      /* as a virtual machine's host made it: larger than the wire takes, to be segmented */
 #define FLAG_UNFINISHED 2u /* the same: without its checksum */
@@ -724,8 +723,9 @@ static PyMethodDef methods[] = {
     {"scan", scan, METH_VARARGS, "scan(block, earliest_ns, latest_ns) -> index of its packets, sorted by time"},
     {"scan_all", scan_all, METH_VARARGS, "scan_all(buffer, places) -> (index of all their packets, numbers of the damaged)"},
     {"emit", emit, METH_VARARGS, "emit(sources, start_ns, end_ns, out, used) -> (used, done, first_ns, last_ns, progress)"},
-    {"match", match, METH_VARARGS, "match(block, index, start_ns, end_ns, shift_ns, programs) -> (packets, indexes)"},
-    {"may_match", may_match_record, METH_VARARGS, "may_match(program, summary) -> whether a packet of the record may match"},
+    {"rows", make_rows, METH_O, "rows(programs) -> these filters, made ready"},
+    {"match", match, METH_VARARGS, "match(block, index, start_ns, end_ns, shift_ns, rows) -> (packets, indexes)"},
+    {"may_match", may_match_record, METH_VARARGS, "may_match(rows, summary) -> whether a packet of the record may match"},
     {"summarize", summarize, METH_VARARGS, "summarize(block, room) -> summary of what its packets hold"},
     {NULL, NULL, 0, NULL},
 };

@@ -6,7 +6,7 @@ flags (u32).
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, type_check_only
 
 from typing_extensions import Buffer
 
@@ -71,34 +71,39 @@ def emit(
     OverflowError if a time or shift exceeds 64 bits with sign.
     """
 
+@type_check_only
+class Rows:
+    """Filters that `rows` has made ready; a handle, which threads may share."""
+
+def rows(programs: Sequence[Buffer], /) -> Rows:
+    """Makes filters ready for `match` and `may_match`. They are programs of `allegro.filters`; those
+    that need certain values (addresses, ports, VLANs …) run only on packets that have one of them.
+
+    Raises ValueError for a program that is broken.
+    """
+
 def match(
-    block: Buffer,
-    index: Buffer,
-    start_ns: int,
-    end_ns: int,
-    shift_ns: int,
-    programs: Sequence[Buffer],
-    /,
+    block: Buffer, index: Buffer, start_ns: int, end_ns: int, shift_ns: int, rows: Rows, /
 ) -> tuple[int, tuple[bytes, ...]]:
     """Looks which packets of a block filters let through: one walk for all of them.
 
-    `index` is from `scan`, a program from `allegro.filters.program`, for the interface that the block is of;
+    `index` is from `scan_all`, `rows` are for the interface that the block is of;
     start_ns <= moment <= end_ns is the window, and a moment a stamp minus the shift, as for `emit`.
 
-    Returns how many packets lie in the window, and for each program the index of those that it lets through,
+    Returns how many packets lie in the window, and for each row the index of those that it lets through,
     in the order of `index`.
 
-    Raises BlockError if a block does not hold what its index says, ValueError for a program or an index that
-    is broken, OverflowError if a time or shift exceeds 64 bits with sign.
+    Raises BlockError if a block does not hold what its index says, ValueError for an index that is broken or
+    what are no rows, OverflowError if a time or shift exceeds 64 bits with sign.
     """
 
-def may_match(program: Buffer, summary: Buffer, /) -> bool:
-    """Whether some packet of a record may match, of which no more than its summary is known.
+def may_match(rows: Rows, summary: Buffer, /) -> bool:
+    """Whether some packet of a record may match one of the rows, where no more than its summary is known.
 
-    False is certain, for packets of the interface that the program is for. With an empty summary nothing is
-    known of the packets; what the program itself says (no packet of this interface) still holds.
+    False is certain, for packets of the interface that the rows are for. With an empty summary nothing is
+    known of the packets; what the rows themselves say (no packet of this interface) still holds.
 
-    Raises ValueError for a program or a summary that is broken.
+    Raises ValueError for a summary that is broken, or what are no rows.
     """
 
 def summarize(block: Buffer, room: int, /) -> bytes:

@@ -5,45 +5,12 @@
 
 #define MAGIC "AlFp1\0\0\0"
 #define MAGIC_LENGTH 8u
-#define MOST_TESTS 4096u
-#define ACCEPT 0xffffu
-#define REJECT 0xfffeu
-
-enum operation {
-    OPERATION_YES,             /* goes on */
-    OPERATION_NUMBER,          /* is a number of the key in one of the ranges? */
-    OPERATION_SOURCE,          /* does the source address lie in one of the networks? */
-    OPERATION_DESTINATION,     /* the destination? */
-    OPERATION_SOURCE_MAC,      /* does the MAC address begin so, or is it this one? */
-    OPERATION_DESTINATION_MAC,
-    OPERATION_BPF,
-};
 
 struct header {
     uint8_t magic[MAGIC_LENGTH];
     uint32_t tests;
     uint32_t constants; /* bytes */
 };
-
-struct test {
-    uint8_t operation;
-    uint8_t field;     /* of OPERATION_NUMBER; of the addresses their version */
-    uint16_t count;    /* constants from `offset` on, of the kind that the operation has */
-    uint16_t yes, no;  /* number of the test to go on with; ACCEPT or REJECT */
-    uint32_t offset;
-};
-
-struct range {
-    uint32_t low, high; /* both included */
-};
-
-static struct test test_at(const struct program *program, size_t number)
-{
-    struct test test;
-
-    memcpy(&test, program->tests + number * sizeof test, sizeof test);
-    return test;
-}
 
 /* --- check -------------------------------------------------------------------------------------------------------- */
 

@@ -4,10 +4,6 @@
  * the end; in the byte order of this machine. The filter is Bloom's (1970) with two hashes for all probes (Kirsch and
  * Mitzenmacher, 2006). What lists cost four bytes for costs the filter one or two, and about one wrong "maybe" in a hundred.
  */
-#define PY_SSIZE_T_CLEAN
-#ifndef Py_LIMITED_API
-#define Py_LIMITED_API 0x030B0000
-#endif
 #include "_summary.h"
 
 #include <stdlib.h>
@@ -301,41 +297,32 @@ static const char *open_block(const uint8_t *block, size_t size, struct tpacket_
     return description->blk_len > size ? "the block is cut off" : NULL;
 }
 
-PyObject *summarize(PyObject *module, PyObject *arguments)
+uint8_t *summary_of(const uint8_t *block, size_t size, size_t room, size_t *length)
 {
-    Py_buffer block;
-    Py_ssize_t room;
     struct tpacket_hdr_v1 description;
     struct set set = {0};
-    struct plan plan = {0, 0, 0, 0, 0};
     uint8_t *bytes = NULL;
-    size_t length = 0;
-    PyObject *result;
 
-    (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*n:summarize", &block, &room))
+    *length = 0;
+    if (open_block(block, size, &description) != NULL || room == 0)
         return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    if (open_block(block.buf, (size_t)block.len, &description) == NULL && room > 0) {
-        set.slot_count = FEWEST_SLOTS;
-        while (set.slot_count < MOST_SLOTS && set.slot_count / SLOTS_PER_PACKET < description.num_pkts)
-            set.slot_count *= 2;
-        set.slots = calloc(set.slot_count, sizeof *set.slots);
-        if (set.slots != NULL && collect(block.buf, &description, &set)) {
-            plan = plan_of(&set, (size_t)room);
-            length = size_before_filter(&plan) + plan.filter_size;
-            if ((plan.exact | plan.filtered) != 0 && length <= (size_t)room)
-                bytes = malloc(length);
-            if (bytes != NULL)
-                write_summary(&set, &plan, bytes);
+    set.slot_count = FEWEST_SLOTS;
+    while (set.slot_count < MOST_SLOTS && set.slot_count / SLOTS_PER_PACKET < description.num_pkts)
+        set.slot_count *= 2;
+    set.slots = calloc(set.slot_count, sizeof *set.slots);
+    if (set.slots != NULL && collect(block, &description, &set)) {
+        struct plan plan = plan_of(&set, room);
+        size_t needed = size_before_filter(&plan) + plan.filter_size;
+
+        if ((plan.exact | plan.filtered) != 0 && needed <= room)
+            bytes = malloc(needed);
+        if (bytes != NULL) {
+            write_summary(&set, &plan, bytes);
+            *length = needed;
         }
-        free(set.slots);
     }
-    Py_END_ALLOW_THREADS
-    PyBuffer_Release(&block);
-    result = PyBytes_FromStringAndSize((const char *)bytes, bytes != NULL ? (Py_ssize_t)length : 0);
-    free(bytes);
-    return result;
+    free(set.slots);
+    return bytes;
 }
 
 /* --- asking ------------------------------------------------------------------------------------------------------- */

@@ -2,8 +2,6 @@
 #ifndef ALLEGRO_SUMMARY_H
 #define ALLEGRO_SUMMARY_H
 
-#include <Python.h>
-
 #include "_key.h"
 
 enum class {
@@ -37,7 +35,8 @@ int may_have(const struct summary *summary, enum class class, uint32_t low, uint
 uint32_t hash_of_ipv6(const uint8_t *address);
 uint32_t hash_of_mac(const uint8_t *address);
 
-/* The method `summarize` of the module: _packets.pyi. */
-PyObject *summarize(PyObject *module, PyObject *arguments);
+/* What the packets of a TPACKET_V3 block hold, in at most `room` bytes, `length` of them; the caller frees them. NULL if
+ * nothing can be told in so few, if the block is torn or damaged, or without memory. */
+uint8_t *summary_of(const uint8_t *block, size_t size, size_t room, size_t *length);
 
 #endif

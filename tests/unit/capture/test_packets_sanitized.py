@@ -20,6 +20,7 @@ TESTS = (
     Path(__file__).with_name("test_packets.py"),
     FILTERS / "test_program.py",
     FILTERS / "test_record_summary.py",
+    FILTERS / "test_lookup.py",
 )
 RUN = """
 import importlib.util, sys

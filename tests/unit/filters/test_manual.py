@@ -61,7 +61,9 @@ def passing(port: str, program: bytes) -> list[str]:
     here = [(letter, frame) for letter, (where, frame) in PACKETS.items() if where == port]
     whole = block([Frame(number, frame) for number, (_, frame) in enumerate(here)])
     window = (0, len(here), 0)
-    _, (index,) = _packets.match(whole, _packets.scan(whole), *window, [for_interface(program, port)])
+    _, (index,) = _packets.match(
+        whole, _packets.scan(whole), *window, _packets.rows([for_interface(program, port)])
+    )
     return [here[number][0] for number, _, _ in struct.iter_unpack("<QII", index)]
 
 

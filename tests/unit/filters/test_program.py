@@ -44,7 +44,7 @@ def verdicts(frames: Sequence[Frame], programs: Sequence[bytes]) -> list[list[bo
     whole = block(frames, size=1024 + sum(len(one.data) + 96 for one in frames))
     (used,) = struct.unpack_from("<I", whole, 20)
     image = bytes(whole[:used])  # nothing behind it that could be read without being noticed
-    packets, indexes = _packets.match(image, _packets.scan(image), *WHENEVER, programs)
+    packets, indexes = _packets.match(image, _packets.scan(image), *WHENEVER, _packets.rows(programs))
     assert packets == len(frames)
     passed = ({time_ns - T for time_ns, _, _ in struct.iter_unpack("<QII", index)} for index in indexes)
     return [[number in numbers for number in range(len(frames))] for numbers in passed]
@@ -117,11 +117,11 @@ def test_only_packets_of_the_window_count() -> None:
     frames = [Frame(T + number, bytes(60)) for number in range(10)]
     image = block(frames)
     packets, (index,) = _packets.match(
-        image, _packets.scan(image), T - 1000 + 3, T - 1000 + 6, 1000, [compiled(EVERYTHING)]
+        image, _packets.scan(image), T - 1000 + 3, T - 1000 + 6, 1000, _packets.rows([compiled(EVERYTHING)])
     )
     assert packets == 4
     assert [time_ns - T for time_ns, _, _ in struct.iter_unpack("<QII", index)] == [3, 4, 5, 6]
-    assert _packets.match(image, b"", 0, 2**62, 0, []) == (0, ())
+    assert _packets.match(image, b"", 0, 2**62, 0, _packets.rows([])) == (0, ())
 
 
 def test_a_filter_that_is_too_large_is_refused_with_a_remedy() -> None:
@@ -173,27 +173,27 @@ def damaged(program: bytes) -> list[tuple[str, bytes]]:
 
 def test_a_damaged_program_is_refused_before_it_runs() -> None:
     program = compiled(Compare(Field.PORT, Operator.EQUAL, 80))
-    image = block([Frame(T, bytes(60))])
-    index = _packets.scan(image)
     for words, broken in damaged(program):
         with pytest.raises(ValueError, match=words):
-            _packets.match(image, index, *WHENEVER, [program, broken])
+            _packets.rows([program, broken])
     for bad in BAD_BPF:
         with pytest.raises(ValueError, match="BPF program"):
-            _packets.match(image, index, *WHENEVER, [compiled(Bpf("x"), (), {"x": bad}.__getitem__)])
+            _packets.rows([compiled(Bpf("x"), (), {"x": bad}.__getitem__)])
 
 
 def test_an_index_or_block_that_does_not_fit_is_noticed() -> None:
     image = block([Frame(T, bytes(60))])
-    program = compiled(EVERYTHING)
+    rows = _packets.rows([compiled(EVERYTHING)])
     with pytest.raises(ValueError, match="broken length"):
-        _packets.match(image, b"123", *WHENEVER, [program])
+        _packets.match(image, b"123", *WHENEVER, rows)
     with pytest.raises(_packets.BlockError, match="outside the block"):
-        _packets.match(image, struct.pack("<QII", T, 1 << 30, 0), *WHENEVER, [program])
+        _packets.match(image, struct.pack("<QII", T, 1 << 30, 0), *WHENEVER, rows)
     with pytest.raises(OverflowError):
-        _packets.match(image, b"", 0, 1 << 63, 0, [program])
+        _packets.match(image, b"", 0, 1 << 63, 0, rows)
     with pytest.raises(TypeError):
-        _packets.match(image, b"", *WHENEVER, ["text"])  # type: ignore[list-item]
+        _packets.rows(["text"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="Capsule"):
+        _packets.match(image, b"", *WHENEVER, [compiled(EVERYTHING)])  # type: ignore[arg-type]
 
 
 @pytest.mark.spec("L4")

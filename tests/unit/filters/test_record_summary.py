@@ -32,7 +32,7 @@ def image(frames: Sequence[Frame]) -> bytes:
 
 
 def may_match(text: str, summary: bytes, interface: str = "port1") -> bool:
-    return _packets.may_match(for_interface(compiled(parse(text)), interface), summary)
+    return _packets.may_match(_packets.rows([for_interface(compiled(parse(text)), interface)]), summary)
 
 
 def connections(count: int, *, port: int = 0) -> list[Frame]:
@@ -71,8 +71,9 @@ def test_a_record_with_a_matching_packet_is_never_passed_over(room: int) -> None
         for _ in range(20):
             tree = random_packets.tree(chance, groups=names)
             program = for_interface(compiled(tree, groups, libpcap.compiled), chance.choice(INTERFACES))
-            _, (matching,) = _packets.match(whole, index, *WHENEVER, [program])
-            if _packets.may_match(program, summary):
+            rows = _packets.rows([program])
+            _, (matching,) = _packets.match(whole, index, *WHENEVER, rows)
+            if _packets.may_match(rows, summary):
                 continue
             assert not matching, (tree, [frame.sent.hex() for frame in frames])
             passed_over += 1
@@ -172,17 +173,17 @@ def test_damaged_blocks_have_no_summary() -> None:
 
 
 def test_a_broken_summary_is_refused() -> None:
-    program = compiled(parse("port == 1"))
+    rows = _packets.rows([compiled(parse("port == 1"))])
     whole = _packets.summarize(SMALL, ROOM)
     for broken in (b"\x01", b"\x02" + whole[1:], whole[:2] + b"\xff\xff" + whole[4:], whole[:20]):
         with pytest.raises(ValueError, match="summary"):
-            _packets.may_match(program, broken)
+            _packets.may_match(rows, broken)
     chance = random.Random(1)
     for _ in range(300):  # whatever it holds, nothing but itself is read
         damaged = bytearray(whole[: chance.randrange(8, len(whole))])
         damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         with contextlib.suppress(ValueError):
-            _packets.may_match(program, bytes(damaged))
+            _packets.may_match(rows, bytes(damaged))
 
 
 def test_labels_and_tags() -> None:

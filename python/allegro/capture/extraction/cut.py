@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from allegro.capture.extraction import coverage
 from allegro.capture.extraction.contract import LATEST_NS, Request, Result
-from allegro.capture.extraction.group_parts import Contents, Look
+from allegro.capture.extraction.filter_rows import Rows, RowsByPort
+from allegro.capture.extraction.group_parts import Look, Part
 from allegro.capture.extraction.held import Held
 from allegro.capture.extraction.output import room_for
 from allegro.capture.extraction.packet_file import PacketFile
@@ -35,6 +36,9 @@ Report = Callable[[float, int, int, int], None]
 
 Answer = Callable[[int, Result | AllegroError], None]
 """Called once for each request, with its number: its file is there, or why there is none."""
+
+_MANY_FILES = 16
+_GROUPS_TOGETHER = 4
 
 _LOOK_UP = 256
 """After so many records that need not be read, others get their turn."""
@@ -60,9 +64,12 @@ def extract_all(requests: Sequence[Request], report: Report, answer: Answer, cou
     ):
         files = _Files(answer)
         for number, request in enumerate(requests):
-            with files.guarding(number):
+            try:
                 file = stack.enter_context(PacketFile(request, writer, room_for(len(requests))))
-                files.open[number] = file
+            except AllegroError as error:
+                answer(number, error)
+            else:
+                files.add(number, file)
         if not files.open:
             return
         try:
@@ -85,27 +92,70 @@ class _Files:
     def __init__(self, answer: Answer) -> None:
         self.open: dict[int, PacketFile] = {}
         self.answer = answer
-        self._ended = (0, 0)
+        self.seen: dict[str, int] = {}
+        """Packets of each port in the window, as far as somebody had to look which match."""
+        self._filtered: tuple[int, ...] = ()
+        self._programs: dict[int, Callable[[str], bytes]] = {}  # for threads, also of files that are given up
+        self._rows = RowsByPort(lambda number, port: self._programs[number](port))
 
-    @contextlib.contextmanager
-    def guarding(self, number: int, release: Callable[[Group], None] = lambda _: None) -> Iterator[None]:
-        """What goes wrong with one file ends that one alone."""
-        try:
-            yield
-        except AllegroError as error:
-            if (file := self.open.pop(number, None)) is not None:
-                file.give_up(release)
-            self.answer(number, error)
+    def add(self, number: int, file: PacketFile) -> None:
+        """A file that is to be written."""
+        self.open[number] = file
+        self._programs[number] = file.program
+        self._filtered = self._with_filter()
+
+    def each(
+        self, action: Callable[[int, PacketFile], None], release: Callable[[Group], None] = lambda _: None
+    ) -> None:
+        """Does something with each file. What goes wrong with one ends that one alone."""
+        for number, file in list(self.open.items()):
+            try:
+                action(number, file)
+            except AllegroError as error:
+                self._give_up(number, error, release)
+
+    def let_have(self, group: Group, part: Part, release: Callable[[Group], None]) -> None:
+        """Lets the files have what they want of a part: all of it, or what their filters let through."""
+        self.seen[part.port] = self.seen.get(part.port, 0) + part.in_window
+        wanted = part.matching
+        if not self.all_filtered():
+            wanted = {number: part.index for number in self.open if number not in self._filtered} | wanted
+        for number, index in wanted.items():
+            if (file := self.open.get(number)) is not None:
+                try:
+                    file.add(group, part.port, index, part.shift_ns)
+                except AllegroError as error:
+                    self._give_up(number, error, release)
+
+    def pass_over(self, record: Record) -> None:
+        """No file wants a packet of the record, which is in the window."""
+        self.seen[record.port_name] = self.seen.get(record.port_name, 0) + record.packets
 
     def counts(self) -> tuple[int, int]:
         """Packets and bytes so far."""
         files = self.open.values()
         return sum(file.packets for file in files), sum(file.bytes for file in files)
 
-    def programs(self, port: str) -> dict[int, bytes]:
+    def rows(self, port: str) -> Rows | None:
         """The filters for packets of a port, of the files that have one."""
-        files = list(self.open.items())  # another thread may ask
-        return {number: file.program(port) for number, file in files if file.filtered}
+        return self._rows.of(port, self._filtered)
+
+    @property
+    def groups_together(self) -> int:
+        """So many groups are merged at once: of one group each of many files has little."""
+        return _GROUPS_TOGETHER if len(self.open) > _MANY_FILES else 1
+
+    def all_filtered(self) -> bool:
+        """Whether no file wants all packets."""
+        return len(self._filtered) == len(self.open)
+
+    def _give_up(self, number: int, error: AllegroError, release: Callable[[Group], None]) -> None:
+        self.open.pop(number).give_up(release)
+        self._filtered = self._with_filter()
+        self.answer(number, error)
+
+    def _with_filter(self) -> tuple[int, ...]:
+        return tuple(number for number, file in self.open.items() if file.filtered)
 
 
 class _Cut:
@@ -125,22 +175,24 @@ class _Cut:
         """Writes all packets of the window."""
         window, line = self._window, self._line
         report(0.0, 0, 0, 0)
-        for number, file in list(self._files.open.items()):
-            with self._files.guarding(number):
-                file.begin(self._ports)
+        self._files.each(lambda _, file: file.begin(self._ports))
         watch = Watch(window, line, self._held.runs, self._findings, self._news)
         records = in_order_of_time(watch.pass_on(self._records()), line, DISORDER_NS)
-        with ReadAhead(Look(window, line, self._files.programs)) as ahead:
+        with ReadAhead(Look(window, line, self._files.rows)) as ahead:
 
             def tell(moment_ns: int) -> None:
                 courtesy.breathe()
                 amounts = self._sieve.amounts
                 report(self._held.progress(moment_ns), *self._files.counts(), amounts.read)
 
-            for group in ahead.groups(self._sifted(records, ahead, tell)):
+            waiting = 0
+            for group in ahead.groups(self._sifted(records, tell)):
                 begin_ns = line.first(group.records[0])
                 tell(begin_ns)
-                self._merge_until(begin_ns - ORDER_SLACK_NS - 1, ahead)
+                waiting += 1
+                if waiting >= self._files.groups_together:
+                    waiting = 0
+                    self._merge_until(begin_ns - ORDER_SLACK_NS - 1, ahead)
                 if not self._files.open:
                     return
                 self._load(group, ahead)
@@ -150,10 +202,12 @@ class _Cut:
     def finish(self) -> None:
         """Gives the files their names, one after the other."""
         ring, now_ns = self._held.ring(self._findings), self._held.now_ns()
-        for number, file in list(self._files.open.items()):
-            with self._files.guarding(number):
-                result = file.finish(self._findings, ring, now_ns, self._sieve.amounts)
-                self._files.answer(number, result)
+
+        def finish(number: int, file: PacketFile) -> None:
+            result = file.finish(self._findings, ring, now_ns, self._sieve.amounts, self._files.seen)
+            self._files.answer(number, result)
+
+        self._files.each(finish)
 
     def _records(self) -> Iterator[Record]:
         """The records of all starts of the kernel that the window reaches, in their order on disk."""
@@ -171,23 +225,18 @@ class _Cut:
                 passes.append(self._reader.iterate_boot(boot_id, begin_ns, LATEST_NS))
         return itertools.chain.from_iterable(passes)
 
-    def _sifted(
-        self, records: Iterable[Record], ahead: ReadAhead, tell: Callable[[int], None]
-    ) -> Iterator[Record]:
-        """The records of the window that have to be read; of the others the files learn how many packets."""
+    def _sifted(self, records: Iterable[Record], tell: Callable[[int], None]) -> Iterator[Record]:
+        """The records of the window that have to be read; of the others it counts how many packets."""
         passed_over = 0
         for record in records:
             if not self._held.wanted(record, self._window):
                 continue
-            programs = self._files.programs(record.port_name)
-            filtered = len(programs) == len(self._files.open)
-            if not self._sieve.passes_over(record, programs.values() if filtered else ()):
+            rows = self._files.rows(record.port_name) if self._files.all_filtered() else None
+            if not self._sieve.passes_over(record, rows):
                 yield record
                 continue
             self._held.saw(self._line.first(record))
-            for number, file in list(self._files.open.items()):
-                with self._files.guarding(number, ahead.done):
-                    file.pass_over(record.port_name, record.packets)
+            self._files.pass_over(record)
             passed_over += 1
             if passed_over % _LOOK_UP == 0:
                 tell(self._line.first(record))
@@ -200,18 +249,13 @@ class _Cut:
 
     def _load(self, group: Group, ahead: ReadAhead) -> None:
         """Lets the files have what they want of the group."""
-        for record, place in zip(group.records, group.places, strict=True):
-            if isinstance(place, str):
-                self._hole(place, record)
-        contents, group.contents = group.contents, Contents()
-        for record in contents.damaged:
-            self._hole(coverage.DAMAGED, record)
+        contents, missing = group.take()
+        for reason, record in missing:
+            self._hole(reason, record)
         if contents.first_ns is not None:
             self._held.saw(contents.first_ns)
         for part in contents.parts:
-            for number, file in list(self._files.open.items()):
-                with self._files.guarding(number, ahead.done):
-                    file.add(group, part, number)
+            self._files.let_have(group, part, ahead.done)
         ahead.done(group)  # from here on the files hold it that want something of it
 
     def _hole(self, reason: str, record: Record) -> None:
@@ -220,9 +264,7 @@ class _Cut:
 
     def _merge_until(self, end_ns: int, ahead: ReadAhead) -> None:
         """Lets each file write its packets up to a moment that no later block can fall below."""
-        for number, file in list(self._files.open.items()):
-            with self._files.guarding(number, ahead.done):
-                file.merge_until(end_ns, ahead.done)
+        self._files.each(lambda _, file: file.merge_until(end_ns, ahead.done), ahead.done)
 
 
 def in_order_of_time(records: Iterable[Record], line: Timeline, disorder_ns: int) -> Iterator[Record]:

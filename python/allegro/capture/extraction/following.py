@@ -17,12 +17,14 @@ from allegro import words
 from allegro.capture import _packets, status
 from allegro.capture.extraction import coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, Request
-from allegro.capture.extraction.group_parts import Contents, Look
+from allegro.capture.extraction.filter_rows import Rows, RowsByPort
+from allegro.capture.extraction.group_parts import Look
 from allegro.capture.extraction.held import Held
 from allegro.capture.extraction.live_request import NS, LiveRequest
 from allegro.capture.extraction.packet_file import Source
 from allegro.capture.extraction.packet_stream import COMMENT_LIMIT, PacketStream
 from allegro.capture.extraction.reading import Group, ReadAhead
+from allegro.capture.extraction.sifting import Sieve
 from allegro.capture.extraction.sliced import Slicing
 from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
 from allegro.capture.extraction.yielding import Courtesy
@@ -89,8 +91,9 @@ class Following:
         self._tail = RingTail(request.ring_directory, self._before())
         self._waiting: list[tuple[int, int, Record]] = []
         self._sources: list[Source] = []
+        self._rows = RowsByPort(lambda _, port: program.for_interface(request.program, port))
+        self._sieve = Sieve(self._window, self._line)
         self.ahead = ReadAhead(Look(self._window, self._line, self._filter))
-        self._programs: dict[str, bytes] = {}
         self._through_ns = 0
         self._streamed_ns = self._window.start_ns
         self._late = False
@@ -209,7 +212,10 @@ class Following:
             record = heapq.heappop(self._waiting)[2]
             self._all.see(record)
             if self._recent.see(record) and self._held.wanted(record, self._window):
-                ready.append(record)
+                if self._sieve.passes_over(record, self._filter(record.port_name)):
+                    self._pass_over(record)
+                else:
+                    ready.append(record)
         for group in self.ahead.groups(iter(ready)):
             self._courtesy.breathe()
             self._merge_until(self._line.first(group.records[0]) - ORDER_SLACK_NS - 1)
@@ -234,18 +240,15 @@ class Following:
         self._sources = still_open
 
     def _load(self, group: Group) -> None:
-        for record, place in zip(group.records, group.places, strict=True):
-            if isinstance(place, str):
-                self._hole(place, record)
-        contents, group.contents = group.contents, Contents()
-        for record in contents.damaged:
-            self._hole(coverage.DAMAGED, record)
+        contents, missing = group.take()
+        for reason, record in missing:
+            self._hole(reason, record)
         if contents.first_ns is not None:
             self._held.saw(contents.first_ns)
         for part in contents.parts:
             interface, index = self._stream.interface(part.port), part.index
             if self._request.program:
-                index = part.matching[0]
+                index = part.matching.get(0, b"")
                 rejected = part.in_window - len(index) // _packets.ENTRY_SIZE
                 self._stream.counts[part.port].rejected += rejected
             if index:
@@ -253,13 +256,15 @@ class Following:
                 self._sources.append(Source(group, index, interface, part.shift_ns))
         self.ahead.done(group)  # from here on the sources hold it
 
-    def _filter(self, port: str) -> dict[int, bytes]:
-        """For packets of a port; of the threads that read."""
-        if not self._request.program:
-            return {}
-        if port not in self._programs:
-            self._programs[port] = program.for_interface(self._request.program, port)
-        return {0: self._programs[port]}
+    def _filter(self, port: str) -> Rows | None:
+        """For packets of a port; also of the threads that read."""
+        return self._rows.of(port, (0,) if self._request.program else ())
+
+    def _pass_over(self, record: Record) -> None:
+        """No packet of the record matches."""
+        self._held.saw(self._line.first(record))
+        self._stream.interface(record.port_name)
+        self._stream.counts[record.port_name].rejected += record.packets
 
     def _hole(self, reason: str, record: Record) -> None:
         span = self._line.first(record), self._line.last(record)

@@ -4,12 +4,13 @@ records run this: C does the work, without the interpreter's lock."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 
 from allegro.capture import _packets
 from allegro.capture.extraction.coverage import Window
+from allegro.capture.extraction.filter_rows import Rows
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring.reader import ORDER_SLACK_NS
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record
@@ -23,7 +24,8 @@ _ENTRY = struct.Struct("<QII")
 @dataclass(frozen=True)
 class Part:
     """Packets of a port whose stamps are `shift_ns` ahead of the time line: the index of all of them, of
-    those that each filter lets through (by the number of the file), and how many are in the window."""
+    those that filters let through (by the number of the file; none: not there), and, where there are filters,
+    how many are in the window."""
 
     port: str
     index: bytes
@@ -42,14 +44,12 @@ class Contents:
 
 
 class Look:
-    """Looks through records; `programs` gives the filters for packets of a port, by numbers of the files."""
+    """Looks through records; `rows` gives the filters for packets of a port."""
 
-    def __init__(
-        self, window: Window, line: Timeline, programs: Callable[[str], Mapping[int, bytes]]
-    ) -> None:
+    def __init__(self, window: Window, line: Timeline, rows: Callable[[str], Rows | None]) -> None:
         self._window = window
         self._line = line
-        self._programs = programs
+        self._rows = rows
 
     def __call__(self, buffer: mmap, records: Sequence[Record], places: Sequence[int | str]) -> Contents:
         """What the records hold whose blocks lie at these places in the buffer; texts are no places."""
@@ -89,12 +89,13 @@ class Look:
         contents.parts.append(self._matched(buffer, record.port_name, index, shift_ns))
 
     def _matched(self, buffer: mmap, port: str, index: bytes, shift_ns: int) -> Part:
-        programs = self._programs(port)
-        if not programs:
+        rows = self._rows(port)
+        if rows is None:
             return Part(port, index, shift_ns)
         window = self._window.start_ns, self._window.end_ns
-        packets, found = _packets.match(buffer, index, *window, shift_ns, tuple(programs.values()))
-        return Part(port, index, shift_ns, packets, dict(zip(programs, found, strict=True)))
+        packets, found = _packets.match(buffer, index, *window, shift_ns, rows.ready)
+        matching = {number: one for number, one in zip(rows.numbers, found, strict=True) if one}
+        return Part(port, index, shift_ns, packets, matching)
 
 
 def split_at_step(index: bytes, record: Record) -> tuple[bytes, bytes]:

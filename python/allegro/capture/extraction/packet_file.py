@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
@@ -15,7 +15,6 @@ from allegro import words
 from allegro.capture import _packets
 from allegro.capture.extraction import coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
-from allegro.capture.extraction.group_parts import Part
 from allegro.capture.extraction.output import Output
 from allegro.capture.extraction.reading import Group
 from allegro.capture.extraction.sifting import Amounts
@@ -63,11 +62,9 @@ class PacketFile:
         self._open: list[Source] = []
         self._names: list[str] = []
         self._packets: list[int] = []
-        self._rejected: list[int] = []
         self._large: dict[str, int] = {}
         self._unfinished: dict[str, int] = {}
         self._shortened: dict[str, int] = {}
-        self._programs: dict[str, bytes] = {}
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self.bytes = 0
@@ -99,24 +96,14 @@ class PacketFile:
 
     def program(self, port: str) -> bytes:
         """The filter for packets of one port."""
-        if port not in self._programs:
-            self._programs[port] = program.for_interface(self._request.program, port)
-        return self._programs[port]
+        return program.for_interface(self._request.program, port)
 
-    def add(self, group: Group, part: Part, number: int) -> None:
-        """Packets of a group, to be merged: where there is a filter, what matches that of file `number`."""
-        interface = self._interface(part.port)
-        index = part.index
-        if self.filtered:
-            index = part.matching[number]
-            self._rejected[interface] += part.in_window - len(index) // _packets.ENTRY_SIZE
+    def add(self, group: Group, port: str, index: bytes, shift_ns: int) -> None:
+        """Packets of a group, to be merged."""
+        interface = self._interface(port)
         if index:
             group.users += 1
-            self._open.append(Source(group, index, interface, part.shift_ns))
-
-    def pass_over(self, port: str, packets: int) -> None:
-        """So many packets of the window do not match, by a summary."""
-        self._rejected[self._interface(port)] += packets
+            self._open.append(Source(group, index, interface, shift_ns))
 
     def merge_until(self, end_ns: int, release: Release) -> None:
         """Writes the packets of the open blocks up to a moment that no later block can fall below."""
@@ -165,23 +152,30 @@ class PacketFile:
         self._output.close()
 
     def finish(
-        self, findings: coverage.Findings, ring: coverage.Ring, now_ns: int, amounts: Amounts
+        self,
+        findings: coverage.Findings,
+        ring: coverage.Ring,
+        now_ns: int,
+        amounts: Amounts,
+        seen: Mapping[str, int],
     ) -> Result:
-        """Writes what stands behind the packets and before them, and gives the file its name."""
+        """Writes what stands behind the packets and before them, and gives the file its name. `seen` tells
+        how many packets of each port are in the window, for files with a filter."""
         request, window = self._request, self._window
         findings = dataclasses.replace(
             findings, large=self._large, unfinished=self._unfinished, shortened=self._shortened
         )
+        rejected = self._rejected(seen)
         counts = [
             PortResult(
                 name,
                 packets,
                 findings.drops(name),
                 findings.nic_missed(name),
-                rejected,
+                rejected[name],
                 findings.slicing.discarded(name),
             )
-            for name, packets, rejected in zip(self._names, self._packets, self._rejected, strict=True)
+            for name, packets in zip(self._names, self._packets, strict=True)
         ]
         for interface, count in enumerate(counts):
             statistics = pcapng.Statistics(
@@ -193,9 +187,8 @@ class PacketFile:
                 count.rejected + count.discarded if self.filtered or count.discarded else None,
             )
             self._output.write(pcapng.interface_statistics(interface, statistics))
-        rejected = sum(self._rejected)
         drops = sum(count.drops + count.nic_missed for count in counts)
-        found = coverage.notes(window, ring, findings, self.packets, now_ns, rejected)
+        found = coverage.notes(window, ring, findings, self.packets, now_ns, sum(rejected.values()))
         notes = [*request.notes, *found]
         size = self._output.size
         fields = [
@@ -205,7 +198,7 @@ class PacketFile:
             ("packets lost in the window", str(drops)),
         ]
         if self.filtered:
-            fields.append(("packets of the window that do not match the filter", str(rejected)))
+            fields.append(("packets of the window that do not match the filter", str(sum(rejected.values()))))
             read = f"{words.mebibytes(amounts.read)} of {words.mebibytes(amounts.reached)}"
             fields.append(("read of the ring", read))
             fields.append(("filter", request.filter))
@@ -232,13 +225,21 @@ class PacketFile:
             amounts.reached,
         )
 
+    def _rejected(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Of each port: packets that the filter did not let through. Describes ports that have no others."""
+        if not self.filtered:
+            return dict.fromkeys(self._names, 0)
+        for port in seen:
+            self._interface(port)
+        written = zip(self._names, self._packets, strict=True)
+        return {name: seen.get(name, 0) - packets for name, packets in written}
+
     def _interface(self, port: str) -> int:
         """Number of a port in the file; describes it there first if it is new."""
         if port not in self._names:
             self._output.write(pcapng.interface_description(port))
             self._names.append(port)
             self._packets.append(0)
-            self._rejected.append(0)
         return self._names.index(port)
 
 

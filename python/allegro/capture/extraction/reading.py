@@ -43,6 +43,13 @@ class Group:
     contents: Contents = field(default_factory=Contents)
     users: int = 1
 
+    def take(self) -> tuple[Contents, list[tuple[str, Record]]]:
+        """What the records hold, which it gives away; and those that are missing, with the reason."""
+        placed = zip(self.places, self.records, strict=True)
+        missing = [(place, record) for place, record in placed if isinstance(place, str)]
+        contents, self.contents = self.contents, Contents()
+        return contents, missing + [(DAMAGED, record) for record in contents.damaged]
+
 
 class ReadAhead:
     """Reads the records of one ring. Used by one thread, which iterates over `groups`.

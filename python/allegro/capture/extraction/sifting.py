@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from allegro.capture import _packets
 from allegro.capture.extraction.coverage import Window
+from allegro.capture.extraction.filter_rows import Rows
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record
 from allegro.capture.ring.record_summaries import RecordSummaries
@@ -29,13 +29,14 @@ class Sieve:
         self._line = line
         self._summaries = RecordSummaries()
 
-    def passes_over(self, record: Record, programs: Collection[bytes]) -> bool:
+    def passes_over(self, record: Record, rows: Rows | None) -> bool:
         """Whether all packets of the record are in the window, and none of these filters lets one through.
+        None: somebody wants all packets.
 
         Of a record that is not wholly in the window nobody could say, without reading it, how many are.
         """
         self.amounts.reached += record.length
-        if programs and self._is_inside(record) and not self._may_match(record, programs):
+        if rows is not None and self._is_inside(record) and not self._may_match(record, rows):
             return True
         self.amounts.read += record.length
         return False
@@ -48,9 +49,9 @@ class Sieve:
             and last_ns + PACKET_SLACK_NS <= self._window.end_ns
         )
 
-    def _may_match(self, record: Record, programs: Collection[bytes]) -> bool:
+    def _may_match(self, record: Record, rows: Rows) -> bool:
         summary = self._summaries.of(record)
         try:
-            return any(_packets.may_match(program, summary) for program in programs)
+            return _packets.may_match(rows.ready, summary)
         except ValueError:  # of a form that is not known here: nothing is known
             return True

@@ -167,6 +167,23 @@ def test_only_what_matches_the_filter_and_the_others_are_counted(bench: Bench) -
     assert [file.counter(port, 4) for port in (0, 1)] == [2, 1]
 
 
+@pytest.mark.spec("R8", "R13")
+def test_what_cannot_match_is_not_read(bench: Bench) -> None:
+    text, program = translated("length == 100 and mac == 02:02:02:02:02:02 and vlan == 7")
+    live = bench.follow(past_ns=2 * NS, filter=text, program=program)
+    bench.add(1, {1: 0, 2: 1})
+    bench.add(2, {3: 2, 4: 3})
+    bench.ring.summarize()
+    bench.ring.damage(0, 300, b"\xff" * 100)  # whoever reads it would tell
+    bench.complete(100)
+    live.turn()
+    live.finish()
+    file = bench.end()
+    assert numbers(file) == []
+    assert [file.counter(port, 4) for port in (0, 1)] == [2, 2]
+    assert "damaged" not in str(file)
+
+
 @pytest.mark.spec("R8", "R5")
 def test_a_loss_is_told_with_the_next_packet_and_at_the_end(bench: Bench) -> None:
     live = bench.follow(past_ns=2 * NS)

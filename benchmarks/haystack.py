@@ -1,0 +1,127 @@
+"""A ring as the recorder writes one of a busy link, and pcap files with the same packets.
+
+Blocks of 1 MiB, nearly full, of many conversations; among them packets of a few addresses that are rare.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import mmap
+import os
+import random
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from allegro.capture import _packets
+from allegro.capture.ring import record, record_summaries
+from allegro.capture.ring.segments import MIB
+from allegro.capture.ring.stock import RingBusyError
+from allegro.capture.ring.writer import RingWriter
+from tests.harness.layers import ethernet, ipv4, tcp
+from tests.harness.waiting import wait_for
+from tests.unit.capture.blocks import NS, Frame, block
+
+BURSTS, EVEN, FLOW = "172.16.0.1", "172.16.0.2", "172.16.0.3"
+"""Addresses of 1 packet of 10,000 in bursts of 20, of as many evenly, and of a tenth of two blocks."""
+
+CLIENTS = 4000
+"""Others, of which each block has some."""
+
+SERVERS = 50
+
+_FILE = 128 * MIB
+_PER_BLOCK = 1100
+_PAYLOAD = 760
+_PER_BLOCK_CLIENTS = 150
+_EVERY = 10_000
+_BURST = 20
+_START_NS = 1_763_762_000_000_000_000
+_SPACING_NS = 200_000  # a window of minutes: of its first and last half second every record is read
+_PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
+
+
+class Files:
+    """pcap files, as dumpcap's ring of files: the next one when one is large enough."""
+
+    def __init__(self, directory: Path) -> None:
+        self.paths: list[Path] = []
+        self._directory = directory
+
+    def add(self, frames: Sequence[Frame]) -> None:
+        """Appends packets."""
+        if not self.paths or self.paths[-1].stat().st_size > _FILE:
+            self.paths.append(self._directory / f"{len(self.paths):05}.pcap")
+            self.paths[-1].write_bytes(_PCAP_HEADER)
+        with self.paths[-1].open("ab") as file:
+            for one in frames:
+                length = len(one.data)
+                file.write(struct.pack("<IIII", *divmod(one.time_ns, NS), length, length) + one.data)
+
+
+def write(directory: Path, files: Files | None, size: int) -> tuple[int, int]:
+    """Makes ring and files (None: only the ring); the window of all packets."""
+    writer = RingWriter(directory, size, _START_NS)
+    wait_for(lambda: writer.status().size == size, "the ring", 120)
+    time_ns = _START_NS
+    image = mmap.mmap(-1, MIB)  # aligned, for direct writing
+    for frames in blocks(size * 9 // 10 // MIB):
+        time_ns = frames[-1].time_ns
+        if files is not None:
+            files.add(frames)
+        image[:] = block(frames)
+        _put(writer, memoryview(image))
+    writer.close()
+    os.sync()
+    return _START_NS, time_ns
+
+
+def _put(writer: RingWriter, image: memoryview) -> None:
+    slot = None
+    while slot is None:
+        try:
+            slot = writer.place(record.record_length(image))
+        except RingBusyError:
+            time.sleep(0.01)
+    one = record.seal(image, writer.ring_id, slot.sequence, writer.run, 1, "port1")
+    os.pwrite(slot.segment.descriptor, image[: one.length], slot.offset)
+    writer.written(slot, one, _packets.summarize(image, record_summaries.room(one.length)))
+    writer.publish()
+
+
+def blocks(count: int) -> Iterator[list[Frame]]:
+    """The packets of so many blocks."""
+    chance = random.Random(1)
+    hay = [_packet(client(number), 1024 + number) for number in range(CLIENTS)]
+    needles = {one: _packet(one, 50_000 + int(one[-1])) for one in (BURSTS, EVEN, FLOW)}
+    number = 0
+    for place in range(count):
+        present = chance.sample(hay, _PER_BLOCK_CLIENTS)
+        frames = []
+        for at in range(_PER_BLOCK):
+            data = chance.choice(present)
+            if number % (_EVERY * _BURST) < _BURST:
+                data = needles[BURSTS]
+            elif number % _EVERY == _EVERY // 2:
+                data = needles[EVEN]
+            elif place in (count // 2, count // 2 + 1) and at % 10 == 0:
+                data = needles[FLOW]
+            frames.append(Frame(_START_NS + number * _SPACING_NS, data))
+            number += 1
+        yield frames
+
+
+def server(number: int) -> str:
+    """Address of one of SERVERS, each of which is in nearly every block."""
+    return str(ipaddress.IPv4Address("192.0.2.1") + number)
+
+
+def client(number: int) -> str:
+    """Address of one of CLIENTS."""
+    return f"10.{number % 200}.{number // 200}.{number % 250}"
+
+
+def _packet(address: str, port: int) -> bytes:
+    answers = server(port % SERVERS)
+    return ethernet(0x0800, ipv4(6, tcp(port, 443, bytes(_PAYLOAD)), source=address, destination=answers))
