@@ -181,8 +181,6 @@ def prepare(buildroot: Buildroot) -> tuple[str, Keys]:
         [requirements, python, *payload.PLATFORMS],
         lambda target: payload.fetch_wheels(shop, requirements, target, python),
     )
-    recipes = REPOSITORY / "requirements/buildroot.txt"
-    sources = shop.step("sources", [recipes], lambda target: payload.fetch_sources(shop, recipes, target))
     web = shop.step(
         "web",
         web_assets.SOURCES,
@@ -192,7 +190,6 @@ def prepare(buildroot: Buildroot) -> tuple[str, Keys]:
         keys = find_keys(REPOSITORY / "build/keys")
         remove(PREPARED)
         shutil.copytree(wheels, PREPARED / "wheels")
-        shutil.copytree(sources, PREPARED / "sources")
         shutil.copytree(web, PREPARED / "web")
         shutil.copy(keys.keyring, PREPARED / "keyring.pem")
     except PermissionError as error:

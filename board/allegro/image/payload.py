@@ -48,35 +48,23 @@ def make_wheel(shop: Workshop, tools: Path, target: Path) -> None:
 
 
 def fetch_wheels(shop: Workshop, requirements: Path, target: Path, python: str = PYTHON) -> None:
-    """Download the wheels of the requirements file, checked against its hashes, into the folder `target`.
+    """Let pip download the wheels of the requirements file, checked against its hashes, into the folder
+    `target`; they are kept for the next time.
 
     `python` is the version of the device's Python, such as "3.13".
     """
-    options = ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
-    options += [word for platform in PLATFORMS for word in ("--platform", platform)]
-    download(shop, requirements, target, "wheels", options)
-
-
-def fetch_sources(shop: Workshop, requirements: Path, target: Path) -> None:
-    """Download the source archives of the requirements file, checked against its hashes, into `target`.
-
-    pip asks each archive for its metadata, so what its setup.py needs must be installed here.
-    """
-    download(shop, requirements, target, "sources", ["--no-binary=:all:", "--no-build-isolation"])
-
-
-def download(shop: Workshop, requirements: Path, target: Path, kind: str, options: list[str]) -> None:
-    """Let pip download what the requirements file names into the folder `target`; files are kept."""
-    cache = shop.downloads / kind
+    cache = shop.downloads / "wheels"
     cache.mkdir(parents=True, exist_ok=True)
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    options = ["--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
+    options += [word for platform in PLATFORMS for word in ("--platform", platform)]
     shop.run(
         [
             *pip,
             *("--require-hashes", "--no-deps", *options),
             *("--find-links", cache, "--dest", target, "--requirement", requirements),
         ],
-        log=kind,
+        log="wheels",
         remedy="Remedy: is the Python package index reachable from here (network, proxy)? Then start again.",
     )
     for file in target.iterdir():
