@@ -100,7 +100,9 @@ pictures: vm web-assets ## Take the pictures of README and manual anew, from the
 powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
 	$(ROOT) $(TESTED) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
-soak: vm web-assets ## The tests that take too long for every change: silence, three updates, a hung system, release files
+soak: vm web-assets ## The tests that take too long for every change: silence, three updates, a hung system, release files, fuzzing
+	$(SUDO) scripts/install-host-packages soak
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/soak.txt
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
 bench: venv ## Compare with tcpdump, dumpcap, netsniff-ng, stenotype, a bare bridge and mergecap, look at large rings (QUICK=1: in short)

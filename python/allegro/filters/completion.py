@@ -43,7 +43,8 @@ def fields(device: Device = ANY_DEVICE) -> tuple[FieldHelp, ...]:
 
 
 def complete(text: str, device: Device = ANY_DEVICE) -> Completion:
-    """What can follow on `text`, which ends at the cursor; no words if nothing can, or a mistake is in it."""
+    """What can follow on `text`, which ends at the cursor; no words if nothing can, or the text breaks the
+    grammar. A value before that is none of its field does not keep back what may follow."""
     if len(text) > syntax.LONGEST:
         return Completion(len(text), ())
     begun = re.search(r'(?:[=!<>~&|]+|[^\s()"=!<>~&|]*)$', text)

@@ -5,13 +5,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from allegro.filters.canonical import canonical
-from allegro.filters.completion import complete
 from allegro.filters.device import Device
 from allegro.filters.fields import Field, Operator, operators
 from allegro.filters.mistake import FilterError
 from allegro.filters.parse import parse
 from allegro.filters.syntax import DEEPEST, LONGEST
 from allegro.filters.tree import EVERYTHING, NONE, And, Bpf, Compare, Mac, Network, Not, Or, Ports, Tree
+from tests.harness.filter_texts import judge
 from tests.harness.filter_trees import trees
 
 A = Compare(Field.IP, Operator.EQUAL, Network(4, 0x0A000001, 32))
@@ -219,28 +219,6 @@ WORDS = st.sampled_from(
     ]
 )
 TEXTS = st.one_of(st.text(), *(st.lists(WORDS, max_size=30).map(joint.join) for joint in ("", " ")))
-
-
-def judge(text: str) -> None:
-    """Any text is a filter, or a mistake with a place in it."""
-    try:
-        tree = parse(text)
-    except FilterError as error:
-        assert 1 <= error.column <= len(text) + 1  # noqa: PT017
-        assert error.column + error.length <= len(text) + 1  # noqa: PT017
-    else:
-        assert parse(canonical(tree)) == tree
-    begun = complete(text)
-    assert all(parse_begins(text[: begun.start] + word) for word in begun.words)
-
-
-def parse_begins(text: str) -> bool:
-    """Whether what is wrong with it, if anything, is that it ends."""
-    try:
-        parse(text)
-    except FilterError as error:
-        return error.column == len(text) + 1 or text.endswith('"')
-    return True
 
 
 @pytest.mark.spec("F5")
