@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from allegro.errors import AllegroError
-from allegro.export import dav_way
-from allegro.export.dav_way import CHUNK, DavWay
+from allegro.export import http_files
+from allegro.export.dav_way import DavWay
 from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
+from allegro.export.http_files import CHUNK
 from allegro.export.pace import Pace
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
@@ -211,7 +212,7 @@ def test_the_look_for_a_free_name_ends_and_can_be_stopped(
     server: WebDavServer, export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, content = file_of(tmp_path, 10)
-    monkeypatch.setattr(dav_way, "NAMES", 5)
+    monkeypatch.setattr(http_files, "NAMES", 5)
     asked: list[str] = []
 
     def taken(method: str, path: str) -> str | None:
@@ -233,7 +234,7 @@ def test_the_look_for_a_free_name_ends_and_can_be_stopped(
 def test_a_file_whose_size_the_server_does_not_tell_is_compared(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
-    server.tells_sizes = False
+    server.hides = frozenset({"content-length"})
     file, content = file_of(tmp_path, MIB)
     assert send(export, file) == Sent(NAME, MIB, already_there=False, resumed_at=0)
     file.write_bytes(content)

@@ -91,9 +91,9 @@ class ExportAnswer(BaseModel):
 
     state: Literal["off", "idle", "uploading"]
     problem: str = Field(description="What keeps the export as a whole from working; may be empty")
-    protocol: Literal["sftp", "webdav"]
+    protocol: Literal["sftp", "webdav", "https", "s3"]
     server: str = Field(
-        description="user@host:port, or the address of the WebDAV server; empty when no server is set"
+        description="user@host:port, or the address of the web server; empty when no server is set"
     )
     host_key: str = Field(description="Pinned host key of the server; empty when none is accepted yet")
     host_key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
@@ -167,7 +167,7 @@ class HostKey(BaseModel):
 
 
 def _server(export: Export) -> str:
-    if export.protocol == "webdav":
+    if export.protocol != "sftp":
         return export.url
     return f"{export.username}@{export.host}:{export.port}" if export.host else ""
 

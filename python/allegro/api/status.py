@@ -81,7 +81,7 @@ class StatusAnswer(BaseModel):
     ring: RingAnswer
     storage: StorageAnswer
     export_enabled: bool
-    export_protocol: Literal["sftp", "webdav"]
+    export_protocol: Literal["sftp", "webdav", "https", "s3"]
     uploads_waiting: int = Field(description="Files in the upload directory")
     presenters: list[str] = Field(description="Presenters that are plugged in")
     jobs: list[JobAnswer] = Field(description="The newest captures, newest first")

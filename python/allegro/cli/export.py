@@ -1,4 +1,4 @@
-"""`allegro export`: upload by SFTP or WebDAV."""
+"""`allegro export`: upload to a server."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from allegro.settings.export_ways import EXPORT_WAYS
 
 def register(grammar: Grammar) -> None:
     """Adds the commands."""
-    export = grammar.add("export", _status, "Upload by SFTP or WebDAV: state and queue")
+    export = grammar.add("export", _status, "Upload to a server: state and queue")
     actions = export.add_subparsers(metavar="action")
     grammar.add("status", _status, "State and queue", actions)
     grammar.add("now", _now, "Send everything in the upload directory now", actions)

@@ -3,6 +3,7 @@
 import errno
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from allegro.errors import AllegroError, Unavailable
 from allegro.export.host_keys import HostKey
@@ -165,6 +166,15 @@ def disk_full(place: str, free: int | None) -> ServerFull:
         f"The disk of the server is full{left}.",
         place=place,
         remedy="Make room on the server; the upload then goes on by itself.",
+    )
+
+
+def storage_trouble(doing: str, file: Path | str, error: OSError) -> FileTrouble:
+    """It is the file here, not the connection; `doing` is "read from" or "removed from"."""
+    return FileTrouble(
+        f"The file cannot be {doing} the storage device: {error.strerror}.",
+        place=str(file),
+        remedy="Check the storage device.",
     )
 
 

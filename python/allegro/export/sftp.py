@@ -15,7 +15,13 @@ from pathlib import Path
 
 import paramiko
 
-from allegro.export.failures import FileTrouble, Target, explain_connection, explain_file
+from allegro.export.failures import (
+    FileTrouble,
+    Target,
+    explain_connection,
+    explain_file,
+    storage_trouble,
+)
 from allegro.export.host_keys import HostKey
 from allegro.export.looking import is_there, look
 from allegro.export.pace import Pace
@@ -30,7 +36,6 @@ from allegro.export.upload_part import (
     part_name,
     read_here,
     remove_there,
-    storage_trouble,
     write_part,
 )
 from allegro.export.way import NOTHING_REMEMBERED, Memory, Progress, Sent

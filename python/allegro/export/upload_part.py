@@ -12,12 +12,11 @@ import logging
 import posixpath
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import BinaryIO
 
 import paramiko
 
-from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file
+from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file, storage_trouble
 from allegro.export.looking import holds, look
 from allegro.export.pace import Pace
 from allegro.export.sftp_client import FSYNC, EndOfFile, SftpClient, SftpStatusError, Writes, is_refusal
@@ -122,15 +121,6 @@ def read_here(source: BinaryIO, length: int) -> bytes:
         return source.read(length)
     except OSError as error:
         raise storage_trouble("read from", source.name, error) from error
-
-
-def storage_trouble(doing: str, file: Path | str, error: OSError) -> FileTrouble:
-    """It is the file here, not the connection; `doing` is "read from" or "removed from"."""
-    return FileTrouble(
-        f"The file cannot be {doing} the storage device: {error.strerror}.",
-        place=str(file),
-        remedy="Check the storage device.",
-    )
 
 
 def explain_write(client: SftpClient, error: OSError, path: str, size: int) -> FileTrouble:

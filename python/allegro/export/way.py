@@ -17,8 +17,9 @@ Progress = Callable[[Step, int, int], None]
 class Memory:
     """What outlives a crash: `renamed`, the final name that an earlier try was about to give, empty if none.
 
-    `note` remembers that name, and returns when it is on disk. Only a server that lets nobody read its files
-    makes it needed: there a file of this name and size, while the part is gone, is the one sent.
+    `note` remembers that name, and returns when it is on disk. A server that lets nobody read its files makes
+    it needed: there a file of this name and size, while the part is gone, is the one sent. So does one that
+    has no temporary names. S3 adds the id of its upload in a line of its own.
     """
 
     renamed: str = ""

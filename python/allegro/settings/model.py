@@ -121,9 +121,10 @@ class Export(Section):
         title="Send captures to a server",
         description="New captures go to the upload directory and are sent to the server",
     )
-    protocol: Literal["sftp", "webdav"] = Field(
+    protocol: Literal["sftp", "webdav", "https", "s3"] = Field(
         default="sftp",
-        description="SFTP to the server named here, or WebDAV to the address below",
+        description="SFTP to the server named here, or to the address below: WebDAV, plain HTTPS (PUT), or "
+        "S3-compatible storage",
         json_schema_extra={"choices": dict(EXPORT_WAYS)},
     )
     host: str = Field(
@@ -131,7 +132,10 @@ class Export(Section):
     )
     port: Port = Field(default=22, description="TCP port of the SFTP server")
     username: Text = Field(
-        default="", max_length=64, title="User name", description="User name on the server"
+        default="",
+        max_length=64,
+        title="User name",
+        description="User name on the server; for S3 the access key",
     )
     authentication: Literal["password", "key"] = Field(
         default="password",
@@ -148,7 +152,10 @@ class Export(Section):
         },
     )
     password: str = Field(
-        default="", max_length=256, description="Password on the server", json_schema_extra={"secret": True}
+        default="",
+        max_length=256,
+        description="Password on the server; for S3 the secret key",
+        json_schema_extra={"secret": True},
     )
     directory: Text = Field(
         default=".",
@@ -188,15 +195,22 @@ class Export(Section):
     url: Text = Field(
         default="",
         max_length=1024,
-        title="Address for WebDAV",
-        description="Directory of a WebDAV server, beginning with https://; the one above lies below it",
+        title="Address for WebDAV, HTTPS, S3",
+        description="Directory of a web server, or bucket of S3-compatible storage, beginning with https://; "
+        "the directory above lies below it",
     )
     certificate: str = Field(
         default="",
         max_length=65536,
-        title="Certificate of a private WebDAV server",
+        title="Certificate of a private web server",
         description="Certificate (PEM) of an authority of your own that vouches for it",
         json_schema_extra={"format": "long-text"},
+    )
+    region: str = Field(
+        default="us-east-1",
+        max_length=64,
+        title="Region for S3",
+        description="Region of the bucket, as its server calls it",
     )
     host_key: str = Field(
         default="",
@@ -246,6 +260,13 @@ class Export(Section):
             raise ValueError("is not the address of a directory: it holds a question mark")
         return web_address(value)
 
+    @field_validator("region")
+    @classmethod
+    def _region_is_a_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9-]+", value):
+            raise ValueError("is not the name of a region, such as eu-central-1")
+        return value
+
     @field_validator("certificate")
     @classmethod
     def _certificate_is_one(cls, value: str) -> str:
@@ -253,8 +274,13 @@ class Export(Section):
 
     @model_validator(mode="after")
     def _enabled_needs_a_server(self) -> Self:
-        if self.protocol == "webdav":
-            missing = [("an address for WebDAV", self.url, "url")]
+        if self.protocol != "sftp":
+            missing = [(f"an address for {EXPORT_WAYS[self.protocol]}", self.url, "url")]
+            if self.protocol == "s3":
+                missing += [
+                    ("an access key", self.username, "username"),
+                    ("a secret key", self.password, "password"),
+                ]
         else:
             missing = [
                 ("a server", self.host, "host"),
@@ -267,7 +293,7 @@ class Export(Section):
         ]
         if self.enabled and wrong:
             raise mistakes(*wrong)
-        if self.protocol == "webdav" and self.username and self.url.startswith("http:"):
+        if self.protocol in ("webdav", "https") and self.username and self.url.startswith("http:"):
             words = "has to begin with https://, or the password could be read on its way"
             raise mistake(words, self.url, "url")
         return self

@@ -193,7 +193,7 @@ def test_a_secret_is_never_shown_and_never_gives_way_to_its_default() -> None:
 
 @pytest.mark.spec("U7", "X2")
 def test_nothing_is_sent_by_a_protocol_that_nobody_has_chosen() -> None:
-    export = {"enabled": True, "protocol": "s3", "host": "files.example", "username": "u", "password": "p"}
+    export = {"enabled": True, "protocol": "ftp", "host": "files.example", "username": "u", "password": "p"}
     found = understood({"export": export})
     assert [refused.place for refused in found.refused] == ["export.protocol"]
     assert found.settings.export.enabled is False

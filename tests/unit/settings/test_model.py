@@ -73,6 +73,15 @@ GOOD: list[dict[str, Any]] = [
         }
     },
     {"export": {"protocol": "webdav", "enabled": True, "url": "http://nas/captures/"}},
+    {
+        "export": {
+            "protocol": "s3",
+            "enabled": True,
+            "url": "http://minio.example:9000/captures",
+            "username": "a",
+            "password": "b",
+        }
+    },
     {"notifications": {"webhook": {"enabled": True, "form": "ntfy", "url": "https://ntfy.sh/topic"}}},
     {"notifications": {"webhook": {"url": "http://[2001:db8::7]:8080/hook?key=1"}}},
     {"notifications": {"syslog": {"enabled": True, "server": "192.0.2.7", "port": 601, "tls": False}}},
@@ -142,6 +151,17 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
         "export.url",
         r"could be read on its way",
     ),
+    (
+        {"export": {"protocol": "https", "url": "http://nas/in", "username": "a"}},
+        "export.url",
+        r"could be read on its way",
+    ),
+    (
+        {"export": {"protocol": "s3", "enabled": True, "url": "https://s3.example/a", "username": "b"}},
+        "export.password",
+        r"A secret key is needed",
+    ),
+    ({"export": {"region": "eu/1"}}, "export.region", r"name of a region"),
     ({"export": {"url": "https://nas/dav?x"}}, "export.url", r"question mark"),
     ({"export": {"url": "sftp://nas/"}}, "export.url", r"https://"),
     ({"notifications": {"mail": {"enabled": True}}}, "notifications.mail.server", r"A mail server is needed"),

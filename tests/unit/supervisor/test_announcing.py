@@ -81,6 +81,7 @@ def test_captures_and_uploads_are_told_by_name(tmp_path: Path) -> None:
         ("sftp", "https://cloud.example:8443/dav", "files.example"),
         ("webdav", "https://cloud.example:8443/dav", "cloud.example"),
         ("webdav", "https://[2001:db8::7]/dav", "2001:db8::7"),
+        ("s3", "https://s3.example/captures", "s3.example"),
         ("webdav", "", ""),
     ],
 )

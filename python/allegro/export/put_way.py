@@ -1,0 +1,181 @@
+"""Sends files by plain HTTP: a server that takes PUT and answers HEAD and GET (RFC 9110), and nothing else.
+
+There is no temporary name and nothing that moves one. What can be promised: a look before, a PUT only if the
+name is free (`If-None-Match: *`), a look at the length afterwards, and only then the file goes here. Whether
+others see a part meanwhile is the server's affair. What broke off begins anew under the same name, if what is
+there is a beginning of this file, under the name that was noted before.
+"""
+
+import contextlib
+import io
+import posixpath
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from allegro.export.failures import FileTrouble, ServerTrouble
+from allegro.export.http_files import (
+    ONLY_IF_FREE,
+    OVERWRITES,
+    HttpFiles,
+    below,
+    connected,
+    disposed,
+    nobody_looks,
+    opened,
+    password_of,
+    pieces,
+    size_of,
+)
+from allegro.export.pace import Pace
+from allegro.export.way import TEST_FILE, Lane, Memory, Progress, Sent, Trial
+from allegro.settings.model import Export
+
+TRIES = 3
+"""The name may be taken by somebody else between the look and the PUT."""
+
+
+class PutWay:
+    """The server."""
+
+    def __init__(self, export: Export) -> None:
+        self._export = export
+
+    @contextlib.contextmanager
+    def lanes(self, files: int) -> Iterator[Sequence[Lane]]:
+        """One connection. Raises ServerTrouble."""
+        with connected(self._export, password_of(self._export)) as client:
+            there = PutFiles(client, self._export.url, "a server that takes files by PUT")
+            there.look_for_nothing()
+            yield [PutLane(there)]
+
+
+class PutFiles(HttpFiles):
+    """Files of a server that makes no directories."""
+
+    def refused(self, answer: httpx.Response, doing: str, place: str) -> FileTrouble | ServerTrouble:
+        """See `HttpFiles`. nginx answers 500 where the directory is missing."""
+        if answer.request.method == "PUT" and answer.status_code in (404, 409, 500):
+            return FileTrouble(
+                f"The server refused to {doing} (HTTP {answer.status_code}).",
+                place=place,
+                remedy="Is the directory there? By PUT alone the device cannot make it.",
+            )
+        return super().refused(answer, doing, place)
+
+
+class PutLane:
+    """One connection. Raises httpx.HTTPError for what breaks it."""
+
+    def __init__(self, files: PutFiles) -> None:
+        self._files = files
+
+    def make_directory(self, directory: str) -> None:
+        """It is there, or the server makes it with the first file: there is no request for it."""
+
+    def send(
+        self,
+        file: Path,
+        directory: str,
+        progress: Progress,
+        memory: Memory,
+        pace: Pace,
+        dispose: Callable[[Path], None],
+    ) -> Sent | None:
+        """See `Lane`."""
+        source = opened(file)
+        if source is None:
+            return None
+        with source:
+            size = size_of(source)
+            progress("looking", 0, size)
+            final, there = self._bring(source, size, below(directory), file.name, progress, memory, pace)
+            if not there and not file.exists():
+                self._files.delete(posixpath.join(below(directory), final))
+                return None
+            progress("removing", size, size)
+            disposed(file, dispose)
+            progress("done", size, size)
+            return Sent(final, size, there, 0)
+
+    def try_out(self, directory: str, text: str) -> Trial:
+        """See `Lane`. A test file of before is replaced where the server removes it."""
+        content = text.encode()
+        source = io.BytesIO(content)
+        self._files.delete(posixpath.join(below(directory), TEST_FILE))
+        final, _ = self._bring(
+            source, len(content), below(directory), TEST_FILE, nobody_looks, Memory(), Pace()
+        )
+        path = posixpath.join(below(directory), final)
+        again = self._put(path, source, len(content), ONLY_IF_FREE, nobody_looks, Pace())
+        notes = ["An interrupted upload will begin anew, and a part of it may be seen under its final name."]
+        if again.status_code != 412:
+            notes.append(OVERWRITES)
+        return Trial(path, tuple(notes))
+
+    def _bring(
+        self,
+        source: BinaryIO,
+        size: int,
+        directory: str,
+        name: str,
+        progress: Progress,
+        memory: Memory,
+        pace: Pace,
+    ) -> tuple[str, bool]:
+        """The name under which the server has it whole now, and whether it had it before."""
+        only_if = self._of_a_part(source, size, directory, memory)
+        for tries_left in reversed(range(TRIES)):
+            if only_if is None:
+                tell = partial(progress, "looking", 0, size)
+                final, there = self._files.free_name(
+                    source, size, directory, name, tell, lambda candidate: candidate == memory.renamed
+                )
+                if there:
+                    return final, True
+                only_if = ONLY_IF_FREE
+                memory.note(final)
+            else:
+                final = memory.renamed
+            path = posixpath.join(directory, final)
+            answer = self._put(path, source, size, only_if, progress, pace)
+            only_if = None
+            if answer.status_code == 412 and tries_left:
+                continue
+            if answer.status_code not in (200, 201, 204):
+                raise self._files.refused(answer, "write the file", path)
+            progress("checking", size, size)
+            self._files.make_sure(path, source, size)
+            return final, False
+        raise AssertionError("the last try returns or raises")
+
+    def _of_a_part(
+        self, source: BinaryIO, size: int, directory: str, memory: Memory
+    ) -> dict[str, str] | None:
+        """The condition on which what an earlier try has left is written anew; None: it has left nothing."""
+        if not memory.renamed:
+            return None
+        path = posixpath.join(directory, memory.renamed)
+        seen = self._files.look(path)
+        if seen is None or seen >= size:
+            return None
+        begins = self._files.begins(path, source)
+        if begins is None or not 0 <= begins < size:
+            return None
+        tag = self._files.client.head(self._files.url(path)).headers.get("ETag", "")
+        return {"If-Match": tag} if tag and not tag.startswith("W/") else {}
+
+    def _put(
+        self,
+        path: str,
+        source: BinaryIO,
+        size: int,
+        headers: dict[str, str],
+        progress: Progress,
+        pace: Pace,
+    ) -> httpx.Response:
+        content = pieces(source, 0, size, size, progress, pace)
+        return self._files.put(self._files.url(path), content, size, headers)
