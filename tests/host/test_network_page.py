@@ -65,6 +65,24 @@ def test_ports_are_swapped_and_a_mistake_is_shown_at_its_port(site: Site, page: 
     assert site.world.device.asked == [{"port1": "port2", "port2": "port1"}]
 
 
+@pytest.mark.spec("L1")
+def test_a_line_is_cut_only_after_a_question(site: Site, page: Page) -> None:
+    page.goto("/links")
+    page.locator("[name='links.mode']").select_option("sink")
+    page.get_by_role("button", name="Save", exact=True).click()
+    asked = page.get_by_role("alert").filter(has_text="Cut the line between port1 and port2")
+    cancel = asked.get_by_role("link", name="Cancel")
+    expect(cancel).to_be_focused()
+    assert_accessible(page)
+    cancel.click()
+    expect(page.locator("[name='links.mode']")).to_have_value("bridge")
+    page.locator("[name='links.mode']").select_option("sink")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Yes, save it").click()
+    expect(page.locator(".message.good")).to_contain_text("Saved.")
+    assert site.world.device.settings.current.links.mode == "sink"
+
+
 @pytest.mark.spec("N3")
 def test_a_temporary_address_is_taken_and_given_back(page: Page) -> None:
     page.goto("/management")

@@ -275,7 +275,11 @@ def test_the_new_password_holds_and_the_first_one_does_not(watched: Watched) -> 
     ("path", "typed", "section"),
     [
         ("/ring", {"recording.ring_size_mib": "48"}, {"ring_size_mib": 48}),
-        ("/links", {"links.mode": "sink"}, {"mode": "sink"}),
+        (
+            "/links",
+            {"links.pairs.0.pair": "7", "links.pairs.0.mode": "bridge"},
+            {"pairs": [{"pair": 7, "mode": "bridge"}]},
+        ),
         (
             "/management",
             {

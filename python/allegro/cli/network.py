@@ -31,8 +31,8 @@ def register(grammar: Grammar) -> None:
 def confirm_hint(seconds: float) -> str:
     """What to do after a change of the network."""
     return (
-        f"This is taken back in {seconds:.0f} s unless you confirm it: `allegro network confirm`, or the page"
-        " at the new address."
+        f"This is taken back in {seconds:.0f} s unless you confirm it: `allegro network confirm`, or the"
+        " page, at the new address if it is one."
     )
 
 

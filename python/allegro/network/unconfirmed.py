@@ -17,8 +17,8 @@ from allegro.settings.network import Management
 from allegro.settings.wifi import FIRST_PASSWORD, Wifi
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-SECTIONS = ("management", "wifi")
-"""Sections of the settings that the device is reached by."""
+SECTIONS = ("management", "wifi", "links")
+"""Sections of the settings that the device is reached by, or others by way of it."""
 HARMLESS = {"host_name", "confirm_s"}
 """Fields of the management section that nobody is locked out by."""
 
@@ -47,12 +47,14 @@ class Unconfirmed:
 
 
 def needs_confirmation(old: Settings, new: Settings, *, wifi_in_use: bool) -> bool:
-    """Whether somebody could be locked out by this change. `wifi_in_use`: there is an adapter.
+    """Whether somebody could be locked out by this change, or others cut off by a link that ends.
+
+    `wifi_in_use`: there is an adapter.
 
     The password of a new device holds until somebody has joined with its successor
     (`allegro.network.wifi_handover`): to change that alone locks nobody out.
     """
-    if _addresses(old.management) != _addresses(new.management):
+    if _addresses(old.management) != _addresses(new.management) or old.links.cuts(new.links):
         return True
     before, point = old.wifi, old.wifi.access_point
     if point.password == FIRST_PASSWORD:

@@ -12,6 +12,7 @@ from allegro.settings.base import Section, mistake, of_one_device, own_address, 
 from allegro.settings.leases import check_leases, lease_range, one_address
 
 LinkMode = Literal["bridge", "sink"]
+LAST_PAIR = 64
 
 
 def is_host(value: str) -> bool:
@@ -28,7 +29,7 @@ def is_host(value: str) -> bool:
 class Pair(Section):
     """A pair of measuring ports that does something else than the others."""
 
-    pair: int = Field(ge=1, le=64, description="1 = ports 1 and 2, 2 = ports 3 and 4, …")
+    pair: int = Field(ge=1, le=LAST_PAIR, description="1 = ports 1 and 2, 2 = ports 3 and 4, …")
     mode: LinkMode = Field(
         description="What this pair does", json_schema_extra={"choices": {"bridge": "Bridge", "sink": "Sink"}}
     )
@@ -52,6 +53,18 @@ class Links(Section):
         title="Pairs that differ",
         description="Pairs of ports that do something else than what is said above",
     )
+
+    def mode_of(self, pair: int) -> LinkMode:
+        """What the pair of this number does."""
+        return next((each.mode for each in self.pairs if each.pair == pair), self.mode)
+
+    def cuts(self, after: Self) -> tuple[int, ...]:
+        """The pairs that pass packets on now and no longer afterwards, whether they are there or not."""
+        return tuple(
+            pair
+            for pair in range(1, LAST_PAIR + 1)
+            if self.mode_of(pair) == "bridge" and after.mode_of(pair) == "sink"
+        )
 
     @field_validator("pairs")
     @classmethod
@@ -175,8 +188,8 @@ class Management(Addressing):
         ge=5,
         le=3600,
         title="Time to confirm (seconds)",
-        description="Changed addresses are taken back after this time unless somebody confirms them at the"
-        " new address",
+        description="Changed addresses, and links that were cut, are taken back after this time unless"
+        " somebody confirms them, addresses at the new one",
     )
 
     @field_validator("host_name")

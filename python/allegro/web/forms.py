@@ -70,6 +70,7 @@ class Form:
     seen: str = ""
     first_wrong: str = field(default="", compare=False)  # id of the input that gets the focus
     unsaved: bool = False  # rows were moved, added or removed
+    question: str = ""  # to be answered before it is saved
 
 
 def form(model: "type[BaseModel]", name: str, values: Values, *, leave_out: Sequence[str] = ()) -> Form:

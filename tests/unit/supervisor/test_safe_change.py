@@ -110,6 +110,23 @@ def test_after_several_changes_the_last_confirmed_state_comes_back(device: Devic
     assert device.restored == [device.ports]
 
 
+@pytest.mark.spec("L1")
+def test_a_link_that_is_cut_comes_back_unless_it_is_confirmed(device: Device) -> None:
+    device.change({"links": {"mode": "sink"}})
+    assert device.safe.remaining_s() == 120
+    device.let_time_pass(121)
+    assert device.went_back.wait(20)
+    with device.safe.lock:
+        assert device.store.current.links.mode == "bridge"
+    device.change({"links": {"pairs": [{"pair": 2, "mode": "sink"}]}})
+    device.safe.confirm()
+    device.change({"links": {"pairs": []}})
+    assert device.safe.remaining_s() is None, "what is connected cuts nobody off"
+    device.change({"links": {"mode": "sink"}})
+    device.change({"links": {"mode": "sink", "pairs": [{"pair": n, "mode": "bridge"} for n in range(1, 65)]}})
+    assert device.safe.remaining_s() is None, "in other words the same again"
+
+
 def test_changed_back_by_hand_nothing_waits(device: Device) -> None:
     device.change(NEW)
     device.change({"management": {"mode": "dhcp", "address": ""}})

@@ -12,11 +12,13 @@ from allegro.system.bmc import Said
 from allegro.web.backend import Asker, Backend
 from allegro.web.local_time import utc_of
 from allegro.web.pages import management
-from allegro.web.pages.links import assignment, partners
+from allegro.web.pages.links import assignment, partners, question
 from allegro.web.pages.time import local
 from tests.unit.api.bench import LINKED_PORTS, MANAGEMENT_PORT
 from tests.unit.web.playing_bmc import PlayingBmc
 from tests.unit.web.world import World
+
+ONE_BRIDGE, TWO_SINK = {"pair": 1, "mode": "bridge"}, {"pair": 2, "mode": "sink"}
 
 
 @pytest.mark.spec("L2")
@@ -177,6 +179,42 @@ def test_a_change_that_waits_can_be_confirmed_from_every_page(world: World) -> N
         assert shown.count('action="/management/confirm"') == 1, path
         assert "taken back in 90 seconds" in shown, path
     assert 'action="/management/confirm"' not in world.user("viewer").page("/")
+
+
+@pytest.mark.spec("L1", "W6")
+@pytest.mark.parametrize(
+    ("before", "after", "asked"),
+    [
+        (
+            {},
+            {"mode": "sink"},
+            "port1 and port2, port3 and port4, port5 and port6, port7 and port8, and",
+        ),
+        ({}, {"pairs": [TWO_SINK]}, "between port3 and port4?"),
+        ({"mode": "sink", "pairs": [ONE_BRIDGE]}, {"pairs": []}, "between port1 and port2?"),
+        ({}, {"pairs": [ONE_BRIDGE]}, ""),
+        ({"mode": "sink"}, {"mode": "bridge"}, ""),
+        ({}, {"mode": "sink", "pairs": [{"pair": "x", "mode": "sink"}]}, ""),
+    ],
+)
+def test_what_is_asked_before_a_line_is_cut(
+    before: dict[str, Any], after: dict[str, Any], asked: str
+) -> None:
+    seen = {"mode": "bridge", "pairs": [], **before}
+    said = question(seen, {**seen, **after})
+    assert asked in said
+    assert bool(said) is bool(asked)
+
+
+@pytest.mark.spec("L1", "W6")
+def test_a_line_is_cut_only_by_who_is_sure(world: World) -> None:
+    browser = world.user("admin")
+    asked = browser.post("/links", None, **{"links.mode": "sink"})
+    assert "Cut the line between port1 and port2" in asked.text
+    assert 'name="sure" value="yes"' in asked.text
+    assert world.device.settings.current.links.mode == "bridge"
+    browser.post("/links", None, **{"links.mode": "sink", "sure": "yes"})
+    assert world.device.settings.current.links.mode == "sink"
 
 
 @pytest.mark.spec("N6")

@@ -73,7 +73,7 @@ def test_no_page_holds_scripts_or_styles_of_its_own(world: World) -> None:
             "storage",
             {"limit_mib": 500, "uploaded": "make-room"},
         ),
-        ("/links", {"links.mode": "sink"}, "links", {"mode": "sink"}),
+        ("/links", {"links.mode": "sink", "sure": "yes"}, "links", {"mode": "sink"}),
         (
             "/management",
             {
@@ -525,8 +525,15 @@ def test_a_mistake_in_an_older_form_is_told_against_what_it_was_made_for(world: 
 def test_a_device_without_known_presenters_says_that_no_key_triggers(world: World) -> None:
     browser = world.user("admin")
     empty = {f"trigger.presenters.0.{name}": "" for name in ("vendor", "product", "name")}
-    browser.post("/trigger", None, **empty)
+    mine = inputs(browser.get("/trigger").text, "/trigger") | empty | {"trigger.before_s": "7"}
+    asked = browser.send("POST", "/trigger", data=mine)
+    assert asked.status_code == 200
+    assert "Remove the last presenter?" in asked.text
+    assert len(world.device.settings.current.trigger.presenters) == 1
+    browser.send("POST", "/trigger", data=inputs(asked.text, "/trigger") | {"sure": "yes"})
     assert world.device.settings.current.trigger.presenters == ()
+    assert world.device.settings.current.trigger.before_s == 7
+    assert "Remove the last presenter?" not in browser.post("/trigger", None, **empty).text
     page = browser.page("/trigger")
     assert "No presenter is known any more: no key triggers a capture." in page
     shown = world.site.templates.get_template("parts/presenters.html").render(presenters=[], known=False)

@@ -7,12 +7,34 @@ from starlette.responses import Response
 
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError
-from allegro.web.forms import Field, Form, with_error
+from allegro.web.forms import Field, Form, Values, with_error
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/links"
-SECTION = Section("links")
+NAMED = 4
+"""So many pairs are named in a question."""
+
+
+def question(seen: Values, wanted: Values) -> str:
+    """What is asked before a line is cut. Empty if none is, or if the values are not valid ones."""
+    from allegro.settings.network import Links  # as in section: not at the start
+
+    try:
+        cut = Links.model_validate(seen).cuts(Links.model_validate(wanted))
+    except ValueError:
+        return ""
+    if not cut:
+        return ""
+    pairs = [f"port{2 * pair - 1} and port{2 * pair}" for pair in cut[:NAMED]]
+    named = ", ".join(pairs) + (", and so on" if len(cut) > NAMED else "")
+    return (
+        f"Cut the line between {named}? What is connected to each other by this device is not any more."
+        " The change is taken back by itself unless you confirm it afterwards."
+    )
+
+
+SECTION = Section("links", ask=question)
 GROUPS = Section("groups")
 SPARE_MANAGEMENT = ("mgmt0", "mgmt1")
 

@@ -25,6 +25,9 @@ _BOTH = AllegroError(
     remedy="Your own changes stand below with those of others: look at both, then save again.",
 )
 
+SURE = "sure"
+"""What the button sends that answers a question."""
+
 Show = Callable[[Visit, Form, int], Awaitable[Response]]
 
 
@@ -33,7 +36,9 @@ class Section:
     """`name` in the settings; `leave_out` (or all but `only`): what the page shows in another way; `finish`:
     what it adds.
 
-    `warnings`: what is to be said of values that are saved; `templates`: rows that a button adds to a table.
+    `warnings`: what is to be said of values that are saved; `templates`: rows that a button adds to a table;
+    `ask`: the question, if any, that comes before a change, of the values seen and those wanted. They are as
+    they were typed: nobody has checked them yet.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Section:
     finish: Callable[[Form], Form] = lambda form: form
     warnings: Callable[[Values], Sequence[str]] = lambda _values: ()
     templates: Mapping[str, arranging.Rows] = field(default_factory=dict)
+    ask: Callable[[Values, Values], str] = lambda _seen, _wanted: ""
 
     @property
     def model(self) -> "type[BaseModel]":
@@ -79,6 +85,10 @@ class Section:
                 return await show(visit, replace(self.form(typed, seen or typed), unsaved=True), 200)
             changes = typed if seen is None else differing(typed, seen)
             tag = "" if seen is None else digest(seen)
+            if not visit.typed(SURE):
+                before = await self._in_force(visit) if seen is None else seen
+                if question := self.ask(before, merged(before, changes)):
+                    return await show(visit, replace(self.form(typed, before), question=question), 200)
             try:
                 answer = await visit.api.patch(f"/settings/{self.name}", changes, if_match=tag)
             except ApiError as error:

@@ -16,7 +16,13 @@ def _warnings(saved: Values) -> Sequence[str]:
     return () if saved["presenters"] else (NONE_KNOWN,)
 
 
-SECTION = Section("trigger", leave_out=("rows",), warnings=_warnings)
+def _question(seen: Values, wanted: Values) -> str:
+    if seen["presenters"] and not wanted["presenters"]:
+        return "Remove the last presenter? No key triggers a capture then."
+    return ""
+
+
+SECTION = Section("trigger", leave_out=("rows",), warnings=_warnings, ask=_question)
 
 
 def _row(name: str, condition: str) -> dict[str, str]:
