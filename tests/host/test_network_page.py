@@ -119,6 +119,20 @@ def test_a_change_that_waits_is_seen_first_and_confirmed(site: Site, page: Page)
     assert site.world.device.asked == ["confirm"]
 
 
+@pytest.mark.spec("N5")
+def test_a_changed_address_is_answered_with_a_link_and_the_seconds_left(site: Site, page: Page) -> None:
+    page.goto("/management")
+    page.get_by_label("Address", exact=True).first.select_option("static")
+    page.get_by_label("Static address", exact=True).first.fill("192.0.2.20/24")
+    site.world.device.remaining_s = 118.0
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#new-pages a").first).to_have_attribute("href", "https://192.0.2.20/")
+    left = page.locator("[data-seconds-left]").last
+    expect(left).to_contain_text("taken back in")
+    expect(left).not_to_contain_text("118")
+    assert_accessible(page)
+
+
 @pytest.mark.spec("N7")
 def test_time_zones_can_be_chosen_and_the_clock_goes_on(page: Page) -> None:
     page.goto("/time")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Body, Header, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from allegro.api.audit import say
@@ -21,11 +21,11 @@ Before = Callable[[Settings], None]
 class Change(Protocol):
     """Saves and applies a patch; answers with the new settings and what could not be put into effect.
 
-    `before` is given the present settings, and may refuse.
+    `before` is given the present settings, and may refuse. `later_s`: applied after so many seconds.
     """
 
     def __call__(  # noqa: D102
-        self, patch: Mapping[str, Any], before: Before = ...
+        self, patch: Mapping[str, Any], before: Before = ..., later_s: float = ...
     ) -> tuple[Settings, list[str]]: ...
 
 
@@ -34,6 +34,15 @@ IfMatch = Annotated[
     Header(
         description="ETag of the settings that the change is made for. If they are others now, nothing is"
         " saved, and the answer is 412."
+    ),
+]
+ApplyAfter = Annotated[
+    float,
+    Query(
+        ge=0,
+        le=10,
+        description="Saved at once, but put into effect only after so many seconds: so that the answer comes"
+        " before the address changes by which it was asked for. What cannot be put into effect is not told.",
     ),
 ]
 _PATCH = (
@@ -69,7 +78,12 @@ def router(
     routes = APIRouter(tags=["settings"], responses=ERRORS)
 
     def saved(
-        patch: Mapping[str, Any], section: str, if_match: str | None, request: Request, response: Response
+        patch: Mapping[str, Any],
+        section: str,
+        if_match: str | None,
+        request: Request,
+        response: Response,
+        later_s: float = 0.0,
     ) -> SettingsChanged:
         old: list[Settings] = []
 
@@ -82,7 +96,7 @@ def router(
                 )
             old.append(present)
 
-        new, warnings = change(patch, unchanged)
+        new, warnings = change(patch, unchanged, later_s)
         say(request, _what_changed(old[0], new))
         response.headers["ETag"] = _tag(_shown(new, section))
         return SettingsChanged(
@@ -124,10 +138,11 @@ def router(
         request: Request,
         response: Response,
         if_match: IfMatch = None,
+        apply_after_s: ApplyAfter = 0.0,
     ) -> SettingsChanged:
         """Changes one section of the settings, if nobody else has changed it since it was read (If-Match)."""
         _shown(current(), section)
-        return saved({section: changes}, section, if_match, request, response)
+        return saved({section: changes}, section, if_match, request, response, apply_after_s)
 
     return routes
 

@@ -48,12 +48,16 @@ class SettingsChanger:
         self._lock = safe.lock if safe else threading.RLock()
 
     def __call__(
-        self, patch: Mapping[str, Any], before: Callable[[Settings], None] = lambda _present: None
+        self,
+        patch: Mapping[str, Any],
+        before: Callable[[Settings], None] = lambda _present: None,
+        later_s: float = 0.0,
     ) -> tuple[Settings, list[str]]:
         """Merges a nested patch, saves and applies it; answers with what could not be applied, in words.
 
         `before` is given the present settings, which nobody else changes meanwhile, and may raise
-        AllegroError. Raises that, InvalidInput or Unavailable if nothing was saved.
+        AllegroError. Raises that, InvalidInput or Unavailable if nothing was saved. With `later_s` it is
+        saved now and applied after so many seconds: what cannot be applied is in the log only.
         """
         with self._lock:
             before(self._store.current)
@@ -66,7 +70,19 @@ class SettingsChanger:
                 raise
             if self._safe:
                 self._safe.after_saving(new)
+            if later_s:
+                self._apply_later(old, later_s)
+                return new, []
             return self._changed(old, new)
+
+    def _apply_later(self, old: Settings, seconds: float) -> None:
+        def apply() -> None:
+            with self._lock:  # others may have changed something, or taken this back
+                self._changed(old, self._store.current)
+
+        timer = threading.Timer(seconds, apply)
+        timer.daemon = True  # what is saved holds after a restart in any case
+        timer.start()
 
     def _check(self, old: Settings, new: Settings) -> None:
         for check in self._checks:

@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,23 @@ def test_nothing_is_applied_if_a_setting_is_wrong(store: SettingsStore) -> None:
     with pytest.raises(InvalidInput):
         change({"links": {"mode": "sink"}, "trigger": {"before_s": -1}})
     assert told == []
+
+
+def test_what_is_applied_later_is_saved_and_checked_at_once(store: SettingsStore) -> None:
+    told: list[Settings] = []
+    applied = threading.Event()
+
+    def apply(new: Settings) -> None:
+        told.append(new)
+        applied.set()
+
+    change = SettingsChanger(store, (Applier(("links",), apply),))
+    with pytest.raises(InvalidInput):
+        change({"links": {"mode": "router"}}, later_s=0.01)
+    new, warnings = change({"links": {"mode": "sink"}}, later_s=0.01)
+    assert (store.current.links.mode, warnings) == ("sink", [])
+    assert applied.wait(60)
+    assert told == [new]
 
 
 def test_a_masked_secret_is_kept(store: SettingsStore) -> None:

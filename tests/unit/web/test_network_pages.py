@@ -1,6 +1,7 @@
 """Ports, temporary address, BMC and clock on the page."""
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -212,9 +213,29 @@ def test_a_line_is_cut_only_by_who_is_sure(world: World) -> None:
     asked = browser.post("/links", None, **{"links.mode": "sink"})
     assert "Cut the line between port1 and port2" in asked.text
     assert 'name="sure" value="yes"' in asked.text
-    assert world.device.settings.current.links.mode == "bridge"
+    assert world.device.get("/settings/links")["mode"] == "bridge"
     browser.post("/links", None, **{"links.mode": "sink", "sure": "yes"})
-    assert world.device.settings.current.links.mode == "sink"
+    assert world.device.get("/settings/links")["mode"] == "sink"
+
+
+@pytest.mark.spec("N5", "W6")
+def test_a_changed_address_is_answered_with_the_new_one(world: World) -> None:
+    browser = world.user("admin")
+    world.device.remaining_s = 118.0
+    typed = {"management.mode": "static", "management.address": "192.0.2.5/24"}
+    answer = browser.post("/management", None, **typed, **{"management.host_name": "meter"})
+    assert answer.status_code == 200
+    assert re.findall('<li><a href="(.*?)"', answer.text)[-2:] == [
+        "https://192.0.2.5/",
+        "https://meter.local/",
+    ]
+    assert "taken back in 118 seconds unless" in answer.text
+    assert world.device.settings.current.management.address == "192.0.2.5/24"
+    wrong = browser.post("/management", None, **typed | {"management.address": "192.0.2.300/24"})
+    assert wrong.status_code == 422
+    seen = {"seen": json.dumps(world.device.get("/settings/management"))}
+    harmless = browser.post("/management", None, **typed, **seen, **{"management.confirm_s": "60"})
+    assert harmless.status_code == 303, "no address changes"
 
 
 @pytest.mark.spec("N6")

@@ -529,10 +529,10 @@ def test_a_device_without_known_presenters_says_that_no_key_triggers(world: Worl
     asked = browser.send("POST", "/trigger", data=mine)
     assert asked.status_code == 200
     assert "Remove the last presenter?" in asked.text
-    assert len(world.device.settings.current.trigger.presenters) == 1
+    assert len(world.device.get("/settings/trigger")["presenters"]) == 1
     browser.send("POST", "/trigger", data=inputs(asked.text, "/trigger") | {"sure": "yes"})
-    assert world.device.settings.current.trigger.presenters == ()
-    assert world.device.settings.current.trigger.before_s == 7
+    saved = world.device.get("/settings/trigger")
+    assert (saved["presenters"], saved["before_s"]) == ([], 7)
     assert "Remove the last presenter?" not in browser.post("/trigger", None, **empty).text
     page = browser.page("/trigger")
     assert "No presenter is known any more: no key triggers a capture." in page

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError
 from allegro.web import forms
-from allegro.web.forms import Form
+from allegro.web.forms import Form, Values
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
@@ -16,7 +16,15 @@ PATH = "/management"
 BMC_S = 5.0
 """So long the page waits for a BMC; one that is well answers within a second."""
 
-LAN = Section("management")
+HARMLESS = {"host_name", "confirm_s"}
+"""What of the section does not change an address."""
+
+
+def _moves(changes: Values) -> bool:
+    return not changes.keys() <= HARMLESS
+
+
+LAN = Section("management", moves=_moves)
 WIFI = Section("wifi")
 
 
@@ -74,6 +82,24 @@ async def _look(visit: Visit) -> Response:
 
 async def _lan_again(visit: Visit, form: Form, status: int) -> Response:
     return await _show(visit, form, await WIFI.present(visit), status)
+
+
+def pages_at(management: Values, host_name: str) -> list[str]:
+    """Where the page may be opened after the change: by addresses that were set, and by the name."""
+    ports = (management, management["second"])
+    addresses = [port["address"].partition("/")[0] for port in ports if port["mode"] != "dhcp"]
+    return [f"https://{host}/" for host in (*filter(None, addresses), f"{host_name}.local")]
+
+
+async def _moved(visit: Visit, answer: Values) -> Response:
+    """Shown before the address changes, as no answer may come afterwards."""
+    management = answer["settings"]["management"]
+    return visit.render(
+        "moved.html",
+        pages=pages_at(management, management["host_name"] or visit.site.host_name),
+        by_dhcp=management["mode"] == "dhcp",
+        within_s=answer["confirm_within_s"],
+    )
 
 
 async def _wifi_again(visit: Visit, form: Form, status: int) -> Response:
@@ -142,6 +168,7 @@ PAGE = Page(
                 _lan_again,
                 "Saved. If the address of the device changes, open the page at the new one and confirm it"
                 " there.",
+                _moved,
             ),
             role="admin",
         ),

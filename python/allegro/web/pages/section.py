@@ -28,7 +28,12 @@ _BOTH = AllegroError(
 SURE = "sure"
 """What the button sends that answers a question."""
 
+MOVES_AFTER_S = 2
+"""Seconds: time enough for the answer to arrive."""
+
 Show = Callable[[Visit, Form, int], Awaitable[Response]]
+Moved = Callable[[Visit, Values], Awaitable[Response]]
+"""What is answered instead of the page, from the answer of the API."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class Section:
 
     `warnings`: what is to be said of values that are saved; `templates`: rows that a button adds to a table;
     `ask`: the question, if any, that comes before a change, of the values seen and those wanted. They are as
-    they were typed: nobody has checked them yet.
+    they were typed: nobody has checked them yet; `moves`: whether a change may end the connection by which it
+    is asked for.
     """
 
     name: str
@@ -48,6 +54,7 @@ class Section:
     warnings: Callable[[Values], Sequence[str]] = lambda _values: ()
     templates: Mapping[str, arranging.Rows] = field(default_factory=dict)
     ask: Callable[[Values, Values], str] = lambda _seen, _wanted: ""
+    moves: Callable[[Values], bool] = lambda _changes: False
 
     @property
     def model(self) -> "type[BaseModel]":
@@ -70,10 +77,11 @@ class Section:
         values = await self._in_force(visit)
         return self.form(values, values)
 
-    def saver(self, show: Show, saved: str = "Saved.") -> Handler:
+    def saver(self, show: Show, saved: str = "Saved.", moved: Moved | None = None) -> Handler:
         """Answers the form: saves what was changed in it and goes back to the page, or shows it again.
 
-        Again with the mistake, or with what somebody else has changed since the form was made.
+        Again with the mistake, or with what somebody else has changed since the form was made. With `moved`,
+        what `moves` is put into effect only after the answer, which is that one.
         """
 
         async def save(visit: Visit) -> Response:
@@ -89,8 +97,10 @@ class Section:
                 before = await self._in_force(visit) if seen is None else seen
                 if question := self.ask(before, merged(before, changes)):
                     return await show(visit, replace(self.form(typed, before), question=question), 200)
+            moves = moved is not None and self.moves(changes)
+            path = f"/settings/{self.name}" + (f"?apply_after_s={MOVES_AFTER_S}" if moves else "")
             try:
-                answer = await visit.api.patch(f"/settings/{self.name}", changes, if_match=tag)
+                answer = await visit.api.patch(path, changes, if_match=tag)
             except ApiError as error:
                 if error.status == Outdated.status and seen is not None:
                     present = await self._in_force(visit)
@@ -100,6 +110,8 @@ class Section:
                 if error.status != InvalidInput.status:
                     raise
                 return await show(visit, forms.with_error(self.form(typed, seen or typed), error), 422)
+            if moves and moved is not None and answer["confirm_within_s"] is not None:
+                return await moved(visit, answer)
             said = self.warnings(answer["settings"][self.name])
             return visit.done(saved, warnings=[*answer["warnings"], *said])
 
