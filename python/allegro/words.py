@@ -1,11 +1,16 @@
-"""Times and sizes as the device writes them in messages and files."""
+"""Times and sizes as the device writes them in messages and files; texts of others as terminals get them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 SECOND_NS = 1_000_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIB = 1 << 20
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Unicode's control characters (ESC among them, and those of eight bits), what turns the direction of
+writing, and halves of surrogate pairs."""
 
 
 def utc(time_ns: int) -> str:
@@ -47,3 +52,8 @@ def duration(seconds: float) -> str:
 def mebibytes(size: int) -> str:
     """`12 MiB` of a number of bytes, rounded up; from ten of them on in GiB."""
     return f"{-(-size // _MIB)} MiB" if size < 10 * 1024 * _MIB else f"{size / (1024 * _MIB):.0f} GiB"
+
+
+def harmless(text: str) -> str:
+    """One line in which nothing controls a terminal: who names a network or a server chooses its text."""
+    return _CONTROL.sub("?", text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from allegro.api.client import Client, segment
 from allegro.cli.grammar import Answer, Grammar, Output
 from allegro.cli.text import actions as actions_text
-from allegro.cli.text import moment, size, table
+from allegro.cli.text import moment, on_terminal, size, table
 from allegro.errors import AllegroError, Unavailable
 
 POLL_S = 0.5
@@ -116,7 +116,7 @@ def _long(client: Client, arguments: Namespace, path: str, body: Answer) -> Outp
             return Output(action, action["text"])
         text = actions_text(found)
         if text != shown and not arguments.json:
-            print(text, file=sys.stderr)
+            print(on_terminal(text), file=sys.stderr)
             shown = text
         time.sleep(POLL_S)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from allegro.api.client import Client
 from allegro.cli.grammar import Grammar, Output
-from allegro.cli.text import table
+from allegro.cli.text import on_terminal, table
 from allegro.errors import AllegroError, InvalidInput
 from allegro.storage.disks import size_text
 
@@ -62,7 +62,8 @@ def run(client: Client, arguments: Namespace) -> Output:
     confirmed = name
     # What cannot be is refused by the device, with the reason; only what can be has to be confirmed.
     if disk and not disk["objections"] and not arguments.yes:
-        print(f"Everything on {_title(disk)} will be lost: {', '.join(disk['holds']) or 'nothing known'}.")
+        lost = f"Everything on {_title(disk)} will be lost: {', '.join(disk['holds']) or 'nothing known'}."
+        print(on_terminal(lost))
         print(f'Type "{name}" to go on: ', end="", flush=True)
         confirmed = sys.stdin.readline().strip()
         if confirmed != name:
@@ -82,7 +83,8 @@ def wait(client: Client) -> Any:
         if live:
             share = action["progress"] or 0.0
             bar = "#" * int(share * _WIDTH)
-            print(f"\r[{bar:.<{_WIDTH}}] {share:4.0%} {action['text']:<40.40}", end="", file=sys.stderr)
+            text = on_terminal(f"[{bar:.<{_WIDTH}}] {share:4.0%} {action['text']:<40.40}")
+            print(f"\r{text}", end="", file=sys.stderr)
         if action["state"] != "running":
             if live:
                 print(file=sys.stderr)

@@ -1,6 +1,5 @@
 """The program `allegro`."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ from allegro.cli import (
     wifi,
 )
 from allegro.cli.grammar import Grammar, Output
+from allegro.cli.text import as_json, on_terminal
 from allegro.errors import AllegroError
 
 # in the order of the help
@@ -64,12 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         output: Output | None = options.command(Client(options.socket), options)
         if output is not None:
-            print(json.dumps(output.data, indent=2, ensure_ascii=False) if options.json else output.text)
+            print(as_json(output.data) if options.json else on_terminal(output.text))
     except AllegroError as error:
         if options.json:
-            print(json.dumps(shape(error), indent=2, ensure_ascii=False))
+            print(as_json(shape(error)))
         else:
-            print(f"allegro: {error}", file=sys.stderr)
+            print(on_terminal(f"allegro: {error}"), file=sys.stderr)
         return 1
     except BrokenPipeError:  # `allegro jobs | head`
         sys.stderr.close()

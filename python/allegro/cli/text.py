@@ -1,8 +1,11 @@
 """Words and columns that the texts of all commands are made of."""
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 
 from allegro.cli.grammar import Answer
+from allegro.words import harmless
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
@@ -15,6 +18,17 @@ def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(indent + line.rstrip() for line in lines)
+
+
+def on_terminal(text: str) -> str:
+    """What a terminal gets of a text: lines in which nothing controls it."""
+    return "\n".join(harmless(line.expandtabs()) for line in text.split("\n"))
+
+
+def as_json(data: object) -> str:
+    """JSON for people and programs; what could control a terminal is escaped in it."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def size(count: float | None) -> str:

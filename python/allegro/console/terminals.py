@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from allegro.console.screen import Line, Style, changes
+from allegro.words import harmless
 
 USUAL_SIZE = (80, 24)
 LARGEST_SIZE = (160, 60)
@@ -46,7 +47,8 @@ def encoded(changed: Sequence[tuple[int, Line]]) -> str:
     parts = []
     for row, line in changed:
         style = _STYLES[line.style]
-        text = f"\x1b[{style}m{line.text}\x1b[0m" if style else line.text
+        shown = harmless(line.text)
+        text = f"\x1b[{style}m{shown}\x1b[0m" if style else shown
         parts.append(f"\x1b[{row};1H{text}\x1b[K")
     return "".join(parts)
 

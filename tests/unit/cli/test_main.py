@@ -50,3 +50,18 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], capsys: pytest.Capture
         main(arguments)
     assert caught.value.code == 2
     assert "usage: allegro" in capsys.readouterr().err
+
+
+@pytest.mark.spec("S7")
+def test_no_text_of_others_controls_the_terminal(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "HTTP 200\tok \x1b]0;x\x07\x9b2J \u202eback\nnext \ud800"
+    api.answer("POST /notifications/test", {"message": said})
+    assert run(api, "notifications", "test", "mail") == 0
+    assert capsys.readouterr().out == "HTTP 200        ok ?]0;x??2J ?back\nnext ?\n"
+    assert run(api, "notifications", "test", "mail", "--json") == 0
+    written = capsys.readouterr().out
+    assert json.loads(written) == {"message": said}
+    assert not set("\x1b\x07\x9b\ud800") & set(written)
+    api.answer("GET /jobs/9", {"error": {"message": said, "place": "", "remedy": ""}}, status=404)
+    assert run(api, "jobs", "9") == 1
+    assert "?]0;x??2J" in capsys.readouterr().err

@@ -95,3 +95,9 @@ def test_keys_are_not_shown_and_end_nothing(ends: tuple[int, Terminal]) -> None:
 
 def test_what_is_no_ascii_does_no_harm() -> None:
     assert encoded([(3, Line("Größe"))]).encode("ascii", "replace") == b"\x1b[3;1HGr??e\x1b[K"
+
+
+@pytest.mark.spec("S7")
+def test_no_text_of_others_controls_the_terminal() -> None:
+    drawn = encoded([(3, Line("The server said: \x1b[2J\x07\r\n\x9b2J\x7f", "bad"))])
+    assert drawn == "\x1b[3;1H\x1b[1;37;41mThe server said: ?[2J????2J?\x1b[0m\x1b[K"
