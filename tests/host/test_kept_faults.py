@@ -26,11 +26,13 @@ from allegro.keeping import copy_of
 from allegro.network import configure, unconfirmed
 from allegro.network.unconfirmed import Unconfirmed
 from allegro.settings.model import Settings
+from tests.harness.waiting import wait_for
 from tests.harness.web_programs import PASSWORDS, Programs, basic
 
 pytestmark = [pytest.mark.spec("S2", "U7"), pytest.mark.timeout(600)]
 
 OWN_WIFI = "a password of its own"
+NOBODY_THERE = "http://localhost:1/"
 HARNESS = Path(__file__).resolve().parents[1] / "harness"
 ADMIN = basic("admin", PASSWORDS["admin"])
 
@@ -41,6 +43,7 @@ TOLD = {
     "state/system-id": "kept-system-id",
     "state/ssh/id_ed25519": "kept-device-key",
     "state/allegro.sqlite": "jobs-",
+    "state/notifications.sqlite": "notify-queue",
     "state/events.json": "kept-events",
     "firmware/trial.json": "kept-firmware-trial",
     "firmware/events.json": "kept-firmware-events",
@@ -76,7 +79,8 @@ def newer(name: str, path: Path) -> None:
     if name.endswith(".sqlite"):
         with sqlite3.connect(path) as database:
             database.execute("PRAGMA user_version = 99")
-            database.execute("ALTER TABLE jobs ADD COLUMN newer TEXT NOT NULL DEFAULT 'x'")
+            table = "jobs" if name == "state/allegro.sqlite" else "waiting"
+            database.execute(f"ALTER TABLE {table} ADD COLUMN newer TEXT NOT NULL DEFAULT 'x'")
             database.execute("CREATE TABLE of_a_newer_version (name TEXT)")
         database.close()
     if not name.endswith(".json"):
@@ -155,6 +159,7 @@ def use(programs: Programs) -> None:
         "trigger": {"before_s": 77},
         "time": {"servers": ["192.0.2.1"]},
         "wifi": {"access_point": {"password": OWN_WIFI}},
+        "notifications": {"webhook": {"enabled": True, "url": NOBODY_THERE, "tell": {"presses": True}}},
     }
     for method, target, body in (
         ("PATCH", "/api/settings", json.dumps(settings).encode()),
@@ -165,7 +170,7 @@ def use(programs: Programs) -> None:
     ):
         headers = ADMIN | ({} if method == "GET" else {"Content-Type": "application/json"})
         status, _, content = programs.request(method, target, headers, body)
-        assert status < 500, (target, content)
+        assert status < 400, (target, content)
 
 
 def own_made() -> str:
@@ -231,6 +236,8 @@ def test_with_their_copies_nothing_is_lost_and_all_is_told(device: Device, shift
         for role in PASSWORDS:
             assert programs.request("GET", "/api/ring", basic(role, PASSWORDS[role]))[0] == 200, role
         page = dashboard(programs)
+        if ways["state/notifications.sqlite"] not in ("newer", "empty"):
+            wait_for(lambda: is_told(programs, "notify-queue"), "the queue to be looked at", 60)
         status = json.loads(programs.request("GET", "/api/status", ADMIN)[2])
         settings = json.loads(programs.request("GET", "/api/settings", ADMIN)[2])
         programs.stop()
@@ -242,7 +249,7 @@ def test_with_their_copies_nothing_is_lost_and_all_is_told(device: Device, shift
     for name, way in ways.items():
         if way == "newer":
             continue
-        if name == "state/allegro.sqlite" and way == "empty":  # a database in which nothing is yet
+        if name.endswith(".sqlite") and way == "empty":  # a database in which nothing is yet
             continue
         told = TOLD[name]
         assert told in page or any(each.startswith(told) for each in found), (name, way, found)
@@ -269,6 +276,8 @@ def test_without_their_copies_the_programs_start_and_nobody_gets_in(device: Devi
         for role in PASSWORDS:
             assert programs.request("GET", "/api/ring", basic(role, PASSWORDS[role]))[0] == 503, role
         door = html.unescape(programs.request("GET", "/login")[2].decode())
+        if way != "empty":
+            wait_for(lambda: is_told(programs, "notify-queue"), "the queue to be looked at", 60)
         found = [problem["id"] for problem in status_for_root(programs)["problems"]]
         programs.stop()
     finally:
@@ -277,7 +286,7 @@ def test_without_their_copies_the_programs_start_and_nobody_gets_in(device: Devi
     assert "This device is new" not in door
     expected = {told for name, told in TOLD.items() if not name.startswith("web/")}
     if way == "empty":
-        expected -= {"jobs-", "kept-system-id"}  # begun anew
+        expected -= {"jobs-", "kept-system-id", "notify-queue"}  # begun anew
     assert "first-passwords" not in found, "neither the page nor the WiFi opens with it"
     for told in expected:
         assert any(each.startswith(told) for each in found), (told, found)
@@ -302,6 +311,11 @@ def test_without_a_data_partition_the_page_says_so_and_asks_for_a_restart(device
     finally:
         programs.kill()
         subprocess.run(["umount", str(programs.paths.data)], check=True)
+
+
+def is_told(programs: Programs, beginning: str) -> bool:
+    """Whether there is a problem whose id begins so: a thread looks into the queue of the notifications."""
+    return any(each["id"].startswith(beginning) for each in status_for_root(programs)["problems"])
 
 
 def status_for_root(programs: Programs) -> Mapping[str, Any]:

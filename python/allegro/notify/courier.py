@@ -40,6 +40,7 @@ class Courier:
         make: Callable[[WayName, Notifications, str], Way] = way_out,
     ) -> None:
         self.name = name
+        self.unusable = ""  # why the queue cannot be used
         self.trouble: Trouble | None = None  # also of before the start
         with contextlib.suppress(AllegroError):
             self.trouble = queue.trouble(name)
@@ -160,14 +161,14 @@ class Courier:
             self._queue.note_trouble(self.name, trouble)
 
     def _run(self) -> None:
-        unusable = ""
         while not self._stop.is_set():
             try:
                 self.step()
+                self.unusable = ""
             except AllegroError as error:  # of the queue
-                if str(error) != unusable:
+                if error.message != self.unusable:
                     log.error("%s", error)
-                unusable = str(error)
+                self.unusable = error.message
             except Exception:
                 # The thread has to live on for the next months, whatever a server answers.
                 log.exception("Notifications by %s failed in an unforeseen way", self.name)

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,7 +77,13 @@ class NoticeQueue:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.was_damaged = False
+        self._beginnings = 0
+        self._lock = threading.Lock()
+
+    @property
+    def was_damaged(self) -> bool:
+        """Since this start."""
+        return self._beginnings > 0
 
     def add(self, ways: Sequence[WayName], notice: Notice) -> None:
         """Safe from a power cut when this returns."""
@@ -177,10 +184,13 @@ class NoticeQueue:
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """One transaction, on disk when the block is left."""
+        beginnings = self._beginnings
         try:
             with contextlib.closing(self._opened()) as database, database:
                 yield database
         except sqlite3.Error as error:
+            if _is_damage(error):  # deeper in it than what opening looks at
+                self._begin_anew(error, beginnings)
             raise Unavailable(
                 f"The queue of the notifications cannot be used ({error}).",
                 place=self._path.name,
@@ -188,19 +198,33 @@ class NoticeQueue:
             ) from error
 
     def _opened(self) -> sqlite3.Connection:
+        beginnings = self._beginnings
         try:
             return _open(self._path)
-        except sqlite3.OperationalError:  # the disk, or its rights
-            raise
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
+            if not _is_damage(error):  # the disk, or its rights
+                raise
+            self._begin_anew(error, beginnings)
+            return _open(self._path)
+
+    def _begin_anew(self, error: sqlite3.Error, beginnings: int) -> None:
+        """Puts the file aside, unless another thread has done so since there were so many `beginnings`."""
+        with self._lock:
+            if self._beginnings != beginnings:
+                return
             log.error("The queue of the notifications is damaged (%s), and begins anew", error)
             with contextlib.suppress(OSError):
                 self._path.replace(self._path.with_name(f"{self._path.name}.damaged"))
             for suffix in ("-wal", "-shm"):
                 with contextlib.suppress(OSError):
                     self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
-            self.was_damaged = True
-            return _open(self._path)
+            self._beginnings += 1
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether it is in the content of the file (sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", 0)  # errors of the module itself have none
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _waiting(database: sqlite3.Connection, way: WayName) -> int:

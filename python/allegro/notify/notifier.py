@@ -141,15 +141,11 @@ class Notifier:
             found.append(
                 Problem("notify-queue-damaged", "warning", text, "Whoever has to know: look at the log.")
             )
-        if self._problem:
-            found.append(
-                Problem(
-                    "notify-queue",
-                    "warning",
-                    self._problem,
-                    "What is to be told waits in memory, which a restart empties. Check the data partition.",
-                )
-            )
+        unusable = [self._problem, *(each.unusable for each in self._couriers.values())]
+        if any(unusable):
+            text = next(filter(None, unusable))
+            remedy = "What is to be told waits in memory, which a restart empties. Check the data partition."
+            found.append(Problem("notify-queue", "warning", text, remedy))
         for name, courier in self._couriers.items():
             if (trouble := courier.trouble) is not None:
                 text = f"Notifications by {_NAMES[name]} do not get through: {trouble.message}"

@@ -13,6 +13,9 @@ from allegro.notify.notice_queue import NoticeQueue, Standing
 
 pytestmark = pytest.mark.spec("X7")
 
+PAGE = 4096
+"""Of SQLite: the first one says which tables there are."""
+
 MINUTE = 60 * 10**9
 NOTICE = Notice("a" * 32, 5, "problem", "warning", "meter-7", "Europe/Berlin", "It is dark.")
 
@@ -105,6 +108,19 @@ def test_a_damaged_queue_begins_anew_and_says_so(path: Path) -> None:
     assert queue.was_damaged
     assert not NoticeQueue(path).was_damaged
     assert path.with_name("notifications.sqlite.damaged").read_bytes().startswith(b"no database")
+
+
+def test_damage_deep_in_the_queue_costs_what_waited_and_no_more(path: Path) -> None:
+    queue = NoticeQueue(path)
+    for number in range(60):
+        queue.add(("mail",), replace(numbered(number), text="long " * 40))
+    content = path.read_bytes()
+    path.write_bytes(content[:PAGE] + b"\xff" * (len(content) - PAGE))
+    with pytest.raises(Unavailable):
+        queue.due("mail", 10)
+    queue.add(("mail",), NOTICE)
+    assert queue.due("mail", 10) == [NOTICE]
+    assert queue.was_damaged
 
 
 def test_a_disk_that_does_not_take_it_is_told(tmp_path: Path) -> None:
