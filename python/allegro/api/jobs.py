@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.capture.extraction.shape import Format, ShapeWishes
+from allegro.settings.filter_table import FileFormat, PacketLength, SizeLimit
 from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import MAX_ID, Job, JobStore, State
@@ -42,6 +44,18 @@ class TriggerRequest(BaseModel):
         description="Only packets that match this filter are saved, empty: all; without it the settings,"
         " with a file for each row of the filter table",
     )
+    format: FileFormat | None = Field(
+        default=None, description="pcap is the classic format, with nanoseconds; without it the settings"
+    )
+    packet_length: PacketLength | None = Field(
+        default=None,
+        description="So many bytes of each packet are saved, 0: all; without it the settings",
+    )
+    size_limit_mib: SizeLimit | None = Field(
+        default=None,
+        description="The file ends before it has more MiB (of 1048576 bytes), 0: no limit; without it the"
+        " settings",
+    )
     source: Literal["api", "cli", "page"] = Field(default="api", description="Who asks; in the file name")
 
 
@@ -59,6 +73,10 @@ class RowAnswer(BaseModel):
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes of packet data in the file, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
+    format: Format = Field(description="pcap: classic, with nanoseconds; notes are then in `message` only")
+    packet_length: int = Field(description="Bytes that are saved of each packet at most; 0: all")
+    size_limit_mib: int = Field(description="MiB that the file has at most; 0: no limit")
+    limited: bool = Field(description="The file ends at its size limit, before the window does")
 
     @classmethod
     def of(cls, row: Row, job: Job) -> Self:
@@ -95,6 +113,12 @@ class JobAnswer(BaseModel):
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes of packet data in the file, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
+    format: Format = Field(description="pcap: classic, with nanoseconds; notes are then in `message` only")
+    packet_length: int = Field(description="Bytes that are saved of each packet at most; 0: all")
+    size_limit_mib: int = Field(description="MiB that the file has at most; 0: no limit")
+    limited: bool = Field(
+        description="The file, or that of a row, ends at its size limit, before the window does"
+    )
     rows: list[RowAnswer] = Field(
         description="With the filter table: its rows, each with a file of its own; sizes and packets of the"
         " capture are those of all rows together"
@@ -126,6 +150,10 @@ class JobAnswer(BaseModel):
             packets=job.packets,
             bytes=job.bytes,
             drops=job.drops,
+            format=job.format,
+            packet_length=job.packet_length,
+            size_limit_mib=job.size_limit_mib,
+            limited=job.limited,
             rows=[RowAnswer.of(row, job) for row in rows],
         )
 
@@ -156,7 +184,8 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
             press = Press(time.time_ns(), asked.source, asked.key, boot_ns=boottime.now_ns())
         else:
             press = Press(parsed_time(asked.time), asked.source, asked.key)
-        return answer(triggers.accept(press, asked.before_s, asked.after_s, asked.filter))
+        wishes = ShapeWishes(asked.format, asked.packet_length, asked.size_limit_mib)
+        return answer(triggers.accept(press, asked.before_s, asked.after_s, asked.filter, wishes))
 
     @routes.get("/jobs", dependencies=[requires("viewer")])
     def jobs(

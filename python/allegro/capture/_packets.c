@@ -6,7 +6,8 @@
  * cannot undo a check.
  *
  * Layouts: linux/if_packet.h and Documentation/networking/packet_mmap.rst (blocks, host byte order);
- * draft-ietf-opsawg-pcapng, section 4.3 (Enhanced Packet Block). What the functions do for a caller: _packets.pyi.
+ * draft-ietf-opsawg-pcapng, section 4.3 (Enhanced Packet Block); draft-ietf-opsawg-pcap, section 5 (Packet Record).
+ * What the functions do for a caller: _packets.pyi.
  */
 #define PY_SSIZE_T_CLEAN
 #ifndef Py_LIMITED_API
@@ -30,6 +31,8 @@
 #define EPB_CAPTURED 20u /* offset of the captured length */
 #define EPB_HEADER 28u
 #define EPB_OVERHEAD (EPB_HEADER + 4u)
+#define EPB_TIME 12u
+#define RECORD_HEADER 16u /* of a packet in a pcap file */
 
 struct counts { /* of what was written */
     uint64_t packets, bytes;
@@ -513,12 +516,51 @@ static void account(struct counts *counts, const struct packet *packet, uint8_t 
     }
 }
 
+/* --- other forms of a packet -------------------------------------------------------------------------------------- */
+
+static uint32_t get_u32(const uint8_t *from)
+{
+    uint32_t value;
+
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+/* Leave of the packet in an Enhanced Packet Block its first `most` bytes; the length on the wire stays. Returns the
+ * length of the block. */
+static uint32_t cut_packet(uint8_t *to, uint32_t most)
+{
+    uint32_t padding = (4u - most % 4u) % 4u, length = EPB_OVERHEAD + most + padding;
+
+    put_u32(to + 4, length);
+    put_u32(to + EPB_CAPTURED, most);
+    memset(to + EPB_HEADER + most, 0, padding);
+    put_u32(to + EPB_HEADER + most + padding, length);
+    return length;
+}
+
+/* Make of an Enhanced Packet Block the record of a pcap file with nanoseconds; returns its length. */
+static uint32_t make_record(uint8_t *to)
+{
+    uint64_t time_ns = (uint64_t)get_u32(to + EPB_TIME) << 32 | get_u32(to + EPB_TIME + 4);
+    uint32_t captured = get_u32(to + EPB_CAPTURED), wire_length = get_u32(to + EPB_CAPTURED + 4);
+
+    put_u32(to, (uint32_t)(time_ns / NS_PER_S));
+    put_u32(to + 4, (uint32_t)(time_ns % NS_PER_S));
+    put_u32(to + 8, captured);
+    put_u32(to + 12, wire_length);
+    memmove(to + RECORD_HEADER, to + EPB_HEADER, captured);
+    return RECORD_HEADER + captured;
+}
+
 /* --- run ---------------------------------------------------------------------------------------------------------- */
 
 struct merge {
     int64_t start_ns, end_ns;
     uint8_t *out;
     size_t size, used;
+    uint32_t most; /* bytes that are kept of a packet; 0: all */
+    int classic;   /* records of a pcap file, not blocks of a pcapng file */
     uint64_t first_ns, last_ns;
     int written, done;
 };
@@ -545,22 +587,27 @@ static struct fault run_merge(struct merge *merge, struct source *sources, size_
         struct packet packet;
         struct frame frame;
         size_t length;
+        uint8_t *to = merge->out + merge->used;
         const uint8_t *block = source->block.buf;
         const char *message = load_packet(block, (size_t)source->block.len, entry.offset, &packet);
 
         if (message != NULL)
             return (struct fault){message, entry.offset};
         frame = frame_of(&packet, block + entry.offset + packet.header.tp_mac);
-        length = put_packet(merge->out + merge->used, merge->size - merge->used, entry.time_ns, &frame,
-                            source->interface);
+        length = put_packet(to, merge->size - merge->used, entry.time_ns, &frame, source->interface);
         if (length == 0)
             return (struct fault){NULL, 0};
-        merge->used += length;
+        account(&source->counts, &packet, to, frame.wire_length);
+        if (merge->most != 0 && get_u32(to + EPB_CAPTURED) > merge->most) {
+            if (packet.header.tp_snaplen == packet.header.tp_len)
+                source->counts.shortened++;
+            length = cut_packet(to, merge->most);
+        }
+        merge->used += merge->classic ? make_record(to) : length;
         if (!merge->written)
             merge->first_ns = entry.time_ns;
         merge->last_ns = entry.time_ns;
         merge->written = 1;
-        account(&source->counts, &packet, merge->out + merge->used - length, frame.wire_length);
         if (++source->position < source->count)
             source->next_ns = moment_at(source, source->position);
         if (source->position == source->count || source->next_ns > merge->end_ns)
@@ -633,7 +680,7 @@ static PyObject *emit(PyObject *module, PyObject *arguments)
     struct source *sources = NULL;
     size_t *heap = NULL;
 
-    if (!PyArg_ParseTuple(arguments, "OLLw*n:emit", &list, &start, &end, &out, &used))
+    if (!PyArg_ParseTuple(arguments, "OLLw*n|Ip:emit", &list, &start, &end, &out, &used, &merge.most, &merge.classic))
         return NULL;
     merge.start_ns = start;
     merge.end_ns = end;

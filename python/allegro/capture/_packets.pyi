@@ -49,6 +49,8 @@ def emit(
     end_ns: int,
     out: Buffer,
     used: int,
+    most: int = ...,
+    classic: bool = ...,
     /,
 ) -> tuple[int, bool, int, int, tuple[tuple[int, int, int, int, int, int, int], ...]]:
     """Merges blocks by their moments on one time line; writes pcapng Enhanced Packet Blocks.
@@ -59,7 +61,9 @@ def emit(
     with start_ns <= moment <= end_ns are written to `out` from offset `used` on, until none is left or the
     next one does not fit. Equal moments come in the order of the sources. A VLAN tag that the kernel took out
     is put back; a TCP or UDP checksum that the sender left to its card (TP_STATUS_CSUMNOTREADY) is completed
-    where the frame is whole and its headers say where.
+    where the frame is whole and its headers say where. Of each packet `most` bytes are kept (0: all), its
+    length on the wire stays. `classic`: what is written are the records of a pcap file with nanoseconds,
+    which know no interface.
 
     Returns (used, done, first_ns, last_ns, progress): the new fill of `out`; whether all packets up to
     `end_ns` are written; stamps of the first and last packet written by this call (0 if none); and per source

@@ -28,6 +28,21 @@ def register(grammar: Grammar) -> None:
     trigger.add_argument(
         "--filter", metavar="FILTER", help="save only packets that match, instead of the setting; '': all"
     )
+    trigger.add_argument(
+        "--packet-length",
+        type=int,
+        metavar="BYTES",
+        help="save so much of each packet instead of the setting; 0: all",
+    )
+    trigger.add_argument(
+        "--size-limit",
+        type=int,
+        metavar="MIB",
+        help="end the file before it is larger, instead of the setting; 0: never",
+    )
+    trigger.add_argument(
+        "--format", choices=("pcapng", "pcap"), help="format of the file instead of the setting"
+    )
     trigger.add_argument("--key", help="key to put into the file name (manual)")
     trigger.add_argument("--wait", action="store_true", help="wait until the file is complete")
     jobs = grammar.add("jobs", _jobs, "Captures: all, or one by its number")
@@ -45,6 +60,9 @@ def _trigger(client: Client, arguments: Namespace) -> Output:
         "time": arguments.time,
         "key": arguments.key,
         "filter": arguments.filter,
+        "packet_length": arguments.packet_length,
+        "size_limit_mib": arguments.size_limit,
+        "format": arguments.format,
     }
     body = {name: value for name, value in asked.items() if value is not None}
     job = client.post("/trigger", {"source": "cli", **body})
@@ -97,7 +115,7 @@ def list_text(answer: Sequence[Answer], indent: str = "") -> str:
             job["id"],
             moment(job["press_time"]),
             _by(job),
-            job["state"],
+            _state(job),
             number(job["packets"]),
             size(job["size"]),
             job["file"] or job["message"] or _files_of(job),
@@ -111,7 +129,7 @@ def text(answer: Answer) -> str:
     """One capture."""
     lines = [
         ("Capture", answer["id"]),
-        ("State", answer["state"]),
+        ("State", _state(answer)),
         (
             "Press",
             f"{moment(answer['press_time'])} UTC, {answer['source']} {answer['key']} {answer['device']}",
@@ -131,7 +149,7 @@ def text(answer: Answer) -> str:
         (
             row["number"],
             row["name"],
-            row["state"],
+            _state(row),
             number(row["packets"]),
             size(row["size"]),
             row["file"] or row["message"],
@@ -144,6 +162,11 @@ def text(answer: Answer) -> str:
 
 def _files_of(answer: Answer) -> str:
     return f"{len(answer['rows'])} files" if answer["rows"] else ""
+
+
+def _state(answer: Answer) -> str:
+    """What ended at its size limit is not called complete."""
+    return "ends at limit" if answer["limited"] and answer["state"] == "complete" else answer["state"]
 
 
 def _by(answer: Answer) -> str:

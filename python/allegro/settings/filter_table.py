@@ -1,6 +1,6 @@
-"""The filter table: one press makes a file for each of its rows."""
+"""The filter table: one press makes a file for each of its rows. And what files of presses look like."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -8,6 +8,37 @@ from allegro.errors import InvalidInput
 from allegro.settings.base import Section, Text, mistake
 
 MOST = 200
+LONGEST_PACKET = 65535
+LARGEST_FILE_MIB = 1024 * 1024
+
+FileFormat = Annotated[
+    Literal["pcapng", "pcap"],
+    Field(
+        title="Format",
+        description="pcap is the classic format, with nanoseconds, for programs that do not read pcapng;"
+        " which port a packet is of it does not say, and what is missing stands in a text beside it",
+        json_schema_extra={"choices": {"pcapng": "pcapng", "pcap": "pcap (classic)"}},
+    ),
+]
+PacketLength = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=LONGEST_PACKET,
+        title="Packet length (bytes)",
+        description="So many bytes at the beginning of each packet are saved, VLAN tags counted; 0: whole"
+        " packets. Even short ones may hold passwords",
+    ),
+]
+SizeLimit = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=LARGEST_FILE_MIB,
+        title="Size limit (MiB)",
+        description="The file ends before it is larger, with the first packets of its time; 0: no limit",
+    ),
+]
 
 
 def checked_filter(value: str) -> str:
@@ -39,6 +70,9 @@ class FilterRow(Section):
         description="Only packets that match are in the file; empty: all",
         json_schema_extra={"format": "filter"},
     )
+    format: FileFormat = "pcapng"
+    packet_length: PacketLength = 0
+    size_limit_mib: SizeLimit = 0
 
     @field_validator("name")
     @classmethod

@@ -14,7 +14,15 @@ from allegro.errors import InvalidInput
 from allegro.settings.authorities import certificates
 from allegro.settings.base import Port, Section, Text, mistake, mistakes
 from allegro.settings.export_ways import EXPORT_WAYS
-from allegro.settings.filter_table import MOST, FilterRow, checked_filter, each_name_once
+from allegro.settings.filter_table import (
+    MOST,
+    FileFormat,
+    FilterRow,
+    PacketLength,
+    SizeLimit,
+    checked_filter,
+    each_name_once,
+)
 from allegro.settings.link_groups import LinkGroups
 from allegro.settings.network import Links, Management, Time
 from allegro.settings.notifications import Notifications
@@ -67,12 +75,15 @@ class Trigger(Section):
         description="Only packets that match are saved, such as ip == 192.0.2.1 and port == 80; empty: all",
         json_schema_extra={"format": "filter"},
     )
+    format: FileFormat = "pcapng"
+    packet_length: PacketLength = 0
+    size_limit_mib: SizeLimit = 0
     rows: tuple[FilterRow, ...] = Field(
         default=(),
         max_length=MOST,
         title="Filter table",
-        description="With a row in use, a press makes a file for each row of its key, and the filter above is"
-        " not used",
+        description="With a row in use, a press makes a file for each row of its key, and filter, format and"
+        " limits above are not used",
         json_schema_extra={"ordered": True},
     )
     debounce_ms: int = Field(

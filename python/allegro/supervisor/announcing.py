@@ -16,8 +16,9 @@ class Announcer:
         self._server = server
 
     def complete(self, job: Job) -> None:
-        """A capture is complete. One with rows of the filter table has files of theirs, none of its own."""
-        text = f"The capture {job.file or f'of {moment(job.press_ns)}'} is complete"
+        """A capture has its file. One with rows of the filter table has files of theirs, none of its own."""
+        ends = "ends at its size limit" if job.limited else "is complete"
+        text = f"The capture {job.file or f'of {moment(job.press_ns)}'} {ends}"
         if job.message and not job.file:
             text += f": {job.message}"
         self._events.note("capture", text, source=job.device or job.source)

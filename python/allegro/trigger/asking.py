@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from allegro.capture.extraction.contract import Request
+from allegro.capture.extraction.shape import Shape
 from allegro.errors import AllegroError
 from allegro.trigger.content import groups_of
 from allegro.trigger.jobs import Job
@@ -15,7 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def request_for(
-    around: Surroundings, job: Job, output: Path, filter_text: str, notes: Sequence[str], row: str = ""
+    around: Surroundings,
+    job: Job,
+    output: Path,
+    filter_text: str,
+    shape: Shape,
+    notes: Sequence[str],
+    row: str = "",
 ) -> Request:
     """The request for the file `output` of a job; `row` is the name of the row that it is of, if any."""
     device = f" ({job.device})" if job.device else ""
@@ -41,6 +48,7 @@ def request_for(
         boot_offset_ns=0 if job.press_boot_ns is None else job.press_ns - job.press_boot_ns,
         filter=text,
         program=program,
+        shape=shape,
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 
+from allegro.capture.extraction.shape import WHOLE, Shape
 from allegro.filters.device import GroupTexts
 
 
@@ -12,18 +13,20 @@ class WantedRow:
 
     name: str
     filter: str
+    shape: Shape = WHOLE
 
 
 @dataclass(frozen=True)
 class Content:
     """`filter` is the text of the filter that packets have to match; empty: all. `groups` (`groups_kept`) are
-    the link groups at the press, if the filter may name one: it goes on meaning what it meant then. With
-    `rows`, each makes a file instead.
+    the link groups at the press, if the filter may name one: it goes on meaning what it meant then. `shape`
+    is what the file looks like. With `rows`, each makes a file instead.
     """
 
     filter: str = ""
     groups: str = ""
     rows: tuple[WantedRow, ...] = ()
+    shape: Shape = WHOLE
 
 
 EVERYTHING = Content()

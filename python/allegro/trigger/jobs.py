@@ -19,10 +19,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from allegro.capture.extraction.shape import Format, Shape
 from allegro.errors import NotFound, Unavailable
 from allegro.trigger import rows
 from allegro.trigger.content import EVERYTHING, Content
@@ -52,7 +53,8 @@ class Job:
     after it was written completely. `packets`, `bytes` (of packet data) and `drops` are None as long as they
     are not known. `tries` counts how often work on it was begun; `press_boot_ns` is the press by the clock
     that nobody sets, of the start of the kernel `boot_id` (None and empty if not known). For `filter` and
-    `groups` see `Content`; `content_held`: the file, or its rows (`JobStore.rows`), hold to it.
+    `groups` see `Content`; `content_held`: the file, or its rows (`JobStore.rows`), hold to it. `limited`:
+    it, or one of them, ends at its size limit.
     """
 
     id: int
@@ -79,6 +81,15 @@ class Job:
     filter: str = ""
     groups: str = ""
     content_held: bool = False
+    format: Format = "pcapng"
+    packet_length: int = 0
+    size_limit_mib: int = 0
+    limited: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """What its file looks like."""
+        return Shape(self.format, self.packet_length, self.size_limit_mib)
 
     @property
     def start_ns(self) -> int:
@@ -124,7 +135,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 )
 """
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 _ADDED: Final = (
     # by version 1
@@ -137,6 +148,7 @@ _ADDED: Final = (
     ("groups", "TEXT NOT NULL DEFAULT ''"),
     # by version 4
     ("content_held", "INTEGER NOT NULL DEFAULT 0"),
+    *rows.ADDED,
 )
 
 _ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
@@ -144,21 +156,24 @@ _KNOWN = "state IN ('" + "', '".join(sorted(END_STATES | TRANSITIONS.keys())) + 
 _SELECT = (
     'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'  # noqa: S608 (constants only)
     " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id, filter,"
-    " groups, content_held"
+    " groups, content_held, format, packet_length, size_limit_mib, limited"
     f" FROM jobs WHERE {_KNOWN}"
 )
 _INSERT = (
     'INSERT INTO jobs (created_ns, press_ns, source, "key", device, before_ns, after_ns, state, message,'
-    " finished_ns, press_boot_ns, boot_id, filter, groups) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " finished_ns, press_boot_ns, boot_id, filter, groups, format, packet_length, size_limit_mib)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
-    " progress = ?, message = ?, finished_ns = ?, tries = ?, content_held = ? WHERE id = ?"
+    " progress = ?, message = ?, finished_ns = ?, tries = ?, content_held = ?, limited = ? WHERE id = ?"
 )
 _OTHERS = (
-    "UPDATE jobs SET filter = '', groups = '', content_held = 1, message = trim(message ||"  # noqa: S608 (constants only)
+    "UPDATE jobs SET filter = '', groups = '', format = 'pcapng', packet_length = 0, size_limit_mib = 0,"  # noqa: S608 (constants only)
+    " content_held = 1, message = trim(message ||"
     " ' Another release has made this file, with all packets of the window.') WHERE state = 'complete'"
-    f" AND content_held = 0 AND file != '' AND (filter != '' OR id IN ({rows.PARENTS}))"
+    " AND content_held = 0 AND file != '' AND (filter != '' OR format != 'pcapng' OR packet_length != 0"
+    f" OR size_limit_mib != 0 OR id IN ({rows.PARENTS}))"
 )
 # What versions 2 and 3 have made of a filter held to it, and did not say so.
 _HELD_BEFORE = "UPDATE jobs SET content_held = 1 WHERE state = 'complete' AND filter != ''"
@@ -280,7 +295,16 @@ class JobStore:
             )
             with plain_errors():
                 self._connection.execute(
-                    _UPDATE, (*values, new.message, new.finished_ns, new.tries, new.content_held, new.id)
+                    _UPDATE,
+                    (
+                        *values,
+                        new.message,
+                        new.finished_ns,
+                        new.tries,
+                        new.content_held,
+                        new.limited,
+                        new.id,
+                    ),
                 )
             return new
 
@@ -315,7 +339,9 @@ class JobStore:
                 boot = (press.boot_ns, boot_id) if press.boot_ns is not None and boot_id else (None, "")
                 pressed = (press.time_ns, press.source, press.key, press.device)
                 values = (now_ns, *pressed, span.before_ns, span.after_ns, state, message, finished_ns, *boot)
-                cursor = self._connection.execute(_INSERT, (*values, wanted.filter, wanted.groups))
+                cursor = self._connection.execute(
+                    _INSERT, (*values, wanted.filter, wanted.groups, *astuple(wanted.shape))
+                )
                 job_id = cursor.lastrowid
                 assert job_id is not None  # noqa: S101 (always set after an INSERT)
                 if state == "accepted":
@@ -334,6 +360,7 @@ class JobStore:
                         boot_id=boot[1],
                         filter=wanted.filter,
                         groups=wanted.groups,
+                        **asdict(wanted.shape),
                     )
                 )
         return jobs
@@ -379,13 +406,14 @@ def _make_table(connection: sqlite3.Connection) -> None:
         return
     with transaction(connection):
         connection.execute(_SCHEMA)
-        present = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
-        for name, kind in _ADDED:
-            if name not in present:
-                connection.execute(f"ALTER TABLE jobs ADD COLUMN {name} {kind}")
+        connection.execute(rows.SCHEMA)
+        for table, added in (("jobs", _ADDED), ("rows", rows.ADDED)):
+            present = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+            for name, kind in added:
+                if name not in present:
+                    connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
         if version in (2, 3):
             connection.execute(_HELD_BEFORE)
-        connection.execute(rows.SCHEMA)
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 

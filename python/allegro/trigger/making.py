@@ -19,10 +19,10 @@ from allegro.trigger.extraction import (
 )
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.naming import unused_name
-from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space
+from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space, write_beside
 from allegro.trigger.rows import ONE_FILE, Row
 from allegro.trigger.surroundings import Surroundings
-from allegro.trigger.table_making import FULL, NOT_COUNTED, TableMaker
+from allegro.trigger.table_making import FULL, TableMaker, not_counted
 
 KEEP_ENDED_JOBS: Final = 1000
 
@@ -97,9 +97,10 @@ class Maker:
     def size(self, job: Job) -> int:
         """Bytes that the job's file has at most. A ring that cannot be read is for the file to tell."""
         try:
-            return self._around.estimate(job.start_ns, job.end_ns)
+            whole = self._around.estimate(job.start_ns, job.end_ns)
         except AllegroError:
             return 0
+        return min(whole, job.shape.size_limit or whole)
 
     def _make(self, job: Job, notes: Sequence[str]) -> None:
         if self.take_up(job):
@@ -113,8 +114,9 @@ class Maker:
             directory.mkdir(mode=0o750, exist_ok=True)
         discard(directory, job.id)
         files = FileStore(directory)
-        # With a filter the file may be far smaller than its window; a disk that gets full is noticed below.
-        if problem := self._around.space_problem(0 if job.filter else self.size(job)):
+        # It may be far smaller than its window; a disk that gets full is noticed below.
+        smaller = job.filter or job.packet_length
+        if problem := self._around.space_problem(0 if smaller else self.size(job)):
             self.fail(job, problem)
             return
         log.info("Capture %d: cutting", job.id)
@@ -133,7 +135,8 @@ class Maker:
             full = files.free() < RESERVE // 2 and self._around.space_problem()
             return self._interrupted(job) or (_NO_SPACE if full else "")
 
-        request = request_for(self._around, job, hidden_path(directory, job.id), job.filter, notes)
+        hidden = hidden_path(directory, job.id)
+        request = request_for(self._around, job, hidden, job.filter, job.shape, notes)
         self._publish(job, self._extractions.run(request, on_progress, should_stop))
 
     def _publish(self, job: Job, result: Result | None) -> None:
@@ -145,11 +148,11 @@ class Maker:
         known: dict[str, Any] = {"size": hidden.stat().st_size, "progress": 1.0, "content_held": True}
         if result is not None:
             known |= {"packets": result.packets, "bytes": result.bytes, "drops": result.drops}
-            known["message"] = " ".join(result.notes)
+            known |= {"message": " ".join(result.notes), "limited": result.limited}
         elif not job.file:
             # The counts in the row are those of the last progress, not of the file.
             known |= {"packets": None, "bytes": None, "drops": None}
-            known["message"] = NOT_COUNTED
+            known["message"] = not_counted(job.shape)
 
         def note(name: str) -> Job | None:
             with self._naming:  # from here on `cancel` refuses
@@ -158,6 +161,8 @@ class Maker:
                 return self._store.change(job.id, file=name, **known)
 
         if (named := give_name(hidden, job.file, self._names(job), note)) is not None:
+            if result is not None:
+                write_beside(hidden.with_name(named.file), result.text)
             self._complete(named)
 
     def _names(self, job: Job) -> Callable[[], str]:

@@ -16,7 +16,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNWANTED = re.compile(r"[^A-Za-z0-9-]+")
 
 
-def file_name(press_ns: int, source: str, key: str, number: int = 1, *, row: str = "") -> str:
+def file_name(
+    press_ns: int, source: str, key: str, number: int = 1, *, row: str = "", suffix: str = SUFFIX
+) -> str:
     """`20261121T143005Z_presenter_next.pcapng`: UTC time of the press (cut to the second), source, key,
     and the name of the row of the filter table, if there is one.
 
@@ -24,12 +26,22 @@ def file_name(press_ns: int, source: str, key: str, number: int = 1, *, row: str
     """
     moment = (_EPOCH + timedelta(seconds=press_ns // 1_000_000_000)).strftime("%Y%m%dT%H%M%SZ")
     parts = (moment, _part(source), _part(key), *([_part(row)[:LONGEST_ROW]] if row else []))
-    return numbered("_".join(parts) + SUFFIX, number)
+    return numbered("_".join(parts) + suffix, number)
 
 
-def free_name(press_ns: int, source: str, key: str, taken: Callable[[str], bool], *, row: str = "") -> str:
+def free_name(
+    press_ns: int,
+    source: str,
+    key: str,
+    taken: Callable[[str], bool],
+    *,
+    row: str = "",
+    suffix: str = SUFFIX,
+) -> str:
     """The first name in the sequence of `file_name` that is not `taken`."""
-    candidates = (file_name(press_ns, source, key, number, row=row) for number in itertools.count(1))
+    candidates = (
+        file_name(press_ns, source, key, number, row=row, suffix=suffix) for number in itertools.count(1)
+    )
     return next(name for name in candidates if not taken(name))
 
 

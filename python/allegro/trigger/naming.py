@@ -2,10 +2,11 @@
 
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.names import free_name
+from allegro.trigger.rows import Row
 from allegro.trigger.surroundings import Surroundings
 
 
-def unused_name(store: JobStore, around: Surroundings, job: Job, row: str = "") -> str:
+def unused_name(store: JobStore, around: Surroundings, job: Job, row: Row | None = None) -> str:
     """The first name of the sequence that no file, job or row has; `row`: for that row of the job."""
 
     directories = (around.storage, around.upload, around.sent)
@@ -15,4 +16,5 @@ def unused_name(store: JobStore, around: Surroundings, job: Job, row: str = "") 
             directory is not None and (directory / name).exists() for directory in directories
         )
 
-    return free_name(job.press_ns, job.source, job.key, taken, row=row)
+    suffix = (row or job).shape.suffix
+    return free_name(job.press_ns, job.source, job.key, taken, row=row.name if row else "", suffix=suffix)

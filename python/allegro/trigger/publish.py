@@ -1,8 +1,8 @@
 """How a finished capture gets its final name, exactly once, whenever the power is cut.
 
 The extraction writes `.job-<id>.pcapng`, of a row of the filter table `.job-<id>-<row>.pcapng` (by way of
-`..job-<id>.pcapng.partial`), into the directory where the file will be; names that begin with a dot are
-neither listed nor uploaded. Then, in this order:
+`..job-<id>.pcapng.partial`), whatever its format, so that release 0.1.0 finds it, into the directory where
+the file will be; names that begin with a dot are neither listed nor uploaded. Then, in this order:
 
 1. the row says `file` = final name, `directory`, size, packets (still in state cutting),
 2. the hidden file is renamed to the final name, never over another file (renameat2, RENAME_NOREPLACE),
@@ -22,13 +22,21 @@ or deleted.
 
 import contextlib
 import errno
+import logging
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from allegro.atomic import rename_without_replacing
+from allegro.atomic import rename_without_replacing, write_atomically
 from allegro.trigger.names import SUFFIX
+
+TEXT_SUFFIX = ".txt"
+
+_TEXT_MODE = 0o640  # as that of captures
+
+log = logging.getLogger(__name__)
 
 _HIDDEN = re.compile(rf"\.job-(\d+)(?:-\d+)?{re.escape(SUFFIX)}")
 
@@ -66,6 +74,21 @@ def give_name(
             return noted
         except FileExistsError:
             name = unused()
+
+
+def write_beside(file: Path, text: str) -> None:
+    """Puts the text of a file whose format has no place for it beside it, as `<its name>.txt`.
+
+    It replaces no file, and an empty one is left out. The capture is whole without it, and the list of
+    captures has the same notes: a disk that refuses the text fails nothing.
+    """
+    beside = file.with_name(file.name + TEXT_SUFFIX)
+    if not text or os.path.lexists(beside):
+        return
+    try:
+        write_atomically(beside, f"{text}\n".encode(), mode=_TEXT_MODE)
+    except OSError as error:
+        log.warning("%s cannot be written: %s", beside.name, error)
 
 
 def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> list[str]:

@@ -8,9 +8,10 @@ import dataclasses
 import sqlite3
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, Final, Literal
 
+from allegro.capture.extraction.shape import Format, Shape
 from allegro.errors import NotFound
 from allegro.trigger.content import WantedRow
 from allegro.trigger.database import plain_errors
@@ -35,6 +36,15 @@ class Row:
     drops: int | None = None
     message: str = ""
     finished_ns: int | None = None
+    format: Format = "pcapng"
+    packet_length: int = 0
+    size_limit_mib: int = 0
+    limited: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        """What its file looks like."""
+        return Shape(self.format, self.packet_length, self.size_limit_mib)
 
     @property
     def ended(self) -> bool:
@@ -62,27 +72,39 @@ CREATE TABLE IF NOT EXISTS rows (
     PRIMARY KEY (job_id, number)
 )
 """
+ADDED: Final = (
+    # by version 5
+    ("format", "TEXT NOT NULL DEFAULT 'pcapng'"),
+    ("packet_length", "INTEGER NOT NULL DEFAULT 0"),
+    ("size_limit_mib", "INTEGER NOT NULL DEFAULT 0"),
+    ("limited", "INTEGER NOT NULL DEFAULT 0"),
+)
 PARENTS: Final = "SELECT job_id FROM rows"
 PRUNE: Final = "DELETE FROM rows WHERE job_id NOT IN (SELECT id FROM jobs)"
 END_OF_OTHERS: Final = (
     f"UPDATE rows SET state = 'failed', message = '{ONE_FILE}' WHERE state = 'open'"  # noqa: S608 (constants only)
     " AND job_id IN (SELECT id FROM jobs WHERE state = 'complete' AND content_held = 0)"
 )
-_INSERT = "INSERT INTO rows (job_id, number, name, filter) VALUES (?, ?, ?, ?)"
+_INSERT = (
+    "INSERT INTO rows (job_id, number, name, filter, format, packet_length, size_limit_mib)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 _SELECT = (
     "SELECT job_id, number, name, filter, state, file, directory, size, packets, bytes, drops, message,"
-    " finished_ns FROM rows"
+    " finished_ns, format, packet_length, size_limit_mib, limited FROM rows"
 )
 FILE_MOVED: Final = "UPDATE rows SET file = ?, directory = ? WHERE file = ? AND state = 'complete'"
 _UPDATE = (
     "UPDATE rows SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
-    " message = ?, finished_ns = ? WHERE job_id = ? AND number = ?"
+    " message = ?, finished_ns = ?, limited = ? WHERE job_id = ? AND number = ?"
 )
 
 
 def insert(connection: sqlite3.Connection, job_id: int, wanted: Iterable[WantedRow]) -> None:
     """Rows of a job that is being accepted, within its commit; numbered from 1."""
-    values = [(job_id, number, row.name, row.filter) for number, row in enumerate(wanted, 1)]
+    values = [
+        (job_id, number, row.name, row.filter, *astuple(row.shape)) for number, row in enumerate(wanted, 1)
+    ]
     connection.executemany(_INSERT, values)
 
 
@@ -127,5 +149,5 @@ class Rows:
             values = (new.state, new.file, new.directory, new.size, new.packets, new.bytes, new.drops)
             key = (new.job_id, new.number)
             with plain_errors():
-                self._connection.execute(_UPDATE, (*values, new.message, new.finished_ns, *key))
+                self._connection.execute(_UPDATE, (*values, new.message, new.finished_ns, new.limited, *key))
             return new

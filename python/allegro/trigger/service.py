@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from allegro.capture.extraction.shape import NO_WISHES, Format, Shape, ShapeWishes
 from allegro.errors import AllegroError
 from allegro.filters.device import GroupTexts
 from allegro.trigger.beep import Signal
@@ -23,7 +24,23 @@ _NO_ROW = "No row of the filter table that is in use is for the key {}."
 log = logging.getLogger(__name__)
 
 
-class TableRow(Protocol):
+class FileSettings(Protocol):
+    """What a file looks like, in the settings."""
+
+    @property
+    def format(self) -> Format:
+        """Of the file."""
+
+    @property
+    def packet_length(self) -> int:
+        """Bytes that are kept of a packet; 0: all."""
+
+    @property
+    def size_limit_mib(self) -> int:
+        """MiB that the file has at most; 0: no limit."""
+
+
+class TableRow(FileSettings, Protocol):
     """A row of the filter table in the settings."""
 
     @property
@@ -43,7 +60,7 @@ class TableRow(Protocol):
         """What packets have to match; empty: all."""
 
 
-class TriggerDefaults(Protocol):
+class TriggerDefaults(FileSettings, Protocol):
     """The part of the settings that a press needs."""
 
     @property
@@ -77,13 +94,29 @@ def ring_problem(recorder: Recorder | None, ring: Path) -> str:
     return "There is no packet ring buffer yet: the recorder has not started."
 
 
-def content_for(key: str, defaults: TriggerDefaults, groups: GroupTexts) -> Content | None:
-    """What a press of a key wants by the settings; None: no row of the filter table is for it."""
+def content_for(
+    key: str, defaults: TriggerDefaults, groups: GroupTexts, wishes: ShapeWishes = NO_WISHES
+) -> Content | None:
+    """What a press of a key wants by the settings; None: no row of the filter table is for it. The wishes
+    hold for each of its files."""
     in_use = [row for row in defaults.rows if row.enabled]
     if not in_use:
-        return Content(defaults.filter, groups_kept(groups, defaults.filter))
-    rows = tuple(WantedRow(row.name, row.filter) for row in in_use if row.key in ("any", key))
+        return content_of(defaults.filter, defaults, groups, wishes)
+    rows = tuple(
+        WantedRow(row.name, row.filter, wishes.over(_shape(row))) for row in in_use if row.key in ("any", key)
+    )
     return Content(rows=rows, groups=groups_kept(groups, *(row.filter for row in rows))) if rows else None
+
+
+def content_of(
+    filter_text: str, defaults: TriggerDefaults, groups: GroupTexts, wishes: ShapeWishes
+) -> Content:
+    """One file, of what matches a filter."""
+    return Content(filter_text, groups_kept(groups, filter_text), shape=wishes.over(_shape(defaults)))
+
+
+def _shape(settings: FileSettings) -> Shape:
+    return Shape(settings.format, settings.packet_length, settings.size_limit_mib)
 
 
 def checked_filter(text: str, ports: Sequence[str], groups: GroupTexts, place: str = "filter") -> str:
@@ -112,21 +145,22 @@ class Triggers:
         before_s: float | None = None,
         after_s: float | None = None,
         filter_text: str | None = None,
+        wishes: ShapeWishes = NO_WISHES,
     ) -> Job:
         """Makes a job of a press. Its state is accepted, or refused with the reason in `message`.
 
-        Without `before_s`, `after_s` (seconds) and `filter_text` the settings apply; with a filter there is
-        one file, whatever the filter table says. When this returns, the job survives a power cut. Raises
-        InvalidInput for a window that cannot be, or a mistake in the filter, Unavailable if the job cannot be
-        stored.
+        Without `before_s`, `after_s` (seconds), `filter_text` and `wishes` the settings apply; with a filter
+        there is one file, whatever the filter table says. When this returns, the job survives a power cut.
+        Raises InvalidInput for a window that cannot be, or a mistake in the filter, Unavailable if the job
+        cannot be stored.
         """
         defaults, groups = self._defaults(), self._around.groups()
         content: Content | None
         if filter_text is None:
-            content = content_for(press.key, defaults, groups)
+            content = content_for(press.key, defaults, groups, wishes)
         else:
             filter_text = checked_filter(filter_text, self._around.ports(), groups)
-            content = Content(filter_text, groups_kept(groups, filter_text))
+            content = content_of(filter_text, defaults, groups, wishes)
         span = checked_span(
             defaults.before_s if before_s is None else before_s,
             defaults.after_s if after_s is None else after_s,

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from allegro.capture.extraction.contract import Progress, Result
+from allegro.capture.extraction.shape import Shape
 from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.trigger.asking import request_for
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import CANCELLED, ExtractionFailed, Extractions, ExtractionStopped
 from allegro.trigger.jobs import Job, JobStore, State
 from allegro.trigger.naming import unused_name
-from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space
+from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space, write_beside
 from allegro.trigger.rows import Row
 from allegro.trigger.surroundings import Surroundings
 
@@ -27,6 +28,8 @@ NOT_COUNTED: Final = (
     "The device restarted, or the work was ended, just after the file was written; its packets were not"
     " counted."
 )
+
+_LIMIT_NOT_KNOWN: Final = "Whether it ends at its size limit is not known."
 
 _PROGRESS_S: Final = 1.0  # each update of the row is a write to the disk
 
@@ -108,6 +111,7 @@ class TableMaker:
             message=_in_words(rows),
             finished_ns=self._around.now_ns(),
             content_held=True,
+            limited=any(row.limited for row in done),
         )
         if ended is not None:
             log.info("Capture %d: %d of %d rows have a file", job.id, len(done), len(rows))
@@ -156,7 +160,13 @@ class TableMaker:
 
         requests = [
             request_for(
-                self._around, job, hidden_path(directory, job.id, row.number), row.filter, notes, row.name
+                self._around,
+                job,
+                hidden_path(directory, job.id, row.number),
+                row.filter,
+                row.shape,
+                notes,
+                row.name,
             )
             for row in rows
         ]
@@ -183,16 +193,18 @@ class TableMaker:
         known: dict[str, Any] = {"size": hidden.stat().st_size, "directory": job.directory}
         if result is not None:
             known |= {"packets": result.packets, "bytes": result.bytes, "drops": result.drops}
-            known["message"] = " ".join(result.notes)
+            known |= {"message": " ".join(result.notes), "limited": result.limited}
         elif not row.file:
-            known["message"] = NOT_COUNTED
+            known["message"] = not_counted(row.shape)
 
         def note(name: str) -> Row | None:
             with self._naming:  # from here on it cannot be cancelled
                 return self._store.rows.change(row, file=name, **known)
 
-        unused = lambda: unused_name(self._store, self._around, job, row.name)  # noqa: E731 (a value)
+        unused = lambda: unused_name(self._store, self._around, job, row)  # noqa: E731 (a value)
         if (named := give_name(hidden, row.file, unused, note)) is not None:
+            if result is not None:
+                write_beside(hidden.with_name(named.file), result.text)
             self._complete(named)
 
     def _complete(self, row: Row) -> None:
@@ -215,6 +227,11 @@ def _not_stored(error: OSError) -> str:
     return FULL if is_no_space(error) else f"The file cannot be stored ({error.strerror})."
 
 
+def not_counted(shape: Shape) -> str:
+    """What is to be said of a file of which the extraction could not tell any more."""
+    return f"{NOT_COUNTED} {_LIMIT_NOT_KNOWN}" if shape.size_limit else NOT_COUNTED
+
+
 def _sum(counts: Sequence[int | None]) -> int | None:
     """None if one of them is not known, or there is none."""
     known = [count for count in counts if count is not None]
@@ -222,6 +239,12 @@ def _sum(counts: Sequence[int | None]) -> int | None:
 
 
 def _in_words(rows: Sequence[Row]) -> str:
-    """What a user has to know of the rows together; empty if each has its file."""
+    """What a user has to know of the rows together; empty if each has its file, and that is whole."""
     done = sum(row.state == "complete" for row in rows)
-    return "" if done == len(rows) else f"{done} of {len(rows)} rows of the filter table have a file."
+    limited = sum(row.limited for row in rows)
+    told = [] if done == len(rows) else [f"{done} of {len(rows)} rows of the filter table have a file."]
+    if limited:
+        told.append(
+            "1 file ends at its size limit." if limited == 1 else f"{limited} files end at their size limits."
+        )
+    return " ".join(told)

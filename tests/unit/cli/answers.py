@@ -25,6 +25,10 @@ JOB: dict[str, Any] = {
     "packets": None,
     "bytes": None,
     "drops": None,
+    "format": "pcapng",
+    "packet_length": 0,
+    "size_limit_mib": 0,
+    "limited": False,
     "rows": [],
 }
 

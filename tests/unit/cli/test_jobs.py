@@ -37,6 +37,18 @@ def test_jobs(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     assert "number of the capture is missing" in capsys.readouterr().err
 
 
+@pytest.mark.spec("T5")
+def test_limits_and_format_are_asked_for_and_told(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    limited = {**COMPLETE, "limited": True, "message": "This file ends at its size limit of 1 MiB."}
+    api.answer("POST /trigger", limited, status=202)
+    assert run(api, "trigger", "--packet-length", "0", "--size-limit", "1", "--format", "pcap") == 0
+    asked = {"packet_length": 0, "size_limit_mib": 1, "format": "pcap"}
+    assert api.asked == [("POST /trigger", {"source": "cli", **asked})]
+    told = capsys.readouterr().out
+    assert "ends at limit" in told
+    assert "complete" not in told
+
+
 @pytest.mark.spec("T4")
 def test_rows_are_shown_and_one_is_cancelled(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     row = {
@@ -47,6 +59,7 @@ def test_rows_are_shown_and_one_is_cancelled(api: Api, capsys: pytest.CaptureFix
         "message": "Full.",
     }
     row |= {"file": "", "directory": "", "size": None, "packets": None, "bytes": None, "drops": None}
+    row |= {"limited": False}
     job = {
         **COMPLETE,
         "file": "",

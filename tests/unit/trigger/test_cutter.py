@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from allegro.atomic import rename_without_replacing
+from allegro.capture.extraction.shape import NO_WISHES, Format, ShapeWishes
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.filters.translate import translated
 from allegro.settings.filter_table import FilterRow
@@ -47,6 +48,9 @@ class Defaults:
     after_s: int = 0
     filter: str = ""
     rows: tuple[FilterRow, ...] = ()
+    format: Format = "pcapng"
+    packet_length: int = 0
+    size_limit_mib: int = 0
 
 
 class Bench:
@@ -105,10 +109,14 @@ class Bench:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def press(
-        self, before_s: float | None = None, after_s: float | None = None, filter_text: str | None = None
+        self,
+        before_s: float | None = None,
+        after_s: float | None = None,
+        filter_text: str | None = None,
+        wishes: ShapeWishes = NO_WISHES,
     ) -> Job:
         press = Press(PRESS_NS, "presenter", "next", "Logitech R400")
-        return self.triggers.accept(press, before_s, after_s, filter_text)
+        return self.triggers.accept(press, before_s, after_s, filter_text, wishes)
 
     def ended(self, job: Job) -> Job:
         """The job after its end, when all who are told of it were told."""
@@ -253,6 +261,7 @@ class TestFromPressToFile:
             "boot_offset_ns": 0,
             "filter": "",
             "program": "",
+            "shape": {"format": "pcapng", "packet_length": 0, "size_limit_mib": 0},
         }
 
     def test_three_presses_in_one_second_are_three_files_in_order(self, bench: Bench) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro.capture.extraction.shape import Shape
 from allegro.errors import NotFound, Unavailable
 from allegro.trigger.content import Content, WantedRow
 from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore, RefusingJobStore
@@ -241,9 +242,39 @@ class TestOtherReleases:
         store.close()
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
             old.execute("ALTER TABLE jobs DROP COLUMN content_held")
+            for column in ("format", "packet_length", "size_limit_mib", "limited"):
+                old.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
             old.execute("DROP TABLE rows")
             old.execute("PRAGMA user_version = 3")
         assert JobStore(path).get(job.id) == done
+
+    def test_tables_of_version_4_get_what_they_lack(self, store: JobStore, path: Path) -> None:
+        wanted = Content(rows=(WantedRow("a", ""),))
+        (job,) = store.accept([press()], SPAN, now_ns=7, content=lambda _: wanted)
+        rows = store.rows.of(job.id)
+        store.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            for table in ("jobs", "rows"):
+                for column in ("format", "packet_length", "size_limit_mib", "limited"):
+                    old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+            old.execute("PRAGMA user_version = 4")
+        again = JobStore(path)
+        assert again.get(job.id) == job
+        assert again.rows.of(job.id) == rows
+
+    def test_a_file_of_0_1_0_has_none_of_the_limits_that_were_asked_for(
+        self, store: JobStore, path: Path
+    ) -> None:
+        wanted = Content(shape=Shape("pcap", 96, 10))
+        (job,) = store.accept([press()], SPAN, now_ns=7, content=lambda _: wanted)
+        assert store.get(job.id).shape == wanted.shape
+        store.change(job.id, state="cutting")
+        store.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            old.execute(self.UPDATE, ("complete", "a.pcapng", "storage", 1, 2, 3, 4, 1.0, "", 9, job.id))
+        done = JobStore(path).get(job.id)
+        assert done.shape == Shape()
+        assert done.message == "Another release has made this file, with all packets of the window."
 
     def test_0_1_0_goes_on_with_what_is_written_now(self, store: JobStore, path: Path) -> None:
         pressed = dataclasses.replace(press(), boot_ns=5)

@@ -27,6 +27,7 @@ class Recorder:
 
 class Defaults:
     before_s, after_s, filter, rows = 0, 0, "", ()
+    format, packet_length, size_limit_mib = "pcapng", 0, 0
 
 order.MOST_TRIES = 100  # it is killed more often than a capture is tried
 root, fake, presses = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -1,5 +1,6 @@
 """Rows of tables are moved, added and removed by buttons; groups on the page Links and groups."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -144,6 +145,8 @@ def test_the_filter_table_is_made_from_templates_and_saved(world: World) -> None
         *[True] * 4,
         False,
     ]
+    for number in range(5):
+        assert re.search(rf'value="0"[^>]*name="trigger\.rows\.{number}\.size_limit_mib"', page.text)
     assert table(world) == []
     assert admin.post("/trigger/table", None, **TABLE).status_code == 303
     assert table(world) == [("before", "interface == port1", True)]

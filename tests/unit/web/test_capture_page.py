@@ -54,6 +54,31 @@ def test_a_mistake_is_shown_at_its_field_and_what_was_typed_stays(
     assert world.device.get("/jobs") == []
 
 
+@pytest.mark.spec("W4", "T5")
+def test_limits_and_format_begin_as_set_and_are_asked_for(world: World) -> None:
+    browser = world.user("capture")
+    world.device.call("PATCH", "/settings", {"trigger": {"packet_length": 96, "format": "pcap"}})
+    text = browser.page("/capture")
+    assert 'name="packet_length" value="96"' in text
+    assert '<option value="pcap" selected>' in text
+    part = {"start": "2026-11-21T20:00:05", "end": "2026-11-21T20:01:05", "filter": ""}
+    shape = {"packet_length": " ", "size_limit_mib": "10", "format": "pcapng"}
+    assert browser.post("/capture", None, **part, **shape).status_code == 303
+    (job,) = world.device.get("/jobs")
+    assert (job["packet_length"], job["size_limit_mib"], job["format"]) == (0, 10, "pcapng")
+    for place, wrong in (
+        ("packet_length", "65536"),
+        ("packet_length", "some"),
+        ("size_limit_mib", "-1"),
+        ("format", "erf"),
+    ):
+        refused = browser.post("/capture", None, **part, **(shape | {place: wrong}))
+        assert refused.status_code == 422
+        assert re.search(rf'id="{place}-error" role="alert">[^<]', refused.text)
+        assert place == "format" or f'name="{place}" value="{wrong}"' in refused.text
+    assert len(world.device.get("/jobs")) == 1
+
+
 @pytest.mark.spec("W4", "S1")
 def test_who_may_only_look_sees_the_time_line_but_cannot_capture(world: World) -> None:
     browser = world.user("viewer")

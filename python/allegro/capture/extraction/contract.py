@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from allegro.capture.extraction.shape import WHOLE, Shape
 from allegro.errors import InvalidInput
 
 LATEST_NS = (1 << 63) - 1
@@ -41,7 +42,7 @@ class Request:
     window is one of dates.
 
     `program` is what `allegro.filters.program` made of the filter `filter`; without it (empty) every packet
-    of the window is written.
+    of the window is written. `shape` is what the file looks like.
     """
 
     ring_directory: Path
@@ -56,6 +57,7 @@ class Request:
     boot_offset_ns: int = 0
     filter: str = ""
     program: bytes = b""
+    shape: Shape = WHOLE
 
     def to_json(self) -> bytes:
         """As `parse_request` reads it."""
@@ -89,7 +91,9 @@ class PortResult:
 class Result:
     """What the file holds. `bytes` counts the packets' full length on the wire; times are those of the first
     and last packet (None: there is none), `drops` all packets that were lost in the window, `notes` sentences
-    for people. Of the ring's `reached` bytes in the window `read` were read: a filter needs few."""
+    for people. Of the ring's `reached` bytes in the window `read` were read: a filter needs few. `limited`:
+    the file ends at its size limit, before the window does. `text` is what the file would say of itself, if
+    its format had a place for that (empty: it does)."""
 
     packets: int
     bytes: int
@@ -101,6 +105,8 @@ class Result:
     ports: list[PortResult]
     read: int = 0
     reached: int = 0
+    limited: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,7 +201,18 @@ def _request(value: Any) -> Request:
         boot_offset_ns=_offset(value),
         filter=_text(value, "filter"),
         program=_bytes(value, "program"),
+        shape=_shape(value.get("shape", {})),
     )
+
+
+def _shape(value: Any) -> Shape:
+    if not isinstance(value, dict) or value.get("format", "pcapng") not in ("pcapng", "pcap"):
+        raise InvalidInput("The format of a file, and its limits, are expected here.", place="shape")
+    lengths = [value.get(key, 0) for key in ("packet_length", "size_limit_mib")]
+    for length in lengths:
+        if not isinstance(length, int) or isinstance(length, bool) or not 0 <= length < 1 << 32:
+            raise InvalidInput("A number from 0 to 4294967295 is expected here.", place="shape")
+    return Shape(value.get("format", "pcapng"), *lengths)
 
 
 def _boot_id(value: dict[str, Any]) -> str:

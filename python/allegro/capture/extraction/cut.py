@@ -94,7 +94,8 @@ class _Files:
         self.answer = answer
         self.seen: dict[str, int] = {}
         """Packets of each port in the window, as far as somebody had to look which match."""
-        self._filtered: tuple[int, ...] = ()
+        self._filtered: tuple[int, ...] = ()  # of those that take further packets
+        self._unfiltered: tuple[int, ...] = ()
         self._programs: dict[int, Callable[[str], bytes]] = {}  # for threads, also of files that are given up
         self._rows = RowsByPort(lambda number, port: self._programs[number](port))
 
@@ -102,7 +103,7 @@ class _Files:
         """A file that is to be written."""
         self.open[number] = file
         self._programs[number] = file.program
-        self._filtered = self._with_filter()
+        self.look()
 
     def each(
         self, action: Callable[[int, PacketFile], None], release: Callable[[Group], None] = lambda _: None
@@ -118,8 +119,8 @@ class _Files:
         """Lets the files have what they want of a part: all of it, or what their filters let through."""
         self.seen[part.port] = self.seen.get(part.port, 0) + part.in_window
         wanted = part.matching
-        if not self.all_filtered():
-            wanted = {number: part.index for number in self.open if number not in self._filtered} | wanted
+        if self._unfiltered:
+            wanted = dict.fromkeys(self._unfiltered, part.index) | wanted
         for number, index in wanted.items():
             if (file := self.open.get(number)) is not None:
                 try:
@@ -137,7 +138,7 @@ class _Files:
         return sum(file.packets for file in files), sum(file.bytes for file in files)
 
     def rows(self, port: str) -> Rows | None:
-        """The filters for packets of a port, of the files that have one."""
+        """The filters for packets of a port, of the files that have one and take further packets."""
         return self._rows.of(port, self._filtered)
 
     @property
@@ -145,17 +146,24 @@ class _Files:
         """So many groups are merged at once: of one group each of many files has little."""
         return _GROUPS_TOGETHER if len(self.open) > _MANY_FILES else 1
 
+    def look(self) -> None:
+        """Takes note of which files take further packets: one that has reached its limit does not."""
+        wanting = [(number, file) for number, file in self.open.items() if not file.limited]
+        self._filtered = tuple(number for number, file in wanting if file.filtered)
+        self._unfiltered = tuple(number for number, file in wanting if not file.filtered)
+
+    def want_more(self) -> bool:
+        """Whether any file takes further packets."""
+        return bool(self._filtered or self._unfiltered)
+
     def all_filtered(self) -> bool:
         """Whether no file wants all packets."""
-        return len(self._filtered) == len(self.open)
+        return not self._unfiltered
 
     def _give_up(self, number: int, error: AllegroError, release: Callable[[Group], None]) -> None:
         self.open.pop(number).give_up(release)
-        self._filtered = self._with_filter()
+        self.look()
         self.answer(number, error)
-
-    def _with_filter(self) -> tuple[int, ...]:
-        return tuple(number for number, file in self.open.items() if file.filtered)
 
 
 class _Cut:
@@ -232,7 +240,11 @@ class _Cut:
             if not self._held.wanted(record, self._window):
                 continue
             rows = self._files.rows(record.port_name) if self._files.all_filtered() else None
-            if not self._sieve.passes_over(record, rows):
+            if (
+                not self._files.want_more()
+            ):  # what was lost, and when, is told of the whole window all the same
+                self._sieve.leave(record)
+            elif not self._sieve.passes_over(record, rows):
                 yield record
                 continue
             self._held.saw(self._line.first(record))
@@ -265,6 +277,7 @@ class _Cut:
     def _merge_until(self, end_ns: int, ahead: ReadAhead) -> None:
         """Lets each file write its packets up to a moment that no later block can fall below."""
         self._files.each(lambda _, file: file.merge_until(end_ns, ahead.done), ahead.done)
+        self._files.look()
 
 
 def in_order_of_time(records: Iterable[Record], line: Timeline, disorder_ns: int) -> Iterator[Record]:

@@ -91,9 +91,16 @@ class Output:
         """Whether somebody has removed what is being written: nobody wants it any more."""
         return os.fstat(self._file).st_nlink == 0
 
-    def room(self) -> memoryview:
-        """What may be filled from `used` on. To be released before anything else is done."""
-        return memoryview(self._buffer)[: self._size]
+    def room(self, left: int | None = None) -> memoryview:
+        """What may be filled from `used` on, by no more than `left` bytes (None: as many as fit). To be
+        released before anything else is done."""
+        most = self._size if left is None else min(self._size, self.used + left)
+        return memoryview(self._buffer)[:most]
+
+    @property
+    def largest_room(self) -> int:
+        """Length of a room that nothing limits."""
+        return self._size
 
     def filled(self, used: int, *, full: bool) -> None:
         """The room has been filled up to `used` from outside; `full`: the next piece did not fit."""
@@ -104,8 +111,8 @@ class Output:
             self._hand_over()
 
     def publish(self, header: bytes) -> None:
-        """Replaces the beginning of the file by `header` (a multiple of 4096 bytes, not longer than what is
-        there), makes the file safe on disk and gives it its name."""
+        """Replaces the beginning of the file by `header` (a multiple of 4096 bytes or none, not longer
+        than what is there), makes the file safe on disk and gives it its name."""
         size = self.size
         self._hand_over()
         with _storage_errors(self._path):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from allegro import words
 from allegro.capture import _packets
-from allegro.capture.extraction import coverage, pcapng
+from allegro.capture.extraction import classic, coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
 from allegro.capture.extraction.output import Output
 from allegro.capture.extraction.reading import Group
@@ -26,6 +27,9 @@ HEADER_SIZE = 16384
 """Bytes of every file's section header, reserved at the beginning and written at the end."""
 
 COMMENT_LIMIT = HEADER_SIZE - 1024
+
+_OF_A_PORT = 192
+"""Bytes that the description of a port and its statistics take at most."""
 
 Release = Callable[[Group], None]
 """Called when packets of a group are not needed any more."""
@@ -48,6 +52,12 @@ class Source:
         """Whether nothing is left of it."""
         return self.position * _packets.ENTRY_SIZE >= len(self.index)
 
+    @property
+    def moment_ns(self) -> int:
+        """Of its next packet, on the time line."""
+        at = self.position * _packets.ENTRY_SIZE
+        return int.from_bytes(self.index[at : at + 8], sys.byteorder) - self.shift_ns
+
 
 class PacketFile:
     """The file of a request, which appears under its name with `finish`; leaving before removes it.
@@ -67,6 +77,7 @@ class PacketFile:
         self._shortened: dict[str, int] = {}
         self._first_ns: int | None = None
         self._last_ns: int | None = None
+        self._ends_ns: int | None = None
         self.bytes = 0
         self._output = Output(request.output, writer, room)
 
@@ -88,9 +99,15 @@ class PacketFile:
         """Whether it wants only packets that its `program` lets through."""
         return bool(self._request.program)
 
+    @property
+    def limited(self) -> bool:
+        """Whether it takes no more packets, as it would be larger than its limit."""
+        return self._ends_ns is not None
+
     def begin(self, ports: list[str]) -> None:
         """Describes the ports; others are described when they come."""
-        self._output.write(bytes(HEADER_SIZE))
+        shape = self._request.shape
+        self._output.write(classic.file_header(shape.packet_length) if shape.classic else bytes(HEADER_SIZE))
         for port in ports:
             self._interface(port)
 
@@ -100,6 +117,8 @@ class PacketFile:
 
     def add(self, group: Group, port: str, index: bytes, shift_ns: int) -> None:
         """Packets of a group, to be merged."""
+        if self.limited:
+            return
         interface = self._interface(port)
         if index:
             group.users += 1
@@ -109,17 +128,24 @@ class PacketFile:
         """Writes the packets of the open blocks up to a moment that no later block can fall below."""
         if self._output.is_gone:
             raise Conflict("This file was removed while it was written.", place=str(self._request.output))
-        window = self._window
+        window, shape = self._window, self._request.shape
         end_ns = min(end_ns, window.end_ns)
         done = end_ns < window.start_ns or not self._open
         while not done:
             sources = [
                 (one.group.buffer, one.index, one.position, one.interface, one.shift_ns) for one in self._open
             ]
-            with self._output.room() as room:
+            with self._output.room(self._left()) as room:
                 used, done, first_ns, last_ns, progress = _packets.emit(
-                    sources, window.start_ns, end_ns, room, self._output.used
+                    sources,
+                    window.start_ns,
+                    end_ns,
+                    room,
+                    self._output.used,
+                    shape.packet_length,
+                    shape.classic,
                 )
+                full = not done and len(room) < self._output.largest_room
             for source, (position, packets, count, large, unfinished, completed, shortened) in zip(
                 self._open, progress, strict=True
             ):
@@ -135,6 +161,10 @@ class PacketFile:
             if used > self._output.used:
                 self._first_ns = first_ns if self._first_ns is None else self._first_ns
                 self._last_ns = last_ns
+            if full:
+                self._ends_ns = min(source.moment_ns for source in self._open if not source.exhausted)
+                self._let_go(release)
+                done = True
             self._output.filled(used, full=not done)
         still_open = []
         for source in self._open:
@@ -146,10 +176,21 @@ class PacketFile:
 
     def give_up(self, release: Release) -> None:
         """There will be no such file; its blocks are the others'."""
+        self._let_go(release)
+        self._output.close()
+
+    def _let_go(self, release: Release) -> None:
         for source in self._open:
             release(source.group)
         self._open = []
-        self._output.close()
+
+    def _left(self) -> int | None:
+        """Bytes that packets may take before the limit; None: there is none."""
+        shape = self._request.shape
+        if not shape.size_limit:
+            return None
+        behind = 0 if shape.classic else _OF_A_PORT * (len(self._names) + 1)
+        return max(shape.size_limit - behind - self._output.size, 0)
 
     def finish(
         self,
@@ -177,7 +218,7 @@ class PacketFile:
             )
             for name, packets in zip(self._names, self._packets, strict=True)
         ]
-        for interface, count in enumerate(counts):
+        for interface, count in enumerate(() if request.shape.classic else counts):
             statistics = pcapng.Statistics(
                 window.start_ns,
                 window.end_ns,
@@ -185,11 +226,14 @@ class PacketFile:
                 count.drops,
                 count.nic_missed,
                 count.rejected + count.discarded if self.filtered or count.discarded else None,
+                whole=not self.limited,
             )
             self._output.write(pcapng.interface_statistics(interface, statistics))
         drops = sum(count.drops + count.nic_missed for count in counts)
-        found = coverage.notes(window, ring, findings, self.packets, now_ns, sum(rejected.values()))
-        notes = [*request.notes, *found]
+        # A file that its limit ended is not empty for want of packets, whatever is in it.
+        held = self.packets or self.limited
+        found = coverage.notes(window, ring, findings, held, now_ns, sum(rejected.values()))
+        notes = [*request.notes, *self._limits(), *found]
         size = self._output.size
         fields = [
             *_readable(request.comment),
@@ -198,20 +242,24 @@ class PacketFile:
             ("packets lost in the window", str(drops)),
         ]
         if self.filtered:
-            fields.append(("packets of the window that do not match the filter", str(sum(rejected.values()))))
+            if not self.limited:
+                others = str(sum(rejected.values()))
+                fields.append(("packets of the window that do not match the filter", others))
             read = f"{words.mebibytes(amounts.read)} of {words.mebibytes(amounts.reached)}"
             fields.append(("read of the ring", read))
             fields.append(("filter", request.filter))
         system = platform.uname()
+        comment = pcapng.comment_text(fields, notes, COMMENT_LIMIT)
         section = pcapng.Section(
-            comment=pcapng.comment_text(fields, notes, COMMENT_LIMIT),
+            comment=comment,
             hardware=system.machine,
             os=f"{system.system} {system.release}"[:200],
             application=f"Allegro {own_version()}",
         )
-        self._output.publish(
-            pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
-        )
+        header = b""
+        if not request.shape.classic:
+            header = pcapng.section_header(section, section_length=size - HEADER_SIZE, size=HEADER_SIZE)
+        self._output.publish(header)
         return Result(
             self.packets,
             self.bytes,
@@ -223,21 +271,37 @@ class PacketFile:
             counts,
             amounts.read,
             amounts.reached,
+            self.limited,
+            comment if request.shape.classic else "",
         )
 
     def _rejected(self, seen: Mapping[str, int]) -> dict[str, int]:
-        """Of each port: packets that the filter did not let through. Describes ports that have no others."""
-        if not self.filtered:
+        """Of each port: packets that the filter did not let through. Describes ports that have no others.
+        Of a file that ends at its limit it is not known."""
+        if not self.filtered or self.limited:
             return dict.fromkeys(self._names, 0)
         for port in seen:
             self._interface(port)
         written = zip(self._names, self._packets, strict=True)
         return {name: seen.get(name, 0) - packets for name, packets in written}
 
+    def _limits(self) -> Iterator[str]:
+        """What the request has kept out of the file."""
+        shape = self._request.shape
+        if shape.packet_length:
+            kept = "the first byte is" if shape.packet_length == 1 else f"{shape.packet_length} bytes are"
+            yield f"Of each packet no more than {kept} kept, as was asked for."
+        if self._ends_ns is not None:
+            yield (
+                f"This file ends at its size limit of {words.mebibytes(shape.size_limit)}: what came in from"
+                f" {words.utc(self._ends_ns)} on is not in it."
+            )
+
     def _interface(self, port: str) -> int:
         """Number of a port in the file; describes it there first if it is new."""
         if port not in self._names:
-            self._output.write(pcapng.interface_description(port))
+            if not self._request.shape.classic:
+                self._output.write(pcapng.interface_description(port))
             self._names.append(port)
             self._packets.append(0)
         return self._names.index(port)

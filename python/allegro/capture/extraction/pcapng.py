@@ -57,7 +57,7 @@ class Statistics:
 
     `packets` are in the file, `drops` were lost between the interface and the ring (the system's own losses),
     `nic_missed` in the network card, before the system saw them; `rejected` did not match the filter, or were
-    discarded by a rule (None: there was neither).
+    discarded by a rule (None: there was neither). Not `whole`: more came in than is counted here.
     """
 
     start_ns: int
@@ -66,6 +66,7 @@ class Statistics:
     drops: int
     nic_missed: int
     rejected: int | None = None
+    whole: bool = True
 
 
 def section_header(section: Section, *, section_length: int = -1, size: int | None = None) -> bytes:
@@ -116,13 +117,15 @@ def interface_statistics(interface: int, statistics: Statistics, comment: str = 
     included, isb_filteraccept what matches it, if there is one, and isb_usrdeliv what is in the file.
     """
     counters = [
-        (ISB_IFRECV, statistics.packets + (statistics.rejected or 0) + statistics.drops),
         (ISB_IFDROP, statistics.nic_missed),
         (ISB_OSDROP, statistics.drops),
         (ISB_USRDELIV, statistics.packets),
     ]
-    if statistics.rejected is not None:
-        counters.insert(2, (ISB_FILTERACCEPT, statistics.packets))
+    if statistics.whole and statistics.rejected is not None:
+        counters.insert(1, (ISB_FILTERACCEPT, statistics.packets))
+    if statistics.whole:
+        received = statistics.packets + (statistics.rejected or 0) + statistics.drops
+        counters.insert(0, (ISB_IFRECV, received))
     options = _option(COMMENT, _text(comment)) if comment else b""
     options += _option(ISB_START, _timestamp(statistics.start_ns))
     options += _option(ISB_END, _timestamp(statistics.end_ns))

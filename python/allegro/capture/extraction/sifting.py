@@ -29,6 +29,10 @@ class Sieve:
         self._line = line
         self._summaries = RecordSummaries()
 
+    def leave(self, record: Record) -> None:
+        """Nobody wants packets of the record any more."""
+        self.amounts.reached += record.length
+
     def passes_over(self, record: Record, rows: Rows | None) -> bool:
         """Whether all packets of the record are in the window, and none of these filters lets one through.
         None: somebody wants all packets.

@@ -18,6 +18,11 @@ MOMENTS = ("start", "end")
 OFFERED = timedelta(seconds=60)
 LONGEST = timedelta(days=1)
 """The longest window that the device cuts."""
+SHAPE = ("format", "packet_length", "size_limit_mib")
+"""What the file looks like; begins as the settings have it."""
+
+MOST = {"packet_length": 65535, "size_limit_mib": 1024 * 1024}
+"""As `allegro.settings.filter_table` has them, which is loaded by the first form only."""
 
 
 async def _look(
@@ -28,7 +33,7 @@ async def _look(
     zone: str = settings["time"]["zone"]
     if typed is None:
         now = datetime.now(UTC)
-        typed = {"filter": settings["trigger"]["filter"]}
+        typed = {name: str(settings["trigger"][name]) for name in ("filter", *SHAPE)}
         for name, moment in (("start", now - OFFERED), ("end", now)):
             typed[name] = local_of(moment.isoformat(), zone)
             typed[f"{name}_which"] = which_of(moment.isoformat(), zone)
@@ -39,6 +44,7 @@ async def _look(
         typed=typed,
         twice={name: comes_twice(typed[name], zone) for name in MOMENTS},
         mistakes=mistakes or {},
+        most=MOST,
     )
 
 
@@ -56,7 +62,8 @@ async def _timeline(visit: Visit) -> Response:
 
 
 async def _capture(visit: Visit) -> Response:
-    typed = {name: visit.typed(name) for name in (*MOMENTS, *(f"{name}_which" for name in MOMENTS), "filter")}
+    names = (*MOMENTS, *(f"{name}_which" for name in MOMENTS), "filter", *SHAPE)
+    typed = {name: visit.typed(name) for name in names}
     zone: str = (await visit.api.get("/settings"))["time"]["zone"]
     try:
         start, end = (
@@ -64,6 +71,7 @@ async def _capture(visit: Visit) -> Response:
             for name in MOMENTS
         )
         asked = _request(start, end, typed["filter"])
+        asked |= {name: typed[name].strip() or "0" for name in SHAPE if name in visit.data}
         job: dict[str, Any] = await visit.api.post("/trigger", asked)
     except AllegroError as error:
         place = {"time": "start", "before_s": "start"}.get(error.place, error.place)

@@ -26,7 +26,8 @@ SECTION = Section("trigger", leave_out=("rows",), warnings=_warnings, ask=_quest
 
 
 def _row(name: str, condition: str) -> dict[str, str]:
-    return {"enabled": "on", "key": "any", "name": name, "filter": condition}
+    limits = {"format": "pcapng", "packet_length": "0", "size_limit_mib": "0"}
+    return {"enabled": "on", "key": "any", "name": name, "filter": condition, **limits}
 
 
 TABLE = Section(
