@@ -32,12 +32,12 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {
     "console": (("allegro.console.__main__",), 100, set()),
     "started": (("allegro.firmware.started",), 60, set()),
     "confirm": (("allegro.supervisor.confirm",), 105, {"jeepney"}),
-    "prepare": (("allegro.supervisor.prepare",), 245, MODELS),
+    "prepare": (("allegro.supervisor.prepare",), 250, MODELS),
     # up to here presses count; the API comes after that
     "supervisor": (("allegro.supervisor.__main__",), 410, MODELS | {"jeepney"}),
     "supervisor with API": (
         API,
-        665,
+        680,
         MODELS | SERVER | {"annotated_doc", "fastapi", "jeepney", "opentelemetry"},
     ),
     # without the models of the settings: a form loads them

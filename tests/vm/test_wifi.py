@@ -27,6 +27,11 @@ def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
         assert steps[-1]["url"].startswith("https://"), steps
         assert steps[-1]["status"] == 200
         assert "Log in" in steps[-1]["text"]
+    for probe in ("connectivitycheck.gstatic.com/generate_204", "captive.apple.com/hotspot-detect.html"):
+        asked, welcome = phone.fetch(f"http://{probe}", CERTIFICATE)
+        assert asked["address"] == "192.168.78.1"
+        assert (welcome["url"], welcome["status"]) == ("http://192.168.78.1/welcome", 200)
+        assert f"You are in the WiFi of {lab.device.status()['name']}" in welcome["text"]
     stations = lab.device.get("/wifi")["clients"]
     assert [(each["name"], each["address"]) for each in stations] == [("phone", lease["ip"])]
     assert lab.machine.run("allegro wifi").stdout.count(lease["ip"]) == 1

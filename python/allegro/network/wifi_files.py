@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 
+from allegro import captive_probes
 from allegro.network.wifi_adapters import NAME
 from allegro.settings.wifi import AccessPoint, Band, Client
 
@@ -121,7 +122,8 @@ def dnsmasq(own: IPv4Interface, leases: tuple[IPv4Address, IPv4Address], host_na
     """dnsmasq.conf (dnsmasq(8)); `kept`: the file of the leases.
 
     The device is named as router, although it forwards nothing: without one, phones do not use a network at
-    all. Every other name is answered with "there is none", at once.
+    all. By the names of `allegro.captive_probes` they ask whether this is the internet, and the device
+    answers. Every other name is answered with "there is none", at once.
     """
     first, last = leases
     names = ",".join(f"{name},{name}.{DOMAIN},{name}.local" for name in dict.fromkeys((PAGE_NAME, host_name)))
@@ -134,6 +136,8 @@ def dnsmasq(own: IPv4Interface, leases: tuple[IPv4Address, IPv4Address], host_na
         "no-ping",
         "quiet-dhcp",
         f"host-record={names},{own.ip}",
+        f"host-record={','.join(captive_probes.NAMES)},{own.ip}",
+        f"host-record={','.join(captive_probes.WINDOWS_DNS)}",
         f"domain={DOMAIN}",
         "local=/#/",
         "dhcp-authoritative",

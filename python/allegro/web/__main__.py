@@ -79,6 +79,7 @@ def listen_inside(path: Path) -> socket.socket:
 
 async def serve(
     page: ASGIApp,
+    redirect: ASGIApp,
     inside: ASGIApp,
     tls: Callable[[], ssl.SSLContext],
     https: socket.socket,
@@ -86,15 +87,15 @@ async def serve(
     own_path: Path,
     on_stop: Callable[[], None],
 ) -> None:
-    """Until SIGTERM or SIGINT, when `on_stop` is called first. `inside` answers on the socket `own_path`.
+    """Until SIGTERM or SIGINT, when `on_stop` is called first.
 
-    Raises Unavailable without that.
+    `redirect` answers on the port of HTTP, `inside` on the socket `own_path`; raises Unavailable without it.
     """
     gc.freeze()  # what is there now stays: looking for what can go need not go through it
     own = listen_inside(own_path)
     servers = [
         (DoorServer(page, Crowd(Limits()), tls, lifespan=True), https),
-        (DoorServer(redirecting_app(https.getsockname()[1]), Crowd(_HTTP_LIMITS), None), http),
+        (DoorServer(redirect, Crowd(_HTTP_LIMITS), None), http),
         (InsideServer(inside), own),
     ]
 
@@ -167,7 +168,8 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
     page = create_app(made, built)
     inside = inside_app(made, page)
     sockets = listen(https_port), listen(http_port)
-    asyncio.run(serve(page, inside, lambda: served.context, *sockets, paths.page_socket, made.lasting.end))
+    apps = page, redirecting_app(made, sockets[0].getsockname()[1]), inside
+    asyncio.run(serve(*apps, lambda: served.context, *sockets, paths.page_socket, made.lasting.end))
 
 
 def _certificate(folder: Path, spare: Path, host_name: str) -> tuple[Path, CertificateInfo, str]:

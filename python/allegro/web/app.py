@@ -29,6 +29,7 @@ from allegro.web.pages import PAGES
 from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.site import Site
+from allegro.web.welcome import Welcome
 
 OWN_FILES = Path(__file__).parent / "static"
 
@@ -132,10 +133,13 @@ def inside_app(made: Site, page: ASGIApp) -> ASGIApp:
     return answer
 
 
-def redirecting_app(https_port: int) -> ASGIApp:
-    """What answers on the port of HTTP: only that the page is on HTTPS."""
+def redirecting_app(made: Site, https_port: int) -> ASGIApp:
+    """What answers on the port of HTTP: that the page is on HTTPS, and a page for who is new in the WiFi."""
+    welcome = Welcome(made, https_port)
 
     async def redirect(request: Request) -> Response:
+        if (answer := welcome.probed(request)) is not None:
+            return answer
         host = request.url.hostname or "allegro"
         if ":" in host:
             host = f"[{host.strip('[]')}]"
@@ -144,4 +148,4 @@ def redirecting_app(https_port: int) -> ASGIApp:
         return RedirectResponse(str(target), status_code=308)
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-    return Headers(Starlette(routes=[Route("/{path:path}", redirect, methods=methods)]))
+    return Headers(Starlette(routes=[*welcome.routes(), Route("/{path:path}", redirect, methods=methods)]))

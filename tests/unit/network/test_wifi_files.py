@@ -66,6 +66,10 @@ def test_addresses_and_names() -> None:
     names = "allegro,allegro.home.arpa,allegro.local"
     names += ",allegro-mm-3456,allegro-mm-3456.home.arpa,allegro-mm-3456.local"
     assert f"host-record={names},10.0.0.1" in made
+    probes = next(line for line in made if "captive.apple.com" in line)
+    assert probes.startswith("host-record=connectivitycheck.gstatic.com,")
+    assert probes.endswith(",10.0.0.1")
+    assert "host-record=dns.msftncsi.com,131.107.255.255" in made
     assert "dhcp-range=10.0.0.5,10.0.0.9,255.255.255.0,1h" in made
     assert {"interface=wifi0", "except-interface=lo", "bind-dynamic", "no-resolv", "local=/#/"} <= set(made)
 
