@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from allegro import new_device
 from allegro.accounts import passwords
 from allegro.accounts.entries import EntryFile
 from allegro.accounts.roles import ROLES, Role
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 
-FIRST_USER = "admin"
-FIRST_PASSWORD = "allegro"  # noqa: S105 (printed in the manual; has to be changed at the first login)
+FIRST_USER = new_device.PAGE_USER
+FIRST_PASSWORD = new_device.PAGE_PASSWORD
 MOST_USERS = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from allegro.console import local_facts
-from allegro.console.screen import Answer, Facts, screen
+from allegro.console.screen import CODES_KEY, FIRST_PASSWORDS, Answer, Facts, screen
 from allegro.console.terminals import Terminal
 from allegro.paths import Paths
 from allegro.system import consoles
@@ -50,6 +50,8 @@ class Console:
         self._terminals: dict[str, Terminal] = {}
         self._status: Answer | None = None
         self._open_at = self._ask_at = self._draw_all_at = self._looked_at_until = 0.0
+        self._wifi: Answer | None = None
+        self._codes_until = 0.0
         self._system_id = ""
         self._leaving = False
         self._answered = False
@@ -115,6 +117,8 @@ class Console:
             system_id=self._system_id,
             status=self._status,
             recorder=local_facts.recorder_state(self._paths),
+            wifi=self._wifi,
+            wants_codes=time.monotonic() < self._codes_until,
             leaving=self._leaving,
             starting=not self._answered and time.clock_gettime(time.CLOCK_BOOTTIME) < STARTING_S,
         )
@@ -126,7 +130,10 @@ class Console:
 
         before = self._status
         try:
-            self._status = Client(self._paths.api_socket, ANSWER_WITHIN_S).get("/status")
+            client = Client(self._paths.api_socket, ANSWER_WITHIN_S)
+            self._status = client.get("/status")
+            is_new = any(each["id"] == FIRST_PASSWORDS for each in self._status["problems"])
+            self._wifi = client.get("/wifi") if is_new else None
             self._answered = True
             self._answered_at = time.monotonic()
         except AllegroError:
@@ -144,15 +151,18 @@ class Console:
         ready, _, _ = select.select(list(self._terminals.values()), [], [], LOOK_EVERY_S)
         for terminal in ready:
             try:
-                terminal.take_keys()
+                keys = terminal.take_keys()
             except OSError as error:  # unplugged, or taken away by vhangup(2)
                 log.warning("%s cannot be read: %s", terminal.path, error)
                 terminal.close()
                 del self._terminals[terminal.path.name]
                 self._open_at = time.monotonic() + OPEN_EVERY_S
             else:
-                self._ask_at = time.monotonic()
-                self._looked_at_until = self._ask_at + ATTENTIVE_S
+                self._ask_at = now = time.monotonic()
+                self._looked_at_until = now + ATTENTIVE_S
+                if keys:
+                    wanted = keys.lower() == CODES_KEY.encode() and now >= self._codes_until
+                    self._codes_until = now + ATTENTIVE_S if wanted else 0.0
 
 
 def main(arguments: Sequence[str]) -> int:

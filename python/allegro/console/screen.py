@@ -1,6 +1,7 @@
 """What the screen shows, line by line. No I/O: from what is known of the device to text with emphasis.
 
-Plain ASCII, because fonts and serial terminals differ; 80 columns and 24 lines are enough for the usual case.
+Plain ASCII, because fonts and serial terminals differ, but for QR codes, which need half blocks; 80 columns
+and 24 lines are enough for the usual case.
 """
 
 import textwrap
@@ -8,14 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from allegro import joining, new_device
+from allegro.console.codes import Code, drawn
 from allegro.words import duration
 
-Style = Literal["plain", "title", "good", "warning", "bad", "hint"]
+Style = Literal["plain", "title", "good", "warning", "bad", "hint", "code"]
 Answer = Mapping[str, Any]
 
 LABEL_WIDTH = 13
 BAR_WIDTH = 20
+FIRST_PASSWORDS = "first-passwords"
+"""The id of the problem that a device has as long as everybody can know what lets in."""
+CODES_KEY = "q"
 HINT = "Keys: Shift+S own address | Shift+R reset and update | any other: draw anew"
+HINT_OF_CODES = "Keys: Shift+S own address | Shift+R reset and update | Q QR codes"
 SHORT_HINT = "Shift+S address | Shift+R reset"
 
 
@@ -41,7 +48,8 @@ class Facts:
     """What is known. `status` is the answer of GET /status, None if the supervisor does not answer.
 
     `recorder` is what the recorder says of itself: "recording", "no-ring" or "starting", empty if it is
-    silent. `clock` is the time of day to show (UTC), `leaving` that the system is going down.
+    silent. `wifi` is the answer of GET /wifi, asked only of a new device. `wants_codes`: somebody has pressed
+    the key for them. `clock` is the time of day to show (UTC), `leaving` that the system is going down.
     """
 
     name: str
@@ -51,6 +59,8 @@ class Facts:
     system_id: str = ""
     status: Answer | None = None
     recorder: str = ""
+    wifi: Answer | None = None
+    wants_codes: bool = False
     leaving: bool = False
     starting: bool = False
 
@@ -61,12 +71,43 @@ def screen(facts: Facts, columns: int, rows: int) -> list[Line]:
     if facts.leaving:
         head.append(Line("The device is shutting down or starting again. Please wait.", "warning"))
     body = [*_state(facts), Line(""), *_messages(facts, columns)]
-    hint = Line(HINT if len(HINT) <= columns else SHORT_HINT, "hint")
+    codes = _codes(facts, columns)
+    keys = HINT_OF_CODES if codes else HINT
+    hint = Line(keys if len(keys) <= columns else SHORT_HINT, "hint")
     free = max(rows - len(head) - 1, 0)
+    if codes and len(codes) <= free and facts.wants_codes:
+        body = codes
+    elif codes and len(body) + 1 + len(codes) <= free:
+        body = [*body, Line(""), *codes]
     if len(body) > free:
         body = [*body[: max(free - 1, 0)], Line("... more on the web page", "plain")][:free]
     body += [Line("")] * (free - len(body))
     return [Line(line.text[:columns], line.style) for line in (*head, *body, hint)][:rows]
+
+
+def _codes(facts: Facts, columns: int) -> list[Line]:
+    """To join the WiFi and to open the page, as long as a password is that of a new device."""
+    problems = facts.status["problems"] if facts.status else ()
+    new = [each for each in problems if each["id"] == FIRST_PASSWORDS]
+    if not new:
+        return []
+    offered = []
+    wifi = facts.wifi if facts.wifi and facts.wifi["mode"] == "access-point" and facts.wifi["ssid"] else None
+    if wifi and wifi["first_password"]:
+        said = f"Join the WiFi {wifi['ssid']}, password {new_device.WIFI_PASSWORD}"
+        offered.append(Code(said, joining.wifi(wifi["ssid"], new_device.WIFI_PASSWORD)))
+    addresses = [*(wifi["addresses"] if wifi else ()), *_addresses(facts)]
+    if addresses:
+        page = f"https://{addresses[0].partition('/')[0]}/"
+        first = f", first log-in: {new_device.PAGE_USER}, {new_device.PAGE_PASSWORD}"
+        said = f"Open {page}{first if any('page' in each['text'] for each in new) else ''}"
+        offered.append(Code(said, page))
+    rows = drawn(offered)
+    if not rows or len(rows[0]) > columns:
+        return []
+    sides = ("Left", "Right") if len(offered) > 1 else ("Code",)
+    captions = [Line(f" {side}: {code.caption}") for side, code in zip(sides, offered, strict=True)]
+    return [*captions, *(Line(row, "code") for row in rows)]
 
 
 def _title(facts: Facts, columns: int) -> Line:
@@ -109,18 +150,23 @@ def _recording(facts: Facts) -> Line:
 
 
 def _web_page(facts: Facts) -> list[Line]:
-    addresses = [
-        address.partition("/")[0]
-        for each in facts.interfaces
-        for address in each.addresses
-        if ":" not in address
-    ]
+    addresses = _addresses(facts)
     pages = [f"https://{address}" for address in addresses] or ["no address yet"]
     lines = [_labelled("Web page", pages[0], "plain" if addresses else "warning")]
     lines += [_labelled("", page) for page in pages[1:]]
     if addresses:
         lines.append(_labelled("", f"https://{facts.name}.local"))
     return lines
+
+
+def _addresses(facts: Facts) -> list[str]:
+    """Those of IPv4, without their prefix length."""
+    return [
+        address.partition("/")[0]
+        for each in facts.interfaces
+        for address in each.addresses
+        if ":" not in address
+    ]
 
 
 def _manages(interface: Interface) -> bool:

@@ -36,6 +36,7 @@ _STYLES: dict[Style, str] = {
     "warning": "1;33",
     "bad": "1;37;41",
     "hint": "7",
+    "code": "30;107",
 }
 _CLEAR = "\x1b[0m\x1b[2J"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -48,6 +49,8 @@ def encoded(changed: Sequence[tuple[int, Line]]) -> str:
     for row, line in changed:
         style = _STYLES[line.style]
         shown = harmless(line.text)
+        if line.style != "code":
+            shown = shown.encode("ascii", "replace").decode("ascii")
         text = f"\x1b[{style}m{shown}\x1b[0m" if style else shown
         parts.append(f"\x1b[{row};1H{text}\x1b[K")
     return "".join(parts)
@@ -79,14 +82,16 @@ class Terminal:
             self._size, self._shown = size, None
         return size
 
-    def take_keys(self) -> None:
-        """Takes note of keys: the screen is drawn anew. Raises OSError if the terminal is gone."""
+    def take_keys(self) -> bytes:
+        """What was typed: the screen is drawn anew. Raises OSError if the terminal is gone."""
         try:
-            if not os.read(self._descriptor, 4096):
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            keys = os.read(self._descriptor, 4096)
         except BlockingIOError:
-            return
+            return b""
+        if not keys:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         self.forget()
+        return keys
 
     def forget(self) -> None:
         """Others may have written to the screen: all of it is drawn next time."""
@@ -109,7 +114,7 @@ class Terminal:
 
     def _write(self, text: str) -> bool:
         """False if the terminal did not take it all: its line is slow, or gone."""
-        data = text.encode("ascii", "replace")
+        data = text.encode()
         try:
             return os.write(self._descriptor, data) == len(data)
         except OSError:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from allegro import new_device
 from allegro.settings.base import Section, Text, mistake, own_address
 from allegro.settings.countries import COUNTRIES
 from allegro.settings.leases import check_leases, lease_range, one_address
@@ -13,7 +14,7 @@ from allegro.settings.leases import check_leases, lease_range, one_address
 Mode = Literal["access-point", "client", "off"]
 Band = Literal["2.4", "5"]
 
-FIRST_PASSWORD = "Allegro-MM"  # noqa: S105 (printed in the manual; gives way at the first login)
+FIRST_PASSWORD = new_device.WIFI_PASSWORD
 """Of every new device's network. A device that has had another one never goes back to it."""
 
 SSID_BYTES = 32

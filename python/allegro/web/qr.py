@@ -2,16 +2,6 @@
 
 from markupsafe import Markup
 
-_SPECIAL = str.maketrans({character: f"\\{character}" for character in '\\;,:"'})
-
-
-def wifi(ssid: str, password: str) -> str:
-    """What a phone's camera understands as a WiFi network to join.
-
-    The form that ZXing made common ("Barcode Contents"); WPA stands for WPA2 and WPA3, too.
-    """
-    return f"WIFI:T:WPA;S:{ssid.translate(_SPECIAL)};P:{password.translate(_SPECIAL)};;"
-
 
 def svg(text: str) -> Markup:
     """The code, dark on light whatever the colours of the page are.

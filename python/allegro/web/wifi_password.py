@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from allegro.errors import AllegroError, InvalidInput
+from allegro.joining import wifi as to_join
 from allegro.web import qr
 from allegro.web.site import Visit
 
@@ -105,4 +106,4 @@ async def _offer(visit: Visit, wifi: Mapping[str, Any], password: str) -> Offer:
     is_on = wifi["mode"] == "access-point" and bool(wifi["ssid"])
     ssid: str = wifi["ssid"] if is_on else (await visit.api.get("/settings/wifi"))["access_point"]["ssid"]
     ssid = ssid or (await visit.api.get("/status"))["name"]
-    return Offer(ssid, password, qr.svg(qr.wifi(ssid, password)), is_on)
+    return Offer(ssid, password, qr.svg(to_join(ssid, password)), is_on)

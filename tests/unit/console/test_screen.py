@@ -2,7 +2,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import segno
 
+from allegro.console.codes import GLYPHS
 from allegro.console.screen import HINT, SHORT_HINT, Facts, Interface, Line, changes, screen
 
 STATUS: dict[str, Any] = {
@@ -142,3 +144,63 @@ def test_what_failed_is_not_followed_by_no_problems() -> None:
     assert "No problems." not in text(replace(FACTS, status={**STATUS, "actions": [failed]}))
     done = {**failed, "state": "done"}
     assert "No problems." in text(replace(FACTS, status={**STATUS, "actions": [done]}))
+
+
+NEW = {
+    "id": "first-passwords",
+    "severity": "warning",
+    "text": "The first password of page and WiFi is in force: everybody can read it in the manual.",
+    "remedy": "Log in to the page: it asks for new ones.",
+}
+WIFI = {
+    "mode": "access-point",
+    "ssid": "allegro-mm-3456",
+    "first_password": True,
+    "addresses": ["192.168.78.1/24"],
+}
+NEW_DEVICE = replace(FACTS, status={**STATUS, "problems": [NEW]}, wifi=WIFI)
+
+
+def modules(lines: list[Line]) -> list[list[int]]:
+    """The codes of a screen as dark and light modules."""
+    meaning = {glyph: pair for pair, glyph in GLYPHS.items()}
+    rows = [[meaning[glyph] for glyph in line.text] for line in lines if line.style == "code"]
+    return [[pair[half] for pair in row] for row in rows for half in (0, 1)]
+
+
+def code(text: str) -> list[list[int]]:
+    return [list(map(int, row)) for row in segno.make_qr(text, error="l").matrix_iter(border=4)]
+
+
+@pytest.mark.spec("N8")
+@pytest.mark.parametrize(("rows", "wants"), [(24, True), (60, False)])
+def test_a_new_device_shows_codes_to_join_and_to_open_the_page(rows: int, wants: bool) -> None:
+    lines = screen(replace(NEW_DEVICE, wants_codes=wants), 80, rows)
+    shown = modules(lines)
+    join = code("WIFI:T:WPA;S:allegro-mm-3456;P:Allegro-MM;;")
+    page = code("https://192.168.78.1/")
+    width = len(join)
+    assert [row[:width] for row in shown[:width]] == join
+    assert [row[width:] for row in shown[: len(page)]] == page
+    assert not any(map(any, [row[width:] for row in shown[len(page) :]]))
+    text = "\n".join(line.text for line in lines)
+    assert "Left: Join the WiFi allegro-mm-3456, password Allegro-MM" in text
+    assert "Right: Open https://192.168.78.1/, first log-in: admin, allegro" in text
+    assert "Q QR codes" in lines[-1].text
+    assert len("".join(line.text for line in lines).encode()) < 3800, (
+        "the buffer of a serial port holds 4095 bytes"
+    )
+
+
+@pytest.mark.spec("N8")
+def test_without_room_or_first_passwords_there_are_no_codes() -> None:
+    assert modules(screen(NEW_DEVICE, 80, 24)) == [], "nobody asked: the state of the device comes first"
+    assert modules(screen(replace(NEW_DEVICE, wants_codes=True), 60, 24)) == []
+    own = replace(NEW_DEVICE, status=STATUS, wants_codes=True)
+    assert modules(screen(own, 80, 60)) == []
+    assert "allegro," not in "\n".join(line.text for line in screen(own, 80, 60))
+    wifi_only = {**NEW, "text": "The first password of WiFi is in force."}
+    shown = screen(replace(NEW_DEVICE, status={**STATUS, "problems": [wifi_only]}, wants_codes=True), 80, 24)
+    assert "first log-in" not in "\n".join(line.text for line in shown)
+    by_cable = screen(replace(NEW_DEVICE, wifi=None, wants_codes=True), 80, 24)
+    assert modules(by_cable)[: len(code("https://192.168.1.20/"))] == code("https://192.168.1.20/")

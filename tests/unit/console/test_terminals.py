@@ -55,6 +55,16 @@ def test_a_key_draws_the_whole_screen_anew(ends: tuple[int, Terminal]) -> None:
     assert "\x1b[2J" in said(outer)
 
 
+def test_only_codes_are_more_than_ascii(ends: tuple[int, Terminal]) -> None:
+    outer, terminal = ends
+    terminal.draw([Line("Bür\u2588o"), Line("\u2588\u2580 ", "code")])
+    shown = said(outer)
+    assert "B?r?o" in shown
+    assert "\x1b[30;107m\u2588\u2580 \x1b[0m" in shown
+    os.write(outer, b"q")
+    assert terminal.take_keys() == b"q"
+
+
 def test_what_a_slow_line_did_not_take_is_drawn_anew(ends: tuple[int, Terminal]) -> None:
     outer, terminal = ends
     lines = [Line("x" * 100)] * 1000

@@ -8,6 +8,7 @@ import pytest
 from markupsafe import Markup
 
 from allegro.errors import Unavailable
+from allegro.joining import wifi as to_join
 from allegro.settings.wifi import AccessPoint, Wifi, wpa_password
 from allegro.web import qr, wifi_password
 from allegro.web.backend import Asker, Backend
@@ -33,13 +34,13 @@ def test_it_is_worth_64_bits_and_more() -> None:
 
 
 def test_a_code_for_phones() -> None:
-    assert qr.wifi("allegro-mm-3456", "bafu-kilo") == "WIFI:T:WPA;S:allegro-mm-3456;P:bafu-kilo;;"
-    assert qr.wifi("a;b", 'x\\y,z:"') == 'WIFI:T:WPA;S:a\\;b;P:x\\\\y\\,z\\:\\";;'
+    assert to_join("allegro-mm-3456", "bafu-kilo") == "WIFI:T:WPA;S:allegro-mm-3456;P:bafu-kilo;;"
+    assert to_join("a;b", 'x\\y,z:"') == 'WIFI:T:WPA;S:a\\;b;P:x\\\\y\\,z\\:\\";;'
 
 
 def test_the_code_obeys_the_policy_of_the_page() -> None:
     """No style, no script, nothing from elsewhere (allegro.web.headers)."""
-    code = qr.svg(qr.wifi("<b>&", "bafu-kilo-mena-sotu-rivu-gape"))
+    code = qr.svg(to_join("<b>&", "bafu-kilo-mena-sotu-rivu-gape"))
     assert isinstance(code, Markup)
     root = ET.fromstring(code)
     assert root.tag == "svg"
