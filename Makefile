@@ -91,7 +91,7 @@ build/image/allegro.img:
 	@echo "There is no image built with Buildroot yet: make image"; exit 1
 
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
-	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider --timetable --no-fold-skipped $(PARALLEL) $(TESTS)
+	$(ROOT) $(TESTED) $(BIN)/python -m tests.run --timetable --no-fold-skipped $(PARALLEL) $(TESTS)
 
 pictures: vm web-assets ## Take the pictures of README and manual anew, from the page of the image
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_web_page.py

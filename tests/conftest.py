@@ -37,11 +37,11 @@ hypothesis.settings.load_profile("allegro")
 
 REPORT = REPOSITORY / "build" / "test-report"
 BEGIN_WITH = (
-    *(f"tests/vm/test_{name}.py" for name in ("firmware_power_cut", "power_cut", "web_page", "reset")),
+    *(f"tests/vm/test_{name}.py" for name in ("firmware_power_cut", "power_cut")),
     *("tests/host/test_image_reproducible.py", "tests/host/test_dist.py"),
     *(
         f"tests/vm/test_{name}.py"
-        for name in ("firmware_update", "install_to_disk", "wifi", "management", "boot")
+        for name in ("firmware_update", "web_page", "reset", "install_to_disk", "wifi", "management", "boot")
     ),
     *("tests/vm/", "tests/host/", "tests/unit/"),
 )

@@ -7,7 +7,6 @@ tests/host/test_web_page.py.
 import contextlib
 import json
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from allegro.web.pages import PAGES
 from scripts.build_vm import project_fact
-from tests.conftest import REPORT, Lab, StartLab
+from tests.conftest import REPORT, Lab
 from tests.harness import updating
 from tests.harness.browser import (
     DESKTOP,
@@ -297,51 +296,68 @@ def is_new(page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong.")
 
 
-@pytest.mark.spec("W1", "W2", "W3", "W6", "W7", "W8", "W9", "L2", "L3", "N3", "N7", "U2", "U5")
-@pytest.mark.timeout(2400 * PATIENCE)
-def test_the_page_of_the_image(start_lab: StartLab, tmp_path: Path) -> None:
-    shutil.rmtree(SHOWN, ignore_errors=True)
-    lab = start_lab()
-    defaults = lab.device.get("/settings")
-    https = lab.machine.forward(443)
-    wait_for(lambda: has_tls(https), "the web page", 120)
-    lab.ports[0].send_all(series(200))
-    lab.device.wait_recorded(200)
-    bundle = BundleMaker().shipped()
+@pytest.fixture
+def https(lab: Lab) -> int:
+    """The port of this computer that leads to the page."""
+    port = lab.machine.forward(443)
+    wait_for(lambda: has_tls(port), "the web page", 120)
+    return port
 
+
+@pytest.fixture
+def visitor(https: int) -> Iterator[Visitor]:
+    """Somebody at the page, who has not asked for anything elsewhere in the end."""
     with chromium_browser(WAIT_MS) as browser:
         visitor = Visitor(browser, https)
-        with visitor.window(PHONE) as page:
-            file = first_visit(page, tmp_path)
-        shown = subprocess.run(["capinfos", str(file)], capture_output=True, text=True)
-        assert shown.returncode == 0, shown.stderr
-        assert re.search(r"Number of packets:\s+200\b", shown.stdout)
-
-        with FrameStream(lab.ports[0], 1, rate=100, size=1000):
-            with visitor.window(DESKTOP) as page:
-                for typed in FORMS:
-                    fill_in(page, typed, lab.device)
-                other_forms(page, lab.device)
-                tour(page, "desktop")
-            with visitor.window(PHONE, "dark") as page:
-                tour(page, "phone")
-        check_confinement(lab, https)
-
-        with visitor.window(DESKTOP) as page:
-            page.goto("/")
-            log_in(page, PASSWORD)
-            expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
-            install(page, bundle, lab.machine)
-        updating.wait_confirmed(lab.device, project_fact("VERSION"), "slot-b")
-        captures = lab.device.get("/files")
-        with visitor.window(DESKTOP) as page:
-            reset(page, lab.machine)
-        lab.device.wait_ready(ports=0)
-        after = lab.device.get("/settings")
-        ring = {each["recording"].pop("ring_size_mib") for each in (after, defaults)}
-        assert min(ring) >= 1024, "the size typed above stayed"  # that of a ring that is there may differ
-        assert after == defaults
-        assert lab.device.get("/files") == captures
-        with visitor.window(PHONE) as page:
-            is_new(page)
+        yield visitor
     assert visitor.foreign == [], "requests left the device"
+
+
+@pytest.mark.spec("W1", "W2", "W3", "W6", "W7", "L2", "L3", "N3", "N7")
+@pytest.mark.timeout(1800 * PATIENCE)
+def test_the_page_of_the_image(lab: Lab, https: int, visitor: Visitor, tmp_path: Path) -> None:
+    lab.ports[0].send_all(series(200))
+    lab.device.wait_recorded(200)
+
+    with visitor.window(PHONE) as page:
+        file = first_visit(page, tmp_path)
+    shown = subprocess.run(["capinfos", str(file)], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"Number of packets:\s+200\b", shown.stdout)
+
+    with FrameStream(lab.ports[0], 1, rate=100, size=1000):
+        with visitor.window(DESKTOP) as page:
+            for typed in FORMS:
+                fill_in(page, typed, lab.device)
+            other_forms(page, lab.device)
+            tour(page, "desktop")
+        with visitor.window(PHONE, "dark") as page:
+            tour(page, "phone")
+    check_confinement(lab, https)
+
+
+@pytest.mark.spec("W8", "W9", "U2", "U5")
+@pytest.mark.timeout(1800 * PATIENCE)
+def test_firmware_is_installed_and_the_configuration_reset_by_the_page(
+    lab: Lab, visitor: Visitor, tmp_path: Path
+) -> None:
+    defaults = lab.device.get("/settings")
+    bundle = BundleMaker().shipped()
+    lab.ports[0].send_all(series(200))
+    lab.device.wait_recorded(200)
+    with visitor.window(DESKTOP) as page:
+        first_visit(page, tmp_path)
+        lab.device.set({"recording": {"ring_size_mib": 900}, "trigger": {"before_s": 90}})
+        install(page, bundle, lab.machine)
+    updating.wait_confirmed(lab.device, project_fact("VERSION"), "slot-b")
+    captures = lab.device.get("/files")
+    with visitor.window(DESKTOP) as page:
+        reset(page, lab.machine)
+    lab.device.wait_ready(ports=0)
+    after = lab.device.get("/settings")
+    ring = {each["recording"].pop("ring_size_mib") for each in (after, defaults)}
+    assert min(ring) >= 1024, "the size set above stayed"  # that of a ring that is there may differ
+    assert after == defaults
+    assert lab.device.get("/files") == captures
+    with visitor.window(PHONE) as page:
+        is_new(page)
