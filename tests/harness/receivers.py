@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-USER, PASSWORD = "meter", "s3cret-of-the-mail"
+USER, PASSWORD = "meter", "s3cret-of-the-mäil"
 
 
 def tls(chain: str, *, clients: str = "") -> ssl.SSLContext:
@@ -32,12 +32,14 @@ def tls(chain: str, *, clients: str = "") -> ssl.SSLContext:
 class MailServer:
     """Takes mail. `starttls` or `encrypted`: a context for this kind of encryption; `log_in`: only then.
 
-    `no_such`: recipients that it refuses; `no_data`: what it answers to a message instead of taking it.
+    `no_mechanism`: a way to log in that it does not offer; `no_such`: recipients that it refuses; `no_data`:
+    what it answers to a message instead of taking it.
     """
 
     starttls: ssl.SSLContext | None = None
     encrypted: ssl.SSLContext | None = None
     log_in: bool = False
+    no_mechanism: str = ""
     no_such: tuple[str, ...] = ()
     no_data: str = ""
     port: int = 0
@@ -85,6 +87,7 @@ class MailServer:
                 authenticator=self._judge,
                 auth_required=self.log_in,
                 auth_require_tls=self.starttls is not None,
+                auth_exclude_mechanism=[self.no_mechanism] if self.no_mechanism else None,
             )
 
     def _judge(

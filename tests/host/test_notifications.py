@@ -75,7 +75,9 @@ def refusal(settings: Notifications) -> Undelivered:
     return caught.value
 
 
-@pytest.mark.parametrize("kind", ["starttls with log-in", "tls with log-in", "tls", "open"])
+@pytest.mark.parametrize(
+    "kind", ["starttls with log-in", "tls with log-in", "tls with log-in, old", "tls", "open"]
+)
 def test_e_mail_arrives_once_and_the_servers_answer_is_shown(
     authority: TestAuthority, chain: str, kind: str
 ) -> None:
@@ -84,6 +86,7 @@ def test_e_mail_arrives_once_and_the_servers_answer_is_shown(
         starttls=context if kind.startswith("starttls") else None,
         encrypted=context if kind.startswith("tls") else None,
         log_in="log-in" in kind,
+        no_mechanism="PLAIN" if "old" in kind else "",
     )
     with server:
         said = send(notifications(mail(server, recipients=[ANNA, BEN]), authority))

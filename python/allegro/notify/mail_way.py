@@ -89,18 +89,14 @@ class MailWay:
                 place=self._place,
                 remedy="Choose the port for it (usually 587 or 465), or leave the user name empty.",
             )
-        # As `login` of smtplib, which tries a wrong password once for each mechanism.
-        smtp.user, smtp.password = own.username, own.password
-        answer = {"PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}[mechanism]
-        try:
-            smtp.auth(mechanism, answer, initial_response_ok=mechanism == "PLAIN")
-        except smtplib.SMTPAuthenticationError as error:
+        code, answer = _authenticated(smtp, mechanism, own.username.encode(), own.password.encode())
+        if code not in (235, 503):  # 503: logged in already
             raise Undelivered(
                 f"The mail server did not accept user {own.username} with this password: "
-                f"{self._answer(error.smtp_code, error.smtp_error)}.",
+                f"{self._answer(code, answer)}.",
                 place=self._place,
                 remedy="Check user name and password; some servers want a password of its own for programs.",
-            ) from error
+            )
 
     def _send(self, smtp: smtplib.SMTP, notice: Notice) -> Taken:
         own = self._settings
@@ -149,6 +145,22 @@ class MailWay:
     def _answer(self, code: int, answer: bytes | str) -> str:
         text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
         return said(f"{code} {text}", secrets_of(self._settings))
+
+
+def _authenticated(smtp: smtplib.SMTP, mechanism: str, username: bytes, password: bytes) -> tuple[int, bytes]:
+    """The server's last answer (RFC 4954, 4). In UTF-8 (RFC 4616, 2); `auth` of smtplib knows ASCII only."""
+    if mechanism == "PLAIN":
+        proof = b"\0".join((b"", username, password))
+        return smtp.docmd("AUTH", f"PLAIN {_in_base64(proof)}")
+    code, answer = smtp.docmd("AUTH", "LOGIN")
+    for each in (username, password):
+        if code == 334:
+            code, answer = smtp.docmd(_in_base64(each))
+    return code, answer
+
+
+def _in_base64(data: bytes) -> str:
+    return b64encode(data).decode()
 
 
 def secrets_of(settings: Mail) -> set[str]:
