@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, extraction, large_ring, needle, quiet_links, report, rows
+from benchmarks import bridge, extraction, large_ring, needle, quiet_links, report, rows, uploading
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--links", action="store_true", help="only quiet links, and a disk that stands still")
     parser.add_argument("--needle", action="store_true", help="only what a filter costs that few match")
     parser.add_argument("--rows", action="store_true", help="only what a hundred filters cost at once")
+    parser.add_argument("--upload", action="store_true", help="only what gets captures to an SFTP server")
     options = parser.parse_args()
     quick = options.quick
     if options.ring:
@@ -50,6 +51,8 @@ def main() -> int:
         return _needle(quick)
     if options.rows:
         return _rows(quick)
+    if options.upload:
+        return _upload(quick)
     budget = 120.0 if quick else 600.0
     began = time.monotonic()
     runs: list[Run] = []
@@ -72,6 +75,7 @@ def main() -> int:
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
     parts = _large_rings() or _through_a_link(quick) or _out_again(quick) or _needle(quick) or _rows(quick)
+    parts = parts or _upload(quick)
     return parts or (0 if quick else _quiet_links())
 
 
@@ -97,6 +101,10 @@ def _needle(quick: bool) -> int:
 
 def _rows(quick: bool) -> int:
     return _part("rows", lambda folder: rows.text(rows.compare(folder, quick=quick)))
+
+
+def _upload(quick: bool) -> int:
+    return _part("upload", lambda folder: uploading.text(uploading.compare(folder, quick=quick)))
 
 
 def _part(name: str, measure: Callable[[Path], str]) -> int:
