@@ -3,7 +3,6 @@
 What talks to a server is loaded by the first who does: paramiko would be a quarter of the supervisor's start.
 """
 
-import datetime as dt
 import logging
 import threading
 import time
@@ -14,12 +13,13 @@ from pathlib import Path
 
 from allegro.errors import AllegroError, Conflict
 from allegro.export import schedule
-from allegro.export.chosen_way import checked_target, chosen_way, pinned
+from allegro.export.chosen_way import checked_target, chosen_way
 from allegro.export.export_status import ExportStatus, Run, Running, TestResult
-from allegro.export.failures import FileTrouble, HostKeyChanged, ServerTrouble, Target, UploadStopped
+from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
 from allegro.export.host_keys import HostKey
 from allegro.export.pace import Pace, rate_at
 from allegro.export.queue import UploadQueue, Waiting
+from allegro.export.server_trial import ServerTrial
 from allegro.export.way import Lane, Memory, Step, Way
 from allegro.settings.model import Export
 from allegro.storage.uploaded import remove
@@ -68,7 +68,7 @@ class ExportService:
         self._withdrawing = threading.Lock()
         self._notes_sent = False
         self._asked = 0  # how often somebody wanted everything to be sent at once
-        self._shown: tuple[Target, HostKey] | None = None
+        self._trial = ServerTrial(self._way, host_name, clock_ns)
         self._running: Running | None = None
         self._sending: set[str] = set()
         self._last_run: Run | None = None
@@ -124,77 +124,20 @@ class ExportService:
                 remedy="Wait for its end. To stop an upload, switch the export off, or forget the host key.",
             )
         try:
-            return self._test(self._settings())
+            return self._trial.run(self._settings())
         finally:
             self._busy.release()
 
-    def _test(self, export: Export) -> TestResult:
-        from allegro.export.session import server_host_key
-
-        target = checked_target(export)
-        self._shown = None
-        if target is None:
-            path, notes = self._tried(export)
-            return TestResult(
-                "", "", "", True, path, " ".join((f"The test file was written: {path}.", *notes))
-            )
-        if not export.host_key:
-            shown = server_host_key(target)
-            self._shown = target, shown
-            return TestResult(
-                shown.fingerprint,
-                shown.type,
-                "",
-                False,
-                "",
-                "The server answers. Compare this host key with the server's, accept it, and test again.",
-            )
-        try:
-            path, notes = self._tried(export)
-        except HostKeyChanged as error:
-            self._shown = target, error.shown
-            return TestResult(
-                error.shown.fingerprint,
-                error.shown.type,
-                error.pinned.fingerprint,
-                False,
-                "",
-                f"{error.message} Accept the new key only if the server's administrator changed it on "
-                "purpose; else somebody may be posing as the server.",
-            )
-        accepted = pinned(export)
-        self._shown = target, accepted
-        message = " ".join((f"The test file was written: {path}.", *notes))
-        return TestResult(accepted.fingerprint, accepted.type, accepted.fingerprint, True, path, message)
-
-    def _tried(self, export: Export) -> tuple[str, tuple[str, ...]]:
-        """Sends the test file the whole way; its path on the server, and what captures have to do without."""
-        from allegro.export.directories import date_of, expanded
-
-        with self._way(export).lanes(1) as (lane,):
-            directory = expanded(export.directory, self._host_name, date_of("", self._clock_ns()))
-            lane.make_directory(directory)
-            tried = lane.try_out(directory, self._test_text())
-        return tried.path, tried.notes
-
     def type_of(self, fingerprint: str) -> str:
         """The type of this host key, if the last test upload showed it; else empty."""
-        shown = self._shown
-        return shown[1].type if shown is not None and shown[1].fingerprint == fingerprint else ""
+        return self._trial.type_of(fingerprint)
 
     def shown_host_key(self) -> HostKey:
         """The key that the last test upload showed.
 
         Raises Conflict if there was none since the start of the device, or with another server.
         """
-        shown = self._shown
-        if shown is None or shown[0] != checked_target(self._settings()):
-            raise Conflict(
-                "No host key of this server has been shown yet.",
-                place="export.host_key",
-                remedy="Run the test upload first, and compare the key it shows with the server's.",
-            )
-        return shown[1]
+        return self._trial.shown_host_key(self._settings())
 
     def is_sending(self, name: str) -> bool:
         """Whether this file of the queue is on its way."""
@@ -398,9 +341,3 @@ class ExportService:
 
     def _way(self, export: Export) -> Way:
         return chosen_way(export, self._key_directory, self._host_name)
-
-    def _test_text(self) -> str:
-        now = dt.datetime.fromtimestamp(self._clock_ns() // schedule.NS, dt.UTC)
-        return (
-            f"Test upload of {self._host_name} at {now:%Y-%m-%d %H:%M:%S} UTC.\nThis file may be deleted.\n"
-        )
