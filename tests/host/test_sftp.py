@@ -397,10 +397,10 @@ KILLED = textwrap.dedent(
     from allegro.export.host_keys import HostKey
     from allegro.export.session import Login, session
 
-    host, port, user, password, pinned, file, step = sys.argv[1:]
+    host, port, user, password, pinned, file, step, percent = sys.argv[1:]
 
     def progress(now, done, size):
-        if now == step and (now != "sending" or done >= size // 2):
+        if now == step and (now != "sending" or done >= size * int(percent) // 100):
             os.kill(os.getpid(), signal.SIGKILL)
 
     with session(Target(host, int(port), user), Login(user, password), HostKey(pinned)) as client:
@@ -409,9 +409,16 @@ KILLED = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("step", ["looking", "sending", "checking", "renaming", "removing", "done"])
+PLACES = [
+    *(("looking", 0), ("sending", 0), ("sending", 1), ("sending", 50), ("sending", 99), ("sending", 100)),
+    *(("checking", 100), ("renaming", 100), ("removing", 100), ("done", 100)),
+]
+"""Steps, and percent of what is sent."""
+
+
+@pytest.mark.parametrize(("step", "percent"), PLACES)
 def test_killed_at_any_step_nothing_is_lost_or_sent_twice(
-    server: SftpServer, upload: Path, step: str
+    server: SftpServer, upload: Path, step: str, percent: int
 ) -> None:
     file, content = put_file(upload, 8 * MIB)
     arguments = [
@@ -422,6 +429,7 @@ def test_killed_at_any_step_nothing_is_lost_or_sent_twice(
         server.fingerprint,
         str(file),
         step,
+        str(percent),
     ]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True)
     assert killed.returncode == -9, killed.stderr
@@ -432,7 +440,7 @@ def test_killed_at_any_step_nothing_is_lost_or_sent_twice(
         sent = deliver(server, file)
         assert sent is not None
         assert sent.already_there == (step == "removing")
-        assert bool(sent.resumed_at) == (step in ("sending", "checking", "renaming"))
+        assert bool(sent.resumed_at) == (percent > 0 and step != "removing")
     assert server.files() == [NAME]
     assert (server.root / NAME).read_bytes() == content
     assert not file.exists()

@@ -70,8 +70,8 @@ def test_wherever_it_is_interrupted_a_file_arrives_once(server: SftpServer, uplo
     assert any("begin anew" in note for note in tried.notes) == (kind in BEGIN_ANEW)
     assert any("fsync" in note for note in tried.notes) == (kind in NO_FSYNC)
     assert any("removes nothing" in note for note in tried.notes) == (kind == "no removing")
-    places: list[tuple[Step, int]] = [("sending", 0), ("sending", 128 * KIB), ("checking", SIZE)]
-    places += [("renaming", SIZE), ("removing", SIZE)]
+    places: list[tuple[Step, int]] = [("sending", 0), ("sending", 1), ("sending", SIZE // 2)]
+    places += [("sending", SIZE * 99 // 100), ("checking", SIZE), ("renaming", SIZE), ("removing", SIZE)]
     for place, at in places:
         file, content = put_file(upload, SIZE, f"{place}{at}.pcapng")
         remembered: list[str] = [""]
@@ -90,6 +90,21 @@ def test_wherever_it_is_interrupted_a_file_arrives_once(server: SftpServer, uplo
         assert (server.root / file.name).read_bytes() == content
         assert not file.exists()
     assert len(server.files()) == len(places) + 1, "each once, and the test file"
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_a_name_that_is_taken_is_left_alone(server: SftpServer, upload: Path, kind: str) -> None:
+    server.options = OPTIONS[kind]
+    server.start()
+    for size in (SIZE, SIZE + 1):
+        (server.root / f"{size}.pcapng").write_bytes(b"x" * SIZE)
+        file, content = put_file(upload, size, f"{size}.pcapng")
+        sent = deliver(server, file)
+        assert sent is not None
+        assert not sent.already_there
+        assert (server.root / sent.name).read_bytes() == content
+        assert (server.root / file.name).read_bytes() == b"x" * SIZE
+    assert len(server.files()) == 4
 
 
 def test_a_directory_that_may_only_be_read_is_told(server: SftpServer, upload: Path) -> None:
