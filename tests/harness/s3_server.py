@@ -27,6 +27,7 @@ class S3Server(WsgiServer):
         self._storage.reset()
         self._storage.create_bucket(BUCKET, REGION)
         self.heeds_conditions = True
+        self.knows_conditions = True
         self._moto = create_backend_app("s3")
         super().__init__(self._judged, certificate, key)
 
@@ -66,6 +67,9 @@ class S3Server(WsgiServer):
             text = f"<Error><Code>{code}</Code></Error>".encode()
             start("403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(text)))])
             return [b"" if environ["REQUEST_METHOD"] == "HEAD" else text]
+        if "HTTP_IF_NONE_MATCH" in environ and not self.knows_conditions:
+            start("501 Not Implemented", [("Content-Length", "0")])
+            return [b""]
         if not self.heeds_conditions:
             environ.pop("HTTP_IF_NONE_MATCH", None)
         answer: Iterable[bytes] = self._moto(environ, start)

@@ -292,6 +292,17 @@ def test_the_test_upload_says_what_the_storage_does_not_do(
     assert "forgets no parts" in message
 
 
+@pytest.mark.parametrize("size", [1000, PART + 1])
+def test_storage_that_knows_no_conditions_gets_files_all_the_same_and_that_is_told(
+    server: S3Server, export: Export, tmp_path: Path, size: int
+) -> None:
+    server.knows_conditions = False
+    file, content = file_of(tmp_path, size)
+    assert send(export, file) == Sent(NAME, size, already_there=False, resumed_at=0)
+    assert server.files() == {NAME: content}
+    assert "does not heed If-None-Match" in service(tmp_path, export).test().message
+
+
 def test_the_queue_is_sent_and_goes_on_after_a_restart(
     server: S3Server, authority: TestAuthority, tmp_path: Path
 ) -> None:

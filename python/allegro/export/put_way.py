@@ -144,6 +144,7 @@ class PutLane:
             answer = self._put(path, source, size, only_if, progress, pace)
             only_if = None
             if answer.status_code == 412 and tries_left:
+                memory.note("")  # what has this name now is somebody else's
                 continue
             if answer.status_code not in (200, 201, 204):
                 raise self._files.refused(answer, "write the file", path)

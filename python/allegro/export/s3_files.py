@@ -2,7 +2,7 @@
 
 import hashlib
 import xml.etree.ElementTree as ET
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote, urlencode
@@ -61,6 +61,7 @@ class S3Files(HttpFiles):
 
     def __init__(self, client: httpx.Client, base: str) -> None:
         super().__init__(client, base, "a bucket of S3-compatible storage")
+        self._condition = ONLY_IF_FREE
 
     def look_for_nothing(self) -> None:
         """Raises ServerTrouble if the server does not say of a name that nobody has what a bucket says."""
@@ -89,6 +90,17 @@ class S3Files(HttpFiles):
             place=self.place,
             remedy="Check the address: that of the service, a slash, and the name of the bucket.",
         )
+
+    def if_free(self, ask: Callable[[dict[str, str]], httpx.Response]) -> httpx.Response:
+        """Asks on the condition that a name is free; without it where the server knows no conditions.
+
+        Some answer that they have not implemented it (501), and would take no file otherwise.
+        """
+        answer = ask(self._condition)
+        if answer.status_code == 501 and self._condition:
+            self._condition = {}
+            answer = ask(self._condition)
+        return answer
 
     def is_same(self, path: str, source: BinaryIO, size: int) -> bool | None:
         """By the server's tag, which spares reading it; else as in `HttpFiles`."""
@@ -142,7 +154,10 @@ class S3Files(HttpFiles):
             part = ET.SubElement(root, "Part")
             ET.SubElement(part, "PartNumber").text = str(number)
             ET.SubElement(part, "ETag").text = tags[number]
-        answer = self._post(upload.path, {"uploadId": upload.id}, ET.tostring(root), ONLY_IF_FREE)
+        content = ET.tostring(root)
+        answer = self.if_free(
+            lambda condition: self._post(upload.path, {"uploadId": upload.id}, content, condition)
+        )
         if answer.status_code in TAKEN:
             return False
         if answer.status_code != 200 or _text(answer, "Code"):

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+import httpx
+
 from allegro.export.failures import FileTrouble
 from allegro.export.http_files import (
-    ONLY_IF_FREE,
     OVERWRITES,
     below,
     connected,
@@ -176,7 +177,7 @@ class S3Lane:
                 is_done = self._files.complete(upload, tags)
                 if not is_done:
                     self._files.forget(upload)
-            noted = Noted(name)
+            noted = Noted()
             if is_done:
                 job.progress("checking", job.size, job.size)
                 self._files.make_sure(job.path(name), job.source, job.size)
@@ -184,6 +185,7 @@ class S3Lane:
                     self._files.delete(job.path(name))
                     return None
                 return Sent(name, job.size, already_there=False, resumed_at=resumed_at)
+            job.memory.note("")  # what has this name now is somebody else's
         raise _taken(job.name)
 
     def _free_name(self, job: Errand, noted: Noted) -> tuple[str, bool]:
@@ -202,12 +204,15 @@ class S3Lane:
 
     def _put(self, job: Errand, name: str) -> bool:
         """Writes it by one request. False: there is something under this name by now. Raises FileTrouble."""
-        content = pieces(job.source, 0, job.size, job.size, job.progress, job.pace)
         sha256 = digests(job.source, 0, job.size).sha256
         path = job.path(name)
-        answer = self._files.put(
-            self._files.url(path), content, job.size, {**ONLY_IF_FREE, "x-amz-content-sha256": sha256}
-        )
+
+        def put(condition: dict[str, str]) -> httpx.Response:
+            content = pieces(job.source, 0, job.size, job.size, job.progress, job.pace)
+            told = {**condition, "x-amz-content-sha256": sha256}
+            return self._files.put(self._files.url(path), content, job.size, told)
+
+        answer = self._files.if_free(put)
         if answer.status_code in TAKEN:
             return False
         if answer.status_code != 200:
