@@ -32,6 +32,11 @@ class Paths:
         return self.state / "events.json"
 
     @property
+    def past_changes(self) -> Path:
+        """The last changes of the settings, with what was in force before (mode 0600, as the settings)."""
+        return self.state / "settings-changes.json"
+
+    @property
     def notifications(self) -> Path:
         """SQLite database of what waits to be told to people."""
         return self.state / "notifications.sqlite"

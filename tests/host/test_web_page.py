@@ -626,6 +626,42 @@ def test_the_menu_is_seen_as_a_whole_and_a_question_can_be_taken_back(page: Page
     expect(page.locator("#power-off")).to_be_focused()
 
 
+@pytest.mark.spec("W9")
+def test_a_configuration_goes_out_as_a_file_and_comes_back_after_a_look(
+    device: Device, page: Page, tmp_path: Path
+) -> None:
+    device.allegro("settings", "set", "trigger.before_s=75", "notifications.mail.password=geheim")
+    page.goto("/administration")
+    page.get_by_role("link", name="Export, import, last changes").click()
+    page.get_by_label("Password for the secrets").fill("of the file alone")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Export").click()
+    file = tmp_path / started.value.suggested_filename
+    started.value.save_as(file)
+    assert "geheim" not in file.read_text()
+    device.allegro("settings", "set", "trigger.before_s=60", "notifications.mail.password=")
+    page.goto("/configuration")
+    page.get_by_label("File", exact=True).set_input_files(file)
+    expect(page.get_by_label("Its content")).to_have_value(re.compile("allegro_configuration"))
+    page.get_by_label("Password of its secrets").fill("of the file alone")
+    page.get_by_role("button", name="Show what would change").click()
+    rows = page.locator("table.changes tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_have_text(re.compile(r"Before the press \(seconds\)\s+60\s*75"))
+    photograph(page, "configuration-compare-desktop-light.png")
+    assert_accessible(page)
+    assert device.allegro("settings", "get", "trigger.before_s") == 60
+    page.get_by_role("button", name="Import").click()
+    expect(page.locator(".message.good")).to_contain_text("The configuration is imported.")
+    assert device.allegro("settings", "get", "trigger.before_s") == 75
+    newest = page.locator("#content ol.log > li").first
+    newest.get_by_text("What was changed").click()
+    assert_accessible(page)
+    newest.get_by_role("button", name="Go back to before it").click()
+    expect(page.locator(".message.good")).to_contain_text("The earlier settings are in force again.")
+    assert device.allegro("settings", "get", "trigger.before_s") == 60
+
+
 @pytest.mark.spec("F5")
 def test_completion_counts_characters_as_the_device_does(page: Page) -> None:
     page.goto("/")

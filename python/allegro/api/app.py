@@ -1,5 +1,6 @@
 """The REST API: all routers together, described in /api/openapi.json."""
 
+import time
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -11,6 +12,7 @@ from allegro.api import (
     bmc,
     certificate,
     clock,
+    configuration,
     disks,
     events,
     export,
@@ -25,6 +27,7 @@ from allegro.api import (
     network,
     notifications,
     power,
+    presenters,
     reset,
     ring,
     settings,
@@ -56,6 +59,16 @@ def create_app(device: Device) -> ASGIApp:
         ring.router(device.recorder, device.traffic),
         filters.router(device.recorder, lambda: device.settings().groups.texts),
         settings.router(device.settings, device.change_settings, device.network.remaining_s),
+        configuration.router(
+            device=device.name,
+            firmware=device.firmware,
+            now_ns=time.time_ns,
+            current=device.settings,
+            change=device.change_settings,
+            attempt=device.try_settings,
+            past=device.past_changes,
+            remaining_s=device.network.remaining_s,
+        ),
         power.router(device.power, device.restart_without_data),
         reset.router(device.reset_configuration),
         network.router(device.network),
@@ -74,6 +87,7 @@ def create_app(device: Device) -> ASGIApp:
                 device.export.is_sending,
             )
         ),
+        presenters.router(device.inputs),
         log.router(device.log),
         events.router(device.events),
         firmware.router(device.updates),

@@ -20,6 +20,7 @@ _KINDS: dict[str, Kind] = {
     "tokens": "token",
     "certificate": "certificate",
     "settings": "settings",
+    "configuration": "settings",
     "network": "network",
     "wifi": "network",
     "time": "clock",

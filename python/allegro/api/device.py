@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from allegro.api.configuration import Try
 from allegro.api.log import ReadLog
 from allegro.api.network import NetworkParts
+from allegro.api.presenters import PresenterParts
 from allegro.api.ring import ReadTraffic
 from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
@@ -15,6 +17,7 @@ from allegro.firmware.update import FirmwareService
 from allegro.network.wifi_care import WifiCare
 from allegro.notify.notifier import Notifier
 from allegro.settings.model import Settings
+from allegro.settings.past_changes import PastChanges
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.system.actions import Actions
@@ -40,6 +43,8 @@ class Device:
     firmware: str
     settings: Callable[[], Settings]
     change_settings: Change
+    try_settings: Try
+    past_changes: PastChanges
     triggers: Triggers
     jobs: JobStore
     cutter: Cutter
@@ -47,6 +52,7 @@ class Device:
     recorder: Callable[[], RecorderStatus | None]
     traffic: ReadTraffic
     presenters: Callable[[], Sequence[str]]
+    inputs: PresenterParts
     storage: FileStore
     upload: FileStore
     sent: FileStore

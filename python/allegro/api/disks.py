@@ -6,7 +6,7 @@ from typing import Self
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.audit import say
+from allegro.api.audit import say, user_of
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.api.settings import Change
@@ -90,7 +90,7 @@ def router(care: DiskCare, current: Callable[[], Settings], change: Change) -> A
     @routes.put("/chosen", dependencies=[requires("admin")])
     def choose(choice: Choice, request: Request) -> DisksAnswer:
         """Captures go there from now on; those that lie on the device follow."""
-        care.choose(choice.uuid, lambda: _keep(change, choice.uuid))
+        care.choose(choice.uuid, lambda: _keep(change, choice.uuid, user_of(request.scope)))
         say(
             request,
             f"Chose the disk {choice.uuid} for captures" if choice.uuid else "Chose no disk for captures",
@@ -107,8 +107,8 @@ def router(care: DiskCare, current: Callable[[], Settings], change: Change) -> A
     return routes
 
 
-def _keep(change: Change, uuid: str) -> None:
-    change({"storage": {"device": uuid}})
+def _keep(change: Change, uuid: str, who: str) -> None:
+    change({"storage": {"device": uuid}}, who=who)
 
 
 def _free(care: DiskCare) -> int | None:

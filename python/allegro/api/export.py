@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from allegro.api.audit import user_of
 from allegro.api.errors import ERRORS
 from allegro.api.files import MOST_NAMES
 from allegro.api.judge import requires
@@ -225,13 +226,14 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
         )
 
     @routes.post("/host-key", dependencies=[requires("admin")])
-    def host_key(key: HostKey) -> ExportAnswer:
+    def host_key(key: HostKey, request: Request) -> ExportAnswer:
         """Pins the server's host key: from now on only a server with this key is trusted."""
         if key.fingerprint is None:
             shown = service.shown_host_key()
         else:
             shown = ServerKey(key.fingerprint, service.type_of(key.fingerprint))
-        change({"export": {"host_key": shown.fingerprint, "host_key_type": shown.type}})
+        pinned = {"host_key": shown.fingerprint, "host_key_type": shown.type}
+        change({"export": pinned}, who=user_of(request.scope))
         return export()
 
     @routes.delete("/files/{name}", dependencies=[requires("admin")], status_code=204)

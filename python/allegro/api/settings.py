@@ -6,7 +6,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from allegro.api.audit import say
+from allegro.api.audit import say, user_of
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.errors import NotFound, Outdated
@@ -22,10 +22,11 @@ class Change(Protocol):
     """Saves and applies a patch; answers with the new settings and what could not be put into effect.
 
     `before` is given the present settings, and may refuse. `later_s`: applied after so many seconds.
+    `who` asks for it.
     """
 
     def __call__(  # noqa: D102
-        self, patch: Mapping[str, Any], before: Before = ..., later_s: float = ...
+        self, patch: Mapping[str, Any], before: Before = ..., later_s: float = ..., *, who: str = ...
     ) -> tuple[Settings, list[str]]: ...
 
 
@@ -88,17 +89,12 @@ def router(
         old: list[Settings] = []
 
         def unchanged(present: Settings) -> None:
-            if if_match is not None and not _matches(if_match, _shown(present, section)):
-                raise Outdated(
-                    "Somebody else has changed these settings meanwhile; nothing was saved.",
-                    place=section,
-                    remedy="Look at them again, then repeat your change.",
-                )
+            made_for(present, section, if_match)
             old.append(present)
 
-        new, warnings = change(patch, unchanged, later_s)
-        say(request, _what_changed(old[0], new))
-        response.headers["ETag"] = _tag(_shown(new, section))
+        new, warnings = change(patch, unchanged, later_s, who=user_of(request.scope))
+        say(request, what_changed(old[0], new))
+        response.headers["ETag"] = tag(new, section)
         return SettingsChanged(
             settings=hidden(new),
             warnings=warnings,
@@ -109,7 +105,7 @@ def router(
     def get(response: Response) -> Settings:
         """All settings. A secret that is set is shown as asterisks. ETag: see PATCH."""
         settings = current()
-        response.headers["ETag"] = _tag(masked(settings))
+        response.headers["ETag"] = tag(settings)
         return hidden(settings)
 
     @routes.patch("/settings", dependencies=[requires("admin")])
@@ -127,9 +123,9 @@ def router(
     @routes.get("/settings/{section}", dependencies=[requires("viewer")])
     def get_section(section: str, response: Response) -> dict[str, Any]:
         """One section of the settings, as GET /settings shows it. ETag: see PATCH."""
-        shown = _shown(current(), section)
-        response.headers["ETag"] = _tag(shown)
-        return shown
+        settings = current()
+        response.headers["ETag"] = tag(settings, section)
+        return _shown(settings, section)
 
     @routes.patch("/settings/{section}", dependencies=[requires("admin")])
     def patch_section(
@@ -158,7 +154,19 @@ def _shown(settings: Settings, section: str) -> dict[str, Any]:
     return values
 
 
-def _what_changed(old: Settings, new: Settings) -> str:
+def made_for(present: Settings, section: str, if_match: str | None) -> None:
+    """Raises Outdated if a change is made for other settings than the present ones, of one section or all."""
+    if if_match is not None and not {"*", tag(present, section)} & {
+        each.strip() for each in if_match.split(",")
+    }:
+        raise Outdated(
+            "Somebody else has changed these settings meanwhile; nothing was saved.",
+            place=section,
+            remedy="Look at them again, then repeat your change.",
+        )
+
+
+def what_changed(old: Settings, new: Settings) -> str:
     """Sections and fields, as far as a line of the list of events has room for them; never values."""
     changed = differing(new.model_dump(mode="json"), old.model_dump(mode="json"))
     if not changed:
@@ -176,10 +184,6 @@ def _names(changed: Mapping[str, Any], depth: int) -> list[str]:
     ]
 
 
-def _tag(shown: Mapping[str, Any]) -> str:
+def tag(settings: Settings, section: str = "") -> str:
     """As a strong entity tag (RFC 9110, 8.8.3)."""
-    return f'"{digest(shown)}"'
-
-
-def _matches(if_match: str, shown: Mapping[str, Any]) -> bool:
-    return bool({"*", _tag(shown)} & {each.strip() for each in if_match.split(",")})
+    return f'"{digest(_shown(settings, section))}"'

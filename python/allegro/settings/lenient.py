@@ -61,6 +61,12 @@ class Understood:
     raw: JsonObject
     known: JsonObject
 
+    @property
+    def in_force(self) -> JsonObject:
+        """What the file holds, without all that is not accepted or not known."""
+        found: JsonObject = _present(self.known)
+        return found
+
     def to_save(self, new: Settings, patch: Mapping[str, Any]) -> JsonObject:
         """What to write for `new`, which was made of these settings by `patch`.
 

@@ -43,6 +43,22 @@ def without_masks(patch: Mapping[str, Any]) -> JsonObject:
     return _without(patch, tuple(_secrets(Settings)))
 
 
+def parted(settings: BaseModel) -> tuple[JsonObject, JsonObject]:
+    """The settings without their secrets, and the secrets that are set, nested as in the settings."""
+    plain: JsonObject = settings.model_dump(mode="json")
+    secrets: JsonObject = {}
+    for *above, name in _secrets(type(settings)):
+        holder, kept = plain, secrets
+        for section in above:
+            holder = holder[section]
+        value = holder.pop(name)
+        if value:
+            for section in above:
+                kept = kept.setdefault(section, {})
+            kept[name] = value
+    return plain, secrets
+
+
 def is_secret(place: Sequence[str], model: type[BaseModel] = Settings) -> bool:
     """Whether the value at this place, numbers of rows left out, or something below it, is a secret."""
     return any(secret[: len(place)] == tuple(place) for secret in _secrets(model))

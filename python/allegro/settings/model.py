@@ -96,6 +96,13 @@ class Trigger(Section):
     beep: bool = Field(
         default=True, title="Tones", description="Confirm with tones on a USB sound device, if there is one"
     )
+    volume: int = Field(
+        default=60,
+        ge=1,
+        le=100,
+        title="Volume (percent)",
+        description="Of the tones, in percent of the loudest that the sound device can",
+    )
     presenters: tuple[Presenter, ...] = Field(
         default=(Presenter(vendor="046d", product="c52d", name="Logitech R400"),),
         title="Known presenters",

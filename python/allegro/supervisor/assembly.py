@@ -25,6 +25,7 @@ from allegro.network.wifi_system import WifiSystem
 from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
 from allegro.settings.model import Settings
+from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage import mounting
 from allegro.storage.capture_disk import CaptureDisk
@@ -148,7 +149,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
     events.follow(notifier.hear)
     announcer = Announcer(events, lambda: server_name(settings.current.export))
     jobs = job_store(paths)
-    player = Player(lambda: settings.current.trigger.beep)
+    player = Player(
+        lambda: settings.current.trigger.beep, amplitude=lambda: settings.current.trigger.volume / 100
+    )
     export = ExportService(
         UploadQueue(paths.upload, paths.database),
         lambda: settings.current.export,
@@ -259,6 +262,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         told_before=lambda: open_problems(events.all()),
         capture_disk=disk_care.problem,
     )
+    past_changes = PastChanges(paths.past_changes)
     change = SettingsChanger(
         settings,
         (
@@ -278,6 +282,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             check_wifi_password,
         ),
         network.safe if with_network else None,
+        past_changes.note,
     )
     # The API takes longest to start, because of what it imports. Presses count from before that.
     parts.start("events", lambda: _started(events.start, events.stop))
@@ -313,6 +318,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         from allegro.api.app import create_app
         from allegro.api.device import Device
         from allegro.supervisor.api_server import serve
+        from allegro.supervisor.inputs_care import presenter_parts
         from allegro.trigger.live_streams import LiveStreams
 
         device = Device(
@@ -321,6 +327,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
             firmware=identity.firmware,
             settings=lambda: settings.current,
             change_settings=change,
+            try_settings=change.tried,
+            past_changes=past_changes,
             triggers=triggers,
             jobs=jobs,
             cutter=cutter,
@@ -328,6 +336,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             recorder=recorder,
             traffic=partial(of_ring, paths.ring),
             presenters=lambda: [each.name for each in presenters.connected()],
+            inputs=presenter_parts(lambda: settings.current, presenters.connected, jobs, player),
             storage=FileStore(paths.storage),
             upload=FileStore(paths.upload),
             sent=FileStore(paths.sent),

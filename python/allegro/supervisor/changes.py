@@ -9,8 +9,8 @@ from typing import Any
 from allegro.errors import AllegroError
 from allegro.settings.masks import without_masks
 from allegro.settings.model import Settings
-from allegro.settings.patches import differing
-from allegro.settings.settings_file import SettingsStore
+from allegro.settings.patches import differing, merged
+from allegro.settings.settings_file import SettingsStore, validated
 from allegro.supervisor.safe_change import SafeChange
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,8 @@ Check = Callable[[Settings, Settings], None]
 class SettingsChanger:
     """The only way to change settings. May be called from several threads; one change at a time.
 
-    With `safe`, changes that could lock the user out wait for confirmation there.
+    With `safe`, changes that could lock the user out wait for confirmation there. `note` is told of each
+    change that is saved (old, new, who), and raises nothing.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class SettingsChanger:
         appliers: Sequence[Applier],
         checks: Sequence[Check] = (),
         safe: SafeChange | None = None,
+        note: Callable[[Settings, Settings, str], None] = lambda _old, _new, _who: None,
     ) -> None:
         self._store = store
         self._appliers = appliers
         self._checks = checks
         self._safe = safe
+        self._note = note
         self._lock = safe.lock if safe else threading.RLock()
 
     def __call__(
@@ -52,12 +55,15 @@ class SettingsChanger:
         patch: Mapping[str, Any],
         before: Callable[[Settings], None] = lambda _present: None,
         later_s: float = 0.0,
+        *,
+        who: str = "",
     ) -> tuple[Settings, list[str]]:
         """Merges a nested patch, saves and applies it; answers with what could not be applied, in words.
 
         `before` is given the present settings, which nobody else changes meanwhile, and may raise
         AllegroError. Raises that, InvalidInput or Unavailable if nothing was saved. With `later_s` it is
-        saved now and applied after so many seconds: what cannot be applied is in the log only.
+        saved now and applied after so many seconds: what cannot be applied is in the log only. `who`: the
+        user who asked for it; empty: the device itself.
         """
         with self._lock:
             before(self._store.current)
@@ -70,10 +76,19 @@ class SettingsChanger:
                 raise
             if self._safe:
                 self._safe.after_saving(new)
+            self._note(old, new, who)
             if later_s:
                 self._apply_later(old, later_s)
                 return new, []
             return self._changed(old, new)
+
+    def tried(self, patch: Mapping[str, Any]) -> tuple[Settings, Settings]:
+        """The present settings, and those with a patch; raises InvalidInput as the change would."""
+        old = self._store.current
+        new = validated(merged(old.model_dump(mode="json"), without_masks(patch)))
+        for check in self._checks:
+            check(old, new)
+        return old, new
 
     def _apply_later(self, old: Settings, seconds: float) -> None:
         def apply() -> None:
@@ -97,7 +112,9 @@ class SettingsChanger:
         """
         with self._lock:
             back = differing(patch, self._store.current.model_dump(mode="json"))
-            return self._changed(*self._store.change(back))[1]
+            old, new = self._store.change(back)
+            self._note(old, new, "")
+            return self._changed(old, new)[1]
 
     def _changed(self, old: Settings, new: Settings) -> tuple[Settings, list[str]]:
         warnings: list[str] = []

@@ -17,6 +17,7 @@ from allegro.firmware.trial import TrialNote
 from allegro.keeping import KeptFile, Value, trouble
 from allegro.network import configure, unconfirmed
 from allegro.paths import Paths
+from allegro.settings import past_changes
 from allegro.system import identity
 from allegro.system.health import KeptFileProblem
 
@@ -65,6 +66,12 @@ def kept_files(paths: Paths) -> tuple[_Kept, ...]:
             "The list of who came in and what was changed",
             event_list.kept(paths.events),
             "Earlier events are not shown.",
+        ),
+        _Kept(
+            "settings-changes",
+            "The list of the last changes of the settings",
+            past_changes.kept(paths.past_changes),
+            "There is no way back to earlier settings.",
         ),
         _Kept(
             "system-id",

@@ -7,6 +7,7 @@ one that does not work, is no error: the player is an extra.
 
 import array
 import contextlib
+import functools
 import io
 import logging
 import math
@@ -22,6 +23,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from allegro.errors import Unavailable
+
 SAMPLE_RATE: Final = 48000  # Hz; what every USB sound device can do
 SHORT_HZ, SHORT_MS = 880, 150
 LOW_HZ, LOW_MS = 330, 900
@@ -29,7 +32,7 @@ PAUSE_MS: Final = 120
 # Many devices swallow the first milliseconds after they are opened.
 LEAD_MS, TAIL_MS = 60, 40
 FADE_MS: Final = 8  # without it a tone begins and ends with a click
-AMPLITUDE: Final = 0.6  # of full scale
+AMPLITUDE: Final = 0.6  # of full scale, if nothing else is set
 
 _QUEUE_LENGTH: Final = 8
 _PLAY_TIMEOUT_S: Final = 5.0
@@ -63,21 +66,22 @@ TONES: Final[dict[Signal, tuple[Tone, ...]]] = {
 }
 
 
-def samples(tone: Tone, rate: int = SAMPLE_RATE) -> "array.array[int]":
-    """The tone as signed 16-bit samples, faded in and out."""
+def samples(tone: Tone, rate: int = SAMPLE_RATE, amplitude: float = AMPLITUDE) -> "array.array[int]":
+    """The tone as signed 16-bit samples, faded in and out. `amplitude`: 0 to 1, of full scale."""
     count = rate * tone.milliseconds // 1000
     fade = max(1, rate * FADE_MS // 1000)
     step = 2 * math.pi * tone.hertz / rate
-    peak = AMPLITUDE * 32767
+    peak = amplitude * 32767
     envelope = (min(1.0, i / fade, (count - 1 - i) / fade) for i in range(count))
     return array.array("h", (round(peak * level * math.sin(step * i)) for i, level in enumerate(envelope)))
 
 
-def wav(signal: Signal, rate: int = SAMPLE_RATE) -> bytes:
+@functools.lru_cache(maxsize=2 * len(Signal))
+def wav(signal: Signal, rate: int = SAMPLE_RATE, amplitude: float = AMPLITUDE) -> bytes:
     """The WAV file of a signal."""
     pcm = array.array("h")
     for tone in (Tone(0, LEAD_MS), *TONES[signal], Tone(0, TAIL_MS)):
-        pcm += samples(tone, rate)
+        pcm += samples(tone, rate, amplitude)
     if sys.byteorder == "big":
         pcm.byteswap()
     buffer = io.BytesIO()
@@ -133,7 +137,7 @@ class Player:
     """Plays signals one after the other in a thread of its own; `play` never waits and never fails.
 
     The device is looked up for every signal, so it may be plugged in and out at any time. When signals come
-    faster than they can be heard, the newest are left out.
+    faster than they can be heard, the newest are left out. `amplitude`: 0 to 1, of full scale.
     """
 
     def __init__(
@@ -142,13 +146,15 @@ class Player:
         *,
         find: Callable[[], list[SoundCard]] = usb_sound_cards,
         output: Callable[[SoundCard, bytes], None] = play_with_aplay,
+        amplitude: Callable[[], float] = lambda: AMPLITUDE,
     ) -> None:
         self._enabled = enabled
         self._find = find
         self._output = output
+        self._amplitude = amplitude
         self._queue: queue.Queue[Signal | None] = queue.Queue(_QUEUE_LENGTH)
-        self._sounds = {signal: wav(signal) for signal in Signal}
         self._failure = ""
+        self._playing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beep", daemon=True)
 
@@ -170,19 +176,36 @@ class Player:
         except queue.Full:
             log.debug("Tone left out: %s", signal.value)
 
+    def has_device(self) -> bool:
+        """Whether there is a USB sound device. Raises nothing."""
+        try:
+            return bool(self._find())
+        except OSError:
+            return False
+
+    def test(self, signal: Signal) -> None:
+        """Plays a signal now, whether or not tones are wanted; answers at its end. Raises Unavailable."""
+        if not self.has_device():
+            raise Unavailable("No USB sound device is plugged in.")
+        if failure := self._play(signal, lambda: True):
+            raise Unavailable(
+                f"The tone cannot be played: {failure}.", remedy="Plug the sound device out and in again."
+            )
+
     def _run(self) -> None:
         while (signal := self._queue.get()) is not None and not self._stop.is_set():
-            failure = self._play(signal)
+            failure = self._play(signal, self._enabled)
             if failure and failure != self._failure:
                 log.warning("The tone cannot be played: %s", failure)
             self._failure = failure
 
-    def _play(self, signal: Signal) -> str:
+    def _play(self, signal: Signal, enabled: Callable[[], bool]) -> str:
         """Why it could not be heard, in words; empty if it could, or if there is nothing to play it on."""
         try:
-            cards = self._find() if self._enabled() else []
+            cards = self._find() if enabled() else []
             if cards:
-                self._output(cards[0], self._sounds[signal])
+                with self._playing:
+                    self._output(cards[0], wav(signal, amplitude=self._amplitude()))
         except Exception as error:  # the player must outlive whatever a sound device does
             return str(error) or type(error).__name__
         return ""

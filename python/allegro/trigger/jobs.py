@@ -28,7 +28,7 @@ from allegro.errors import NotFound, Unavailable
 from allegro.trigger import rows
 from allegro.trigger.content import EVERYTHING, Content
 from allegro.trigger.database import plain_errors, transaction
-from allegro.trigger.press import Press
+from allegro.trigger.press import SOURCE_PRESENTER, Press
 from allegro.trigger.rows import Rows
 from allegro.trigger.windows import Span
 
@@ -255,6 +255,11 @@ class JobStore:
         """The newest `limit` jobs after the newest `offset` ones, newest first."""
         part = (max(0, min(each, MAX_ID)) for each in (limit, offset))
         return self._query(f"{_SELECT} ORDER BY id DESC LIMIT ? OFFSET ?", *part)
+
+    def last_press(self) -> Job | None:
+        """The newest job that a presenter has asked for."""
+        found = self._query(f"{_SELECT} AND source = ? ORDER BY id DESC LIMIT 1", SOURCE_PRESENTER)
+        return found[0] if found else None
 
     def unfinished(self) -> list[Job]:
         """All jobs that are not in an end state, oldest first."""

@@ -56,7 +56,7 @@ def make_site(
         reports=Reports(backend),
         certificate_problem=certificate_problem,
         pages=PAGES,
-        menu=menu(PAGES),
+        menu=menu([each for each in PAGES if not each.below]),
         templates=site.templates(),
     )
 

@@ -120,14 +120,13 @@ class UserApi:
         """GET."""
         return await self._backend.ask(self._asker, "GET", path)
 
-    async def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """POST."""
-        return await self._backend.ask(self._asker, "POST", path, body)
+    async def post(self, path: str, body: Mapping[str, Any] | None = None, *, if_match: str = "") -> Any:
+        """POST; `if_match`: the digest of what is to be changed."""
+        return await self._backend.ask(self._asker, "POST", path, body, _made_for(if_match))
 
     async def patch(self, path: str, body: Mapping[str, Any], *, if_match: str = "") -> Any:
         """PATCH; `if_match`: the digest of what is to be changed."""
-        headers = {"If-Match": f'"{if_match}"'} if if_match else {}
-        return await self._backend.ask(self._asker, "PATCH", path, body, headers)
+        return await self._backend.ask(self._asker, "PATCH", path, body, _made_for(if_match))
 
     async def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """PUT."""
@@ -136,6 +135,10 @@ class UserApi:
     async def delete(self, path: str) -> Any:
         """DELETE."""
         return await self._backend.ask(self._asker, "DELETE", path)
+
+
+def _made_for(digest: str) -> dict[str, str]:
+    return {"If-Match": f'"{digest}"'} if digest else {}
 
 
 def decoded(response: httpx.Response) -> Any:

@@ -78,7 +78,7 @@ class Page:
     """A page. It names its place in the menu; nothing else has to be changed for it.
 
     `group`: the headings that it stands under; `manual`: its page there, or a section of one
-    (`network#links`).
+    (`network#links`); `below`: the page that leads to it, where the menu does not.
     """
 
     title: str
@@ -87,6 +87,7 @@ class Page:
     actions: tuple[Action, ...]
     group: tuple[str, ...] = ()
     role: Role = "viewer"
+    below: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from allegro.api.app import create_app
 from allegro.api.asker import OWNER
 from allegro.api.device import Device
 from allegro.api.network import NetworkParts
+from allegro.api.presenters import PresenterParts
 from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
@@ -33,6 +34,7 @@ from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
+from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
@@ -44,8 +46,10 @@ from allegro.system.bmc import Bmc, Run, Said
 from allegro.system.clock import read_state
 from allegro.system.health import Problem
 from allegro.system.journal import CHOICES, Entry
+from allegro.trigger.beep import Player, SoundCard
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
+from allegro.trigger.learning import Learning, UsbInput
 from allegro.trigger.live_streams import LiveStreams
 from allegro.trigger.service import Triggers
 from allegro.trigger.surroundings import Surroundings
@@ -93,7 +97,18 @@ class Bench:
     clock_is_kept: bool = True
     clock_set: list[int] = field(default_factory=list)
     notifier: Notifier | None = None
+    usb_inputs: list[UsbInput] = field(default_factory=list)
+    learning: Learning = field(default_factory=lambda: Learning(None, None))
+    sound_cards: list[SoundCard] = field(default_factory=list)
     plugged_in: set[str] = field(default_factory=lambda: {"5f3a-stick"})
+
+    def learn(self, seconds: float) -> None:
+        """Waits for a key; a test sets what is heard."""
+        self.learning = Learning(seconds, None)
+
+    def forget(self) -> None:
+        """Waits no longer."""
+        self.learning = Learning(None, None)
 
     def add_bmc(self, ipmitool: Run) -> None:
         """The machine has a BMC that answers so."""
@@ -264,12 +279,20 @@ def make_bench(
         *(lambda uuid: uuid in bench.plugged_in, lambda _device: mounts.mounted in bench.plugged_in),
     )
     disks = DiskCare(disk, FileStore(paths.storage), jobs, lambda: None)
+
+    def bench_output(card: SoundCard, sound: bytes) -> None:
+        bench.asked.append((card, sound))
+
+    past_changes = PastChanges(paths.past_changes)
+    change = SettingsChanger(settings, (), note=past_changes.note)
     device = Device(
         name=lambda: "allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",
         firmware="1.2.3",
         settings=lambda: settings.current,
-        change_settings=SettingsChanger(settings, ()),
+        change_settings=change,
+        try_settings=change.tried,
+        past_changes=past_changes,
         triggers=Triggers(jobs, cutter, around, lambda: settings.current.trigger),
         jobs=jobs,
         cutter=cutter,
@@ -277,6 +300,16 @@ def make_bench(
         recorder=lambda: bench.recorder,
         traffic=partial(of_ring, paths.ring),
         presenters=lambda: ["Logitech R400"],
+        inputs=PresenterParts(
+            settings=lambda: settings.current,
+            connected=tuple,
+            inputs=lambda: bench.usb_inputs,
+            learn=lambda seconds: bench.learn(seconds),
+            forget=lambda: bench.forget(),
+            learning=lambda: bench.learning,
+            last=jobs.last_press,
+            player=Player(lambda: True, find=lambda: bench.sound_cards, output=bench_output),
+        ),
         storage=FileStore(paths.storage),
         upload=FileStore(paths.upload),
         sent=FileStore(paths.sent),

@@ -30,8 +30,12 @@ NEED_CAPTURE = {
 }
 """Everything else that looks is a viewer's, everything else that changes something an administrator's."""
 
-NEED_ADMIN = {("GET", "/api/events"), ("GET", "/api/events/stream")}
-"""Who did what is nobody's business but an administrator's."""
+NEED_ADMIN = {
+    ("GET", "/api/events"),
+    ("GET", "/api/events/stream"),
+    ("GET", "/api/configuration/history"),
+}
+"""Who did and changed what is nobody's business but an administrator's."""
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_each_role_may_use_what_the_description_says_and_nothing_else(bench: Ben
         assert [scopes for each in operation["security"] for scopes in each.values()] == [
             [needed(method, path)] for _ in operation["security"]
         ], (method, path)
-        target = path.replace("{name}", "a.pcapng").replace("{job_id}", "7").encode()
+        target = path.replace("{name}", "a.pcapng").replace("{job_id}", "7").replace("{number}", "1").encode()
         for spelled in ("GET", "HEAD") if method == "GET" else (method,):
             for role in ROLES:
                 status, _ = raw(bench, spelled, target, by(role))
@@ -139,7 +143,7 @@ def test_each_role_may_use_what_the_description_says_and_nothing_else(bench: Ben
 )
 def test_who_nobody_vouches_for_may_do_nothing(bench: Bench, headers: dict[str, str]) -> None:
     for method, path in operations(bench):
-        target = path.replace("{name}", "a.pcapng").replace("{job_id}", "7").encode()
+        target = path.replace("{name}", "a.pcapng").replace("{job_id}", "7").replace("{number}", "1").encode()
         assert raw(bench, method, target, headers)[0] == 403, (method, path)
 
 

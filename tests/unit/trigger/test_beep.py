@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro.errors import Unavailable
 from allegro.trigger.beep import (
     LOW_HZ,
     SAMPLE_RATE,
@@ -163,3 +164,31 @@ def wait_for(condition: object) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+@pytest.mark.spec("T7", "T8")
+class TestTestTone:
+    def test_plays_at_once_at_the_volume_that_is_set_also_where_tones_are_off(self) -> None:
+        played: list[bytes] = []
+        level = [0.3]
+        player = Player(
+            lambda: False,
+            find=lambda: [CARD],
+            output=lambda _card, sound: played.append(sound),
+            amplitude=lambda: level[0],
+        )
+        player.test(Signal.COMPLETE)
+        level[0] = 1.0
+        player.test(Signal.COMPLETE)
+        assert played == [wav(Signal.COMPLETE, amplitude=0.3), wav(Signal.COMPLETE, amplitude=1.0)]
+        assert max(samples(Tone(880, 150), amplitude=1.0)) > 3 * max(samples(Tone(880, 150), amplitude=0.3))
+
+    def test_says_what_keeps_it_from_being_heard(self) -> None:
+        with pytest.raises(Unavailable, match="No USB sound device"):
+            Player(lambda: True, find=list).test(Signal.ACCEPTED)
+
+        def output(_card: SoundCard, _sound: bytes) -> None:
+            raise OSError("Device or resource busy")
+
+        with pytest.raises(Unavailable, match="cannot be played: Device or resource busy"):
+            Player(lambda: True, find=lambda: [CARD], output=output).test(Signal.ACCEPTED)

@@ -3,6 +3,7 @@
 from allegro.web.pages import (
     administration,
     capture,
+    configuration,
     dashboard,
     export,
     firmware,
@@ -33,6 +34,7 @@ PAGES: tuple[Page, ...] = (
     time.PAGE,
     users.PAGE,
     administration.PAGE,
+    configuration.PAGE,
     firmware.PAGE,
     system.PAGE,
     log.PAGE,

@@ -5,9 +5,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from allegro.settings.patches import digest
 from allegro.web.forms import Form, Values
 from allegro.web.pages.section import Section
-from allegro.web.site import Action, Page, Visit
+from allegro.web.site import Action, Page, Visit, see
 
 NONE_KNOWN = "No presenter is known any more: no key triggers a capture."
 
@@ -58,14 +59,39 @@ async def _both(visit: Visit, form: Form, table: Form, status: int) -> Response:
 
 
 async def _live(visit: Visit) -> Response:
-    return visit.render("parts/presenters.html", **await _presenters(visit))
+    return visit.render("parts/trigger_live.html", **await _presenters(visit))
 
 
 async def _presenters(visit: Visit) -> dict[str, Any]:
-    """Those that are plugged in, and whether any is known at all."""
+    """Those that are plugged in, whether any is known at all, and what else is plugged in."""
     plugged_in = (await visit.api.get("/status"))["presenters"]
     known = plugged_in or (await visit.api.get("/settings/trigger"))["presenters"]
-    return {"presenters": plugged_in, "known": bool(known)}
+    return {"presenters": plugged_in, "known": bool(known), "inputs": await visit.api.get("/presenters")}
+
+
+async def _learn(visit: Visit) -> Response:
+    await visit.api.post("/presenters/learn", {"seconds": 60})
+    return visit.done("Press any key of the new presenter now.")
+
+
+async def _forget(visit: Visit) -> Response:
+    await visit.api.delete("/presenters/learn")
+    return see(PAGE.path)
+
+
+async def _use(visit: Visit) -> Response:
+    """Adds a presenter to the table, if nobody has changed that since it was read here."""
+    settings = await visit.api.get("/settings/trigger")
+    new = {name: visit.typed(name) for name in ("vendor", "product", "name")}
+    changes = {"presenters": [*settings["presenters"], new]}
+    await visit.api.patch("/settings/trigger", changes, if_match=digest(settings))
+    await visit.api.delete("/presenters/learn")
+    return visit.done(f"The keys of {new['name']} trigger captures from now on.")
+
+
+async def _tone(visit: Visit) -> Response:
+    await visit.api.post("/presenters/tone", {"signal": "complete"})
+    return visit.done("Two short tones were played.")
 
 
 PAGE = Page(
@@ -76,6 +102,10 @@ PAGE = Page(
     actions=(
         *SECTION.actions("/trigger", _show),
         Action("GET", "/trigger/live", _live, poll=True),
+        Action("POST", "/trigger/learn", _learn, role="admin"),
+        Action("POST", "/trigger/forget", _forget, role="admin"),
+        Action("POST", "/trigger/use", _use, role="admin"),
+        Action("POST", "/trigger/tone", _tone, role="admin"),
         Action("POST", "/trigger/table", TABLE.saver(_show_table), role="admin"),
     ),
 )

@@ -81,6 +81,14 @@ for (const form of document.querySelectorAll("form[data-browser-time]")) {
   form.addEventListener("submit", () => { form.elements.utc.value = new Date().toISOString(); });
 }
 
+// A small file becomes the content of a field.
+for (const field of document.querySelectorAll("[data-needs-script]")) field.hidden = false;
+for (const input of document.querySelectorAll("input[type=file][data-read-into]")) {
+  input.addEventListener("change", async () => {
+    document.getElementById(input.dataset.readInto).value = input.files[0] ? await input.files[0].text() : "";
+  });
+}
+
 // A file goes to the API as it is, with its progress: too large for a form. Meanwhile nothing else may change the
 // page: loading it anew would break the upload off.
 let uploading = false;

@@ -1,0 +1,79 @@
+import html
+import json
+import re
+
+import pytest
+
+from tests.unit.web.world import Browser, World
+
+pytestmark = pytest.mark.spec("W9")
+
+
+@pytest.fixture
+def admin(world: World) -> Browser:
+    return world.user("admin")
+
+
+def test_a_configuration_is_exported_shown_and_imported_after_a_look(world: World, admin: Browser) -> None:
+    assert "/configuration" in admin.page("/administration")
+    world.device.settings.change({"trigger": {"before_s": 90}, "export": {"password": "geheim"}})
+    file = admin.post("/configuration/export", password="only for this")
+    assert file.headers["content-disposition"] == 'attachment; filename="allegro-mm-3456-configuration.json"'
+    assert "geheim" not in file.text
+    world.device.settings.change({"trigger": {"before_s": 60}, "export": {"password": "x", "port": 23}})
+    shown = admin.post("/configuration/compare", file=file.text, password="only for this")
+    page = html.unescape(shown.text)
+    assert "USB capture trigger, Before the press (seconds)" in page
+    assert "another secret" in page
+    assert "geheim" not in page
+    assert world.device.settings.current.trigger.before_s == 60
+    sent = dict(re.findall(r'<input type="hidden" name="(seen|password|file)" value="([^"]*)"', shown.text))
+    sent = {name: html.unescape(value) for name, value in sent.items()}
+    assert json.loads(sent["file"]) == json.loads(file.text)
+    done = admin.post("/configuration/import", section="export", **sent)
+    assert (done.status_code, done.headers["location"]) == (303, "/configuration")
+    assert "The configuration is imported." in admin.page("/configuration")
+    now = world.device.settings.current
+    assert (now.export.password, now.export.port, now.trigger.before_s) == ("geheim", 22, 60)
+    assert "the-admin" in admin.page("/configuration")
+
+
+def test_what_is_wrong_is_said_on_the_page(world: World, admin: Browser) -> None:
+    for file, words in (
+        ("", "No file is chosen."),
+        ("nothing", "This is no configuration"),
+        ("[" * 100_000, "This is no configuration"),
+        ('{"settings": {}}', "This is no configuration"),
+    ):
+        answer = admin.post("/configuration/compare", file=file)
+        assert (answer.status_code, words in html.unescape(answer.text)) == (422, True)
+    answer = admin.post("/configuration/export", password="short")
+    assert (answer.status_code, "at least 8 characters" in answer.text) == (422, True)
+
+
+def test_somebody_elses_change_in_between_keeps_the_import_back(world: World, admin: Browser) -> None:
+    file = admin.post("/configuration/export").text
+    world.device.settings.change({"trigger": {"before_s": 90}})
+    seen = re.search(r'name="seen" value="(\w+)"', admin.post("/configuration/compare", file=file).text)
+    assert seen
+    world.device.settings.change({"trigger": {"after_s": 3}})
+    admin.post("/configuration/import", section="trigger", file=file, seen=seen[1])
+    assert "Somebody else has changed these settings meanwhile" in admin.page("/configuration")
+    assert world.device.settings.current.trigger.before_s == 90
+
+
+def test_one_click_leads_back(world: World, admin: Browser) -> None:
+    admin.post("/trigger", None, **{"trigger.before_s": "70", "trigger.after_s": "5"})
+    assert "USB capture trigger, After the press (seconds)" in admin.page("/configuration")
+    admin.post("/configuration/return", name="1")
+    assert "The earlier settings are in force again." in admin.page("/configuration")
+    assert world.device.settings.current.trigger.before_s == 60
+    admin.post("/configuration/return", name="../1")
+    assert "There is no such change." in admin.page("/configuration")
+
+
+def test_only_administrators(world: World) -> None:
+    viewer = world.user("viewer")
+    assert viewer.get("/configuration").status_code == 403
+    assert viewer.post("/configuration/export").status_code in (303, 403)
+    assert "/configuration" not in viewer.page("/administration")
