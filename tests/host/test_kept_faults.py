@@ -45,6 +45,7 @@ TOLD = {
     "state/allegro.sqlite": "jobs-",
     "state/notifications.sqlite": "notify-queue",
     "state/events.json": "kept-events",
+    "state/settings-changes.json": "kept-settings-changes",
     "firmware/trial.json": "kept-firmware-trial",
     "firmware/events.json": "kept-firmware-events",
     "web/users.json": "The file of the users of this page",
