@@ -98,21 +98,30 @@ class NewUser(_Body):
 
     name: str = Field(max_length=32)
     role: Role
-    password: str = Field(max_length=256, description="For the first login, which asks for another one")
+    password: str = Field(
+        max_length=256,
+        description="For the first login, which asks for another one",
+        json_schema_extra={"secret": True},
+    )
 
 
 class UserChange(_Body):
     """What is to be another one; what is left out stays."""
 
     role: Role | None = None
-    password: str | None = Field(default=None, max_length=256, description="For the next login only")
+    password: str | None = Field(
+        default=None,
+        max_length=256,
+        description="For the next login only",
+        json_schema_extra={"secret": True},
+    )
 
 
 class OwnPassword(_Body):
     """One's own password."""
 
-    old: str = Field(max_length=256)
-    new: str = Field(max_length=256)
+    old: str = Field(max_length=256, json_schema_extra={"secret": True})
+    new: str = Field(max_length=256, json_schema_extra={"secret": True})
 
 
 class NewToken(_Body):

@@ -35,7 +35,8 @@ class Upload(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     pem: str = Field(
-        description="Certificate, its chain, and its key unless it was made for the device's own; any order"
+        description="Certificate, its chain, and its key unless it was made for the device's own; any order",
+        json_schema_extra={"secret": True},
     )
 
 

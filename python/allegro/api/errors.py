@@ -1,7 +1,7 @@
 """Every failure of the API has one shape: {"error": {"message", "place", "remedy"}}, in plain words."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -71,9 +71,9 @@ async def _allegro_error(_: Request, error: Exception) -> JSONResponse:
     return answer(error)
 
 
-async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for it)
-    message, place = first_mistake(error.errors())
+    message, place = first_mistake(error.errors(), _secrets(request))
     return _answer(422, message, place)
 
 
@@ -99,8 +99,20 @@ async def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def first_mistake(errors: Sequence[Any]) -> tuple[str, str]:
-    """(message, place) of the first mistake in a request, in plain words; `errors` as pydantic lists them."""
+def _secrets(request: Request) -> frozenset[str]:
+    """The fields of the body that the route's model calls secret, as the settings' models do."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body is not None else None
+    fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+    marks = {name: field.json_schema_extra for name, field in fields.items()}
+    return frozenset(name for name, mark in marks.items() if isinstance(mark, dict) and mark.get("secret"))
+
+
+def first_mistake(errors: Sequence[Any], secrets: Collection[str] = ()) -> tuple[str, str]:
+    """(message, place) of the first mistake in a request, in plain words; `errors` as pydantic lists them.
+
+    Values of the fields `secrets` are not repeated.
+    """
     first = errors[0]
     # The first part of the location only says where in the request: body, query or path.
     place = ".".join(str(part) for part in first["loc"][1:])
@@ -113,6 +125,6 @@ def first_mistake(errors: Sequence[Any]) -> tuple[str, str]:
         return ("This field is missing." if place else "The request has no body."), place
     if kind in ("model_attributes_type", "dict_type"):
         return "A JSON object is expected (Content-Type: application/json).", place
-    shown = first.get("input")
+    shown = first.get("input") if place not in secrets else None
     value = f" (got {shown!r})" if isinstance(shown, str | int | float) else ""
     return f"{in_words(first['msg'])}{value}.", place

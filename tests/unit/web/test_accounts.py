@@ -13,6 +13,9 @@ from allegro.api.targets import ACCOUNTS
 from allegro.web.app import inside_app
 from tests.unit.web.world import PASSWORD, Browser, World
 
+SECRET = "hunter2" * 50
+"""Longer than any password may be."""
+
 
 def basic(name: str, password: str = PASSWORD + "!") -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
@@ -101,6 +104,23 @@ def test_users_are_managed_by_the_api(world: World, admin: dict[str, str]) -> No
     assert call(world, "DELETE", "/users/the-admin", admin).status_code == 409
     assert call(world, "DELETE", "/users/anna", admin).status_code == 204
     assert call(world, "DELETE", "/users/anna", admin).status_code == 404
+
+
+@pytest.mark.spec("S7")
+def test_a_secret_that_does_not_fit_is_not_repeated(world: World, admin: dict[str, str]) -> None:
+    bodies: tuple[tuple[str, str, object], ...] = (
+        ("POST", "/users", {"name": "anna", "role": "viewer", "password": SECRET}),
+        ("PATCH", "/users/the-viewer", {"password": SECRET}),
+        ("PUT", "/password", {"old": SECRET, "new": PASSWORD}),
+        ("PUT", "/password", {"old": PASSWORD, "new": SECRET}),
+        ("PUT", "/certificate", {"pem": [SECRET]}),
+        ("PATCH", "/settings", {"export": {"password": SECRET}}),
+        ("PATCH", "/settings/wifi", {"access_point": {"password": SECRET}}),
+    )
+    for method, path, body in bodies:
+        answer = call(world, method, path, admin, body)
+        assert answer.status_code == 422, (path, answer.text)
+        assert "hunter2" not in answer.text, path
 
 
 @pytest.mark.spec("S3")
