@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--needle", action="store_true", help="only what a filter costs that few match")
     parser.add_argument("--rows", action="store_true", help="only what a hundred filters cost at once")
     parser.add_argument("--upload", action="store_true", help="only what gets captures to an SFTP server")
+    parser.add_argument("--gib", type=int, default=1, help="size of the ring of --needle")
     options = parser.parse_args()
     quick = options.quick
     if options.ring:
@@ -48,7 +49,7 @@ def main() -> int:
     if options.extraction:
         return _out_again(quick)
     if options.needle:
-        return _needle(quick)
+        return _needle(quick, options.gib)
     if options.rows:
         return _rows(quick)
     if options.upload:
@@ -95,8 +96,8 @@ def _out_again(quick: bool) -> int:
     return _part("extraction", lambda folder: extraction.text(extraction.compare(folder, quick=quick)))
 
 
-def _needle(quick: bool) -> int:
-    return _part("needle", lambda folder: needle.text(needle.compare(folder, quick=quick)))
+def _needle(quick: bool, gib: int = 1) -> int:
+    return _part("needle", lambda folder: needle.text(needle.compare(folder, quick=quick, gib=gib)))
 
 
 def _rows(quick: bool) -> int:

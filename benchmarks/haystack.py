@@ -35,6 +35,8 @@ _FILE = 128 * MIB
 _PER_BLOCK = 1100
 _PAYLOAD = 760
 _PER_BLOCK_CLIENTS = 150
+_DRAWS = 64
+"""Of the packets of a block; further ones have the same, but for their times and the rare ones."""
 _EVERY = 10_000
 _BURST = 20
 _START_NS = 1_763_762_000_000_000_000
@@ -63,18 +65,34 @@ class Files:
 def write(directory: Path, files: Files | None, size: int) -> tuple[int, int]:
     """Makes ring and files (None: only the ring); the window of all packets."""
     writer = RingWriter(directory, size, _START_NS)
-    wait_for(lambda: writer.status().size == size, "the ring", 120)
+    wait_for(lambda: writer.status().size == size, "the ring", 600)
     time_ns = _START_NS
     image = mmap.mmap(-1, MIB)  # aligned, for direct writing
-    for frames in blocks(size * 9 // 10 // MIB):
+    made: dict[int, bytes] = {}
+    for place, (draw, frames) in enumerate(_blocks(size * 9 // 10 // MIB)):
         time_ns = frames[-1].time_ns
         if files is not None:
             files.add(frames)
-        image[:] = block(frames)
+        if draw is None:
+            image[:] = block(frames)
+        else:
+            image[:] = made.get(draw) or bytes(block(frames))
+            made.setdefault(draw, bytes(image))
+            _stamp(image, place * _PER_BLOCK)
         _put(writer, memoryview(image))
     writer.close()
     os.sync()
     return _START_NS, time_ns
+
+
+def _stamp(image: mmap.mmap, number: int) -> None:
+    """Gives a block the times of its packets, from this number on (linux/if_packet.h: tpacket3_hdr)."""
+    at = record.FIRST_PACKET_OFFSET
+    for one in range(number, number + _PER_BLOCK):
+        struct.pack_into("<II", image, at + 4, *divmod(_START_NS + one * _SPACING_NS, NS))
+        at += struct.unpack_from("<I", image, at)[0]
+    for place, one in ((32, number), (40, number + _PER_BLOCK - 1)):  # of the block's first and last
+        struct.pack_into("<II", image, place, *divmod(_START_NS + one * _SPACING_NS, NS))
 
 
 def _put(writer: RingWriter, image: memoryview) -> None:
@@ -90,26 +108,33 @@ def _put(writer: RingWriter, image: memoryview) -> None:
     writer.publish()
 
 
-def blocks(count: int) -> Iterator[list[Frame]]:
-    """The packets of so many blocks."""
+def _blocks(count: int) -> Iterator[tuple[int | None, list[Frame]]]:
+    """The packets of so many blocks; those with the same number differ in nothing but their times."""
     chance = random.Random(1)
     hay = [_packet(client(number), 1024 + number) for number in range(CLIENTS)]
     needles = {one: _packet(one, 50_000 + int(one[-1])) for one in (BURSTS, EVEN, FLOW)}
-    number = 0
-    for place in range(count):
+    draws = []
+    for _ in range(_DRAWS):
         present = chance.sample(hay, _PER_BLOCK_CLIENTS)
-        frames = []
+        draws.append([chance.choice(present) for _ in range(_PER_BLOCK)])
+    for place in range(count):
+        packets = list(draws[place % _DRAWS])
+        rare = False
         for at in range(_PER_BLOCK):
-            data = chance.choice(present)
+            number = place * _PER_BLOCK + at
+            needle = ""
             if number % (_EVERY * _BURST) < _BURST:
-                data = needles[BURSTS]
+                needle = BURSTS
             elif number % _EVERY == _EVERY // 2:
-                data = needles[EVEN]
+                needle = EVEN
             elif place in (count // 2, count // 2 + 1) and at % 10 == 0:
-                data = needles[FLOW]
-            frames.append(Frame(_START_NS + number * _SPACING_NS, data))
-            number += 1
-        yield frames
+                needle = FLOW
+            if needle:
+                packets[at] = needles[needle]
+                rare = True
+        begin_ns = _START_NS + place * _PER_BLOCK * _SPACING_NS
+        frames = [Frame(begin_ns + at * _SPACING_NS, data) for at, data in enumerate(packets)]
+        yield None if rare else place % _DRAWS, frames
 
 
 def server(number: int) -> str:

@@ -268,7 +268,17 @@ def read_summary(path: Path) -> Summary | None:
             data = file.read(ENTRY_SIZE)
     except OSError:
         return None
-    if len(data) < ENTRY_SIZE or data[4] != _SUMMARY:
+    return _summary(data, size)
+
+
+def summary_in(data: bytes) -> Summary | None:
+    """The same of a file that has been read."""
+    return _summary(data[-ENTRY_SIZE:], len(data))
+
+
+def _summary(data: bytes, size: int) -> Summary | None:
+    """What the last entry says of a file of this size."""
+    if len(data) < ENTRY_SIZE or size % ENTRY_SIZE or data[4] != _SUMMARY:
         return None
     before = size // ENTRY_SIZE - 1
     if _sound(data, 0, _SEED):

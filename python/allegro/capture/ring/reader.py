@@ -265,19 +265,21 @@ class RingReader:
         descriptor = self._open(path, None)
         status = os.fstat(descriptor)
         segment = Segment(path, status.st_ino)
-        summary = index.read_summary(index.index_path(path))
         try:
             data = index.index_path(path).read_bytes()
         except OSError:
             data = b""
-        identity = segments.read_identity(self._directory)
         if path.stat().st_ino != status.st_ino:
             raise FileNotFoundError(path)
         count, end, minimum = 0, 0, segments.first_sequence(path) or 0
         for found in index.parse(data, segment):
             count, end, minimum = count + 1, found.end, found.sequence + 1
             yield found
-        if identity is None or (summary is not None and summary.records == count):
+        summary = index.summary_in(data)
+        if summary is not None and summary.records == count:
+            return
+        identity = segments.read_identity(self._directory)
+        if identity is None:
             return
         descriptor = self._open(path, status.st_ino)
         # In the newest segment a gap is where the recorder is writing; in others it is damage.

@@ -170,18 +170,17 @@ def test_only_what_matches_the_filter_and_the_others_are_counted(bench: Bench) -
 @pytest.mark.spec("R8", "R13")
 def test_what_cannot_match_is_not_read(bench: Bench) -> None:
     text, program = translated("length == 100 and mac == 02:02:02:02:02:02 and vlan == 7")
-    live = bench.follow(past_ns=2 * NS, filter=text, program=program)
+    live = bench.follow(past_ns=30 * NS, filter=text, program=program)
     bench.add(1, {1: 0, 2: 1})
     bench.add(2, {3: 2, 4: 3})
     bench.ring.summarize()
-    bench.ring.damage(0, 300, b"\xff" * 100)  # whoever reads it would tell
+    bench.ring.damage(0, 256, b"\xff" * 48)  # the first packet's header: whoever reads it counts no packets
     bench.complete(100)
     live.turn()
     live.finish()
     file = bench.end()
     assert numbers(file) == []
     assert [file.counter(port, 4) for port in (0, 1)] == [2, 2]
-    assert "damaged" not in str(file)
 
 
 @pytest.mark.spec("R8", "R5")
