@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from allegro.storage import mounting
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, is_still_there
-from allegro.storage.disks import Disk
+from allegro.storage.disk_formatter import Formatter, wait_for_partition
+from allegro.storage.disks import Disk, is_claimed
+from allegro.storage.formatting import Kind, Wish
 from allegro.storage.volumes import Volume
+from allegro.system.actions import Actions
 
 ID = "0d15c0de-0000-4000-8000-00000000a11e"
 SIZE = 256 << 20
@@ -46,6 +50,62 @@ def loop_device(image: Path, *options: str) -> Iterator[str]:
 def disk_at(path: str, place: Path, wanted: Callable[[], str]) -> CaptureDisk:
     volume = Volume(path, ID, "ext4", "", SIZE, Disk("loop", path, SIZE))
     return CaptureDisk(place, wanted, lambda: [volume], mounting, lambda _uuid: True, is_still_there)
+
+
+def partition_of(disk: Disk) -> str:
+    """This kernel may not know partition tables: it is told."""
+    subprocess.run(["partx", "--update", disk.path], check=True)
+    return wait_for_partition(disk)
+
+
+def formatted(folder: Path, kind: Kind) -> dict[str, object]:
+    """Has a disk with something on it formatted, mounts it if this kernel can, and renames it."""
+    found: dict[str, object] = {}
+    image, place = folder / f"{kind}.img", folder / kind
+    with image.open("wb") as file:
+        file.truncate(SIZE)
+    subprocess.run(["mkfs.ext4", "-q", "-L", "old", str(image)], check=True)
+    with loop_device(image) as path:
+        disk = Disk(path.removeprefix("/dev/"), path, SIZE, model="Loop", holds=("old (ext4)",))
+        volumes: list[Volume] = []
+        captures = CaptureDisk(
+            *(place, lambda: "", lambda: volumes, mounting, lambda _uuid: True, is_still_there)
+        )
+        care = DiskCare(captures, FileStore(folder), Names(), lambda: None)
+        actions, ended = Actions(), threading.Event()
+        formatter = Formatter(
+            *(actions, care, str), disks=lambda: [disk], partition=partition_of, renew=lambda _path: None
+        )
+        (candidate,) = formatter.candidates()
+        formatter.start(
+            *(disk.name, disk.name, Wish(kind, "Hall 3"), candidate.sequence), lambda _text: ended.set()
+        )
+        assert ended.wait(90)
+        try:
+            found["text"] = actions.all()[0].text.removeprefix(disk.title)
+            found["state"] = actions.all()[0].state
+            partition = f"{path}p1"
+            found["made"] = probed(partition)
+            volume = Volume(partition, ID, kind, "Hall 3", SIZE, disk)
+            volumes.append(volume)
+            if kind == "ext4":
+                care.choose(ID, lambda: None)
+                found["in use"] = is_claimed([path, partition])
+                found["refused"] = "; ".join(formatter.candidates()[0].objections)
+            formatter.rename(ID, "Hall 4")
+            found["renamed"] = probed(partition)[0]
+            if kind == "ext4":
+                found["used again"] = captures.is_usable()
+                care.remove()
+        finally:
+            subprocess.run(["partx", "--delete", path], check=False)
+    return found
+
+
+def probed(partition: str) -> list[str]:
+    """Name and kind of a file system, as blkid(8) sees it on the device itself."""
+    command = ["blkid", "--probe", "-s", "LABEL", "-s", "TYPE", "--output", "value", partition]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 def error_of(action: Callable[[], object]) -> str:
@@ -94,6 +154,8 @@ def main(folder: Path) -> dict[str, object]:
         file.write(bytes(8192))
     with loop_device(image) as path:
         found["damaged"] = error_of(lambda: disk_at(path, place, str).choose(ID, lambda: None))
+    kinds: tuple[Kind, ...] = ("exfat", "ext4")
+    found["formatted"] = {kind: formatted(folder, kind) for kind in kinds}
     found["left mounted"] = str(place) in Path("/proc/self/mounts").read_text()
     return found
 

@@ -44,3 +44,18 @@ def test_what_cannot_be_used_is_told_and_not_mounted(found: dict[str, Any]) -> N
     assert found["write-protected"] == "It is write-protected."
     assert "damaged" in found["damaged"]
     assert not found["left mounted"]
+
+
+@pytest.mark.parametrize("kind", ["exfat", "ext4"])
+def test_a_disk_is_formatted_and_named(found: dict[str, Any], kind: str) -> None:
+    made = found["formatted"][kind]
+    title = {"exfat": "exFAT", "ext4": "ext4"}[kind]
+    assert (made["state"], made["text"]) == ("done", f" is formatted with {title}, named Hall 3.")
+    assert (made["made"], made["renamed"]) == (["Hall 3", kind], "Hall 4")
+
+
+def test_what_is_mounted_is_not_formatted_but_can_be_named(found: dict[str, Any]) -> None:
+    made = found["formatted"]["ext4"]
+    assert made["in use"]
+    assert "something uses it" in made["refused"]
+    assert made["used again"]

@@ -37,7 +37,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {
     "supervisor": (("allegro.supervisor.__main__",), 410, MODELS | {"jeepney"}),
     "supervisor with API": (
         API,
-        700,
+        710,
         MODELS | SERVER | {"annotated_doc", "fastapi", "jeepney", "opentelemetry"},
     ),
     # without the models of the settings: a form loads them

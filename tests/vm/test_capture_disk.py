@@ -1,7 +1,8 @@
-"""A stick for captures: plugged in, chosen, pulled, plugged in again, removed safely."""
+"""A stick for captures: plugged in, chosen, pulled, plugged in again, removed safely, formatted."""
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,34 @@ def captured(lab: Lab) -> str:
     return name
 
 
+def format_as_exfat(lab: Lab) -> None:
+    """Has the stick formatted by the device, and chosen for captures."""
+    device = lab.device
+
+    def offered() -> dict[str, Any]:
+        disks = device.get("/disks")["disks"]
+        return next((disk for disk in disks if disk["holds"] and not disk["objections"]), {})
+
+    def ended() -> str:
+        actions = device.status()["actions"]
+        state = next(each["state"] for each in actions if each["name"] == "format")
+        return "" if state == "running" else state
+
+    def made() -> str:
+        volumes = [each for each in device.get("/disks")["volumes"] if not each["objection"]]
+        return next((each["uuid"] for each in volumes if each["label"] == "TRAVEL"), "")
+
+    disk = wait_for(offered, "the stick among those that can be formatted", 30)
+    order = {"disk": disk["name"], "confirm": disk["name"], "sequence": disk["sequence"], "label": "TRAVEL"}
+    device.api("POST", "/disks/format", order)
+    assert wait_for(ended, "the end of formatting", 60) == "done", device.status()["actions"]
+    uuid = wait_for(made, "the new file system", 30)
+    assert device.api("PUT", "/disks/chosen", {"uuid": uuid})["used"]
+
+
 @pytest.mark.spec("W5", "R2")
 def test_captures_go_to_a_stick_until_it_is_pulled(lab: Lab, tmp_path: Path) -> None:
-    image = tmp_path / "stick.img"
+    image, partition = tmp_path / "stick.img", tmp_path / "partition.img"
     with image.open("wb") as file:
         file.truncate(SIZE)
     subprocess.run(["mkfs.ext4", "-q", "-U", ID, str(image)], check=True)
@@ -70,5 +96,17 @@ def test_captures_go_to_a_stick_until_it_is_pulled(lab: Lab, tmp_path: Path) -> 
     device.api("POST", "/disks/remove")
     lab.machine.remove_device("stick")
     checked = subprocess.run(["e2fsck", "-fn", str(image)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+    plug(lab, image, 3)
+    format_as_exfat(lab)
+    third = captured(lab)
+    wait_for(lambda: where(lab, third) == ["disk"], "the capture on the formatted stick", 30)
+    device.api("POST", "/disks/remove")
+    lab.machine.remove_device("stick")
+    partition.write_bytes(image.read_bytes()[1 << 20 :])
+    checked = subprocess.run(
+        ["fsck.exfat", "-n", str(partition)], capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout
     assert "Traceback" not in lab.machine.run("journalctl -b -u allegro-supervisor --no-pager").stdout

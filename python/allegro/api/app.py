@@ -74,7 +74,9 @@ def create_app(device: Device) -> ASGIApp:
         network.router(device.network),
         bmc.router(device.bmc),
         clock.router(device.clock, device.set_clock),
-        disks.router(device.disks, device.settings, device.change_settings),
+        disks.router(
+            device.disks, device.formatter, device.settings, device.change_settings, device.events.note
+        ),
         files.router(
             Captures(
                 {

@@ -20,6 +20,7 @@ from allegro.settings.model import Settings
 from allegro.settings.past_changes import PastChanges
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
+from allegro.storage.disk_formatter import Formatter
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.clock import ClockState
@@ -57,6 +58,7 @@ class Device:
     upload: FileStore
     sent: FileStore
     disks: DiskCare
+    formatter: Formatter
     export: ExportService
     updates: FirmwareService
     actions: Actions

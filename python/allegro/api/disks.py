@@ -1,18 +1,23 @@
-"""Disks for captures: what there is, which one is chosen, letting it go."""
+"""Disks for captures: what there is, which one is chosen, letting it go, formatting, naming."""
 
 from collections.abc import Callable
-from typing import Self
+from typing import Literal, Self
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from allegro.api.asker import SOURCE_HEADER, header
 from allegro.api.audit import say, user_of
 from allegro.api.errors import ERRORS
+from allegro.api.install import DiskAnswer
 from allegro.api.judge import requires
 from allegro.api.settings import Change
+from allegro.events.event import Note
 from allegro.settings.model import Settings
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
+from allegro.storage.disk_formatter import Candidate, Formatter
+from allegro.storage.formatting import Wish
 from allegro.storage.volumes import Volume, objection
 
 
@@ -47,6 +52,21 @@ class VolumeAnswer(BaseModel):
         )
 
 
+class OtherDisk(DiskAnswer):
+    """A whole disk, and whether it can be formatted."""
+
+    sequence: int = Field(
+        description="Number that no other disk has had since the start; a new one each time it is plugged in"
+    )
+    objections: list[str] = Field(description="Why it cannot be formatted; empty if it can")
+
+    @classmethod
+    def judged(cls, each: Candidate) -> Self:
+        """The disk as the API shows it."""
+        shown = DiskAnswer.of(each.disk).model_dump()
+        return cls(**shown, sequence=each.sequence, objections=list(each.objections))
+
+
 class DisksAnswer(BaseModel):
     """Where captures go. The disk that the system runs from is not among `volumes`."""
 
@@ -55,6 +75,7 @@ class DisksAnswer(BaseModel):
     free: int | None = Field(description="Bytes on the chosen one; null unless it is used")
     reason: str = Field(description="Why captures do not get to the chosen one, in plain words; may be empty")
     volumes: list[VolumeAnswer]
+    disks: list[OtherDisk] = Field(description="All disks but the one that the system runs from")
 
 
 class Choice(BaseModel):
@@ -65,8 +86,41 @@ class Choice(BaseModel):
     uuid: str = Field(max_length=64, pattern=r"^[0-9A-Za-z-]*$", description="Its id; empty: none")
 
 
-def router(care: DiskCare, current: Callable[[], Settings], change: Change) -> APIRouter:
-    """GET /disks, PUT /disks/chosen, POST /disks/remove."""
+class FormatRequest(BaseModel):
+    """What to format, and what it is to become. Everything on it will be lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    disk: str = Field(max_length=64, description="Name of the disk, such as sdb")
+    confirm: str = Field(max_length=64, description="The same name again, as the user's own word")
+    sequence: int = Field(
+        default=0, ge=0, le=2**63 - 1, description="As it was listed; 0: whichever disk has the name now"
+    )
+    kind: Literal["exfat", "ext4"] = Field(
+        default="exfat", description="exfat: read by Windows and macOS as well; ext4: by Linux only"
+    )
+    label: str = Field(default="ALLEGRO", max_length=64, description="Its name: 11 letters at most, ext4: 16")
+
+
+class FormatStarted(BaseModel):
+    """What has begun."""
+
+    disk: DiskAnswer
+
+
+class NewLabel(BaseModel):
+    """A file system, and what it is to be called."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uuid: str = Field(max_length=64, pattern=r"^[0-9A-Za-z-]+$", description="Its id")
+    label: str = Field(max_length=64, description="11 letters at most, ext4: 16")
+
+
+def router(
+    care: DiskCare, formatter: Formatter, current: Callable[[], Settings], change: Change, note: Note
+) -> APIRouter:
+    """GET /disks, PUT /disks/chosen, POST /disks/remove, POST /disks/format, PUT /disks/label."""
     routes = APIRouter(prefix="/disks", tags=["disks"], responses=ERRORS)
 
     def answer() -> DisksAnswer:
@@ -80,6 +134,7 @@ def router(care: DiskCare, current: Callable[[], Settings], change: Change) -> A
             free=_free(care) if used else None,
             reason=care.problem() or care.disk.reason,
             volumes=[VolumeAnswer.of(each, objection(each, volumes, place)) for each in volumes],
+            disks=[OtherDisk.judged(each) for each in formatter.candidates()],
         )
 
     @routes.get("", dependencies=[requires("viewer")])
@@ -102,6 +157,26 @@ def router(care: DiskCare, current: Callable[[], Settings], change: Change) -> A
         """Writes what is left and lets the disk go, so that it can be pulled."""
         care.remove()
         say(request, "Let the disk for captures go")
+        return answer()
+
+    @routes.post("/format", dependencies=[requires("admin")], status_code=202)
+    def format_disk(order: FormatRequest, request: Request) -> FormatStarted:
+        """Begins to format a disk; what is on it is lost. The status shows it as the action `format`."""
+        who, source = user_of(request.scope), header(request.scope, SOURCE_HEADER) or "this device"
+        wish = Wish(order.kind, order.label)
+        disk = formatter.start(
+            *(order.disk, order.confirm, wish, order.sequence),
+            ended=lambda text: note("change", text, who=who, source=source),
+        )
+        held = f", on which was {', '.join(disk.holds)}" if disk.holds else ""
+        say(request, f"Has {disk.title} formatted with {wish.words}{held}")
+        return FormatStarted(disk=DiskAnswer.of(disk))
+
+    @routes.put("/label", dependencies=[requires("admin")])
+    def rename(wanted: NewLabel, request: Request) -> DisksAnswer:
+        """Gives a file system another name; what is on it stays as it is."""
+        label = formatter.rename(wanted.uuid, wanted.label)
+        say(request, f"Named the disk {wanted.uuid} {label}")
         return answer()
 
     return routes

@@ -1,11 +1,14 @@
-"""`allegro disks`: the disk that captures go to."""
+"""`allegro disks`: the disk that captures go to; formatting one, and naming it."""
 
+import sys
 from argparse import Namespace
 from typing import Any
 
 from allegro.api.client import Client
 from allegro.cli.grammar import Grammar, Output
+from allegro.cli.install import wait
 from allegro.cli.text import size, table
+from allegro.errors import AllegroError, InvalidInput
 from allegro.storage.disks import size_text
 
 
@@ -19,6 +22,16 @@ def register(grammar: Grammar) -> None:
         "uuid", metavar="ID|none", help="id of its file system; none: captures stay on the device"
     )
     grammar.add("remove", _remove, "Let the disk go, so that it can be pulled", actions)
+    format_ = grammar.add("format", _format, "Format a disk; everything on it is lost", actions)
+    format_.add_argument("disk", metavar="DISK", help="for example sdb")
+    format_.add_argument(
+        "--kind", choices=("exfat", "ext4"), default="exfat", help="exfat: Windows and macOS read it as well"
+    )
+    format_.add_argument("--name", default="ALLEGRO", help="11 letters at most, ext4: 16")
+    format_.add_argument("--yes", action="store_true", help="do not ask; everything on the disk is lost")
+    rename = grammar.add("rename", _rename, "Give a file system another name", actions)
+    rename.add_argument("uuid", metavar="ID", help="id of the file system")
+    rename.add_argument("name", metavar="NAME", help="11 letters at most, ext4: 16")
 
 
 def _list(client: Client, _: Namespace) -> Output:
@@ -33,6 +46,40 @@ def _use(client: Client, arguments: Namespace) -> Output:
 
 def _remove(client: Client, _: Namespace) -> Output:
     return Output(client.post("/disks/remove"), "The disk can be pulled.")
+
+
+def _format(client: Client, arguments: Namespace) -> Output:
+    name = str(arguments.disk).removeprefix("/dev/")
+    disk = next((each for each in client.get("/disks")["disks"] if each["name"] == name), None)
+    order = {"disk": name, "confirm": name, "kind": arguments.kind, "label": arguments.name}
+    # What cannot be is refused by the device, with the reason; only what can be has to be confirmed.
+    if disk and not disk["objections"]:
+        order["sequence"] = disk["sequence"]
+        if not arguments.yes:
+            print(f"Everything on {_title(disk)} will be lost: {_holds(disk)}.")
+            print(f'Type "{name}" to go on: ', end="", flush=True)
+            order["confirm"] = sys.stdin.readline().strip()
+            if order["confirm"] != name:
+                raise InvalidInput("Not confirmed. Nothing was written.")
+    client.post("/disks/format", order)
+    action = wait(client, "format")
+    if action["state"] == "failed":
+        raise AllegroError(action["text"])
+    return Output(action, action["text"])
+
+
+def _rename(client: Client, arguments: Namespace) -> Output:
+    answer = client.put("/disks/label", {"uuid": arguments.uuid, "label": arguments.name})
+    return Output(answer, _text(answer))
+
+
+def _title(disk: Any) -> str:
+    words = (disk["model"], size_text(disk["size"]), disk["serial"] and f"serial {disk['serial']}")
+    return f"{disk['path']} ({', '.join(word for word in words if word)})"
+
+
+def _holds(disk: Any) -> str:
+    return ", ".join(disk["holds"]) or "nothing known"
 
 
 def _where(answer: Any) -> str:
@@ -59,4 +106,18 @@ def _text(answer: Any) -> str:
         for each in answer["volumes"]
     ]
     lines.append(table(rows) if answer["volumes"] else "There are no other disks.")
+    if answer["disks"]:
+        disks = [("Disk", "Size", "By", "Model", "Holds", "")]
+        disks += [
+            (
+                each["name"],
+                size_text(each["size"]),
+                each["transport"] or "-",
+                each["model"] or "-",
+                ", ".join(each["holds"]) or "-",
+                "; ".join(each["objections"]) or "can be formatted",
+            )
+            for each in answer["disks"]
+        ]
+        lines.append(table(disks))
     return "\n\n".join(lines)

@@ -75,11 +75,11 @@ def run(client: Client, arguments: Namespace) -> Output:
     return Output(action, action["text"])
 
 
-def wait(client: Client) -> Any:
-    """Waits for the end of the installation; on a terminal it shows a bar."""
+def wait(client: Client, name: str = ACTION) -> Any:
+    """Waits for the end of a long action; on a terminal it shows a bar."""
     live = sys.stderr.isatty()
     while True:
-        action = next(each for each in client.get("/status")["actions"] if each["name"] == ACTION)
+        action = next(each for each in client.get("/status")["actions"] if each["name"] == name)
         if live:
             share = action["progress"] or 0.0
             bar = "#" * int(share * _WIDTH)

@@ -7,7 +7,8 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,8 @@ from allegro.storage.volumes import Volume, objection
 
 FOLDER = "allegro"
 """Captures lie in this folder of the disk: whatever else is on it is neither shown nor touched."""
+
+_LOOKS_AFTER_OBJECTION = 30
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +46,8 @@ class CaptureDisk:
     """One disk at `place` at a time. May be called from any thread.
 
     `wanted` is the id of the chosen one (empty: none), `volumes` what there is, `present` whether there is a
-    file system with an id, `still_there` whether the device with that number (st_dev) is.
+    file system with an id, `still_there` whether the device with that number (st_dev) is. While `changes`
+    answers the same, `volumes`, which costs time, is rarely asked for a disk that could not be used.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class CaptureDisk:
         mounts: Mounts,
         present: Callable[[str], bool],
         still_there: Callable[[int], bool],
+        changes: Callable[[], object] = object,
     ) -> None:
         self.place = place
         self.wanted = wanted
@@ -61,10 +66,14 @@ class CaptureDisk:
         self._mounts = mounts
         self._present = present
         self._still_there = still_there
+        self._changes = changes
+        self._seen: object = None
+        self._wait_looks = 0
         self._changing = threading.Lock()
         self._mounted = ""
         self._device = 0
         self._left_alone = ""
+        self._being_formatted = ""
         self.reason = ""
 
     @property
@@ -98,8 +107,9 @@ class CaptureDisk:
                 self.reason = ""
             elif not self._present(wanted):
                 self._left_alone = ""
+                self._seen = None
                 self.reason = "It is not plugged in."
-            elif wanted != self._left_alone:
+            elif wanted != self._left_alone and self._is_due():
                 self._try(wanted)
 
     def choose(self, uuid: str, keep: Callable[[], None]) -> None:
@@ -135,6 +145,34 @@ class CaptureDisk:
             self._let_go()
             self.reason = "It can be pulled."
 
+    def leave_alone(self, disk: str) -> None:
+        """Nothing on the disk with this name (as `sda`; empty: none any more) is mounted from now on.
+
+        Raises Conflict while that holds for another disk.
+        """
+        with self._changing:
+            if disk and self._being_formatted:
+                raise Conflict(f"{self._being_formatted} is being formatted.", remedy="Wait for its end.")
+            self._being_formatted = disk
+
+    @contextmanager
+    def apart(self, uuid: str) -> Iterator[Volume]:
+        """This one, and nobody uses it while the block lasts; if it was in use, it is again afterwards.
+
+        Raises NotFound, Conflict with what speaks against it, Unavailable.
+        """
+        with self._changing:
+            volume = self._usable(uuid)
+            was_used = self._mounted == uuid
+            if was_used:
+                self._let_go()
+            try:
+                yield volume
+            finally:
+                if was_used:
+                    with contextlib.suppress(AllegroError):  # else the next look tries it, and tells
+                        self._use(volume)
+
     def stop(self) -> None:
         """Lets it go at the end of the program."""
         with self._changing:
@@ -147,16 +185,26 @@ class CaptureDisk:
             raise NotFound(f"There is no disk with the id {uuid}.", place="uuid")
         if against := objection(found, volumes, str(self.place)):
             raise Conflict(against, place="uuid")
+        if found.disk.name == self._being_formatted:
+            raise Conflict("It is being formatted.", place="uuid")
         return found
+
+    def _is_due(self) -> bool:
+        """Whether anything has changed since the last try, or it is time for another one all the same."""
+        before, self._seen = self._seen, self._changes()
+        self._wait_looks -= 1
+        return self._seen != before or self._wait_looks <= 0
 
     def _try(self, uuid: str) -> None:
         """Uses it if that can be. What only speaks against it at the moment is looked at again."""
         try:
             volume = self._usable(uuid)
         except AllegroError as error:
-            if self.reason != str(error):
-                log.warning("The disk for captures cannot be used yet: %s", error)
-            self.reason = str(error)
+            reason = " ".join(filter(None, (error.message, error.remedy)))
+            if self.reason != reason:
+                log.warning("The disk for captures cannot be used yet: %s", reason)
+            self.reason = reason
+            self._wait_looks = _LOOKS_AFTER_OBJECTION
             return
         try:
             self._use(volume)

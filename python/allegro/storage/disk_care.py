@@ -29,6 +29,7 @@ _ENDS_WITHIN_S: Final = 5.0
 
 _BY_UUID: Final = Path("/dev/disk/by-uuid")
 _BY_NUMBER: Final = Path("/sys/dev/block")
+_BLOCK: Final = Path("/sys/class/block")
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,14 @@ def read_volumes(running: Callable[[], str]) -> list[Volume]:
 def is_present(uuid: str) -> bool:
     """Whether udev knows a file system with this id."""
     return os.path.lexists(_BY_UUID / uuid)
+
+
+def devices() -> object:
+    """Answers the same as long as no disk, partition or file system comes or goes."""
+    try:
+        return [each.name for each in _BLOCK.iterdir()], _BY_UUID.stat().st_mtime_ns
+    except OSError:
+        return object()
 
 
 def is_still_there(device: int) -> bool:
@@ -114,6 +123,12 @@ class DiskCare:
         """As `CaptureDisk.remove`, between two files."""
         with self._held():
             self._disk.remove()
+
+    @contextmanager
+    def apart(self, uuid: str) -> Iterator[Volume]:
+        """As `CaptureDisk.apart`, between two files."""
+        with self._held(), self._disk.apart(uuid) as volume:
+            yield volume
 
     def problem(self) -> str:
         """Why captures stay on the device's own storage although a disk is wanted, in plain words."""

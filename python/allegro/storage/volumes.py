@@ -77,9 +77,9 @@ def objection(volume: Volume, others: Collection[Volume], own_place: str) -> str
     if _SYSTEM_PARTITIONS & set(volume.partition_names):
         return "It holds an Allegro system."
     if not volume.kind:
-        return "There is no file system on it. Format it with exFAT or ext4 on a computer."
+        return "There is no file system on it that is known here: format it."
     if volume.kind == _FAT:
-        return "FAT has no room for files of 4 GiB. Format it with exFAT or ext4 on a computer."
+        return "FAT has no room for files of 4 GiB: format it."
     if volume.kind not in USABLE:
         return f"What is on it ({volume.kind}) is left alone: captures go to exFAT and ext4."
     if not volume.uuid:

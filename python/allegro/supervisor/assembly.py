@@ -30,7 +30,8 @@ from allegro.settings.settings_file import SettingsStore
 from allegro.storage import mounting
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
-from allegro.storage.disk_care import DiskCare, is_present, is_still_there, read_volumes
+from allegro.storage.disk_care import DiskCare, devices, is_present, is_still_there, read_volumes
+from allegro.storage.disks import Disk, read_disks
 from allegro.storage.room import Room
 from allegro.storage.uploaded import dispose
 from allegro.supervisor.announcing import Announcer
@@ -170,6 +171,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     disk = CaptureDisk(
         *(paths.disk, lambda: settings.current.storage.device, lambda: read_volumes(running_disk)),
         *(mounting, is_present, is_still_there),
+        changes=devices,
     )
     breathe = Courtesy(paths.recorder_status).breathe
     disk_care = DiskCare(disk, FileStore(paths.storage), jobs, breathe)
@@ -317,6 +319,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     try:
         from allegro.api.app import create_app
         from allegro.api.device import Device
+        from allegro.storage.disk_formatter import Formatter
         from allegro.supervisor.api_server import serve
         from allegro.supervisor.inputs_care import presenter_parts
         from allegro.trigger.live_streams import LiveStreams
@@ -341,6 +344,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
             upload=FileStore(paths.upload),
             sent=FileStore(paths.sent),
             disks=disk_care,
+            formatter=Formatter(
+                actions, disk_care, running_disk, disks=read_disks if with_network else _no_disks
+            ),
             export=export,
             updates=updates,
             actions=actions,
@@ -386,6 +392,10 @@ def job_store(paths: Paths) -> JobStore:
 
 def _no_power(_action: PowerAction) -> None:
     raise Unavailable("The supervisor runs on somebody's machine, which is not ours to switch off.")
+
+
+def _no_disks() -> Sequence[Disk]:
+    return ()  # those of somebody's machine are not ours to format
 
 
 def _no_clock(_wanted_ns: int) -> None:

@@ -39,6 +39,7 @@ from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
+from allegro.storage.disk_formatter import Formatter
 from allegro.storage.disks import Disk
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
@@ -101,6 +102,7 @@ class Bench:
     learning: Learning = field(default_factory=lambda: Learning(None, None))
     sound_cards: list[SoundCard] = field(default_factory=list)
     plugged_in: set[str] = field(default_factory=lambda: {"5f3a-stick"})
+    disks: list[Disk] = field(default_factory=list)
 
     def learn(self, seconds: float) -> None:
         """Waits for a key; a test sets what is heard."""
@@ -314,6 +316,7 @@ def make_bench(
         upload=FileStore(paths.upload),
         sent=FileStore(paths.sent),
         disks=disks,
+        formatter=Formatter(actions, disks, lambda: "sda", disks=lambda: bench.disks),
         export=export,
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from allegro.storage.disks import Disk
+from tests.harness.waiting import wait_for
 from tests.unit.api.bench import Bench, make_bench
 
 STICK = "5f3a-stick"
@@ -56,3 +58,40 @@ def test_a_disk_that_cannot_be_used_is_refused_with_the_reason(bench: Bench) -> 
     assert "no disk" in bench.refused(404, "PUT", "/disks/chosen", {"uuid": "x"})["message"]
     assert bench.refused(422, "PUT", "/disks/chosen", {"uuid": "../x"})["place"] == "uuid"
     assert bench.get("/settings/storage")["device"] == ""
+
+
+@pytest.mark.spec("W5")
+def test_a_disk_is_formatted_only_when_it_is_confirmed_and_told_who_wanted_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "sdb"
+    path.write_bytes(b"")  # no device: it gets as far as the partition table
+    disk = Disk("sdb", str(path), 32 * 10**9, model="Ultra Fit", holds=("old (ntfs)",))
+    bench.disks.append(disk)
+    (shown,) = bench.get("/disks")["disks"]
+    assert (shown["name"], shown["holds"], shown["objections"]) == ("sdb", ["old (ntfs)"], [])
+    order = {"disk": "sdb", "confirm": "sdb", "kind": "exfat", "label": "STICK", "sequence": 0}
+    assert bench.refused(422, "POST", "/disks/format", {**order, "confirm": "sda"})["place"] == "confirm"
+    assert bench.refused(422, "POST", "/disks/format", {**order, "kind": "ntfs"})["place"] == "kind"
+    assert "Another disk" in bench.refused(409, "POST", "/disks/format", {**order, "sequence": 5})["message"]
+    assert "runs from" in bench.refused(409, "POST", "/disks/format", {**order, "disk": "sda"})["message"]
+    path.unlink()
+    assert "does not answer" in bench.refused(409, "POST", "/disks/format", order)["message"]
+    assert bench.get("/events")["events"] == []
+    path.write_bytes(b"")
+    assert bench.call("POST", "/disks/format", order).json()["disk"]["name"] == "sdb"
+    wait_for(lambda: bench.get("/status")["actions"][0]["state"] == "failed", "the end", 20)
+    wait_for(lambda: len(bench.get("/events")["events"]) == 2, "both events", 20)
+    texts = [event["text"] for event in reversed(bench.get("/events")["events"])]
+    assert {event["who"] for event in bench.get("/events")["events"]} == {"root"}
+    assert any("formatted with exFAT, named STICK, on which was old (ntfs)" in text for text in texts)
+    assert any("could not be formatted" in text for text in texts)
+
+
+@pytest.mark.spec("W5")
+def test_a_file_system_that_is_not_there_gets_no_name(bench: Bench) -> None:
+    assert bench.refused(404, "PUT", "/disks/label", {"uuid": "x", "label": "A"})["place"] == "uuid"
+    assert (
+        "11 letters"
+        in bench.refused(422, "PUT", "/disks/label", {"uuid": STICK, "label": "x" * 12})["message"]
+    )

@@ -1,3 +1,5 @@
+import io
+
 import pytest
 
 from tests.unit.cli.playing_api import Api, run
@@ -14,7 +16,19 @@ VOLUME = {
     "removable": True,
     "objection": "",
 }
-NONE = {"chosen": "", "used": False, "free": None, "reason": "", "volumes": [VOLUME]}
+DISK = {
+    "name": "sdb",
+    "path": "/dev/sdb",
+    "size": 32 * 10**9,
+    "model": "Ultra Fit",
+    "serial": "4C53",
+    "transport": "usb",
+    "removable": True,
+    "holds": ["old (ntfs)"],
+    "sequence": 7,
+    "objections": [],
+}
+NONE = {"chosen": "", "used": False, "free": None, "reason": "", "volumes": [VOLUME], "disks": [DISK]}
 USED = {**NONE, "chosen": "5f3a", "used": True, "free": 5 * 10**9}
 
 
@@ -40,3 +54,36 @@ def test_disks_are_listed_chosen_and_removed(api: Api, capsys: pytest.CaptureFix
         {"uuid": "5f3a"},
         {"uuid": ""},
     ]
+
+
+@pytest.mark.spec("W5")
+def test_a_disk_is_formatted_after_its_name_was_typed(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answer("GET /disks", NONE)
+    api.answer("POST /disks/format", {"disk": DISK}, status=202)
+    done = {"name": "format", "state": "done", "progress": 1.0, "text": "It is formatted."}
+    api.answer("GET /status", {"actions": [done]})
+    monkeypatch.setattr("sys.stdin", io.StringIO("sda\n"))
+    assert run(api, "disks", "format", "sdb") == 1
+    assert "Not confirmed. Nothing was written." in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO("sdb\n"))
+    assert run(api, "disks", "format", "/dev/sdb", "--kind", "ext4", "--name", "Hall 3") == 0
+    shown = capsys.readouterr().out
+    assert "Everything on /dev/sdb (Ultra Fit, 32.0 GB, serial 4C53) will be lost: old (ntfs)." in shown
+    assert shown.endswith("It is formatted.\n")
+    api.answer("GET /status", {"actions": [{**done, "state": "failed", "text": "It was pulled."}]})
+    assert run(api, "disks", "format", "sdb", "--yes") == 1
+    orders = [body for request, body in api.asked if request == "POST /disks/format"]
+    assert orders == [
+        {"disk": "sdb", "confirm": "sdb", "kind": "ext4", "label": "Hall 3", "sequence": 7},
+        {"disk": "sdb", "confirm": "sdb", "kind": "exfat", "label": "ALLEGRO", "sequence": 7},
+    ]
+
+
+@pytest.mark.spec("W5")
+def test_a_file_system_gets_another_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answer("PUT /disks/label", NONE)
+    assert run(api, "disks", "rename", "5f3a", "STICK") == 0
+    assert "sdb   32.0 GB  usb  Ultra Fit  old (ntfs)  can be formatted" in capsys.readouterr().out
+    assert api.asked == [("PUT /disks/label", {"uuid": "5f3a", "label": "STICK"})]

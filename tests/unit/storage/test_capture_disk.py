@@ -1,5 +1,6 @@
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,13 +28,17 @@ class Bench:
         self.listed: list[Volume] | Unavailable = VOLUMES
         self.mounts = PlayingMounts()
         self.names = Names()
+        self.asked = 0
+        self.changes: Callable[[], object] = object
         self.disk = CaptureDisk(
             *(folder / "disk", lambda: self.wanted, self.volumes, self.mounts),
             *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
+            lambda: self.changes(),
         )
         self.care = DiskCare(self.disk, FileStore(self.storage), self.names, lambda: None)
 
     def volumes(self) -> list[Volume]:
+        self.asked += 1
         if isinstance(self.listed, Unavailable):
             raise self.listed
         return self.listed
@@ -116,6 +121,31 @@ class TestDisk:
         bench.listed = VOLUMES
         bench.care.step()
         assert (bench.mounts.mounted, bench.care.problem()) == (STICK, "")
+
+    def test_a_lasting_objection_is_not_looked_into_again_and_again(self, bench: Bench) -> None:
+        bench.wanted = "0b1c-ssd"
+        bench.plugged_in.add("0b1c-ssd")
+        bench.changes = lambda: "the same"
+        for _ in range(29):
+            bench.care.step()
+        assert bench.asked == 1
+        assert "left alone" in bench.care.problem()
+        bench.changes = lambda: "something was plugged in or pulled"
+        bench.care.step()
+        assert bench.asked == 2
+        for _ in range(60):
+            bench.care.step()
+        assert bench.asked == 4
+
+    def test_it_is_let_go_for_a_change_of_its_own_and_used_again(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        with bench.care.apart(STICK) as volume:
+            assert (bench.mounts.mounted, volume.path) == ("", "/dev/sdb1")
+        assert (bench.mounts.mounted, bench.disk.is_usable()) == (STICK, True)
+        bench.mounts.in_use = True
+        with pytest.raises(Conflict, match="in use"), bench.care.apart(STICK):
+            raise AssertionError
+        assert bench.mounts.mounted == STICK
 
     def test_pulled_and_plugged_in_again_nothing_is_lost(self, bench: Bench) -> None:
         bench.choose(STICK)

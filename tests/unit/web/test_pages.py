@@ -4,6 +4,7 @@ import json
 import os
 import re
 import zipfile
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from allegro.export.queue import UploadQueue
 from allegro.storage import capture_files
 from allegro.storage.capture_files import FileInfo
+from allegro.storage.disks import Disk
 from allegro.system.configuration_reset import KEEPS
 from allegro.system.health import Problem
 from allegro.web.menu import Heading, menu
@@ -319,6 +321,30 @@ def test_a_disk_for_captures_is_chosen_and_removed_by_administrators(world: Worl
     assert "It can be pulled." in admin.page("/storage")
     admin.post("/storage/use-disk", name="")
     assert "Captures stay on the device." in admin.page("/storage")
+
+
+@pytest.mark.spec("W5")
+def test_formatting_a_disk_asks_with_its_name_and_what_lies_on_it(world: World, tmp_path: Path) -> None:
+    admin, capture = world.user("admin"), world.user("capture")
+    assert "Yes, format" not in admin.page("/storage")
+    path = tmp_path / "sdb"
+    path.write_bytes(b"")
+    world.device.disks.append(Disk("sdb", str(path), 32 * 10**9, "Ultra Fit", holds=("old (ntfs)",)))
+    asked = "Everything on Ultra Fit (sdb, 32.0\N{NO-BREAK SPACE}GB) will be lost: old (ntfs)."
+    assert asked in admin.page("/storage")
+    assert asked not in capture.page("/storage")
+    capture.post("/storage/format-disk", name="sdb", sequence="0", kind="exfat", label="A")
+    assert world.device.actions.all() == ()
+    admin.post("/storage/format-disk", name="sdb", sequence="9", kind="exfat", label="A")
+    assert "Another disk is called sdb now" in admin.page("/storage")
+    admin.post("/storage/format-disk", name="sdb", sequence="0", kind="exfat", label="twelve_lette")
+    assert "too long" in admin.page("/storage")
+    admin.post("/storage/label-disk", name="5f3a-stick", label="a/b")
+    assert "cannot be the name" in admin.page("/storage")
+    world.device.actions.start("format", "Making the file system.").tell("Making the file system.", 0.4)
+    assert "Making the file system." in admin.page("/storage")
+    assert "Progress of formatting" in admin.get("/storage/disks?shown=running").text
+    assert admin.get("/storage/disks?shown=none").headers["HX-Refresh"] == "true"
 
 
 @pytest.mark.spec("W14")

@@ -50,6 +50,7 @@ async def _show(visit: Visit, form: Form, code: int) -> Response:
         files=found[:PER_PAGE],
         storage=storage,
         disks=await _disks(visit),
+        action=_formatting(status),
         exports=status["export_enabled"],
         number=number,
         pages=None if searching else pages,
@@ -67,8 +68,28 @@ async def _disks(visit: Visit) -> Mapping[str, Any]:
     try:
         answer: Mapping[str, Any] = await visit.api.get("/disks")
     except AllegroError as error:
-        return {"chosen": "", "used": False, "free": None, "reason": error.message, "volumes": ()}
+        return {
+            "chosen": "",
+            "used": False,
+            "free": None,
+            "reason": error.message,
+            "volumes": (),
+            "disks": (),
+        }
     return answer
+
+
+def _formatting(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """How far a disk is that is being formatted, or how that ended."""
+    return next((action for action in status["actions"] if action["name"] == "format"), None)
+
+
+async def _live(visit: Visit) -> Response:
+    action = _formatting(await visit.api.get("/status"))
+    if visit.request.query_params.get("shown") != (action["state"] if action else "none"):
+        # Something began or ended: the disks are others now, too.
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    return visit.render("parts/disk_live.html", action=action)
 
 
 def _asked(visit: Visit) -> Mapping[str, str]:
@@ -181,6 +202,27 @@ async def _remove_disk(visit: Visit) -> Response:
     return visit.done("The disk can be pulled. Captures stay on the device until it is plugged in again.")
 
 
+async def _format_disk(visit: Visit) -> Response:
+    name = visit.typed("name")
+    sequence = visit.typed("sequence")
+    await visit.api.post(
+        "/disks/format",
+        {
+            "disk": name,
+            "confirm": name,
+            "sequence": int(sequence) if sequence.isascii() and sequence.isdecimal() else 0,
+            "kind": visit.typed("kind"),
+            "label": visit.typed("label"),
+        },
+    )
+    return visit.done(f"{name} is being formatted.")
+
+
+async def _label_disk(visit: Visit) -> Response:
+    await visit.api.put("/disks/label", {"uuid": visit.typed("name"), "label": visit.typed("label")})
+    return visit.done(f"The disk is called {visit.typed('label').strip()} now.")
+
+
 PAGE = Page(
     title="Storage",
     path="/storage",
@@ -191,6 +233,9 @@ PAGE = Page(
         Action("POST", "/storage", SECTION.saver(_show), role="admin"),
         Action("POST", "/storage/use-disk", _use_disk, role="admin"),
         Action("POST", "/storage/remove-disk", _remove_disk, role="admin"),
+        Action("POST", "/storage/format-disk", _format_disk, role="admin"),
+        Action("POST", "/storage/label-disk", _label_disk, role="admin"),
+        Action("GET", "/storage/disks", _live, poll=True),
         Action("GET", "/storage/archive", _archive, role="capture"),
         Action("POST", "/storage/delete", _delete, role="capture"),
         Action("POST", "/storage/delete-selected", _delete_selected, role="capture"),
