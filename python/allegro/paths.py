@@ -122,6 +122,11 @@ class Paths:
         return self.run / "disk"
 
     @property
+    def disk_health(self) -> Path:
+        """What the disks said about their health."""
+        return self.run / "disk-health.json"
+
+    @property
     def recorder_config(self) -> Path:
         """What the recorder reads at start and on SIGHUP."""
         return self.run / "recorder.json"

@@ -30,6 +30,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {
     "reset": (("allegro.supervisor.reset_at_start",), 100, set()),
     "recorder": (("allegro.capture.recorder",), 135, set()),
     "console": (("allegro.console.__main__",), 100, set()),
+    "disk health": (("allegro.storage.health_look",), 80, set()),
     "started": (("allegro.firmware.started",), 60, set()),
     "confirm": (("allegro.supervisor.confirm",), 105, {"jeepney"}),
     "prepare": (("allegro.supervisor.prepare",), 250, MODELS),

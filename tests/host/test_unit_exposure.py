@@ -21,6 +21,7 @@ MOST = {
     "allegro-wifi-access-point": 2.1,
     "allegro-wifi-client": 2.1,
     "allegro-wifi-dhcp": 2.1,
+    "allegro-disk-health": 3.0,
     "allegro-confirm": 4.3,
     "allegro-supervisor": 4.5,
     "allegro-prepare": 7.0,

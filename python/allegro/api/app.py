@@ -75,7 +75,8 @@ def create_app(device: Device) -> ASGIApp:
         bmc.router(device.bmc),
         clock.router(device.clock, device.set_clock),
         disks.router(
-            device.disks, device.formatter, device.settings, device.change_settings, device.events.note
+            *(device.disks, device.formatter, device.disk_health),
+            *(device.settings, device.change_settings, device.events.note),
         ),
         files.router(
             Captures(

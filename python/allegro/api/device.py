@@ -21,6 +21,7 @@ from allegro.settings.past_changes import PastChanges
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Formatter
+from allegro.storage.disk_health import DiskHealth
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.clock import ClockState
@@ -59,6 +60,7 @@ class Device:
     sent: FileStore
     disks: DiskCare
     formatter: Formatter
+    disk_health: DiskHealth
     export: ExportService
     updates: FirmwareService
     actions: Actions

@@ -17,7 +17,9 @@ from allegro.settings.model import Settings
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Candidate, Formatter
+from allegro.storage.disk_health import DiskHealth
 from allegro.storage.formatting import Wish
+from allegro.storage.smart import Health
 from allegro.storage.volumes import Volume, objection
 
 
@@ -52,19 +54,33 @@ class VolumeAnswer(BaseModel):
         )
 
 
+class HealthAnswer(BaseModel):
+    """What a disk says about its own health (SMART, NVMe)."""
+
+    state: Literal["good", "failing", "unknown"]
+    text: str = Field(description="The same in plain words")
+
+    @classmethod
+    def of(cls, health: Health) -> Self:
+        """The health as the API shows it."""
+        return cls(state=health.state, text=health.text)
+
+
+class OwnDisk(DiskAnswer):
+    """The disk that the system runs from."""
+
+    health: HealthAnswer
+
+
 class OtherDisk(DiskAnswer):
-    """A whole disk, and whether it can be formatted."""
+    """A whole disk, how it is, and whether it can be formatted."""
+
+    health: HealthAnswer
 
     sequence: int = Field(
         description="Number that no other disk has had since the start; a new one each time it is plugged in"
     )
     objections: list[str] = Field(description="Why it cannot be formatted; empty if it can")
-
-    @classmethod
-    def judged(cls, each: Candidate) -> Self:
-        """The disk as the API shows it."""
-        shown = DiskAnswer.of(each.disk).model_dump()
-        return cls(**shown, sequence=each.sequence, objections=list(each.objections))
 
 
 class DisksAnswer(BaseModel):
@@ -75,7 +91,10 @@ class DisksAnswer(BaseModel):
     free: int | None = Field(description="Bytes on the chosen one; null unless it is used")
     reason: str = Field(description="Why captures do not get to the chosen one, in plain words; may be empty")
     volumes: list[VolumeAnswer]
-    disks: list[OtherDisk] = Field(description="All disks but the one that the system runs from")
+    running_from: OwnDisk | None = Field(
+        description="The disk that the system runs from, and that has the ring; null if it is not known"
+    )
+    disks: list[OtherDisk] = Field(description="All others")
 
 
 class Choice(BaseModel):
@@ -118,15 +137,25 @@ class NewLabel(BaseModel):
 
 
 def router(
-    care: DiskCare, formatter: Formatter, current: Callable[[], Settings], change: Change, note: Note
+    care: DiskCare,
+    formatter: Formatter,
+    health: DiskHealth,
+    current: Callable[[], Settings],
+    change: Change,
+    note: Note,
 ) -> APIRouter:
     """GET /disks, PUT /disks/chosen, POST /disks/remove, POST /disks/format, PUT /disks/label."""
     routes = APIRouter(prefix="/disks", tags=["disks"], responses=ERRORS)
+
+    def shown(each: Candidate) -> dict[str, object]:
+        said = HealthAnswer.of(health.of(each.disk.name, each.sequence))
+        return {**DiskAnswer.of(each.disk).model_dump(), "health": said}
 
     def answer() -> DisksAnswer:
         chosen = current().storage.device
         volumes = care.volumes()
         place = str(care.disk.place)
+        own, others = formatter.listed()
         used = care.disk.mounted == chosen != "" and care.disk.is_usable()
         return DisksAnswer(
             chosen=chosen,
@@ -134,7 +163,13 @@ def router(
             free=_free(care) if used else None,
             reason=care.problem() or care.disk.reason,
             volumes=[VolumeAnswer.of(each, objection(each, volumes, place)) for each in volumes],
-            disks=[OtherDisk.judged(each) for each in formatter.candidates()],
+            running_from=OwnDisk.model_validate(shown(own)) if own else None,
+            disks=[
+                OtherDisk.model_validate(
+                    {**shown(each), "sequence": each.sequence, "objections": each.objections}
+                )
+                for each in others
+            ],
         )
 
     @routes.get("", dependencies=[requires("viewer")])

@@ -106,8 +106,9 @@ def _text(answer: Any) -> str:
         for each in answer["volumes"]
     ]
     lines.append(table(rows) if answer["volumes"] else "There are no other disks.")
-    if answer["disks"]:
-        disks = [("Disk", "Size", "By", "Model", "Holds", "")]
+    own = [{**disk, "objections": ["the device runs from it"]} for disk in [answer["running_from"]] if disk]
+    if own or answer["disks"]:
+        disks = [("Disk", "Size", "By", "Model", "Holds", "Health", "")]
         disks += [
             (
                 each["name"],
@@ -115,9 +116,10 @@ def _text(answer: Any) -> str:
                 each["transport"] or "-",
                 each["model"] or "-",
                 ", ".join(each["holds"]) or "-",
+                each["health"]["text"],
                 "; ".join(each["objections"]) or "can be formatted",
             )
-            for each in answer["disks"]
+            for each in (*own, *answer["disks"])
         ]
         lines.append(table(disks))
     return "\n\n".join(lines)

@@ -118,14 +118,23 @@ class Formatter:
         self._partition = partition
         self._renew = renew
 
+    def listed(self) -> tuple[Candidate | None, list[Candidate]]:
+        """The disk that the system runs from (None: not known), and all others.
+
+        Raises Unavailable if they cannot be listed.
+        """
+        name, own, others = self._running(), None, []
+        for disk in self._disks():
+            number = sequence(_BLOCK / disk.name)
+            if disk.name == name or disk.runs_system:
+                own = Candidate(disk, number, ("this system runs from it",))
+            elif disk.kind == "disk":
+                others.append(Candidate(disk, number, self._objections(disk)))
+        return own, others
+
     def candidates(self) -> list[Candidate]:
         """All disks but the one that the system runs from. Raises Unavailable if they cannot be listed."""
-        own = self._running()
-        return [
-            Candidate(disk, sequence(_BLOCK / disk.name), self._objections(disk))
-            for disk in self._disks()
-            if disk.name != own and not disk.runs_system and disk.kind == "disk"
-        ]
+        return self.listed()[1]
 
     def start(
         self, name: str, confirm: str, wish: Wish, seen: int = 0, ended: Callable[[str], None] | None = None

@@ -31,6 +31,7 @@ from allegro.storage import mounting
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, devices, is_present, is_still_there, read_volumes
+from allegro.storage.disk_health import DiskHealth, present_disks
 from allegro.storage.disks import Disk, read_disks
 from allegro.storage.room import Room
 from allegro.storage.uploaded import dispose
@@ -175,6 +176,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     )
     breathe = Courtesy(paths.recorder_status).breathe
     disk_care = DiskCare(disk, FileStore(paths.storage), jobs, breathe)
+    disk_health = DiskHealth(paths.disk_health, present_disks)
     keeper = TimeKeeper(paths.kept_time)
 
     def set_clock(wanted_ns: int) -> None:
@@ -263,6 +265,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         room=room,
         told_before=lambda: open_problems(events.all()),
         capture_disk=disk_care.problem,
+        failing_disks=disk_health.failing,
     )
     past_changes = PastChanges(paths.past_changes)
     change = SettingsChanger(
@@ -299,6 +302,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         parts.start("WiFi", lambda: _started(wifi.start, wifi.stop))
     if with_network:
         parts.start("disk for captures", lambda: _started(disk_care.start, disk_care.stop))
+        parts.start("health of the disks", lambda: _started(disk_health.start, disk_health.stop))
     parts.start("export", lambda: _started(export.start, export.stop))
     parts.start("firmware updates", lambda: _started(updates.start, updates.stop))
     parts.start("resets", resets.after_start)
@@ -344,6 +348,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             upload=FileStore(paths.upload),
             sent=FileStore(paths.sent),
             disks=disk_care,
+            disk_health=disk_health,
             formatter=Formatter(
                 actions, disk_care, running_disk, disks=read_disks if with_network else _no_disks
             ),

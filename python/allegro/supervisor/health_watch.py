@@ -57,6 +57,7 @@ class Watch:
         room: Room,
         told_before: Callable[[], Mapping[str, str]] = dict,
         capture_disk: Callable[[], str] = str,
+        failing_disks: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """`told_before`: id and text of the problems that were noted before the start, and are not over."""
         self._paths = paths
@@ -77,6 +78,7 @@ class Watch:
         self._room = room
         self._told_before = told_before
         self._capture_disk = capture_disk
+        self._failing_disks = failing_disks
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -115,6 +117,7 @@ class Watch:
             storage_free=storage_free,
             storage_error=storage_error,
             capture_disk=self._capture_disk(),
+            failing_disks=tuple(self._failing_disks()),
             capture_limit=self._room.limit_problem(),
             data_problem=data_problem(self._paths.data),
             upload_failures=upload_failures,

@@ -63,6 +63,7 @@ class Facts:
     storage_free: int = 0
     storage_error: str = ""
     capture_disk: str = ""  # why captures do not get to the disk that was chosen for them
+    failing_disks: tuple[str, ...] = ()  # a sentence for each that says that it fails
     capture_limit: str = ""  # why captures are refused although there is room
     data_problem: str = ""
     upload_failures: tuple[tuple[str, str], ...] = ()  # file, reason
@@ -226,6 +227,17 @@ def capture_disk_unusable(facts: Facts) -> Iterable[Problem]:
             "warning",
             facts.capture_disk,
             "They stay on the device until then. Plug it in, make room on it, or choose another (Storage).",
+        )
+
+
+def disks_fail(facts: Facts) -> Iterable[Problem]:
+    """A disk says of itself that it fails, whatever else it is used for."""
+    if facts.failing_disks:
+        yield Problem(
+            "disk-fails",
+            "error",
+            " ".join(facts.failing_disks),
+            "Save what is on it as soon as you can, and replace it.",
         )
 
 
@@ -403,6 +415,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     storage_nearly_full,
     capture_limit_reached,
     capture_disk_unusable,
+    disks_fail,
     uploads_fail,
     settings_damaged,
     settings_refused,

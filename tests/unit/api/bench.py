@@ -40,6 +40,7 @@ from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Formatter
+from allegro.storage.disk_health import DiskHealth
 from allegro.storage.disks import Disk
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
@@ -317,6 +318,7 @@ def make_bench(
         sent=FileStore(paths.sent),
         disks=disks,
         formatter=Formatter(actions, disks, lambda: "sda", disks=lambda: bench.disks),
+        disk_health=DiskHealth(paths.disk_health, dict, lambda: bench.asked.append("health")),
         export=export,
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),
         actions=actions,

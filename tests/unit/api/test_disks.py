@@ -1,5 +1,6 @@
 """The disk for captures by the API."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +96,15 @@ def test_a_file_system_that_is_not_there_gets_no_name(bench: Bench) -> None:
         "11 letters"
         in bench.refused(422, "PUT", "/disks/label", {"uuid": STICK, "label": "x" * 12})["message"]
     )
+
+
+@pytest.mark.spec("W5")
+def test_each_disk_tells_how_it_is_also_the_one_that_the_device_runs_from(bench: Bench) -> None:
+    bench.disks += [Disk("sda", "/dev/sda", 8 * 10**9), Disk("sdb", "/dev/sdb", 32 * 10**9)]
+    answer = bench.get("/disks")
+    assert answer["running_from"]["health"]["text"] == "It has not been asked for its health yet."
+    assert [each["name"] for each in answer["disks"]] == ["sdb"]
+    fails = {"state": "failing", "text": "It says that it fails: soon.", "model": "", "sequence": 0}
+    bench.paths.disk_health.write_text(json.dumps({"sdb": fails}))
+    (shown,) = bench.get("/disks")["disks"]
+    assert shown["health"] == {"state": "failing", "text": "It says that it fails: soon."}

@@ -27,8 +27,17 @@ DISK = {
     "holds": ["old (ntfs)"],
     "sequence": 7,
     "objections": [],
+    "health": {"state": "good", "text": "It says that it is well."},
 }
-NONE = {"chosen": "", "used": False, "free": None, "reason": "", "volumes": [VOLUME], "disks": [DISK]}
+NONE = {
+    "chosen": "",
+    "used": False,
+    "free": None,
+    "reason": "",
+    "volumes": [VOLUME],
+    "running_from": None,
+    "disks": [DISK],
+}
 USED = {**NONE, "chosen": "5f3a", "used": True, "free": 5 * 10**9}
 
 
@@ -85,5 +94,8 @@ def test_a_disk_is_formatted_after_its_name_was_typed(
 def test_a_file_system_gets_another_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.answer("PUT /disks/label", NONE)
     assert run(api, "disks", "rename", "5f3a", "STICK") == 0
-    assert "sdb   32.0 GB  usb  Ultra Fit  old (ntfs)  can be formatted" in capsys.readouterr().out
+    assert (
+        "sdb   32.0 GB  usb  Ultra Fit  old (ntfs)  It says that it is well.  can be formatted"
+        in capsys.readouterr().out
+    )
     assert api.asked == [("PUT /disks/label", {"uuid": "5f3a", "label": "STICK"})]

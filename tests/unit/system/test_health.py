@@ -53,6 +53,11 @@ def test_a_healthy_device_has_no_problems() -> None:
         (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),
         (replace(HEALTHY, ports=(("port1", False),)), "no-link", "None of the measuring ports"),
         (replace(HEALTHY, storage_free=100 * MIB), "storage-full", "105 MB are free"),
+        (
+            replace(HEALTHY, failing_disks=("The disk /dev/sdb: It fails.",)),
+            "disk-fails",
+            "/dev/sdb: It fails.",
+        ),
         (replace(HEALTHY, capture_limit="The limit is reached."), "capture-limit", "limit is reached"),
         (replace(HEALTHY, storage_error="Input/output error"), "no-storage", "Input/output error"),
         (

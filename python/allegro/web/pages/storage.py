@@ -68,14 +68,8 @@ async def _disks(visit: Visit) -> Mapping[str, Any]:
     try:
         answer: Mapping[str, Any] = await visit.api.get("/disks")
     except AllegroError as error:
-        return {
-            "chosen": "",
-            "used": False,
-            "free": None,
-            "reason": error.message,
-            "volumes": (),
-            "disks": (),
-        }
+        nothing = {"volumes": (), "running_from": None, "disks": ()}
+        return {"chosen": "", "used": False, "free": None, "reason": error.message, **nothing}
     return answer
 
 
