@@ -98,6 +98,7 @@ def test_captures_go_to_a_stick_until_it_is_pulled(lab: Lab, tmp_path: Path) -> 
     checked = subprocess.run(["e2fsck", "-fn", str(image)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
 
+    device.api("PUT", "/disks/chosen", {"uuid": ""})  # else it is used again
     plug(lab, image, 3)
     format_as_exfat(lab)
     third = captured(lab)
