@@ -35,7 +35,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {
     "confirm": (("allegro.supervisor.confirm",), 105, {"jeepney"}),
     "prepare": (("allegro.supervisor.prepare",), 250, MODELS),
     # up to here presses count; the API comes after that
-    "supervisor": (("allegro.supervisor.__main__",), 410, MODELS | {"jeepney"}),
+    "supervisor": (("allegro.supervisor.__main__",), 420, MODELS | {"jeepney"}),
     "supervisor with API": (
         API,
         710,
