@@ -33,13 +33,13 @@ def test_a_press_makes_a_file_for_each_row_while_somebody_captures_live(lab: Lab
     device, (left, right) = lab.device, lab.ports
     wrong = [*ROWS[:2], {"name": "wrong", "filter": 'group == "Besides"'}]
     with pytest.raises(ApiRefusedError, match="Besides") as refused:
-        device.set({"groups": {"groups": GROUPS}, "trigger": {"rows": wrong}})
+        device.set({"groups": {"links": GROUPS}, "trigger": {"rows": wrong}})
     assert (refused.value.status, refused.value.place) == (422, "trigger.rows.2.filter")
-    assert (device.get("/settings")["trigger"]["rows"], device.get("/settings")["groups"]["groups"]) == (
+    assert (device.get("/settings")["trigger"]["rows"], device.get("/settings")["groups"]["links"]) == (
         [],
         [],
     )
-    device.set({"groups": {"groups": GROUPS}, "trigger": {"rows": ROWS, "before_s": 600}})
+    device.set({"groups": {"links": GROUPS}, "trigger": {"rows": ROWS, "before_s": 600}})
     device.plug_presenter()
 
     live = _live(lab, tmp_path / "live.pcapng")
@@ -78,11 +78,14 @@ def test_a_press_makes_a_file_for_each_row_while_somebody_captures_live(lab: Lab
 
 def _live(lab: Lab, file: Path) -> "subprocess.Popen[bytes]":
     """Somebody who streams into a file, and has begun to."""
+    site = f"https://127.0.0.1:{lab.machine.forward(443)}"
+    curl = ["curl", "--silent", "--insecure"]
+    look = [*curl, "--max-time", "20", "--output", "/dev/null", f"{site}/login"]
+    wait_for(lambda: subprocess.run(look).returncode == 0, "the web page", 120, 1)
     added = lab.machine.run("allegro tokens add live --role capture --json").stdout
-    port = lab.machine.forward(443)
-    command = ["curl", "--silent", "--show-error", "--insecure", "--no-buffer", "--output", str(file)]
     token = f"Authorization: Bearer {json.loads(added)['token']}"
-    live = subprocess.Popen([*command, "--header", token, f"https://127.0.0.1:{port}/api/live?seconds=600"])
+    stream = ["--no-buffer", "--output", str(file), "--header", token, f"{site}/api/live?seconds=600"]
+    live = subprocess.Popen([*curl, *stream])
     wait_for(lambda: file.exists() and file.stat().st_size > 0, "the beginning of the live capture", 60, 0.2)
     return live
 
