@@ -105,7 +105,14 @@ class Resets:
         if told is None:
             return
         self._actions.start(RESET, "Configuration reset")
-        if told.failed:
+        if told.unknown:
+            text = (
+                "The configuration was reset. Whether all was removed, and whether newer firmware was to"
+                f" follow, is not known: {configuration_reset.outcome_path(self._paths)}: {told.unknown}."
+                " Look over the settings, and ask for firmware on the page Firmware."
+            )
+            self._actions.failed(RESET, text)
+        elif told.failed:
             text = f"The configuration was reset, but not all could be removed: {', '.join(told.failed)}."
             self._actions.failed(RESET, text)
         else:

@@ -168,6 +168,8 @@ class Told:
 
     failed: tuple[str, ...]
     then_update: bool
+    unknown: str = ""
+    """Why nothing is known of either, in plain words; empty if it is."""
 
 
 def take_outcome(paths: Paths) -> Told | None:
@@ -176,9 +178,11 @@ def take_outcome(paths: Paths) -> Told | None:
     found = file.read()
     if isinstance(found, Absent):
         return None
-    raw = found.value if isinstance(found, Value) else {}
     with contextlib.suppress(OSError):
         file.remove()
+    if not isinstance(found, Value):
+        return Told((), False, unknown=found.reason)
+    raw = found.value
     failed = raw.get("failed")
     names = tuple(str(each[0]) for each in failed if each) if isinstance(failed, list) else ()
     return Told(names, raw.get("then_update") is True)

@@ -148,6 +148,19 @@ def test_what_could_not_be_removed_is_told(bench: Bench) -> None:
     assert "web" in bench.action(RESET).text
 
 
+def test_word_of_a_reset_that_is_damaged_is_not_taken_for_success(bench: Bench) -> None:
+    configuration_reset.write_outcome(bench.paths, Outcome(), Order(then_update=True))
+    path = configuration_reset.outcome_path(bench.paths)
+    path.write_text("{")
+    path.with_name(f".{path.name}.good").unlink()
+    bench.resets().after_start()
+    action = bench.action(RESET)
+    assert action.state == "failed"
+    assert "is not known" in action.text
+    assert str(path) in action.text
+    assert not path.exists(), "it is told once"
+
+
 def test_a_reset_that_was_given_up_is_told(bench: Bench) -> None:
     failure_path(bench.paths).write_text("Configuration reset: not done. The disk is broken.")
     bench.resets().after_start()
