@@ -161,16 +161,20 @@ class Dispatcher:
         self._arena = Arena()
         self._records: deque[_UnderWay] = deque()
 
-    def turn(self, now: Reading) -> float:
+    def turn(self, now: Reading, *, idle: bool = False) -> float:
         """Takes what the kernel has ready, lets it be written, accounts for what is written.
 
-        Returns the largest part (0 to 1) of a port's memory that is full.
+        Ports of which nothing is ready or under way are asked what they lost, and how far they are complete,
+        only if that is wanted (`idle`). Returns the largest part (0 to 1) of a port's memory that is full.
         """
         self._account(now)
         fullest = 0.0
         job: WriteJob | None = None
         waits = bool(self.broken()) or (self._ring.writer is None and self._ring.opening())
         for port in self._ports.all():
+            if not idle and not port.under_way and port.ready() is None:
+                port.emptied_boot_ns = now.boot_ns
+                continue
             port.count(now.boot_ns)
             if not waits:  # for a ring, as long as there is memory
                 job = self._take(port, job, now)

@@ -71,6 +71,8 @@ class Recorder:
         self._reload = self._end = self._look_at_ports = False
         self._status_failed = False
         self._pause = _SHORTEST_PAUSE
+        self._restless = False
+        """Whether idle ports are to be asked at once: an error of one ends by that (see `statistics`)."""
 
     def run(self) -> int:
         """Records until SIGTERM or SIGINT; returns the exit code.
@@ -83,6 +85,7 @@ class Recorder:
         next_scan = next_status = next_alive = 0.0
         alive_every = alive_every_s()
         announced = False
+        works = True
         code = 0
         while not self._end:
             now = time.monotonic()
@@ -97,18 +100,19 @@ class Recorder:
             if now >= next_status:
                 next_status = now + _STATUS_INTERVAL
                 self._report()
+                works = self._ring.writer is None or self._ring.writer.working()
             if not announced:
                 announced = True
                 notify("READY=1")
             if alive_every is not None and now >= next_alive:
                 next_alive = now + alive_every
                 alive()
-            writer = self._ring.writer
-            if writer is not None and not writer.working():
+            if not works:
                 _LOG.error("A part of the recorder has ended unexpectedly; the recorder has to start anew.")
                 code = 1
                 break
-            self._wait(self._dispatcher.turn(self._look_at_clocks()), next_status - time.monotonic())
+            fullest = self._dispatcher.turn(self._look_at_clocks(), idle=self._restless)
+            self._wait(fullest, next_status - time.monotonic())
         notify("STOPPING=1")
         self._shut_down()
         return code
@@ -177,15 +181,17 @@ class Recorder:
     # -- waiting, telling, ending --------------------------------------------------------------------
 
     def _wait(self, fullest: float, until_status: float) -> None:
-        if fullest:
-            pause = self._pause * _PAUSE_FILL / fullest
+        if fullest or self._dispatcher.under_way():
+            pause = self._pause * _PAUSE_FILL / fullest if fullest else _LONGEST_PAUSE
             self._pause = min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE, max(until_status, _SHORTEST_PAUSE))
             self._listen(self._events.poll(self._pause * 1000))
             return
         before = time.monotonic()
         events = self._poll.poll(max(until_status, 0) * 1000)
-        if not self._listen(events) and events and time.monotonic() - before < _SHORTEST_PAUSE:
-            # The socket has something to tell, again and again: an error, or the ring is busy.
+        woken = self._listen(events)
+        # A socket has something to tell, again and again: an error, or the ring is busy.
+        self._restless = bool(not woken and events and time.monotonic() - before < _SHORTEST_PAUSE)
+        if self._restless:
             time.sleep(_SHORTEST_PAUSE)
 
     def _listen(self, events: list[tuple[int, int]]) -> bool:
@@ -203,6 +209,7 @@ class Recorder:
     def _report(self) -> None:
         """Four times a second: losses that nothing else tells, how far the ring is complete, the status."""
         now = self._look_at_clocks()
+        self._dispatcher.turn(now, idle=True)
         for port in self._ports.all():
             port.sample(now.boot_ns)
         self._ports.rules.tell(now, self._ports.all(), ring=self._ring.writer is not None)
@@ -262,7 +269,7 @@ class Recorder:
             self._ports.let_go(port)
         end = time.monotonic() + BROKEN_AFTER
         while self._ports.closing and time.monotonic() < end:
-            self._dispatcher.turn(self._look_at_clocks())
+            self._dispatcher.turn(self._look_at_clocks(), idle=True)
             time.sleep(_LONGEST_PAUSE)
         self._end_ring()
         self._say(read_clocks())  # a clock that is set from now on is news of the next run
