@@ -40,6 +40,8 @@ _STEADY_S = 20.0
 _STANDS_S = 15.0
 _FRAME = bytes.fromhex("ffffffffffff 020000000001 88b5") + bytes(186)
 _RECORDED_S = 2000
+_SEGMENT = 16 * MIB
+"""As a ring of 1 GiB has them."""
 _REPEATS = 3
 
 
@@ -195,7 +197,7 @@ def _frozen(place: Path) -> Iterator[None]:
 def _capture(directory: Path) -> float:
     """The best of some repeats."""
     directory.mkdir()
-    device = Device(Ring(directory / "ring"))
+    device = Device(Ring(directory / "ring", segment=_SEGMENT))
     device.start(RUN)
     device.record(_RECORDED_S)
     device.ring.finish()

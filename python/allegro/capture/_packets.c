@@ -20,6 +20,7 @@
 
 #include "_block.h"
 #include "_match.h"
+#include "_records.h"
 
 #define FLAG_LARGE 1u      /* as a virtual machine's host made it: larger than the wire takes, to be segmented */
 #define FLAG_UNFINISHED 2u /* the same: without its checksum */
@@ -196,11 +197,16 @@ static int parse_place(PyObject *item, const Py_buffer *buffer, struct place *pl
     Py_ssize_t offset, size;
     unsigned long long earliest_ns, latest_ns;
 
-    if (!PyTuple_Check(item)) {
+    if (!PyTuple_Check(item) || PyTuple_Size(item) != 4) {
         PyErr_SetString(PyExc_TypeError, "a place is a tuple (offset, size, earliest_ns, latest_ns)");
         return -1;
     }
-    if (!PyArg_ParseTuple(item, "nnKK:place", &offset, &size, &earliest_ns, &latest_ns))
+    /* One by one: PyArg_ParseTuple takes several times as long, and places are many. */
+    offset = PyLong_AsSsize_t(PyTuple_GetItem(item, 0));
+    size = PyLong_AsSsize_t(PyTuple_GetItem(item, 1));
+    earliest_ns = PyLong_AsUnsignedLongLong(PyTuple_GetItem(item, 2));
+    latest_ns = PyLong_AsUnsignedLongLong(PyTuple_GetItem(item, 3));
+    if (PyErr_Occurred())
         return -1;
     if (offset < 0 || size < 0 || offset > buffer->len || size > buffer->len - offset) {
         PyErr_SetString(PyExc_ValueError, "a place lies outside the buffer");
@@ -736,6 +742,7 @@ static int execute(PyObject *module)
 {
     struct module_state *state = PyModule_GetState(module);
 
+    make_crc_tables();
     state->block_error = PyErr_NewExceptionWithDoc(
         "allegro.capture._packets.BlockError",
         "A block is torn, damaged or no block at all; arguments: what is wrong, offset in the block.",
@@ -774,6 +781,10 @@ static PyMethodDef methods[] = {
     {"match", match, METH_VARARGS, "match(block, index, start_ns, end_ns, shift_ns, rows) -> (packets, indexes)"},
     {"may_match", may_match_record, METH_VARARGS, "may_match(rows, summary) -> whether a packet of the record may match"},
     {"summarize", summarize, METH_VARARGS, "summarize(block, room) -> summary of what its packets hold"},
+    {"plain_records", plain_records, METH_VARARGS,
+     "plain_records(data, position, most, least_sequence, least_offset, type, boot_id, losses, segment) -> list of records"},
+    {"sound_places", sound_places, METH_VARARGS,
+     "sound_places(buffer, at, records, begin, slack_ns) -> the place of each for scan_all, or None"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -6,9 +6,11 @@ flags (u32).
 """
 
 from collections.abc import Sequence
-from typing import Final, type_check_only
+from typing import Final, TypeVar, type_check_only
 
 from typing_extensions import Buffer
+
+_Record = TypeVar("_Record", bound=tuple[object, ...])
 
 class BlockError(ValueError):
     """A block is torn, damaged or no block at all. `args`: what is wrong (str), offset in the block (int)."""
@@ -41,6 +43,35 @@ def scan_all(buffer: Buffer, places: Sequence[tuple[int, int, int, int]], /) -> 
     buffer, which takes the place of the block for `emit` and `match`; and the numbers of the other places.
 
     Raises ValueError if a place lies outside of the buffer, or the buffer is of 4 GiB or more.
+    """
+
+def plain_records(
+    data: Buffer,
+    position: int,
+    most: int,
+    least_sequence: int,
+    least_offset: int,
+    kind: type[_Record],
+    boot_id: bytes,
+    losses: object,
+    segment: object,
+    /,
+) -> list[_Record]:
+    """The records of the plain entries of an index from `position` on, at most so many: one for each entry
+    up to the first that is something else (damaged, of another kind, of version 0.1.0, with losses or a step
+    of the clock, of an earlier number or offset than these), at which `allegro.capture.ring.index` looks.
+
+    `kind` is Record; the others are what its fields of these names get, `boot_id` where the entry knows it.
+    """
+
+def sound_places(
+    buffer: Buffer, at: int, records: list[_Record], begin: int, slack_ns: int, /
+) -> list[tuple[int, int, int, int] | None]:
+    """Where records lie that were read into `buffer` from `at` on, the first byte there being byte `begin` of
+    the file: for each a place as `scan_all` takes it, with times that reach `slack_ns` further than the
+    record's. None for what is not, or not whole, the record (`allegro.capture.ring.record.check`).
+
+    Raises ValueError if a record lies outside of the buffer.
     """
 
 def emit(

@@ -21,9 +21,10 @@ SEGMENT = 1 << 20
 
 @dataclass
 class Ring:
-    """Records are appended; a segment is a file of SEGMENT bytes, without index (readers ask the records)."""
+    """Records are appended; a segment is a file of so many bytes, without index (readers ask the records)."""
 
     directory: Path
+    segment: int = SEGMENT
     sequence: int = 1
     run: int = RUN
     path: Path | None = None
@@ -79,7 +80,7 @@ class Ring:
         flags: int,
     ) -> None:
         header = blocks.seal(image, RING_ID, self.sequence, self.run, port, name, losses, times, flags)
-        if self.path is None or self.used + header.length > SEGMENT:
+        if self.path is None or self.used + header.length > self.segment:
             self.new_segment()
         assert self.path is not None
         with self.path.open("r+b") as file:
@@ -90,14 +91,14 @@ class Ring:
 
     def new_segment(self) -> None:
         self.path = segments.blocks_path(self.directory, self.sequence)
-        self.path.write_bytes(bytes(SEGMENT))
+        self.path.write_bytes(bytes(self.segment))
         self.used = 0
 
     def finish(self) -> None:
         """Writes the index of every segment, as the recorder does when it is full."""
         for path in segments.list_segments(self.directory):
             descriptor = os.open(path, os.O_RDONLY)
-            entries = list(segments.walk(descriptor, SEGMENT, RING_ID, 1))
+            entries = list(segments.walk(descriptor, self.segment, RING_ID, 1))
             os.close(descriptor)
             summary, packer = Summary(), Packer()
             for entry in entries:
@@ -110,7 +111,7 @@ class Ring:
         for path in segments.list_segments(self.directory):
             image = path.read_bytes()
             descriptor = os.open(path, os.O_RDONLY)
-            entries = list(segments.walk(descriptor, SEGMENT, RING_ID, 1))
+            entries = list(segments.walk(descriptor, self.segment, RING_ID, 1))
             os.close(descriptor)
             appender = record_summaries.Appender()
             for one in entries:

@@ -18,6 +18,7 @@ SOURCES = Path(allegro.capture.__file__).parent
 FILTERS = Path(__file__).parents[1] / "filters"
 TESTS = (
     Path(__file__).with_name("test_packets.py"),
+    Path(__file__).with_name("test_records.py"),
     FILTERS / "test_program.py",
     FILTERS / "test_record_summary.py",
     FILTERS / "test_lookup.py",

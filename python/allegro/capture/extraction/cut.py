@@ -8,8 +8,8 @@ files, each block is read once, and each packet looked at once.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
-import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,6 @@ from allegro.capture.extraction.output import room_for
 from allegro.capture.extraction.packet_file import PacketFile
 from allegro.capture.extraction.reading import Group, ReadAhead
 from allegro.capture.extraction.sifting import Sieve
-from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring import news
@@ -40,6 +39,7 @@ Answer = Callable[[int, Result | AllegroError], None]
 _MANY_FILES = 16
 _GROUPS_TOGETHER = 4
 
+_AT_ONCE = 256
 _LOOK_UP = 256
 """After so many records that need not be read, others get their turn."""
 
@@ -185,7 +185,7 @@ class _Cut:
         report(0.0, 0, 0, 0)
         self._files.each(lambda _, file: file.begin(self._ports))
         watch = Watch(window, line, self._held.runs, self._findings, self._news)
-        records = in_order_of_time(watch.pass_on(self._records()), line, DISORDER_NS)
+        records = in_order_of_time(watch.pass_on(self._records()), DISORDER_NS)
         with ReadAhead(Look(window, line, self._files.rows)) as ahead:
 
             def tell(moment_ns: int) -> None:
@@ -233,25 +233,26 @@ class _Cut:
                 passes.append(self._reader.iterate_boot(boot_id, begin_ns, LATEST_NS))
         return itertools.chain.from_iterable(passes)
 
-    def _sifted(self, records: Iterable[Record], tell: Callable[[int], None]) -> Iterator[Record]:
+    def _sifted(
+        self, records: Iterable[tuple[int, int, Record]], tell: Callable[[int], None]
+    ) -> Iterator[Record]:
         """The records of the window that have to be read; of the others it counts how many packets."""
+        files, window, passes_over = self._files, self._window, self._sieve.passes_over
+        begin_ns, end_ns = window.start_ns - ORDER_SLACK_NS, window.end_ns + ORDER_SLACK_NS
         passed_over = 0
-        for record in records:
-            if not self._held.wanted(record, self._window):
+        for first_ns, _, record in records:
+            if not begin_ns <= first_ns <= end_ns and not self._held.wanted(record, window):
                 continue
-            rows = self._files.rows(record.port_name) if self._files.all_filtered() else None
-            if (
-                not self._files.want_more()
-            ):  # what was lost, and when, is told of the whole window all the same
+            if not files.want_more():  # what was lost, and when, is told of the whole window all the same
                 self._sieve.leave(record)
-            elif not self._sieve.passes_over(record, rows):
+            elif not passes_over(record, files.rows(record.port_name) if files.all_filtered() else None):
                 yield record
                 continue
-            self._held.saw(self._line.first(record))
-            self._files.pass_over(record)
+            self._held.saw(first_ns)
+            files.pass_over(record)
             passed_over += 1
             if passed_over % _LOOK_UP == 0:
-                tell(self._line.first(record))
+                tell(first_ns)
 
     def _news(self, record: Record) -> tuple[news.News, ...]:
         try:
@@ -280,21 +281,27 @@ class _Cut:
         self._files.look()
 
 
-def in_order_of_time(records: Iterable[Record], line: Timeline, disorder_ns: int) -> Iterator[Record]:
-    """Sorts records by their first packet, holding back no more than those of the last `disorder_ns`.
+def in_order_of_time(
+    records: Iterable[tuple[int, Record]], disorder_ns: int
+) -> Iterator[tuple[int, int, Record]]:
+    """Sorts records, each with its moment, some at a time; gives moment, number and record.
 
-    Records that come even later are passed on at once.
+    Those of the last `disorder_ns` are held back, and some more. One that comes even later is passed on with
+    the next ones.
     """
     waiting: list[tuple[int, int, Record]] = []
     newest_ns = 0
-    for record in records:
-        first_ns = line.first(record)
-        heapq.heappush(waiting, (first_ns, record.sequence, record))
-        newest_ns = max(newest_ns, first_ns)
-        while waiting[0][0] < newest_ns - disorder_ns:
-            yield heapq.heappop(waiting)[2]
-    while waiting:
-        yield heapq.heappop(waiting)[2]
+    coming = iter(records)
+    while some := [
+        (first_ns, record.sequence, record) for first_ns, record in itertools.islice(coming, _AT_ONCE)
+    ]:
+        waiting += some
+        waiting.sort()
+        newest_ns = max(newest_ns, waiting[-1][0])
+        ready = bisect.bisect_left(waiting, (newest_ns - disorder_ns,))
+        yield from waiting[:ready]
+        del waiting[:ready]
+    yield from waiting
 
 
 def _natural(name: str) -> tuple[str, int, str]:

@@ -7,17 +7,22 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
+from operator import attrgetter
 
 from allegro.capture import _packets
 from allegro.capture.extraction.coverage import Window
 from allegro.capture.extraction.filter_rows import Rows
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring.reader import ORDER_SLACK_NS
-from allegro.capture.ring.record import PACKET_SLACK_NS, Record
+from allegro.capture.ring.record import Record
 
 SMALL = 1 << 16
 """Records of at most this many bytes are looked through and merged together with others of their port."""
 
+Place = tuple[int, int, int, int]
+"""Of a block in a buffer: offset, used bytes, and the times between which those of its packets lie (ns)."""
+
+_FIRST_BOOT_NS, _FIRST_NS = attrgetter("first_boot_ns"), attrgetter("first_ns")
 _ENTRY = struct.Struct("<QII")
 
 
@@ -51,37 +56,36 @@ class Look:
         self._line = line
         self._rows = rows
 
-    def __call__(self, buffer: mmap, records: Sequence[Record], places: Sequence[int | str]) -> Contents:
+    def __call__(self, buffer: mmap, records: Sequence[Record], places: Sequence[Place | str]) -> Contents:
         """What the records hold whose blocks lie at these places in the buffer; texts are no places."""
         contents = Contents()
-        together: dict[tuple[str, int], list[tuple[Record, int]]] = {}
+        together: dict[tuple[str, bytes, int], tuple[list[Record], list[Place]]] = {}
         for record, place in zip(records, places, strict=True):
             if isinstance(place, str):
                 continue
             if record.length > SMALL or record.step_ns:
-                self._scan(buffer, [(record, place)], contents)
-            else:
-                together.setdefault((record.port_name, self._line.shift(record)), []).append((record, place))
-        for alike in together.values():
-            self._scan(buffer, alike, contents)
+                self._scan(buffer, [record], [place], contents)
+                continue
+            key = record.port_name, record.boot_id, record.wall_offset_ns
+            alike = together.get(key)
+            if alike is None:
+                alike = together[key] = [], []
+            alike[0].append(record)
+            alike[1].append(place)
+        for found, where in together.values():
+            self._scan(buffer, found, where, contents)
         return contents
 
-    def _scan(self, buffer: mmap, alike: list[tuple[Record, int]], contents: Contents) -> None:
-        """Adds records of one port whose stamps are equally far ahead of the time line."""
-        index, damaged = _packets.scan_all(
-            buffer,
-            [
-                (place, one.used, max(one.first_ns - PACKET_SLACK_NS, 0), one.last_ns + PACKET_SLACK_NS)
-                for one, place in alike
-            ],
-        )
+    def _scan(self, buffer: mmap, alike: list[Record], places: list[Place], contents: Contents) -> None:
+        """Adds records of one port and start whose stamps are equally far ahead of the time line."""
+        index, damaged = _packets.scan_all(buffer, places)
         for number in reversed(damaged):
-            contents.damaged.append(alike.pop(number)[0])
+            contents.damaged.append(alike.pop(number))
         if not alike:
             return
-        first_ns = min(self._line.first(one) for one, _ in alike)
+        record = min(alike, key=_FIRST_BOOT_NS if alike[0].boot_id else _FIRST_NS)
+        first_ns = self._line.first(record)
         contents.first_ns = first_ns if contents.first_ns is None else min(contents.first_ns, first_ns)
-        record, _ = alike[0]
         shift_ns = self._line.shift(record)
         if record.step_ns:
             index, later = split_at_step(index, record)

@@ -15,10 +15,10 @@ from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
+from allegro.capture import _packets
 from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN
-from allegro.capture.extraction.group_parts import Contents
-from allegro.capture.ring import record
-from allegro.capture.ring.record import Record, Segment
+from allegro.capture.extraction.group_parts import Contents, Place
+from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment
 
 GROUP_BYTES = 4 << 20
 """A group is at most this long, unless it is a single record."""
@@ -33,13 +33,13 @@ _OPEN_FILES = 8
 
 @dataclass(eq=False)
 class Group:
-    """Records that are read together. `places` says where in `buffer` the block of each begins, or why there
-    is none, `contents` what they hold. The buffer is used again when all its `users` have said `done`, the
+    """Records that are read together. `places` says where in `buffer` the block of each lies, or why there is
+    none, `contents` what they hold. The buffer is used again when all its `users` have said `done`, the
     first of whom is who gets the group."""
 
     records: list[Record]
     buffer: mmap.mmap
-    places: list[int | str] = field(default_factory=list)
+    places: list[Place | str] = field(default_factory=list)
     contents: Contents = field(default_factory=Contents)
     users: int = 1
 
@@ -57,7 +57,9 @@ class ReadAhead:
     `look` says what records hold whose blocks lie at places in a buffer, in several threads at once.
     """
 
-    def __init__(self, look: Callable[[mmap.mmap, Sequence[Record], Sequence[int | str]], Contents]) -> None:
+    def __init__(
+        self, look: Callable[[mmap.mmap, Sequence[Record], Sequence[Place | str]], Contents]
+    ) -> None:
         self._look = look
         threads = min(max(len(os.sched_getaffinity(0)), _FEWEST_THREADS), _MOST_THREADS)
         self._groups_ahead = threads + 1
@@ -101,23 +103,21 @@ class ReadAhead:
 
     def _read(self, group: Group) -> Group:
         """Reads in the order on disk; answers in the order of the group."""
-        found: dict[int, int | str] = {}
-        view = memoryview(group.buffer)
+        found: dict[int, Place | str] = {}
         at = 0
         for run in _runs(sorted(group.records, key=_SEQUENCE)):
-            length = run[-1].end - run[0].offset
-            for one, place in zip(run, self._read_run(run, view[at : at + length]), strict=True):
-                found[one.sequence] = place if isinstance(place, str) else at + place
-            at += length
+            found.update(zip(map(_SEQUENCE, run), self._read_run(run, group.buffer, at), strict=True))
+            at += run[-1].end - run[0].offset
         group.places = [found[one.sequence] for one in group.records]
         group.contents = self._look(group.buffer, group.records, group.places)
         return group
 
-    def _read_run(self, run: list[Record], view: memoryview) -> list[int | str]:
-        """Where in the view each record begins, or why it is not there."""
+    def _read_run(self, run: list[Record], buffer: mmap.mmap, at: int) -> list[Place | str]:
+        """Reads records to a place in the buffer; where each lies, or why it is not there."""
         segment, begin = run[0].segment, run[0].offset
         try:
-            complete = self._fill(segment, view, run[0].offset)
+            with memoryview(buffer) as whole, whole[at : at + run[-1].end - begin] as view:
+                complete = self._fill(segment, view, begin)
             # Only now: a segment is renamed before it is overwritten, see `allegro.capture.ring.segments`.
             gone = segment.path.stat().st_ino != segment.inode
         except FileNotFoundError:
@@ -127,15 +127,12 @@ class ReadAhead:
         if gone:
             return [OVERWRITTEN] * len(run)
         if complete:
-            return [_checked(view, one.offset - begin, one) for one in run]
+            places = _packets.sound_places(buffer, at, run, begin, PACKET_SLACK_NS)
+            return [DAMAGED if place is None else place for place in places]
         if len(run) == 1:
             return [DAMAGED]
-        places: list[int | str] = []
-        for one in run:  # a bad sector costs one record, not its neighbours
-            at = one.offset - begin
-            (place,) = self._read_run([one], view[at : at + one.length])
-            places.append(at if place == 0 else place)
-        return places
+        # A bad sector costs one record, not its neighbours.
+        return [self._read_run([one], buffer, at + one.offset - begin)[0] for one in run]
 
     def _fill(self, segment: Segment, view: memoryview, offset: int) -> bool:
         """Whether the file had as much. Raises OSError, FileNotFoundError if it is another one by now."""
@@ -192,21 +189,15 @@ def in_groups(records: Iterable[Record]) -> Iterator[list[Record]]:
 def _runs(records: list[Record]) -> Iterator[list[Record]]:
     """Parts of what is sorted by place that lie on disk without a gap."""
     run: list[Record] = []
+    end, segment = 0, None
     for one in records:
-        if run and (one.offset != run[-1].end or one.segment != run[-1].segment):
+        if run and (one.offset != end or one.segment != segment):
             yield run
             run = []
         run.append(one)
+        end, segment = one.offset + one.length, one.segment
     if run:
         yield run
-
-
-def _checked(view: memoryview, at: int, one: Record) -> int | str:
-    try:
-        record.check(view[at : at + one.length], one)
-    except record.BlockFormatError:
-        return DAMAGED
-    return at
 
 
 def _opened(path: Path, flags: int) -> int:

@@ -52,20 +52,23 @@ class Watch:
         self._gaps: list[tuple[int, int, int]] = []
         self._away: dict[tuple[str, str], int] = {}
 
-    def pass_on(self, records: Iterable[Record]) -> Iterator[Record]:
-        """The records with packets, in their order on disk, until some way behind the window."""
+    def pass_on(self, records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
+        """The records with packets, each with the moment of its first, in their order on disk, until some way
+        behind the window."""
         previous: Record | None = None
         beyond = 0
         unplaced, far_ns = self._timeline.unplaced, self._window.end_ns + DISORDER_NS
+        first, see = self._timeline.first, self.see
         for record in records:
-            if record.boot_id in unplaced:
+            if unplaced and record.boot_id in unplaced:
                 continue
             if previous is not None and (record.sequence != previous.sequence + 1 or not record.boot_id):
                 self._note_gap(previous, record)
             previous = record
-            if self.see(record):
-                yield record
-            if self._timeline.first(record) > far_ns:
+            first_ns = first(record)
+            if see(record):
+                yield first_ns, record
+            if first_ns > far_ns:
                 beyond += 1
                 if beyond >= BEYOND:
                     break

@@ -13,6 +13,7 @@ other's index as damaged or, here, as what it is: without boot times.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import struct
 import zlib
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from allegro.capture import _packets
 from allegro.capture.ring.losses import NO_LOSSES, Losses
 from allegro.capture.ring.record import NOWHERE, PORT_NAME_SIZE, Record, Segment
 
@@ -41,6 +43,8 @@ ENTRY_SIZE = _ENTRY.size
 _KNOWS_BOOT = 0x80
 _HAS_MORE = 0x40
 """Flags in an entry, not in a record: it is of the start of the kernel named last; a second one follows."""
+
+_MOST_AT_ONCE = 256
 
 
 class Summary(NamedTuple):
@@ -158,7 +162,34 @@ def index_path(segment: Path) -> Path:
 
 def parse(data: bytes, segment: Segment = NOWHERE) -> Iterator[Record]:
     """As many records as are sound and in order; what follows the first bad entry is not used."""
-    yield from parse_on(data, segment, Progress())
+    return itertools.chain.from_iterable(parse_lists(data, segment))
+
+
+def parse_lists(data: bytes, segment: Segment = NOWHERE) -> Iterator[list[Record]]:
+    """The same, some at a time: of quiet links there are very many, nearly all of them plain."""
+    progress = Progress()
+    view = memoryview(data)
+    while True:
+        plain = _packets.plain_records(
+            data,
+            progress.position,
+            _MOST_AT_ONCE,
+            progress.last_sequence + 1,
+            progress.last_end,
+            Record,
+            progress.boot_id,
+            NO_LOSSES,
+            segment,
+        )
+        if plain:
+            progress.position += len(plain) * ENTRY_SIZE
+            progress.last_sequence, progress.last_end = plain[-1].sequence, plain[-1].end
+            yield plain
+        if len(plain) < _MOST_AT_ONCE:
+            other = next(parse_on(view[progress.position :], segment, progress), None)
+            if other is None:
+                return
+            yield [other]
 
 
 class Progress:
@@ -168,14 +199,14 @@ class Progress:
 
     def __init__(self) -> None:
         self.position = 0
-        self.last_entry = b""
+        self.last_entry: bytes | memoryview = b""
         self.finished = False
         self.boot_id = b""
         self.last_sequence = -1
         self.last_end = 0
 
 
-def parse_on(data: bytes, segment: Segment, progress: Progress) -> Iterator[Record]:
+def parse_on(data: bytes | memoryview, segment: Segment, progress: Progress) -> Iterator[Record]:
     """The records in what has been added: `data` is what stands in the index from `progress.position` on."""
     boot_id = progress.boot_id
     names: dict[bytes, str] = {}

@@ -272,9 +272,9 @@ class RingReader:
         if path.stat().st_ino != status.st_ino:
             raise FileNotFoundError(path)
         count, end, minimum = 0, 0, segments.first_sequence(path) or 0
-        for found in index.parse(data, segment):
-            count, end, minimum = count + 1, found.end, found.sequence + 1
-            yield found
+        for found in index.parse_lists(data, segment):
+            count, end, minimum = count + len(found), found[-1].end, found[-1].sequence + 1
+            yield from found
         summary = index.summary_in(data)
         if summary is not None and summary.records == count:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -84,9 +85,9 @@ def test_each_file_has_what_its_filter_lets_through_and_each_record_is_read_once
     read: list[int] = []
     plain = ReadAhead._read_run
 
-    def counted(ahead: ReadAhead, run: list, view: memoryview) -> object:  # type: ignore[type-arg]
+    def counted(ahead: ReadAhead, run: list, buffer: mmap.mmap, at: int) -> object:  # type: ignore[type-arg]
         read.extend(one.sequence for one in run)
-        return plain(ahead, run, view)
+        return plain(ahead, run, buffer, at)
 
     monkeypatch.setattr(ReadAhead, "_read_run", counted)
     answers = cut(all="", third="vlan == 3", second_port="interface == port2", none="ip == 10.0.0.1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -158,9 +159,9 @@ def test_what_a_limit_leaves_out_is_not_read_and_losses_after_it_are_told(
     read: list[int] = []
     plain = ReadAhead._read_run
 
-    def counted(ahead: ReadAhead, run: list, view: memoryview) -> object:  # type: ignore[type-arg]
+    def counted(ahead: ReadAhead, run: list, buffer: mmap.mmap, at: int) -> object:  # type: ignore[type-arg]
         read.extend(one.sequence for one in run)
-        return plain(ahead, run, view)
+        return plain(ahead, run, buffer, at)
 
     monkeypatch.setattr(ReadAhead, "_read_run", counted)
     result, _ = cut(ms=250_000, size_limit_mib=1)
