@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, extraction, large_ring, needle, quiet_links, report, rows, uploading
+from benchmarks import bridge, extraction, large_ring, needle, quiet_day, quiet_links, report, rows, uploading
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
     parser.add_argument("--extraction", action="store_true", help="only getting packets out again")
     parser.add_argument("--links", action="store_true", help="only quiet links, and a disk that stands still")
+    parser.add_argument("--day", action="store_true", help="only a day of quiet ports in one capture")
     parser.add_argument("--needle", action="store_true", help="only what a filter costs that few match")
     parser.add_argument("--rows", action="store_true", help="only what a hundred filters cost at once")
     parser.add_argument("--upload", action="store_true", help="only what gets captures to an SFTP server")
@@ -46,6 +47,8 @@ def main() -> int:
         return _through_a_link(quick)
     if options.links:
         return _quiet_links()
+    if options.day:
+        return _quiet_day()
     if options.extraction:
         return _out_again(quick)
     if options.needle:
@@ -77,7 +80,7 @@ def main() -> int:
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
     parts = _large_rings() or _through_a_link(quick) or _out_again(quick) or _needle(quick) or _rows(quick)
     parts = parts or _upload(quick)
-    return parts or (0 if quick else _quiet_links())
+    return parts or (0 if quick else _quiet_links() or _quiet_day())
 
 
 def _large_rings() -> int:
@@ -90,6 +93,10 @@ def _through_a_link(quick: bool) -> int:
 
 def _quiet_links() -> int:
     return _part("quiet", lambda folder: quiet_links.text(quiet_links.measure(folder)))
+
+
+def _quiet_day() -> int:
+    return _part("day", lambda folder: quiet_day.text(quiet_day.measure(folder)))
 
 
 def _out_again(quick: bool) -> int:
