@@ -19,7 +19,7 @@ MOST = 5000
 
 OWN_UNITS = (
     *("prepare", "recorder", "supervisor", "web", "console", "confirm", "started"),
-    *("wifi-access-point", "wifi-client", "wifi-dhcp"),
+    *("wifi-access-point", "wifi-client", "wifi-dhcp", "disk-health"),
 )
 """Units of the device's own programs, allegro-….service, that run while the system does."""
 

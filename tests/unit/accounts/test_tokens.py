@@ -1,5 +1,4 @@
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,7 @@ def test_a_token_holds_until_its_end_or_until_it_is_deleted(store: TokenStore, c
 def test_nothing_but_the_whole_token_is_one(store: TokenStore) -> None:
     _, text = store.add("a", "admin", None)
     _, other = store.add("b", "admin", None)
-    mixed = re.sub(r"_[^_].{42}$", other[-44:], text)
+    mixed = text[:-43] + other[-43:]
     for wrong in (
         "",
         text[:-1],
