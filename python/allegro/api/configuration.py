@@ -22,7 +22,12 @@ from allegro.words import utc
 Try = Callable[[Mapping[str, Any]], tuple[Settings, Settings]]
 """The settings now, and with a patch; raises InvalidInput as the change would."""
 
-_PASSWORD = Field(default="", max_length=LONGEST, description="Of the file's secrets; empty: without them")
+_PASSWORD = Field(
+    default="",
+    max_length=LONGEST,
+    description="Of the file's secrets; empty: without them",
+    json_schema_extra={"secret": True},
+)
 
 
 class ExportRequest(BaseModel):

@@ -114,6 +114,8 @@ def test_a_secret_that_does_not_fit_is_not_repeated(world: World, admin: dict[st
         ("PUT", "/password", {"old": SECRET, "new": PASSWORD}),
         ("PUT", "/password", {"old": PASSWORD, "new": SECRET}),
         ("PUT", "/certificate", {"pem": [SECRET]}),
+        ("POST", "/configuration/export", {"password": SECRET}),
+        ("POST", "/configuration/import", {"file": {}, "password": SECRET}),
         ("PATCH", "/settings", {"export": {"password": SECRET}}),
         ("PATCH", "/settings/wifi", {"access_point": {"password": SECRET}}),
     )
