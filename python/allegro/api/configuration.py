@@ -11,7 +11,14 @@ from allegro.api.audit import say, user_of
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.api.settings import Change, IfMatch, SettingsChanged, made_for, tag, what_changed
-from allegro.settings.configuration_file import TakenOver, configuration, exported, secrets_of, taken_over
+from allegro.settings.configuration_file import (
+    TakenOver,
+    configuration,
+    exported,
+    fitting,
+    secrets_of,
+    taken_over,
+)
 from allegro.settings.differences import Difference, differences
 from allegro.settings.masks import hidden
 from allegro.settings.model import Settings
@@ -122,7 +129,7 @@ def router(
     def read(wanted: ConfigurationFile) -> TakenOver:
         file = configuration(wanted.file)
         settings = merged(file.settings, secrets_of(file, wanted.password))
-        return taken_over(settings, current(), wanted.sections)
+        return fitting(taken_over(settings, current(), wanted.sections), attempt)
 
     @routes.post("/export", dependencies=[requires("admin")])
     def export(request: Request, wanted: Annotated[ExportRequest, Body()] = _WITHOUT) -> dict[str, Any]:
@@ -164,10 +171,10 @@ def router(
 
     @routes.post("/import", dependencies=[requires("admin")])
     def import_(wanted: ConfigurationFile, request: Request, if_match: IfMatch = None) -> Imported:
-        """Takes over the settings of a file: all of them, or nothing if one is wrong.
+        """Takes over the settings of a file: all of them at once, or nothing if they do not go together.
 
         Settings that the file does not name stay as they are; secrets, too, without the password. What this
-        version does not know is left out.
+        version or this device does not accept is left out.
         """
         taken = read(wanted)
         done = saved(request, taken.patch, if_match, "Imported a configuration")

@@ -4,7 +4,7 @@ JSON, to be read and kept by people. Secrets are in it only if a password was gi
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -89,6 +89,42 @@ def taken_over(file: JsonObject, present: Settings, sections: Collection[str] | 
     left_out: list[str] = []
     patch = _taken(wanted, found.in_force, "", reasons, left_out)
     return TakenOver(patch, tuple(left_out))
+
+
+def fitting(taken: TakenOver, attempt: Callable[[JsonObject], object]) -> TakenOver:
+    """Without the values that `attempt` refuses, such as a ring that is larger than the disk here.
+
+    Of a table that is all of it. Raises InvalidInput for what names no value of the patch.
+    """
+    patch, left_out = taken.patch, list(taken.left_out)
+    while True:
+        try:
+            attempt(patch)
+        except InvalidInput as error:
+            names = _leading_to(patch, error.place)
+            if not names:
+                raise
+            patch = _without(patch, names)
+            left_out.append(f"{'.'.join(names)}: {error.message} {error.remedy}".strip())
+        else:
+            return TakenOver(patch, tuple(left_out))
+
+
+def _leading_to(patch: JsonObject, place: str) -> list[str]:
+    """The names of the value that a place lies in; none if there is no such value."""
+    here: Any = patch
+    names: list[str] = []
+    for name in place.split("."):
+        if isinstance(here, dict):
+            here = here.get(name, {})
+            names.append(name)
+    return [] if isinstance(here, dict) else names
+
+
+def _without(patch: JsonObject, names: Sequence[str]) -> JsonObject:
+    first, *below = names
+    rest = {name: value for name, value in patch.items() if name != first}
+    return {**rest, first: _without(patch[first], below)} if below else rest
 
 
 def _taken(

@@ -1,17 +1,21 @@
 import copy
 import functools
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from allegro.errors import InvalidInput
-from allegro.settings.configuration_file import configuration, exported, secrets_of, taken_over
+from allegro.settings.configuration_file import configuration, exported, fitting, secrets_of, taken_over
 from allegro.settings.differences import differences
 from allegro.settings.masks import MASK
 from allegro.settings.model import Settings
 from allegro.settings.patches import merged
-from allegro.settings.settings_file import validated
+from allegro.settings.settings_file import SettingsStore, validated
+from allegro.supervisor.changes import SettingsChanger
+from allegro.supervisor.first_passwords import check_wifi_password
+from allegro.supervisor.recorder_process import check_ring_size
 
 pytestmark = pytest.mark.spec("W9")
 FACTS = {"device": "allegro-mm-1a2b", "firmware": "0.2.0", "time": "2026-11-30T10:00:00Z"}
@@ -108,6 +112,41 @@ def test_what_this_version_does_not_know_or_accept_is_left_out_and_named() -> No
     new = with_(taken.patch)
     assert new.trigger == SET.trigger
     assert new.time == Settings().time
+
+
+def test_what_this_device_cannot_do_is_left_out_and_named(tmp_path: Path) -> None:
+    """A ring larger than its disk, and the first password of a WiFi that has had another one."""
+    store = SettingsStore(tmp_path / "settings.json")
+    store.change({"wifi": {"access_point": {"password": "another one"}}})
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    change = SettingsChanger(
+        store, (), (lambda old, new: check_ring_size(old, new, ring), check_wifi_password)
+    )
+    whole = {
+        "recording": {"ring_size_mib": 1 << 26},
+        "wifi": {"country": "DE", "access_point": {"password": Settings().wifi.access_point.password}},
+        "trigger": {"before_s": 90},
+    }
+    taken = fitting(taken_over(whole, store.current), change.tried)
+    assert [each.partition(": ")[0] for each in taken.left_out] == [
+        "recording.ring_size_mib",
+        "wifi.access_point.password",
+    ]
+    assert "cannot be larger than its storage device" in taken.left_out[0]
+    assert taken.patch == {
+        "recording": {},
+        "wifi": {"country": "DE", "access_point": {}},
+        "trigger": {"before_s": 90},
+    }
+
+
+def test_what_is_refused_as_a_whole_stays_refused() -> None:
+    def refuse(_patch: object) -> None:
+        raise InvalidInput("No.", place="trigger")
+
+    with pytest.raises(InvalidInput, match="No"):
+        fitting(taken_over({"trigger": {"before_s": 90}}, Settings()), refuse)
 
 
 @pytest.mark.parametrize("said", [None, 7, "yesterday", "9999-12-31T23:59:59-14:00", {"a": 1}])

@@ -51,6 +51,15 @@ def test_what_is_wrong_is_said_on_the_page(world: World, admin: Browser) -> None
     assert (answer.status_code, "at least 8 characters" in answer.text) == (422, True)
 
 
+def test_what_is_left_out_is_named_after_the_import_too(world: World, admin: Browser) -> None:
+    """What goes together in the file may not do so without a section that was not chosen."""
+    content = {"trigger": {"before_s": 90}, "time": {"zone": "Mars/Olympus"}}
+    file = json.dumps({"allegro_configuration": 1, "settings": content})
+    assert "Not taken over" in admin.post("/configuration/compare", file=file).text
+    admin.post("/configuration/import", section="time", file=file)
+    assert "Not taken over: time.zone" in admin.page("/configuration")
+
+
 def test_somebody_elses_change_in_between_keeps_the_import_back(world: World, admin: Browser) -> None:
     file = admin.post("/configuration/export").text
     world.device.settings.change({"trigger": {"before_s": 90}})

@@ -53,7 +53,8 @@ async def _import(visit: Visit) -> Response:
     wanted = {**_wanted(visit), "sections": list(visit.data.get("section", ()))}
     tag = visit.typed("seen")
     done = await visit.api.post("/configuration/import", wanted, if_match=tag)
-    return visit.done("The configuration is imported.", warnings=done["warnings"])
+    left_out = (f"Not taken over: {each}" for each in done["left_out"])
+    return visit.done("The configuration is imported.", warnings=[*done["warnings"], *left_out])
 
 
 async def _return(visit: Visit) -> Response:
