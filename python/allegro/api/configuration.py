@@ -110,6 +110,7 @@ class PastChangesAnswer(BaseModel):
     """The last changes, newest first."""
 
     changes: list[PastChangeAnswer]
+    etag: str = Field(description="Of the present settings: as If-Match of a way back, see the comparison")
 
 
 def router(
@@ -183,7 +184,9 @@ def router(
     @routes.get("/history", dependencies=[requires("admin")])
     def history() -> PastChangesAnswer:
         """The last changes of the settings, newest first."""
+        present = current()
         return PastChangesAnswer(
+            etag=tag(present),
             changes=[
                 PastChangeAnswer(
                     id=each.id,
@@ -191,16 +194,19 @@ def router(
                     who=each.who,
                     changes=[SettingChange.of(one) for one in each.differences],
                 )
-                for each in past.all(current())
-            ]
+                for each in past.all(present)
+            ],
         )
 
     @routes.post("/history/{number}/return", dependencies=[requires("admin")])
     def return_(
-        number: Annotated[int, Path(ge=1, le=1 << 53, description="The id of a change")], request: Request
+        number: Annotated[int, Path(ge=1, le=1 << 53, description="The id of a change")],
+        request: Request,
+        if_match: IfMatch = None,
     ) -> SettingsChanged:
         """Back to the settings as they were before this change, so that it and all later ones are undone."""
-        return saved(request, past.way_back(number, current()), None, f"Went back to before change {number}")
+        back = past.way_back(number, current())
+        return saved(request, back, if_match, f"Went back to before change {number}")
 
     return routes
 

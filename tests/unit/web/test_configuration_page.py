@@ -71,6 +71,17 @@ def test_somebody_elses_change_in_between_keeps_the_import_back(world: World, ad
     assert world.device.settings.current.trigger.before_s == 90
 
 
+def test_a_change_that_was_not_seen_is_not_undone(world: World, admin: Browser) -> None:
+    admin.post("/trigger", None, **{"trigger.before_s": "70"})
+    seen = re.search(r'name="seen" value="(\w+)"', admin.page("/configuration"))
+    assert seen
+    world.device.call("PATCH", "/settings/trigger", {"after_s": 5})
+    admin.post("/configuration/return", name="1", seen=seen[1])
+    assert "Somebody else has changed these settings meanwhile" in admin.page("/configuration")
+    now = world.device.settings.current.trigger
+    assert (now.before_s, now.after_s) == (70, 5)
+
+
 def test_one_click_leads_back(world: World, admin: Browser) -> None:
     admin.post("/trigger", None, **{"trigger.before_s": "70", "trigger.after_s": "5"})
     assert "USB capture trigger, After the press (seconds)" in admin.page("/configuration")

@@ -16,7 +16,7 @@ async def _look(visit: Visit) -> Response:
 
 async def _show(visit: Visit, status: int, error: AllegroError | None = None) -> Response:
     history = await visit.api.get("/configuration/history")
-    return visit.render("configuration.html", status=status, history=history["changes"], error=error)
+    return visit.render("configuration.html", status=status, history=history, error=error)
 
 
 async def _export(visit: Visit) -> Response:
@@ -61,7 +61,7 @@ async def _return(visit: Visit) -> Response:
     number = visit.typed("name")
     if not (number.isascii() and number.isdecimal() and len(number) < 16):
         raise InvalidInput("There is no such change.", remedy="Load the page again.")
-    done = await visit.api.post(f"/configuration/history/{number}/return")
+    done = await visit.api.post(f"/configuration/history/{number}/return", if_match=visit.typed("seen"))
     return visit.done("The earlier settings are in force again.", warnings=done["warnings"])
 
 
