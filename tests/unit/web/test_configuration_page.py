@@ -47,6 +47,10 @@ def test_what_is_wrong_is_said_on_the_page(world: World, admin: Browser) -> None
     ):
         answer = admin.post("/configuration/compare", file=file)
         assert (answer.status_code, words in html.unescape(answer.text)) == (422, True)
+    admin.post("/configuration/import", file='{"allegro_configuration": 1, "settings": {}}')
+    page = admin.page("/configuration")
+    assert "Nothing is imported: no section was chosen." in page
+    assert "The configuration is imported." not in page
     answer = admin.post("/configuration/export", password="short")
     assert (answer.status_code, "at least 8 characters" in answer.text) == (422, True)
 

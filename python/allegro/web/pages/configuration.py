@@ -51,6 +51,8 @@ async def _compare(visit: Visit) -> Response:
 
 async def _import(visit: Visit) -> Response:
     wanted = {**_wanted(visit), "sections": list(visit.data.get("section", ()))}
+    if not wanted["sections"]:
+        raise InvalidInput("Nothing is imported: no section was chosen.")
     tag = visit.typed("seen")
     done = await visit.api.post("/configuration/import", wanted, if_match=tag)
     left_out = (f"Not taken over: {each}" for each in done["left_out"])
