@@ -25,6 +25,8 @@ REMEMBERED = 256
 
 _ASKER = Asker("web-welcome", "viewer")
 _ANSWER_S = 5.0
+_KNOWN_S = 2.0
+"""So long the answer counts. Anybody may ask for the page; that must not keep the supervisor busy."""
 
 
 class Welcome:
@@ -34,6 +36,9 @@ class Welcome:
         self._site = site
         self._port = "" if https_port == 443 else f":{https_port}"
         self._staying: OrderedDict[str, None] = OrderedDict()
+        self._asking = asyncio.Lock()
+        self._own: frozenset[str] = frozenset()
+        self._known_until_s = float("-inf")
 
     def routes(self) -> Sequence[Route]:
         """To stand before what answers everything else on the port of HTTP."""
@@ -55,7 +60,7 @@ class Welcome:
     async def _page(self, request: Request) -> Response:
         address = _bracketed(request.scope["server"][0])
         page = f"https://{address}{self._port}/"
-        if not await self._is_own_wifi(address):
+        if address not in await self._addresses():
             return RedirectResponse(page, status_code=302)
         context = {
             "host_name": self._site.host_name,
@@ -65,15 +70,22 @@ class Welcome:
         }
         return HTMLResponse(self._site.templates.get_template("welcome.html").render(context))
 
-    async def _is_own_wifi(self, address: str) -> bool:
-        """Whether this is the device's address in its own WiFi. False where that cannot be known."""
+    async def _addresses(self) -> frozenset[str]:
+        """The device's in its own WiFi. None where that cannot be known."""
+        async with self._asking:  # one asks for all
+            if self._site.now_s() >= self._known_until_s:
+                self._own = await self._asked()
+                self._known_until_s = self._site.now_s() + _KNOWN_S
+            return self._own
+
+    async def _asked(self) -> frozenset[str]:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 wifi = await self._site.backend.ask(_ASKER, "GET", "/wifi")
         except (AllegroError, TimeoutError):
-            return False
-        own = {each.partition("/")[0] for each in wifi["addresses"]}
-        return wifi["mode"] == "access-point" and address in own
+            return frozenset()
+        on = wifi["mode"] == "access-point"
+        return frozenset(each.partition("/")[0] for each in wifi["addresses"] if on)
 
     async def _stay(self, request: Request) -> Response:
         self._staying[_client(request)] = None

@@ -3,6 +3,7 @@
 import asyncio
 import html
 from ipaddress import IPv4Interface
+from typing import Any
 
 import httpx
 import pytest
@@ -81,6 +82,34 @@ def test_who_comes_by_cable_is_told_nothing_of_the_wifi(app: ASGIApp) -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, "https://192.0.2.7/")
     other = desk.send("GET", "http://192.0.2.7/storage")
     assert (other.status_code, other.headers["location"]) == (308, "https://192.0.2.7/storage")
+
+
+def test_who_asks_again_and_again_does_not_keep_the_supervisor_busy(
+    app: ASGIApp, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    ask = world.site.backend.ask
+
+    async def counted(*arguments: Any) -> Any:
+        asked.append(arguments[2])
+        await asyncio.sleep(0)
+        return await ask(*arguments)
+
+    monkeypatch.setattr(world.site.backend, "ask", counted)
+
+    async def crowd() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{OWN}:80") as client:
+            return [
+                each.status_code
+                for each in await asyncio.gather(*(client.get("/welcome") for _ in range(50)))
+            ]
+
+    assert asyncio.run(crowd()) == [200] * 50
+    assert asked == ["/wifi"]
+    world.clock.now += 60
+    assert Phone(app).send("GET", f"http://{OWN}/welcome").status_code == 200
+    assert asked == ["/wifi"] * 2
 
 
 def test_many_phones_cannot_fill_the_memory(app: ASGIApp) -> None:
