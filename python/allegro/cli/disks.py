@@ -7,7 +7,7 @@ from typing import Any
 from allegro.api.client import Client
 from allegro.cli.grammar import Grammar, Output
 from allegro.cli.install import wait
-from allegro.cli.text import size, table
+from allegro.cli.text import on_terminal, size, table
 from allegro.errors import AllegroError, InvalidInput
 from allegro.storage.disks import size_text
 
@@ -56,7 +56,7 @@ def _format(client: Client, arguments: Namespace) -> Output:
     if disk and not disk["objections"]:
         order["sequence"] = disk["sequence"]
         if not arguments.yes:
-            print(f"Everything on {_title(disk)} will be lost: {_holds(disk)}.")
+            print(on_terminal(f"Everything on {_title(disk)} will be lost: {_holds(disk)}."))
             print(f'Type "{name}" to go on: ', end="", flush=True)
             order["confirm"] = sys.stdin.readline().strip()
             if order["confirm"] != name:

@@ -91,6 +91,16 @@ def test_a_disk_is_formatted_after_its_name_was_typed(
 
 
 @pytest.mark.spec("W5")
+def test_the_name_of_a_stick_controls_no_terminal(
+    api: Api, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.answer("GET /disks", {**NONE, "disks": [{**DISK, "holds": ["\x1b[2Jharmless (ext4)"]}]})
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert run(api, "disks", "format", "sdb") == 1
+    assert "will be lost: ?[2Jharmless (ext4)." in capsys.readouterr().out
+
+
+@pytest.mark.spec("W5")
 def test_a_file_system_gets_another_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.answer("PUT /disks/label", NONE)
     assert run(api, "disks", "rename", "5f3a", "STICK") == 0
