@@ -51,7 +51,8 @@ def _remove(client: Client, _: Namespace) -> Output:
 def _format(client: Client, arguments: Namespace) -> Output:
     name = str(arguments.disk).removeprefix("/dev/")
     disk = next((each for each in client.get("/disks")["disks"] if each["name"] == name), None)
-    order = {"disk": name, "confirm": name, "kind": arguments.kind, "label": arguments.name}
+    confirmed = name if arguments.yes else ""
+    order = {"disk": name, "confirm": confirmed, "kind": arguments.kind, "label": arguments.name}
     # What cannot be is refused by the device, with the reason; only what can be has to be confirmed.
     if disk and not disk["objections"]:
         order["sequence"] = disk["sequence"]

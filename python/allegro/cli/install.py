@@ -59,7 +59,7 @@ def run(client: Client, arguments: Namespace) -> Output:
         return Output(answer, disks_text(answer))
     name = str(arguments.disk).removeprefix("/dev/")
     disk = next((each for each in answer["disks"] if each["name"] == name), None)
-    confirmed = name
+    confirmed = name if arguments.yes else ""
     # What cannot be is refused by the device, with the reason; only what can be has to be confirmed.
     if disk and not disk["objections"] and not arguments.yes:
         lost = f"Everything on {_title(disk)} will be lost: {', '.join(disk['holds']) or 'nothing known'}."

@@ -101,6 +101,31 @@ def test_the_name_of_a_stick_controls_no_terminal(
 
 
 @pytest.mark.spec("W5")
+@pytest.mark.parametrize("listed", [[], [{**DISK, "objections": ["it is write-protected"]}]])
+@pytest.mark.parametrize(
+    ("words", "look", "order"),
+    [
+        (("disks", "format"), "GET /disks", "POST /disks/format"),
+        (("install",), "GET /install", "POST /install"),
+    ],
+)
+def test_a_disk_that_nobody_was_asked_about_is_not_confirmed_either(
+    api: Api,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    look: str,
+    order: str,
+    listed: list[object],
+) -> None:
+    api.answer(look, {**NONE, "disks": listed})
+    api.answer(order, {"error": {"message": "No disk sdb.", "place": "disk", "remedy": ""}}, status=404)
+    assert run(api, *words, "sdb") == 1
+    assert "No disk sdb." in capsys.readouterr().err
+    # It may be there, or free, by now.
+    assert [body["confirm"] for request, body in api.asked if request == order] == [""]
+
+
+@pytest.mark.spec("W5")
 def test_a_file_system_gets_another_name(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     api.answer("PUT /disks/label", NONE)
     assert run(api, "disks", "rename", "5f3a", "STICK") == 0
