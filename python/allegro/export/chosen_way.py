@@ -60,6 +60,12 @@ def _check_address(export: Export) -> None:
             place="export.username",
             remedy="Set the access key as user name, and the secret key as password.",
         )
+    if export.protocol == "s3" and not export.username.isascii():
+        raise InvalidInput(
+            "The access key has a letter that no access key has.",
+            place="export.username",
+            remedy="Copy it once more from where it was made.",
+        )
 
 
 def _web_way(export: Export, device: str) -> Way:

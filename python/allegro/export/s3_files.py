@@ -225,10 +225,10 @@ def _query(values: Mapping[str, str]) -> str:
 
 
 def _tree(answer: httpx.Response) -> ET.Element | None:
-    """The answer's XML, if it is some."""
+    """The answer's XML, if it is some. Pages of others may have an encoding that expat does not know."""
     try:
         return ET.fromstring(answer.content)  # noqa: S314 - expat bounds what entities become
-    except ET.ParseError:
+    except (ET.ParseError, LookupError, ValueError):
         return None
 
 
