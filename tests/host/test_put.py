@@ -177,6 +177,24 @@ def test_a_name_that_is_taken_after_the_look_is_left_alone(
     assert in_place.files() == {NAME: b"of somebody else", numbered(NAME, 2): content}
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("413 Content Too Large", r"takes no file of this size \(HTTP 413\)\. Have its limit raised"),
+        ("503 Service Unavailable", r"refused to write the file \(HTTP 503\)\. It is tried again by itself"),
+        ("403 Forbidden", r"refused to write the file \(HTTP 403\)\. Check the directory"),
+    ],
+)
+def test_what_a_refusal_is_about_is_told(
+    in_place: WebDavServer, authority: TestAuthority, tmp_path: Path, status: str, words: str
+) -> None:
+    file, _ = file_of(tmp_path, 10)
+    in_place.before = lambda method, _path: status if method == "PUT" else None
+    with pytest.raises(FileTrouble, match=words):
+        send(settings(in_place.url, authority), file)
+    assert file.exists()
+
+
 def test_the_test_upload_of_a_server_that_heeds_conditions_has_no_complaint_about_that(
     in_place: WebDavServer, authority: TestAuthority, tmp_path: Path
 ) -> None:

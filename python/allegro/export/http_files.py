@@ -39,6 +39,8 @@ OVERWRITES = (
 UNTOLD = -1
 """The size of a file that a server shows without a size, as RFC 9110 (8.6) lets it."""
 
+BY_ITSELF = "It is tried again by itself. If that does not help, ask who runs the server."
+
 _TIMEOUT = httpx.Timeout(60.0, connect=20.0, read=300.0)
 """Seconds; a server may put a large file to its disk before it answers."""
 
@@ -199,10 +201,17 @@ class HttpFiles:
                 place=place,
                 remedy=f"Is it the address of a directory of {self.kind}?",
             )
+        if status == 413:
+            return FileTrouble(
+                f"The server takes no file of this size (HTTP {status}).",
+                place=place,
+                remedy="Have its limit raised.",
+            )
+        its_own = status >= 500 or status == 429
         return FileTrouble(
             f"The server refused to {doing} (HTTP {status}).",
             place=place,
-            remedy="Check the directory, and the rights of this user there.",
+            remedy=BY_ITSELF if its_own else "Check the directory, and the rights of this user there.",
         )
 
     def _head(self, path: str) -> httpx.Response:

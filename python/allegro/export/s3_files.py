@@ -11,7 +11,7 @@ import httpx
 from aws_request_signer import AwsRequestSigner
 
 from allegro.export.failures import FileTrouble, ServerTrouble, disk_full
-from allegro.export.http_files import ONLY_IF_FREE, HttpFiles, nobody_has
+from allegro.export.http_files import BY_ITSELF, ONLY_IF_FREE, HttpFiles, nobody_has
 from allegro.export.s3_parts import Part, tag_of
 
 TAKEN = (409, 412)
@@ -199,10 +199,11 @@ class S3Files(HttpFiles):
         if code in _FULL:
             return disk_full(place, None)
         if code and not 300 <= answer.status_code < 400:
+            theirs = "Check the address, and what the owner of the access key may do there."
             return FileTrouble(
                 f"The server refused to {doing} ({code}).",
                 place=place,
-                remedy="Check the address, and what the owner of the access key may do there.",
+                remedy=BY_ITSELF if answer.status_code >= 500 else theirs,
             )
         return super().refused(answer, doing, place)
 
