@@ -177,6 +177,25 @@ def test_a_name_that_is_taken_after_the_look_is_left_alone(
     assert in_place.files() == {NAME: b"of somebody else", numbered(NAME, 2): content}
 
 
+def test_a_name_that_somebody_has_just_taken_is_not_remembered_as_ours(
+    in_place: WebDavServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    file, content = file_of(tmp_path, 10)
+    there = in_place.folder / NAME
+    kept = Kept()
+    kept.text = NAME  # an earlier try was about to give it
+
+    def take(method: str, path: str) -> str | None:
+        if method == "PUT" and not there.exists():
+            there.write_bytes(b"other bits")
+        return "403 Forbidden" if method == "GET" else refusing_all_but_put(method, path)
+
+    in_place.before = take
+    sent = send(settings(in_place.url, authority), file, kept=kept)
+    assert sent == Sent(numbered(NAME, 2), 10, already_there=False, resumed_at=0)
+    assert in_place.files() == {NAME: b"other bits", numbered(NAME, 2): content}
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

@@ -11,6 +11,7 @@ import io
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import BinaryIO
 
@@ -127,24 +128,25 @@ class PutLane:
         pace: Pace,
     ) -> tuple[str, bool]:
         """The name under which the server has it whole now, and whether it had it before."""
+        noted = memory.renamed
         only_if = self._of_a_part(source, size, directory, memory)
         for tries_left in reversed(range(TRIES)):
             if only_if is None:
                 tell = partial(progress, "looking", 0, size)
-                final, there = self._files.free_name(
-                    source, size, directory, name, tell, lambda candidate: candidate == memory.renamed
-                )
+                is_ours = partial(eq, noted)
+                final, there = self._files.free_name(source, size, directory, name, tell, is_ours)
                 if there:
                     return final, True
                 only_if = ONLY_IF_FREE
                 memory.note(final)
             else:
-                final = memory.renamed
+                final = noted
             path = posixpath.join(directory, final)
             answer = self._put(path, source, size, only_if, progress, pace)
             only_if = None
             if answer.status_code == 412 and tries_left:
-                memory.note("")  # what has this name now is somebody else's
+                noted = ""  # what has this name now is somebody else's
+                memory.note(noted)
                 continue
             if answer.status_code not in (200, 201, 204):
                 raise self._files.refused(answer, "write the file", path)
