@@ -196,6 +196,19 @@ def test_a_name_that_somebody_has_just_taken_is_not_remembered_as_ours(
     assert in_place.files() == {NAME: b"other bits", numbered(NAME, 2): content}
 
 
+def test_the_test_upload_of_a_server_that_refuses_a_second_file_of_a_name_says_nothing_of_overwriting(
+    in_place: WebDavServer, authority: TestAuthority, tmp_path: Path
+) -> None:
+    def once(method: str, path: str) -> str | None:
+        second = method == "PUT" and bool(in_place.files())
+        return "403 Forbidden" if second else refusing_all_but_put(method, path)
+
+    in_place.before = once
+    result = service(tmp_path, settings(in_place.url, authority)).test()
+    assert result.accepted
+    assert "overwritten" not in result.message
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

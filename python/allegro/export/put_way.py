@@ -38,6 +38,9 @@ from allegro.settings.model import Export
 TRIES = 3
 """The name may be taken by somebody else between the look and the PUT."""
 
+WRITTEN = (200, 201, 204)
+"""RFC 9110, 9.3.4."""
+
 
 class PutWay:
     """The server."""
@@ -113,7 +116,7 @@ class PutLane:
         path = posixpath.join(below(directory), final)
         again = self._put(path, source, len(content), ONLY_IF_FREE, nobody_looks, Pace())
         notes = ["An interrupted upload will begin anew, and a part of it may be seen under its final name."]
-        if again.status_code != 412:
+        if again.status_code in WRITTEN:
             notes.append(OVERWRITES)
         return Trial(path, tuple(notes))
 
@@ -148,7 +151,7 @@ class PutLane:
                 noted = ""  # what has this name now is somebody else's
                 memory.note(noted)
                 continue
-            if answer.status_code not in (200, 201, 204):
+            if answer.status_code not in WRITTEN:
                 raise self._files.refused(answer, "write the file", path)
             progress("checking", size, size)
             self._files.make_sure(path, source, size)
