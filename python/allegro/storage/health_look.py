@@ -17,7 +17,7 @@ from typing import Final
 
 from allegro.atomic import write_atomically
 from allegro.storage.disk_health import present_disks, read
-from allegro.storage.smart import NO_ANSWER, Health, command, heard, sleeps
+from allegro.storage.smart import ASLEEP, NO_ANSWER, Health, command, heard, sleeps
 
 _FILE: Final = Path("/run/allegro/disk-health.json")
 _ANSWERS_WITHIN_S: Final = 30.0
@@ -42,15 +42,21 @@ def look(
 ) -> dict[str, Health]:
     """What each disk says, all asked at the same time.
 
-    One that sleeps is left alone: what it said `before` holds.
+    One that sleeps is left alone: what it said `before` holds. That it fails holds until it says otherwise:
+    one that gets no answer out any more has not become well.
     """
-    found = {name: Health("unknown", NO_ANSWER, sequence=number) for name, number in present.items()}
+    kept = {name: each for name, each in before.items() if each.sequence == present.get(name)}
+    failing = {name: each for name, each in kept.items() if each.state == "failing"}
+    silent = {name: Health("unknown", NO_ANSWER, sequence=number) for name, number in present.items()}
+    found = {**silent, **failing}
 
     def one(name: str, number: int) -> None:
         try:
             said = say(f"/dev/{name}")
-            kept = before.get(name)
-            found[name] = kept if kept and kept.sequence == number and sleeps(said) else heard(said, number)
+            if sleeps(said):
+                found[name] = kept.get(name, Health("unknown", ASLEEP, sequence=number))
+            elif (new := heard(said, number)).state != "unknown" or name not in failing:
+                found[name] = new
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             log.warning("What /dev/%s says about its health cannot be read: %s", name, error)
 

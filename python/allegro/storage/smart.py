@@ -38,6 +38,7 @@ class Health:
 
 NOT_YET: Final = "It has not been asked for its health yet."
 NO_ANSWER: Final = "It could not be asked for its health."
+ASLEEP: Final = "It sleeps, and was not asked."
 _NOTHING: Final = "It tells nothing about its health."
 
 

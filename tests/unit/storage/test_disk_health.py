@@ -40,6 +40,22 @@ def test_of_one_that_sleeps_holds_what_it_said_before_but_not_what_another_one_d
     assert look({"sda": 5}, {"sda": WELL}, lambda _path: asleep)["sda"].state == "unknown"
 
 
+def test_of_one_that_sleeps_and_has_not_said_anything_yet_that_is_told() -> None:
+    standby = {"exit_status": 2, "messages": [{"string": "Device is in STANDBY mode, exit(2)"}]}
+    (found,) = look({"sda": 4}, {}, lambda _path: json.dumps({"smartctl": standby})).values()
+    assert (found.state, found.text, found.sequence) == ("unknown", "It sleeps, and was not asked.", 4)
+
+
+@pytest.mark.parametrize("said", ["", "no JSON", '{"smartctl": {"exit_status": 2}}'])
+def test_one_that_has_said_that_it_fails_is_not_well_because_it_falls_silent(said: str) -> None:
+    assert look({"sdb": 9}, {"sdb": FAILS}, lambda _path: said) == {"sdb": FAILS}
+    assert look({"sdb": 10}, {"sdb": FAILS}, lambda _path: said)["sdb"].state == "unknown"
+    assert look({"sda": 4}, {"sda": WELL}, lambda _path: said)["sda"].state == "unknown"
+    assert look({"sdb": 9}, {"sdb": FAILS}, lambda _path: answer(smart_status={"passed": True}))[
+        "sdb"
+    ] == Health("good", "It says that it is well.", sequence=9)
+
+
 def test_disks_are_asked_when_one_comes_or_goes_and_each_hour(tmp_path: Path) -> None:
     asked: list[float] = []
     plugged_in = {"sda": 1}
