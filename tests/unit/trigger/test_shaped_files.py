@@ -60,6 +60,17 @@ def test_the_settings_shape_the_file_of_a_press(bench: Bench) -> None:
     assert again.shape == job.shape
 
 
+def test_a_text_that_a_renamed_capture_has_left_is_not_that_of_another_one(bench: Bench) -> None:
+    bench.defaults = Defaults(format="pcap")
+    bench.start()
+    first = bench.ended(bench.press())
+    (bench.storage / first.file).rename(bench.storage / "mine.pcap")
+    bench.store.file_moved(first.file, "mine.pcap", "storage")
+    second = bench.ended(bench.press())
+    assert second.file == f"{STEM}_2.pcap"
+    assert bench.visible() == [f"{STEM}.pcap.txt", f"{STEM}_2.pcap", f"{STEM}_2.pcap.txt", "mine.pcap"]
+
+
 def test_what_is_asked_for_goes_before_the_settings(bench: Bench) -> None:
     bench.defaults = Defaults(format="pcap", packet_length=96, size_limit_mib=7)
     bench.start()
