@@ -5,6 +5,7 @@ from collections.abc import Callable
 from allegro.events.event_list import EventList
 from allegro.firmware.update import FirmwareService
 from allegro.trigger.jobs import Job
+from allegro.trigger.publish import TEXT_SUFFIX
 from allegro.words import moment
 
 
@@ -29,8 +30,9 @@ class Announcer:
         self._events.note("capture-failed", text, source=job.device or job.source)
 
     def sent(self, name: str) -> None:
-        """A capture has arrived on the server."""
-        self._events.note("upload", f"The capture {name} is on the server {self._server()}", source="export")
+        """A capture, or the text beside one, has arrived on the server."""
+        what = "text" if name.endswith(TEXT_SUFFIX) else "capture"
+        self._events.note("upload", f"The {what} {name} is on the server {self._server()}", source="export")
 
     def look_for_firmware(self, updates: FirmwareService) -> None:
         """The daily look; a newer version is announced once, also over restarts. Raises as `check` does."""

@@ -57,6 +57,7 @@ def test_captures_and_uploads_are_told_by_name(tmp_path: Path) -> None:
     announcer.complete(replace(job, state="complete", message="3 of 100 rows have a file."))
     announcer.failed(replace(job, state="failed", message="The storage device is full."))
     announcer.sent("a.pcapng")
+    announcer.sent("a.pcap.txt")
     jobs.close()
     assert told(events) == [
         ("capture", "The capture a.pcapng is complete", "Logitech R400"),
@@ -72,6 +73,7 @@ def test_captures_and_uploads_are_told_by_name(tmp_path: Path) -> None:
             "Logitech R400",
         ),
         ("upload", "The capture a.pcapng is on the server files.example", "export"),
+        ("upload", "The text a.pcap.txt is on the server files.example", "export"),
     ]
 
 
