@@ -32,6 +32,7 @@ from allegro.api import (
     ring,
     settings,
     status,
+    support,
     wifi,
 )
 from allegro.api.described import Api, layered
@@ -56,7 +57,7 @@ def create_app(device: Device) -> ASGIApp:
         metrics.router(device),
         jobs.router(device.triggers, device.jobs, device.cutter),
         live.router(device.live),
-        ring.router(device.recorder, device.traffic),
+        ring.router(device.recorder, device.traffic, device.restart_recorder),
         filters.router(device.recorder, lambda: device.settings().groups.texts),
         settings.router(device.settings, device.change_settings, device.network.remaining_s),
         configuration.router(
@@ -92,6 +93,7 @@ def create_app(device: Device) -> ASGIApp:
         ),
         presenters.router(device.inputs),
         log.router(device.log),
+        support.router(api, device.name, device.machine_facts),
         events.router(device.events),
         firmware.router(device.updates),
         install.router(device.installer),

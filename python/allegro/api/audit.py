@@ -34,6 +34,9 @@ _KINDS: dict[str, Kind] = {
 }
 """By the first segment below /api."""
 
+_DOWNLOADS = ("/api/files/", "/api/archive", "/api/live", "/api/support")
+"""What shows packets, or all that the device knows: worth a line although it only looks."""
+
 _OWN = "/api/events"
 """Where events come in is none itself."""
 
@@ -94,6 +97,8 @@ def happened(method: str, path: str) -> tuple[Kind, str]:
         return "download", f"Downloaded {rest}"
     if noun == "archive":
         return "download", "Downloaded an archive"
+    if noun == "support":
+        return "download", "Downloaded a support bundle"
     if noun == "live":
         return "download", "Captured live"
     if noun == "files" and method == "DELETE":
@@ -113,4 +118,4 @@ def user_of(scope: Scope) -> str:
 
 def _is_download(scope: Scope) -> bool:
     path: str = scope["path"]
-    return scope["method"] == "GET" and path.startswith(("/api/files/", "/api/archive", "/api/live"))
+    return scope["method"] == "GET" and path.startswith(_DOWNLOADS)

@@ -52,6 +52,8 @@ class Device:
     cutter: Cutter
     live: LiveStreams
     recorder: Callable[[], RecorderStatus | None]
+    restart_recorder: Callable[[], None]
+    machine_facts: Callable[[], Sequence[tuple[str, bytes]]]
     traffic: ReadTraffic
     presenters: Callable[[], Sequence[str]]
     inputs: PresenterParts

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.capture.extraction.traffic import Traffic
@@ -159,8 +160,10 @@ ReadTraffic = Callable[[int | None, int | None, int], Traffic]
 """Of the ring between two moments (ns since 1970; None: its own ends), in so many steps."""
 
 
-def router(recorder: Callable[[], RecorderStatus | None], read_traffic: ReadTraffic) -> APIRouter:
-    """GET /ring, GET /ring/timeline. `recorder` answers with None when the recorder is silent."""
+def router(
+    recorder: Callable[[], RecorderStatus | None], read_traffic: ReadTraffic, restart: Callable[[], None]
+) -> APIRouter:
+    """GET /ring, GET /ring/timeline, POST /ring/restart. `recorder`: None when the recorder is silent."""
     routes = APIRouter(tags=["ring"], responses=ERRORS)
 
     @routes.get("/ring/timeline", dependencies=[requires("viewer")])
@@ -184,6 +187,12 @@ def router(recorder: Callable[[], RecorderStatus | None], read_traffic: ReadTraf
     def ring() -> RingAnswer:
         """The state of the packet ring and of the measuring ports."""
         return RingAnswer.of(recorder())
+
+    @routes.post("/ring/restart", dependencies=[requires("admin")], status_code=204)
+    def restart_recording(request: Request) -> None:
+        """Starts the recorder anew. What passes meanwhile, about a second, is not recorded; links go on."""
+        restart()
+        say(request, "Restarted recording")
 
     return routes
 

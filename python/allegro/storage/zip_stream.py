@@ -21,20 +21,21 @@ _FIRST, _LAST = datetime(1980, 1, 1, tzinfo=UTC), datetime(2107, 12, 31, 23, 59,
 """What a time of the format can be (4.4.6)."""
 
 
-class _Sink:
+class Sink:
     """What the writer writes, until it is taken. Without seek and tell, so that it does not go back."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def write(self, content: bytes) -> int:
+    def write(self, content: bytes) -> int:  # noqa: D102
         self._parts.append(bytes(content))
         return len(content)
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: D102
         pass
 
     def take(self) -> bytes:
+        """What has been written since the last time."""
         taken, self._parts = b"".join(self._parts), []
         return taken
 
@@ -60,7 +61,7 @@ def zip_stream(paths: Sequence[Path]) -> Iterator[bytes]:
     A file that is gone when its turn comes is named in a text of the archive. Raises OSError for one that
     cannot be read to its end: the archive then breaks off.
     """
-    sink = _Sink()
+    sink = Sink()
     missing = []
     with zipfile.ZipFile(sink, "w") as archive:  # type: ignore[call-overload]  # it asks for write and flush
         for path, name in zip(paths, archive_names([path.name for path in paths]), strict=True):

@@ -48,6 +48,7 @@ from allegro.supervisor.recorder_process import (
     check_ring_size,
     last_status,
     live_status,
+    restart,
 )
 from allegro.supervisor.rescue import restart_without_data
 from allegro.supervisor.reset_orders import Resets
@@ -59,6 +60,7 @@ from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.identity import system_id
 from allegro.system.kept_time import TimeKeeper, is_believable
+from allegro.system.machine_facts import machine_facts
 from allegro.system.notify import notify
 from allegro.system.power import Action as PowerAction
 from allegro.system.power import power
@@ -341,6 +343,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
             cutter=cutter,
             live=LiveStreams(around),
             recorder=recorder,
+            restart_recorder=restart if with_network else _no_recorder,
+            machine_facts=machine_facts,
             traffic=partial(of_ring, paths.ring),
             presenters=lambda: [each.name for each in presenters.connected()],
             inputs=presenter_parts(lambda: settings.current, presenters.connected, jobs, player),
@@ -393,6 +397,10 @@ def job_store(paths: Paths) -> JobStore:
         wrong = data_problem(paths.data)
         reason = f"The data partition cannot be used: {wrong}" if wrong else "Its list cannot be opened."
         return RefusingJobStore(reason)
+
+
+def _no_recorder() -> None:
+    raise Unavailable("This program does not control the recorder.")
 
 
 def _no_power(_action: PowerAction) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from allegro.capture import config, space
@@ -100,14 +101,25 @@ def apply_settings(settings: Settings, paths: Paths) -> None:
     _reload()
 
 
+def restart() -> None:
+    """Starts the recorder's program anew. Raises Unavailable."""
+    _systemctl(["restart", UNIT], "The recorder could not be restarted.", "Restart the device.")
+
+
 def _reload() -> None:
     """SIGHUP through systemd, which knows the process: the id in the status file is only a claim."""
-    command = ["systemctl", "kill", "--kill-whom=main", "--signal=HUP", UNIT]
+    command = ["kill", "--kill-whom=main", "--signal=HUP", UNIT]
+    _systemctl(command, "The recorder could not be told.", "It applies after a restart.")
+
+
+def _systemctl(command: Sequence[str], failure: str, remedy: str) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_SYSTEMCTL_TIMEOUT_S, check=False)
+        done = subprocess.run(
+            ["systemctl", *command], capture_output=True, timeout=_SYSTEMCTL_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("systemctl: %s", error)
-        raise Unavailable("The recorder could not be told.", remedy="It applies after a restart.") from error
+        raise Unavailable(failure, remedy=remedy) from error
     if done.returncode != 0:
         log.warning("systemctl: %s", done.stderr.decode(errors="replace").strip())
-        raise Unavailable("The recorder could not be told.", remedy="It applies after a restart.")
+        raise Unavailable(failure, remedy=remedy)

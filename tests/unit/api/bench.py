@@ -301,6 +301,8 @@ def make_bench(
         cutter=cutter,
         live=LiveStreams(around, live_command),
         recorder=lambda: bench.recorder,
+        restart_recorder=lambda: bench.asked.append("restart recording"),
+        machine_facts=lambda: [("version.txt", b"Allegro 1.2.3\n")],
         traffic=partial(of_ring, paths.ring),
         presenters=lambda: ["Logitech R400"],
         inputs=PresenterParts(

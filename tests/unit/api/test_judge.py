@@ -34,6 +34,7 @@ NEED_ADMIN = {
     ("GET", "/api/events"),
     ("GET", "/api/events/stream"),
     ("GET", "/api/configuration/history"),
+    ("GET", "/api/support"),
 }
 """Who did and changed what is nobody's business but an administrator's."""
 

@@ -50,6 +50,11 @@ async def _reboot(visit: Visit) -> Response:
     return visit.render("restarting.html", text="The device restarts.", back="/")
 
 
+async def _restart_recording(visit: Visit) -> Response:
+    await visit.api.post("/ring/restart")
+    return visit.done("Recording was restarted.")
+
+
 async def _power_off(visit: Visit) -> Response:
     await visit.api.post("/power", {"action": "power-off"})
     return visit.render("restarting.html", text="The device switches itself off.", back="")
@@ -75,6 +80,7 @@ PAGE = Page(
         Action("POST", "/administration/certificate", _upload, role="admin"),
         Action("POST", "/administration/certificate/own", _own, role="admin"),
         Action("POST", "/administration/reboot", _reboot, role="admin"),
+        Action("POST", "/administration/recording", _restart_recording, role="admin"),
         Action("POST", "/administration/power-off", _power_off, role="admin"),
         Action("POST", "/administration/reset", _reset, role="admin"),
     ),
