@@ -129,3 +129,25 @@ def test_pulled_with_a_key_held_is_one_press(lab: Lab) -> None:
     presenter.unplug()
     time.sleep(3)
     assert len(lab.device.wait_jobs(1)) == 1
+
+
+@pytest.mark.spec("T8")
+def test_an_unknown_presenter_is_learnt_by_a_key_and_triggers_from_then_on(lab: Lab) -> None:
+    lab.device.set({"trigger": {"presenters": []}})
+    lab.machine.presenter.plug()
+    wait_for(lambda: lab.device.get("/presenters")["devices"], "the unknown device", 20)
+    lab.device.post("/presenters/learn", {"seconds": 120})
+
+    def heard() -> Any:
+        lab.machine.presenter.press("next")
+        return lab.device.get("/presenters")["heard"]
+
+    found = wait_for(heard, "a key of the unknown device", 60)
+    assert (found["vendor"], found["product"], found["key"]) == ("046d", "c52d", "next")
+    assert lab.device.jobs() == []
+    learnt = {name: found[name] for name in ("vendor", "product", "name")}
+    lab.device.set({"trigger": {"presenters": [learnt]}})
+    wait_for(lambda: lab.device.status()["presenters"], "the learnt presenter", 20)
+    lab.machine.presenter.press("next")
+    assert lab.device.wait_jobs(1)[0]["device"] == found["name"]
+    assert lab.device.get("/presenters")["last_press"]["presenter"] == found["name"]
