@@ -288,7 +288,8 @@ static PyObject *place_of(PyObject *record, const Py_buffer *buffer, size_t at, 
         PyErr_SetString(PyExc_ValueError, "a record lies outside the buffer");
         return NULL;
     }
-    if (!is_sound((const uint8_t *)buffer->buf + place, (size_t)length, sequence))
+    /* `used` is what the index says: no more is looked at than is the record's own. */
+    if (used > length || !is_sound((const uint8_t *)buffer->buf + place, (size_t)length, sequence))
         return Py_NewRef(Py_None);
     first_ns = first_ns > slack_ns ? first_ns - slack_ns : 0;
     last_ns = last_ns < UINT64_MAX - slack_ns ? last_ns + slack_ns : UINT64_MAX;

@@ -132,6 +132,8 @@ def test_records_that_were_read_have_their_places() -> None:
     ]
     assert _packets.sound_places(data, 0, records[1:], records[1].offset, 0)[0] is None  # shifted
     assert _packets.sound_places(data, 0, [records[0]._replace(sequence=71)], 8192, 0) == [None]
+    # An index that says more than is there costs the record, not the capture.
+    assert _packets.sound_places(data, 0, [records[-1]._replace(used=1 << 20)], 8192, 0) == [None]
     early = records[0]._replace(first_ns=3, last_ns=(1 << 64) - 3)
     assert _packets.sound_places(data, 0, [early], 8192, 7) == [(0, early.used, 0, (1 << 64) - 1)]
 
