@@ -10,7 +10,7 @@ from allegro.accounts.passwords import LONGEST, check_new
 from allegro.api.audit import say, user_of
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
-from allegro.api.settings import Change, IfMatch, SettingsChanged, made_for, tag, what_changed
+from allegro.api.settings import ApplyAfter, Change, IfMatch, SettingsChanged, made_for, tag, what_changed
 from allegro.settings.configuration_file import (
     TakenOver,
     configuration,
@@ -159,26 +159,33 @@ def router(
             etag=tag(old),
         )
 
-    def saved(request: Request, patch: Mapping[str, Any], if_match: str | None, did: str) -> SettingsChanged:
+    def saved(
+        request: Request, patch: Mapping[str, Any], if_match: str | None, later_s: float, did: str
+    ) -> SettingsChanged:
         old: list[Settings] = []
 
         def unchanged(present: Settings) -> None:
             made_for(present, "", if_match)
             old.append(present)
 
-        new, warnings = change(patch, unchanged, who=user_of(request.scope))
+        new, warnings = change(patch, unchanged, later_s, who=user_of(request.scope))
         say(request, f"{did}: {what_changed(old[0], new)}")
         return SettingsChanged(settings=hidden(new), warnings=warnings, confirm_within_s=remaining_s())
 
     @routes.post("/import", dependencies=[requires("admin")])
-    def import_(wanted: ConfigurationFile, request: Request, if_match: IfMatch = None) -> Imported:
+    def import_(
+        wanted: ConfigurationFile,
+        request: Request,
+        if_match: IfMatch = None,
+        apply_after_s: ApplyAfter = 0.0,
+    ) -> Imported:
         """Takes over the settings of a file: all of them at once, or nothing if they do not go together.
 
         Settings that the file does not name stay as they are; secrets, too, without the password. What this
         version or this device does not accept is left out.
         """
         taken = read(wanted)
-        done = saved(request, taken.patch, if_match, "Imported a configuration")
+        done = saved(request, taken.patch, if_match, apply_after_s, "Imported a configuration")
         return Imported(**dict(done), left_out=list(taken.left_out))
 
     @routes.get("/history", dependencies=[requires("admin")])
@@ -203,10 +210,11 @@ def router(
         number: Annotated[int, Path(ge=1, le=1 << 53, description="The id of a change")],
         request: Request,
         if_match: IfMatch = None,
+        apply_after_s: ApplyAfter = 0.0,
     ) -> SettingsChanged:
         """Back to the settings as they were before this change, so that it and all later ones are undone."""
         back = past.way_back(number, current())
-        return saved(request, back, if_match, f"Went back to before change {number}")
+        return saved(request, back, if_match, apply_after_s, f"Went back to before change {number}")
 
     return routes
 

@@ -96,6 +96,23 @@ def test_one_click_leads_back(world: World, admin: Browser) -> None:
     assert "There is no such change." in admin.page("/configuration")
 
 
+def test_an_address_is_answered_before_it_changes(world: World, admin: Browser) -> None:
+    content = {"management": {"mode": "static", "address": "192.0.2.5/24"}, "time": {"zone": "Mars/Olympus"}}
+    file = json.dumps({"allegro_configuration": 1, "settings": content})
+    assert 'name="moves" value="yes"' in admin.post("/configuration/compare", file=file).text
+    world.device.remaining_s = 118.0
+    sent = {"file": file, "moves": "yes", "section": "management"}
+    answer = admin.post("/configuration/import", None, **sent)
+    assert (answer.status_code, '<a href="https://192.0.2.5/">' in answer.text) == (200, True)
+    assert world.device.get("/settings/management")["address"] == "192.0.2.5/24"
+    world.device.call("PATCH", "/settings/management", {"confirm_s": 60})
+    assert admin.post("/configuration/return", name="2").status_code == 303, "no address changes"
+    back = admin.post("/configuration/return", name="1")
+    assert (back.status_code, "The DHCP server chooses the address" in back.text) == (200, True)
+    harmless = json.dumps({"allegro_configuration": 1, "settings": {"management": {"host_name": "meter"}}})
+    assert 'name="moves"' not in admin.post("/configuration/compare", file=harmless).text
+
+
 def test_only_administrators(world: World) -> None:
     viewer = world.user("viewer")
     assert viewer.get("/configuration").status_code == 403

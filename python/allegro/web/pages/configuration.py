@@ -1,12 +1,15 @@
 """Configuration: export and import as one file, what an import would change, the last changes and back."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
 
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput
+from allegro.web.pages.management import HARMLESS, moved
+from allegro.web.pages.section import MOVES_AFTER_S
 from allegro.web.site import Action, Page, Visit
 
 
@@ -44,6 +47,7 @@ async def _compare(visit: Visit) -> Response:
         "configuration_compare.html",
         comparison=comparison,
         sections=sections,
+        moves=_moves(comparison["changes"]),
         file=visit.typed("file"),
         password=wanted["password"],
     )
@@ -53,18 +57,38 @@ async def _import(visit: Visit) -> Response:
     wanted = {**_wanted(visit), "sections": list(visit.data.get("section", ()))}
     if not wanted["sections"]:
         raise InvalidInput("Nothing is imported: no section was chosen.")
-    tag = visit.typed("seen")
-    done = await visit.api.post("/configuration/import", wanted, if_match=tag)
-    left_out = (f"Not taken over: {each}" for each in done["left_out"])
-    return visit.done("The configuration is imported.", warnings=[*done["warnings"], *left_out])
+    moves = "management" in wanted["sections"] and bool(visit.typed("moves"))
+    return await _changed(visit, "import", wanted, moves, "The configuration is imported.")
 
 
 async def _return(visit: Visit) -> Response:
     number = visit.typed("name")
     if not (number.isascii() and number.isdecimal() and len(number) < 16):
         raise InvalidInput("There is no such change.", remedy="Load the page again.")
-    done = await visit.api.post(f"/configuration/history/{number}/return", if_match=visit.typed("seen"))
-    return visit.done("The earlier settings are in force again.", warnings=done["warnings"])
+    undone = (await visit.api.get("/configuration/history"))["changes"]
+    moves = any(_moves(each["changes"]) for each in undone if each["id"] >= int(number))
+    text = "The earlier settings are in force again."
+    return await _changed(visit, f"history/{number}/return", None, moves, text)
+
+
+async def _changed(
+    visit: Visit, path: str, wanted: dict[str, Any] | None, moves: bool, text: str
+) -> Response:
+    """Changes the settings that were seen; with `moves` after the answer, which says where to go."""
+    query = f"?apply_after_s={MOVES_AFTER_S}" if moves else ""
+    done = await visit.api.post(f"/configuration/{path}{query}", wanted, if_match=visit.typed("seen"))
+    notes = [*done["warnings"], *(f"Not taken over: {each}" for each in done.get("left_out", ()))]
+    if not moves or done["confirm_within_s"] is None:
+        return visit.done(text, warnings=notes)
+    for note in notes:
+        visit.session.flash("warning", note)
+    return await moved(visit, done)
+
+
+def _moves(changes: Sequence[dict[str, Any]]) -> bool:
+    """Whether these change an address of the device."""
+    harmless = {f"management.{name}" for name in HARMLESS}
+    return any(each["section"] == "management" and each["place"] not in harmless for each in changes)
 
 
 def _wanted(visit: Visit) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def pages_at(management: Values, host_name: str) -> list[str]:
     return [f"https://{host}/" for host in (*filter(None, addresses), f"{host_name}.local")]
 
 
-async def _moved(visit: Visit, answer: Values) -> Response:
+async def moved(visit: Visit, answer: Values) -> Response:
     """Shown before the address changes, as no answer may come afterwards."""
     management = answer["settings"]["management"]
     return visit.render(
@@ -168,7 +168,7 @@ PAGE = Page(
                 _lan_again,
                 "Saved. If the address of the device changes, open the page at the new one and confirm it"
                 " there.",
-                _moved,
+                moved,
             ),
             role="admin",
         ),
