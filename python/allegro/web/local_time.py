@@ -26,9 +26,9 @@ def utc_of(typed: str, zone: str, place: str, which: str = "") -> str:
     """
     try:
         local = datetime.fromisoformat(typed).replace(tzinfo=None)
-    except ValueError:
+        found = readings(local, zone)
+    except (ValueError, OverflowError):  # of the first and the last day that there are
         raise InvalidInput(f"{typed or 'Nothing'} is no date with a time.", place=place) from None
-    found = readings(local, zone)
     if not found:
         raise InvalidInput(
             f"There is no such time in {zone}: the clocks are set forward then.",
@@ -48,7 +48,7 @@ def comes_twice(typed: str, zone: str) -> bool:
     """Whether a time as the input sends it has to be told apart."""
     try:
         return len(readings(datetime.fromisoformat(typed).replace(tzinfo=None), zone)) > 1
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
 
 

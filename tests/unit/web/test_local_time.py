@@ -45,6 +45,16 @@ def test_of_a_time_that_comes_twice_has_to_be_said_which_is_meant() -> None:
     assert utc_of("2026-07-01T12:00", BERLIN, "start", "1") == "2026-07-01T12:00:00+02:00"
 
 
+@pytest.mark.parametrize(
+    ("typed", "zone"),
+    [("0001-01-01T00:00", BERLIN), ("9999-12-31T23:59", "America/New_York"), ("soon", BERLIN), ("", BERLIN)],
+)
+def test_what_is_no_time_is_told(typed: str, zone: str) -> None:
+    assert not comes_twice(typed, zone)
+    with pytest.raises(InvalidInput, match="is no date with a time"):
+        utc_of(typed, zone, "start")
+
+
 def test_both_are_told_apart_where_they_are_shown() -> None:
     assert local_of(FIRST_UTC, BERLIN) == local_of(SECOND_UTC, BERLIN) == TWICE
     assert [which_of(each, BERLIN) for each in (FIRST_UTC, SECOND_UTC, "2026-10-25T02:30:00Z")] == [
