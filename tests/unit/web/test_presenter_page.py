@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import pytest
 
 from allegro.trigger.beep import Signal, SoundCard, wav
@@ -24,12 +27,13 @@ def test_a_presenter_is_learnt_by_a_key_and_used_by_a_click(world: World) -> Non
 
 
 def test_what_is_plugged_in_and_not_used_is_offered_to_administrators(world: World) -> None:
-    world.device.usb_inputs = [UsbInput("1bcf", "0005", "<Mouse>", ("event7",))]
+    mouse = UsbInput("1bcf", "0005", "<Mouse>", ("event7",))
+    world.device.usb_inputs = [mouse, replace(mouse, nodes=("event8",))]
     assert "Plugged in and not used:" in world.user("viewer").page("/trigger")
     assert "/trigger/use" not in world.user("capture").page("/trigger")
     shown = world.user("admin").get("/trigger").text
     assert "&lt;Mouse&gt;" in shown
-    assert 'id="use-1bcf-0005"' in shown
+    assert re.findall('id="(use-.*?)"', shown) == ["use-1bcf-0005-1", "use-1bcf-0005-2"], "each id once"
 
 
 def test_a_test_tone_is_played_or_refused_in_words(world: World) -> None:
