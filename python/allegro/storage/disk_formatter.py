@@ -117,6 +117,7 @@ class Formatter:
         self._disks = disks
         self._partition = partition
         self._renew = renew
+        self._formatted = ""
 
     def listed(self) -> tuple[Candidate | None, list[Candidate]]:
         """The disk that the system runs from (None: not known), and all others.
@@ -151,6 +152,7 @@ class Formatter:
         try:
             chosen = self._judged(name, confirm, seen)
             running = self._actions.start(ACTION, f"Preparing {chosen.disk.path}.")
+            self._formatted = chosen.disk.name
         except BaseException:
             self._care.disk.leave_alone("")
             raise
@@ -197,6 +199,8 @@ class Formatter:
         return found
 
     def _objections(self, disk: Disk) -> tuple[str, ...]:
+        if disk.name == self._formatted:  # who asks the kernel whose it is keeps it from mkfs for that moment
+            return ("it is being formatted already",)
         found = objections(disk, SMALLEST, claimed=False)
         try:
             if not found and is_claimed((disk.path, *disk.partitions)):
@@ -217,6 +221,7 @@ class Formatter:
         except Exception:
             log.exception("A disk could not be formatted")
             text = f"{disk.title} could not be formatted for an unforeseen reason; see the log."
+        self._formatted = ""
         self._care.disk.leave_alone("")
         end(ACTION, text)
         ended(text)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound
+from allegro.storage import disk_formatter
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
@@ -108,6 +110,28 @@ def test_what_is_being_formatted_is_not_mounted_and_nothing_else_is_formatted_me
     bench.disk.leave_alone("")
     bench.disk.look()
     assert bench.mounts.mounted == "5f3a-stick"
+
+
+def test_one_that_is_being_formatted_is_not_touched_by_who_looks_at_the_list(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.plug(tmp_path / "sdb")
+    asked: list[tuple[str, ...]] = []
+
+    def nobody_has(paths: tuple[str, ...]) -> bool:
+        asked.append(paths)
+        return False
+
+    monkeypatch.setattr(disk_formatter, "is_claimed", nobody_has)
+    goes_on, ended = Event(), Event()
+    monkeypatch.setattr(Formatter, "_format", lambda *_: goes_on.wait(20))
+    bench.formatter.start("sdb", "sdb", WISH, ended=lambda _text: ended.set())
+    assert len(asked) == 1
+    assert [each.objections for each in bench.formatter.candidates()] == [("it is being formatted already",)]
+    assert len(asked) == 1
+    goes_on.set()
+    assert ended.wait(20)
+    assert [each.objections for each in bench.formatter.candidates()] == [()]
 
 
 def test_who_is_refused_leaves_the_disk_to_others(bench: Bench) -> None:
