@@ -86,6 +86,8 @@ def formatted(folder: Path, kind: Kind) -> dict[str, object]:
             found["state"] = actions.all()[0].state
             partition = f"{path}p1"
             found["made"] = probed(partition)
+            with Path(path).open("rb") as device:
+                found["starts"] = any(device.read(440))  # where BIOS's programs lie in an MBR
             volume = Volume(partition, ID, kind, "Hall 3", SIZE, disk)
             volumes.append(volume)
             if kind == "ext4":

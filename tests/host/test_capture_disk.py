@@ -52,6 +52,7 @@ def test_a_disk_is_formatted_and_named(found: dict[str, Any], kind: str) -> None
     title = {"exfat": "exFAT", "ext4": "ext4"}[kind]
     assert (made["state"], made["text"]) == ("done", f" is formatted with {title}, named Hall 3.")
     assert (made["made"], made["renamed"]) == (["Hall 3", kind], "Hall 4")
+    assert not made["starts"]
 
 
 def test_what_is_mounted_is_not_formatted_but_can_be_named(found: dict[str, Any]) -> None:

@@ -95,9 +95,9 @@ def label_command(kind: Kind, label: str, partition: str) -> list[str]:
 
 def markers(size: int) -> list[int]:
     """Where to look whether a disk is as large as it says, in bytes: one that pretends keeps what is written
-    behind its end somewhere before it, or nowhere.
+    behind its end nowhere, or, leaving out the highest bits of the address, at its beginning.
     """
     places = [START]
     while places[-1] * 2 < size - START:
         places.append(places[-1] * 2)
-    return [*places, (size - START) // START * START]
+    return [0, *places, (size - START) // START * START]

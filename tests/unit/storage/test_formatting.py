@@ -70,8 +70,17 @@ def test_programs_get_the_name_and_the_partition() -> None:
 
 @pytest.mark.parametrize("size", [64 << 20, 300 << 20, 8 * 10**9, 4 * TB])
 def test_a_disk_is_looked_at_wherever_one_that_pretends_could_end(size: int) -> None:
-    places = markers(size)
-    assert places[0] == START
+    first, *places = markers(size)
+    assert (first, places[0]) == (0, START)
     assert all(before < place <= 2 * before for before, place in pairwise(places))
     assert size - 2 * START <= places[-1] <= size - START
     assert all(place % START == 0 for place in places)
+
+
+@pytest.mark.parametrize("size", [64 << 20, 300 << 20, 8 * 10**9, 8 << 30, 64 << 30])
+def test_a_disk_that_writes_what_is_behind_its_end_at_its_beginning_is_found(size: int) -> None:
+    end = START << 1
+    while end < size:
+        kept = {place % end: place for place in markers(size)}  # the last that was written there
+        assert any(kept[place % end] != place for place in markers(size)), end
+        end <<= 1
