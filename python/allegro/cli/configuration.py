@@ -96,8 +96,17 @@ def _wanted(arguments: Namespace) -> dict[str, Any]:
 
 
 def _password() -> str:
-    """Typed unseen, or the first line of stdin. Never an argument, which others can see."""
-    return getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    """Typed unseen, or the first line of stdin. Never an argument, which others can see.
+
+    Raises InvalidInput without one, as without it the secrets would be left out.
+    """
+    typed = getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if not typed:
+        raise InvalidInput(
+            "No password was given for the secrets.",
+            remedy="Type it, or give it as the first line of stdin; the file cannot come from there as well.",
+        )
+    return typed
 
 
 def _changes(changes: Sequence[Answer], indent: str = "") -> str:

@@ -56,6 +56,17 @@ def test_compare_and_import_name_what_changes_and_what_is_left_out(
     assert "This is no configuration." in capsys.readouterr().err
 
 
+def test_secrets_are_not_left_out_in_silence(
+    api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(FILE)))
+    assert run(api, "configuration", "import", "-", "--secrets") == 1
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n"))
+    assert run(api, "configuration", "export", str(tmp_path / "a.json"), "--secrets") == 1
+    assert capsys.readouterr().err.count("No password was given") == 2
+    assert api.asked == []
+
+
 def test_history_and_return(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     one = {"id": 3, "time": "2026-11-30T10:00:00Z", "who": "", "changes": [CHANGE]}
     api.answer("GET /configuration/history", {"changes": [one]})
