@@ -28,6 +28,8 @@ from tests.unit.capture.rings import Ring
 
 BOOT_ID = boottime.boot_id()
 MS = 1_000_000
+PAST_NS = 60 * NS
+"""So far back that the beginning of a bench is within it on any machine."""
 
 
 class Bench:
@@ -107,7 +109,7 @@ def test_packets_of_all_ports_are_streamed_once_in_order_as_soon_as_nothing_olde
     bench: Bench,
 ) -> None:
     bench.add(1, {1: 0, 3: 20})
-    live = bench.follow(past_ns=2 * NS)
+    live = bench.follow(past_ns=PAST_NS)
     bench.complete(10)
     live.turn()
     assert live_packets(live) == 1
@@ -137,7 +139,7 @@ def live_packets(live: Following) -> int:
 
 @pytest.mark.spec("R8")
 def test_it_goes_on_from_segment_to_segment(bench: Bench) -> None:
-    live = bench.follow(past_ns=2 * NS)
+    live = bench.follow(past_ns=PAST_NS)
     for number in range(40):
         if number % 7 == 0:
             bench.ring.finish()  # all indexes: what is behind in the last one is found by its records
@@ -154,7 +156,7 @@ def test_it_goes_on_from_segment_to_segment(bench: Bench) -> None:
 @pytest.mark.spec("R8", "F7")
 def test_only_what_matches_the_filter_and_the_others_are_counted(bench: Bench) -> None:
     text, program = translated("interface == port2")
-    live = bench.follow(past_ns=2 * NS, filter=text, program=program)
+    live = bench.follow(past_ns=PAST_NS, filter=text, program=program)
     bench.add(1, {1: 0, 2: 1})
     bench.add(2, {3: 2})
     bench.complete(100)
@@ -170,7 +172,7 @@ def test_only_what_matches_the_filter_and_the_others_are_counted(bench: Bench) -
 @pytest.mark.spec("R8", "R13")
 def test_what_cannot_match_is_not_read(bench: Bench) -> None:
     text, program = translated("length == 100 and mac == 02:02:02:02:02:02 and vlan == 7")
-    live = bench.follow(past_ns=30 * NS, filter=text, program=program)
+    live = bench.follow(past_ns=PAST_NS, filter=text, program=program)
     bench.add(1, {1: 0, 2: 1})
     bench.add(2, {3: 2, 4: 3})
     bench.ring.summarize()
@@ -185,7 +187,7 @@ def test_what_cannot_match_is_not_read(bench: Bench) -> None:
 
 @pytest.mark.spec("R8", "R5")
 def test_a_loss_is_told_with_the_next_packet_and_at_the_end(bench: Bench) -> None:
-    live = bench.follow(past_ns=2 * NS)
+    live = bench.follow(past_ns=PAST_NS)
     bench.add(1, {1: 0})
     bench.complete(5)
     live.turn()
@@ -209,7 +211,7 @@ def test_a_loss_is_told_with_the_next_packet_and_at_the_end(bench: Bench) -> Non
 
 @pytest.mark.spec("R8", "R5")
 def test_what_was_overwritten_before_it_could_be_read_is_told(bench: Bench) -> None:
-    live = bench.follow(past_ns=2 * NS)
+    live = bench.follow(past_ns=PAST_NS)
     bench.add(1, {1: 0})
     bench.complete(5)
     live.turn()
@@ -231,7 +233,7 @@ def test_what_was_overwritten_before_it_could_be_read_is_told(bench: Bench) -> N
 
 @pytest.mark.spec("R8")
 def test_it_ends_with_its_time_and_says_what_it_holds(bench: Bench) -> None:
-    live = bench.follow(past_ns=2 * NS, length_ns=100 * NS)
+    live = bench.follow(past_ns=PAST_NS, length_ns=100 * NS)
     bench.add(1, {1: 0, 2: 40_000})
     bench.add(1, {3: 500_000})
     bench.complete(10)
@@ -257,7 +259,7 @@ class Clock:
 def test_a_slow_reader_gets_all_that_the_recorder_has_up_to_the_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = bench.follow(past_ns=2 * NS, length_ns=NS)
+    live = bench.follow(past_ns=PAST_NS, length_ns=NS)
     bench.add(1, {1: 0, 2: 2000})
     bench.complete(10)
     clock = Clock(live, monkeypatch, -0.5)
@@ -277,7 +279,7 @@ def test_the_end_is_not_waited_for_where_the_recorder_does_not_come_so_far(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "MOST_RECORDS", 2)
-    live = bench.follow(past_ns=2 * NS, length_ns=NS)
+    live = bench.follow(past_ns=PAST_NS, length_ns=NS)
     for number in range(5):
         bench.add(1, {number: number})
     bench.complete(100)
@@ -303,7 +305,7 @@ def test_what_the_recorder_did_not_come_to_is_told_at_the_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, pid: int, sentence: str
 ) -> None:
     """It hangs (0: its process is ours), or it is gone."""
-    live = bench.follow(past_ns=2 * NS, length_ns=30 * NS)
+    live = bench.follow(past_ns=PAST_NS, length_ns=30 * NS)
     bench.add(1, {1: 0})
     bench.complete(2000, pid=pid)
     Clock(live, monkeypatch, 60)
@@ -317,7 +319,7 @@ def test_what_the_recorder_did_not_come_to_is_told_at_the_end(
 
 @pytest.mark.spec("R8")
 def test_it_ends_with_its_bytes_at_a_whole_packet(bench: Bench) -> None:
-    live = bench.follow(past_ns=2 * NS, most_bytes=1000)
+    live = bench.follow(past_ns=PAST_NS, most_bytes=1000)
     bench.add(1, {number: number for number in range(50)})
     bench.complete(100)
     live.turn()
@@ -340,7 +342,7 @@ def test_without_packets_there_is_a_sign_of_life(bench: Bench, monkeypatch: pyte
 
 @pytest.mark.spec("R8", "R10")
 def test_what_happens_while_no_packet_comes_is_kept_up_to_a_number_and_counted_beyond(bench: Bench) -> None:
-    live = bench.follow(past_ns=2 * NS)
+    live = bench.follow(past_ns=PAST_NS)
     for number in range(MOST_NOTES + 30):
         live._stream.note([f"Number {number}."])
     assert len(live._stream._notes) == MOST_NOTES
