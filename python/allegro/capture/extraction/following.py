@@ -142,10 +142,8 @@ class Following:
         # Which rules hold is told again and again: the end has it once.
         recent = dataclasses.replace(self._recent.take(), slicing=Slicing())
         self._stream.note(coverage.happenings(self._window, recent))
+        self._show_life()
         if not behind:
-            if time.monotonic() - self._said_at >= SIGN_OF_LIFE_S:
-                self._said_at = time.monotonic()
-                self._stream.statistics(self._counts()[:1])
             self._stream.wait(PAUSE_S)
 
     def finish(self) -> None:
@@ -218,6 +216,7 @@ class Following:
                     ready.append(record)
         for group in self.ahead.groups(iter(ready)):
             self._courtesy.breathe()
+            self._show_life()
             self._merge_until(self._line.first(group.records[0]) - ORDER_SLACK_NS - 1)
             self._load(group)
             if self._stream.full:
@@ -238,6 +237,12 @@ class Following:
             else:
                 still_open.append(source)
         self._sources = still_open
+
+    def _show_life(self) -> None:
+        """Says that it goes on, also while nothing matches of the much that was recorded before."""
+        if time.monotonic() - self._said_at >= SIGN_OF_LIFE_S:
+            self._said_at = time.monotonic()
+            self._stream.statistics(self._counts()[:1])
 
     def _load(self, group: Group) -> None:
         contents, missing = group.take()

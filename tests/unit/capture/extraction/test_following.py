@@ -340,6 +340,30 @@ def test_without_packets_there_is_a_sign_of_life(bench: Bench, monkeypatch: pyte
     assert file.counter(0, 8) == 0
 
 
+@pytest.mark.spec("R8")
+def test_the_sign_comes_also_while_nothing_matches_of_what_was_recorded_before(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking through that may take longer than programs between this and the reader wait for a byte."""
+    monkeypatch.setattr(following, "MOST_RECORDS", 2)
+    text, program = translated("length == 999")
+    live = bench.follow(past_ns=PAST_NS, filter=text, program=program)
+    for number in range(5):
+        bench.add(1, {number: number})
+    bench.complete(100)
+    written: list[int] = []
+    monkeypatch.setattr(
+        live._stream, "statistics", lambda _: written.append(live._stream.counts["port1"].rejected)
+    )
+    monkeypatch.setattr(following, "SIGN_OF_LIFE_S", 0.0)
+    live.turn()
+    assert written
+    live.turn()
+    live.turn()
+    assert written[-1] == 5
+    bench.end()
+
+
 @pytest.mark.spec("R8", "R10")
 def test_what_happens_while_no_packet_comes_is_kept_up_to_a_number_and_counted_beyond(bench: Bench) -> None:
     live = bench.follow(past_ns=PAST_NS)
