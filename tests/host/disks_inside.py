@@ -131,6 +131,8 @@ def main(folder: Path) -> dict[str, object]:
     with loop_device(image) as path:
         disk = disk_at(path, place, lambda: wanted[0])
         care = DiskCare(disk, FileStore(storage), Names(), lambda: None)
+        held = os.open(path, os.O_RDONLY | os.O_EXCL)  # as a look whether it is claimed
+        threading.Timer(0.1, os.close, (held,)).start()
         care.choose(ID, lambda: wanted.__setitem__(0, ID))
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
         found["options"] = next(line[3] for line in mounts if line[1] == str(place)).split(",")

@@ -7,6 +7,7 @@ of these flags or not at all.
 import ctypes
 import errno
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,9 @@ _OPTIONS: Final = {"ext4": "errors=remount-ro", "exfat": "errors=remount-ro,fmas
 
 _DETACH, _NOFOLLOW = 2, 8
 
+_FREE_WITHIN_S: Final = 2.0
+"""Who asks the kernel whose a disk is (disks.is_claimed) holds it for a moment."""
+
 
 def mount(device: str, kind: str, place: Path) -> None:
     """Raises Unavailable with the reason, in words that name neither of the two."""
@@ -27,9 +31,12 @@ def mount(device: str, kind: str, place: Path) -> None:
         raise Unavailable(f"The file system {kind} is not mounted here.")
     place.mkdir(mode=0o755, parents=True, exist_ok=True)
     names = (os.fsencode(device), os.fsencode(place), kind.encode())
-    if _libc().mount(*names, ctypes.c_ulong(FLAGS), _OPTIONS[kind].encode()) != 0:
+    until = time.monotonic() + _FREE_WITHIN_S
+    while _libc().mount(*names, ctypes.c_ulong(FLAGS), _OPTIONS[kind].encode()) != 0:
         number = ctypes.get_errno()
-        raise Unavailable(_why(number), remedy="Check it on a computer, or use another disk.")
+        if number != errno.EBUSY or time.monotonic() > until:
+            raise Unavailable(_why(number), remedy="Check it on a computer, or use another disk.")
+        time.sleep(0.05)
 
 
 def unmount(place: Path, *, at_once: bool = False) -> None:
