@@ -150,8 +150,9 @@ class MailWay:
 def _authenticated(smtp: smtplib.SMTP, mechanism: str, username: bytes, password: bytes) -> tuple[int, bytes]:
     """The server's last answer (RFC 4954, 4). In UTF-8 (RFC 4616, 2); `auth` of smtplib knows ASCII only."""
     if mechanism == "PLAIN":
-        proof = b"\0".join((b"", username, password))
-        return smtp.docmd("AUTH", f"PLAIN {_in_base64(proof)}")
+        proof = _in_base64(b"\0".join((b"", username, password)))
+        code, answer = smtp.docmd("AUTH", f"PLAIN {proof}")
+        return smtp.docmd(proof) if code == 334 else (code, answer)  # some ask for what they got already
     code, answer = smtp.docmd("AUTH", "LOGIN")
     for each in (username, password):
         if code == 334:
