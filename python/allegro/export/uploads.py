@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from allegro.errors import AllegroError, Conflict
+from allegro.errors import AllegroError, Conflict, Unavailable
 from allegro.export import schedule
 from allegro.export.chosen_way import checked_target, chosen_way
 from allegro.export.export_status import ExportStatus, Run, Running, TestResult
@@ -23,6 +23,8 @@ from allegro.export.server_trial import ServerTrial
 from allegro.export.way import Lane, Memory, Step, Way
 from allegro.settings.model import Export
 from allegro.storage.uploaded import remove
+
+_UNFORESEEN = "The upload failed in an unforeseen way; the log has the details."
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ class ExportService:
             except Exception:
                 # The thread has to live on for the next months, whatever a server answers.
                 log.exception("Upload failed in an unforeseen way")
-                self._problem = "The upload failed in an unforeseen way; the log has the details."
+                self._problem = _UNFORESEEN
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
 
@@ -273,6 +275,14 @@ class ExportService:
                 self._sending.discard(one.file.name)
             pending.remove(one.file.name)
 
+        def all_failed(error: AllegroError) -> None:
+            # Without a connection all of them have to wait, for the same reason.
+            left = [
+                one.file.name for one in due if one.file.name in pending and directory_of(one) not in refused
+            ]
+            self._failed(left, error, export, asked)
+            self._count(failed=len(left), error=error)
+
         try:
             target = checked_target(export)
             self._queue.sending_to(f"{export.username}@{target or export.url} {export.directory}")
@@ -282,12 +292,10 @@ class ExportService:
         except UploadStopped:
             log.info("Upload interrupted")
         except AllegroError as error:
-            # Without a connection all of them have to wait, for the same reason.
-            left = [
-                one.file.name for one in due if one.file.name in pending and directory_of(one) not in refused
-            ]
-            self._failed(left, error, export, asked)
-            self._count(failed=len(left), error=error)
+            all_failed(error)
+        except Exception:
+            all_failed(Unavailable(_UNFORESEEN))  # else it would be tried again without a pause
+            raise
         finally:
             self._running = None
             self._last_run = replace(self._last_run, ended_ns=self._clock_ns())

@@ -1,5 +1,6 @@
 """The decisions of the service; real uploads are in tests/host/test_sftp.py."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from allegro.export import failures, session, uploads
 from allegro.export.failures import Target
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
+from allegro.export.way import Way
 from allegro.settings.model import Export
 from tests.harness.waiting import wait_for
 
@@ -255,6 +257,27 @@ def test_status(bench: Bench) -> None:
     assert 0 < status.next_run_ns - START <= 25 * HOUR
     bench.export = bench.export.model_copy(update={"enabled": False})
     assert (bench.service.status().state, bench.service.status().next_run_ns) == ("off", 0)
+
+
+@pytest.mark.spec("X4")
+def test_what_nobody_foresaw_pauses_the_files_as_any_failure_does(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_export: Export) -> Way:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(bench.service, "_way", broken)
+    bench.add("a")
+    bench.service.upload_now()
+    for _ in range(3):
+        with contextlib.suppress(RuntimeError):
+            bench.service._step()
+    (waiting,) = bench.queue.waiting()
+    assert waiting.tries.attempts == 1
+    assert "unforeseen" in waiting.tries.error
+    run = bench.service.status().last_run
+    assert run is not None
+    assert (run.failed, run.error) == (1, waiting.tries.error)
 
 
 def test_the_thread_survives_what_nobody_foresaw(bench: Bench) -> None:
