@@ -202,13 +202,20 @@ def test_what_is_asked_before_a_line_is_cut(
     before: dict[str, Any], after: dict[str, Any], asked: str
 ) -> None:
     seen = {"mode": "bridge", "pairs": [], **before}
-    said = question(seen, {**seen, **after})
+    said = question(seen, {**seen, **after}, {f"port{number}" for number in range(1, 129)})
     assert asked in said
     assert bool(said) is bool(asked)
 
 
+def test_only_ports_that_are_there_are_named_in_the_question() -> None:
+    both = {"mode": "bridge", "pairs": []}, {"mode": "sink", "pairs": []}
+    assert "between port1 and port2?" in question(*both, {"port1", "port2", "port3"})
+    assert question(*both, {"mgmt0"}) == ""
+
+
 @pytest.mark.spec("L1", "W6")
 def test_a_line_is_cut_only_by_who_is_sure(world: World) -> None:
+    world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
     browser = world.user("admin")
     asked = browser.post("/links", None, **{"links.mode": "sink"})
     assert "Cut the line between port1 and port2" in asked.text

@@ -1,6 +1,7 @@
 """Links and groups: which port is what, and how the measuring ports are joined."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from starlette.responses import Response
@@ -16,25 +17,34 @@ NAMED = 4
 """So many pairs are named in a question."""
 
 
-def question(seen: Values, wanted: Values) -> str:
-    """What is asked before a line is cut. Empty if none is, or if the values are not valid ones."""
+def question(seen: Values, wanted: Values, there: AbstractSet[str]) -> str:
+    """What is asked before a line is cut between ports that are `there`.
+
+    Empty if none is, or if the values are not valid ones.
+    """
     from allegro.settings.network import Links  # as in section: not at the start
 
     try:
         cut = Links.model_validate(seen).cuts(Links.model_validate(wanted))
     except ValueError:
         return ""
-    if not cut:
+    ports = [(f"port{2 * pair - 1}", f"port{2 * pair}") for pair in cut]
+    pairs = [" and ".join(both) for both in ports if there >= set(both)]
+    if not pairs:
         return ""
-    pairs = [f"port{2 * pair - 1} and port{2 * pair}" for pair in cut[:NAMED]]
-    named = ", ".join(pairs) + (", and so on" if len(cut) > NAMED else "")
+    named = ", ".join(pairs[:NAMED]) + (", and so on" if len(pairs) > NAMED else "")
     return (
         f"Cut the line between {named}? What is connected to each other by this device is not any more."
         " The change is taken back by itself unless you confirm it afterwards."
     )
 
 
-SECTION = Section("links", ask=question)
+async def _ask(visit: Visit, seen: Values, wanted: Values) -> str:
+    ports = (await visit.api.get("/network"))["ports"]
+    return question(seen, wanted, {port["name"] for port in ports})
+
+
+SECTION = Section("links", ask=_ask)
 GROUPS = Section("groups")
 SPARE_MANAGEMENT = ("mgmt0", "mgmt1")
 

@@ -31,9 +31,14 @@ SURE = "sure"
 MOVES_AFTER_S = 2
 """Seconds: time enough for the answer to arrive."""
 
+Ask = Callable[[Visit, Values, Values], Awaitable[str]]
 Show = Callable[[Visit, Form, int], Awaitable[Response]]
 Moved = Callable[[Visit, Values], Awaitable[Response]]
 """What is answered instead of the page, from the answer of the API."""
+
+
+async def _no_question(_visit: Visit, _seen: Values, _wanted: Values) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Section:
     finish: Callable[[Form], Form] = lambda form: form
     warnings: Callable[[Values], Sequence[str]] = lambda _values: ()
     templates: Mapping[str, arranging.Rows] = field(default_factory=dict)
-    ask: Callable[[Values, Values], str] = lambda _seen, _wanted: ""
+    ask: Ask = _no_question
     moves: Callable[[Values], bool] = lambda _changes: False
 
     @property
@@ -95,7 +100,7 @@ class Section:
             tag = "" if seen is None else digest(seen)
             if not visit.typed(SURE):
                 before = await self._in_force(visit) if seen is None else seen
-                if question := self.ask(before, merged(before, changes)):
+                if question := await self.ask(visit, before, merged(before, changes)):
                     return await show(visit, replace(self.form(typed, before), question=question), 200)
             moves = moved is not None and self.moves(changes)
             path = f"/settings/{self.name}" + (f"?apply_after_s={MOVES_AFTER_S}" if moves else "")

@@ -17,7 +17,7 @@ def _warnings(saved: Values) -> Sequence[str]:
     return () if saved["presenters"] else (NONE_KNOWN,)
 
 
-def _question(seen: Values, wanted: Values) -> str:
+async def _question(_visit: Visit, seen: Values, wanted: Values) -> str:
     if seen["presenters"] and not wanted["presenters"]:
         return "Remove the last presenter? No key triggers a capture then."
     return ""
