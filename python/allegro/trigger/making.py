@@ -19,7 +19,14 @@ from allegro.trigger.extraction import (
 )
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.naming import unused_name
-from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space, write_beside
+from allegro.trigger.publish import (
+    discard,
+    give_name,
+    hidden_path,
+    is_no_space,
+    words_left,
+    write_beside,
+)
 from allegro.trigger.rows import ONE_FILE, Row
 from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.table_making import FULL, TableMaker, not_counted
@@ -89,6 +96,8 @@ class Maker:
             self._publish(job, None)
             return True
         if job.file:
+            if (directory / job.file).exists():
+                write_beside(directory / job.file, words_left(job.message, job.shape))
             self._complete(job)
             return True
         self._table.take_up(job)
@@ -161,8 +170,8 @@ class Maker:
                 return self._store.change(job.id, file=name, **known)
 
         if (named := give_name(hidden, job.file, self._names(job), note)) is not None:
-            if result is not None:
-                write_beside(hidden.with_name(named.file), result.text)
+            text = words_left(named.message, named.shape) if result is None else result.text
+            write_beside(hidden.with_name(named.file), text)
             self._complete(named)
 
     def _names(self, job: Job) -> Callable[[], str]:

@@ -18,6 +18,8 @@ not
 - hidden file, `file` set: cut between 1 and 2. Goes on with step 2.
 - no hidden file, `file` set: cut between 2 and 3. Complete, whether the file is there or was already uploaded
 or deleted.
+
+The text beside a file is written behind step 2. One that is missing then has the notes that the row knows.
 """
 
 import contextlib
@@ -30,6 +32,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from allegro.atomic import rename_without_replacing, write_atomically
+from allegro.capture.extraction.shape import Shape
 from allegro.trigger.names import SUFFIX
 
 TEXT_SUFFIX = ".txt"
@@ -89,6 +92,11 @@ def write_beside(file: Path, text: str) -> None:
         write_atomically(beside, f"{text}\n".encode(), mode=_TEXT_MODE)
     except OSError as error:
         log.warning("%s cannot be written: %s", beside.name, error)
+
+
+def words_left(message: str, shape: Shape) -> str:
+    """What stands beside a file of which no more than these notes is known, as the program ended then."""
+    return f"note: {message}" if shape.classic and message else ""
 
 
 def remove_leftovers(directories: Iterable[Path], unfinished: Iterable[int]) -> list[str]:

@@ -18,7 +18,14 @@ from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import CANCELLED, ExtractionFailed, Extractions, ExtractionStopped
 from allegro.trigger.jobs import Job, JobStore, State
 from allegro.trigger.naming import unused_name
-from allegro.trigger.publish import discard, give_name, hidden_path, is_no_space, write_beside
+from allegro.trigger.publish import (
+    discard,
+    give_name,
+    hidden_path,
+    is_no_space,
+    words_left,
+    write_beside,
+)
 from allegro.trigger.rows import Row
 from allegro.trigger.surroundings import Surroundings
 
@@ -82,12 +89,15 @@ class TableMaker:
 
     def take_up(self, job: Job) -> None:
         """Goes on with the rows whose files are complete already."""
+        directory = self._around.directory(job.directory)
         for row in self._store.rows.of(job.id):
             if row.ended:
                 continue
-            if hidden_path(self._around.directory(job.directory), job.id, row.number).exists():
+            if hidden_path(directory, job.id, row.number).exists():
                 self._publish(job, row, None)
             elif row.file:
+                if (directory / row.file).exists():
+                    write_beside(directory / row.file, words_left(row.message, row.shape))
                 self._complete(row)
 
     def settle(self, job: Job) -> Job | None:
@@ -203,8 +213,8 @@ class TableMaker:
 
         unused = lambda: unused_name(self._store, self._around, job, row)  # noqa: E731 (a value)
         if (named := give_name(hidden, row.file, unused, note)) is not None:
-            if result is not None:
-                write_beside(hidden.with_name(named.file), result.text)
+            text = words_left(named.message, named.shape) if result is None else result.text
+            write_beside(hidden.with_name(named.file), text)
             self._complete(named)
 
     def _complete(self, row: Row) -> None:

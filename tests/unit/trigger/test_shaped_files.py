@@ -126,6 +126,39 @@ def test_whether_a_file_ends_at_its_limit_may_not_be_known_after_a_restart(bench
     done = bench.store.get(job.id)
     assert done.file == f"{STEM}.pcap"
     assert "Whether it ends at its size limit is not known." in done.message
+    assert (bench.storage / f"{STEM}.pcap.txt").read_text() == f"note: {done.message}\n"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_that_had_its_name_before_a_restart_has_its_notes_beside_it(bench: Bench, there: bool) -> None:
+    """Unless it is gone by then."""
+    job = bench.press(wishes=ShapeWishes("pcap"))
+    told = "7 packets were lost on port1."
+    bench.store.change(job.id, state="cutting", directory="storage", file=f"{STEM}.pcap", message=told)
+    if there:
+        (bench.storage / f"{STEM}.pcap").write_text("whole")
+    bench.restart()
+    bench.start()
+    wait_for(lambda: bench.store.get(job.id).ended)
+    assert bench.store.get(job.id).state == "complete"
+    beside = bench.storage / f"{STEM}.pcap.txt"
+    assert (beside.read_text() if beside.exists() else "") == (f"note: {told}\n" if there else "")
+
+
+@pytest.mark.spec("T4")
+def test_so_have_the_files_of_rows(bench: Bench) -> None:
+    bench.defaults = Defaults(rows=(row("a", format="pcap"), row("b", format="pcap")))
+    job = bench.press()
+    bench.store.change(job.id, state="cutting", directory="storage", tries=1)
+    first, second = bench.store.rows.of(job.id)
+    bench.store.rows.change(first, file=f"{STEM}_a.pcap", directory="storage", message="Some is missing.")
+    (bench.storage / f"{STEM}_a.pcap").write_text("whole")
+    hidden_path(bench.storage, job.id, second.number).write_text("whole")
+    bench.restart()
+    bench.start()
+    wait_for(lambda: bench.store.get(job.id).ended)
+    assert (bench.storage / f"{STEM}_a.pcap.txt").read_text() == "note: Some is missing.\n"
+    assert "were not counted" in (bench.storage / f"{STEM}_b.pcap.txt").read_text()
 
 
 def test_words_beside_a_file_replace_nothing_and_fail_nothing(tmp_path: Path) -> None:
