@@ -34,6 +34,12 @@ def seconds_left(minutes: float, passed_s: float) -> float | None:
     return None if math.isinf(minutes) else max(0.0, (minutes + AFTER_MINUTES) * 60 - passed_s)
 
 
+def to_run_again(failed: list[str]) -> list[str]:
+    """What shows these once more: their files, as the tests of a file may build on each other, but of the
+    machine's tests, which do not, each alone."""
+    return sorted({test if test.startswith("tests/vm/") else test.partition("::")[0] for test in failed})
+
+
 def failed_tests() -> list[str]:
     """Those of the last run, by pytest's own note. Empty if there is none."""
     try:
@@ -55,7 +61,7 @@ def main(arguments: list[str]) -> int:
     left_s = seconds_left(float(os.environ.get("MINUTES") or "inf"), time.monotonic() - began)
     try:
         again = subprocess.run(
-            [*pytest, "--last-failed", "--last-failed-no-failures=none"],
+            [*pytest, *to_run_again(failed)],
             env=os.environ | {"MINUTES": ""},  # a test that is not begun has not passed
             timeout=left_s,
         ).returncode

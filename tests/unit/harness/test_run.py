@@ -19,6 +19,11 @@ def test_only_a_few_failed_tests_are_looked_at_again(code: int, failed: int, wor
     assert run.worth_a_second_look(code, ["x"] * failed) is worth
 
 
+def test_tests_that_build_on_each_other_are_run_again_together() -> None:
+    failed = ["tests/host/a.py::one[x::y]", "tests/host/a.py::two", "tests/vm/b.py::three[z]"]
+    assert run.to_run_again(failed) == ["tests/host/a.py", "tests/vm/b.py::three[z]"]
+
+
 def test_a_limited_run_stays_limited() -> None:
     assert run.seconds_left(math.inf, 5000) is None
     assert run.seconds_left(58, 70 * 60) == 8 * 60
