@@ -85,7 +85,8 @@ class RecorderStatus:
     reaches now. Since the status before, `fullest` is the largest part (0..1) of a port's memory that was in
     use, `slowest_write_s` the longest time that one write took. Within the last minute, a write took
     `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`.
-    `clock_steps` is how often the wall clock was set since the recorder's start.
+    `clock_steps` is how often the wall clock was set since the recorder's start. `ring_directory` is where
+    the ring lies that is in use, or else the one that is being opened: readers take it from here.
     """
 
     time_ns: int = 0
@@ -114,6 +115,7 @@ class RecorderStatus:
     recent_slowest_write_s: float = 0.0
     recent_slowest_sync_s: float = 0.0
     clock_steps: int = 0
+    ring_directory: str = ""
 
 
 def to_json(status: RecorderStatus) -> bytes:
@@ -130,6 +132,16 @@ def from_json(data: bytes) -> RecorderStatus:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return _build(RecorderStatus, value)
+
+
+def ring_in_force(status_file: Path, usual: Path) -> Path:
+    """The directory of the ring that the recorder uses, by its last word, however long ago that was; `usual`
+    if it has not said any."""
+    try:
+        said = from_json(status_file.read_bytes()).ring_directory
+    except (OSError, ValueError):
+        said = ""
+    return Path(said) if said else usual
 
 
 def write(status: RecorderStatus, path: Path) -> None:

@@ -5,11 +5,11 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
 from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.status import RecorderStatus
+from allegro.capture.status import RecorderStatus, ring_in_force
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
 from allegro.events.event_rules import open_problems
@@ -194,6 +194,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
     def recorder() -> RecorderStatus | None:
         return live_status(paths.recorder_status)
 
+    def ring() -> Path:
+        return ring_in_force(paths.recorder_status, paths.ring)
+
     around = Surroundings(
         ring=paths.ring,
         recorder_status=paths.recorder_status,
@@ -201,7 +204,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         upload=paths.upload,
         to_upload=lambda: settings.current.export.enabled,
         recorder=recorder,
-        estimate=ring_estimate(paths.ring),
+        estimate=lambda start_ns, end_ns: ring_estimate(ring())(start_ns, end_ns),
         facts=identity.facts,
         ports=lambda: _port_names(paths),
         groups=lambda: settings.current.groups.texts,
@@ -345,7 +348,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             recorder=recorder,
             restart_recorder=restart if with_network else _no_recorder,
             machine_facts=machine_facts,
-            traffic=partial(of_ring, paths.ring),
+            traffic=lambda start_ns, end_ns, steps: of_ring(ring(), start_ns, end_ns, steps),
             presenters=lambda: [each.name for each in presenters.connected()],
             inputs=presenter_parts(lambda: settings.current, presenters.connected, jobs, player),
             storage=FileStore(paths.storage),

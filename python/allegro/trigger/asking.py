@@ -28,7 +28,7 @@ def request_for(
     device = f" ({job.device})" if job.device else ""
     text, program, unfiltered = _filter(job, filter_text)
     return Request(
-        ring_directory=around.ring,
+        ring_directory=around.ring_now(),
         start_ns=max(0, job.start_ns),
         end_ns=job.end_ns,
         output=output,

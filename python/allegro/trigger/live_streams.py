@@ -71,7 +71,7 @@ class LiveStreams:
         without a recorder or a ring."""
         recorder = self._around.recorder()
         problem = "The recorder does not run." if recorder is None else ""
-        if problem := problem or ring_problem(recorder, self._around.ring):
+        if problem := problem or ring_problem(recorder, self._around.ring_now()):
             raise Unavailable(problem, remedy="The status of the device says what to do.")
         ports = tuple(self._around.ports())
         text, program = "", b""
@@ -80,7 +80,7 @@ class LiveStreams:
 
             text, program = translated(filter_text, ports or None, self._around.groups())
         return LiveRequest(
-            ring_directory=self._around.ring,
+            ring_directory=self._around.ring_now(),
             status_file=self._around.recorder_status,
             past_ns=round(past_s * SECOND_NS),
             length_ns=round((seconds or 0) * SECOND_NS),

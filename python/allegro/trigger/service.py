@@ -190,7 +190,7 @@ class Triggers:
         problem = (
             self._store.refuses
             or self._around.space_problem()
-            or ring_problem(self._around.recorder(), self._around.ring)
+            or ring_problem(self._around.recorder(), self._around.ring_now())
         )
 
         def why_not(press: Press) -> str:

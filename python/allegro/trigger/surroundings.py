@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from allegro.capture.status import ring_in_force
 from allegro.filters.device import GroupTexts
 from allegro.storage.capture_files import FileStore
 from allegro.system import boottime
@@ -42,6 +43,7 @@ class Recorder(Protocol):
 class Surroundings:
     """What the trigger is given by the one who puts the device together.
 
+    `ring` is where the ring lies until the recorder says where it is (`ring_now`).
     `recorder` reads the recorder's status (None: there is none), for which the extraction reads the file
     `recorder_status` itself, `estimate` the size in bytes that a file of a window (start_ns, end_ns) has at
     most, `facts` what each file says about the device (device, system_id, firmware), `ports` the names of the
@@ -71,6 +73,10 @@ class Surroundings:
     boot_ns: Callable[[], int] = boottime.now_ns
     monotonic: Callable[[], float] = time.monotonic
     command: Sequence[str] = EXTRACT_COMMAND
+
+    def ring_now(self) -> Path:
+        """The directory of the ring in force."""
+        return ring_in_force(self.recorder_status, self.ring)
 
     def directory(self, name: str) -> Path:
         """The directory that a job's `directory` names."""

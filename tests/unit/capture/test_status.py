@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_other_versions_are_understood() -> None:
 
 def test_no_ring_is_none() -> None:
     assert status.from_json(status.to_json(RecorderStatus(state=status.NO_RING))).ring is None
+
+
+@pytest.mark.spec("R8")
+def test_the_ring_is_where_the_recorder_says(tmp_path: Path) -> None:
+    said, usual = tmp_path / "status.json", Path("/data/ring")
+    assert status.ring_in_force(said, usual) == usual
+    status.write(replace(FULL, ring_directory="/run/ring"), said)
+    assert status.ring_in_force(said, usual) == Path("/run/ring")
+    status.write(FULL, said)
+    assert status.ring_in_force(said, usual) == usual
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 from allegro.capture.config import RecorderConfig
 from allegro.capture.ring.news import RingOpened
@@ -27,6 +28,8 @@ class RingKeeper:
     def __init__(self, start: Reading, boot_id: bytes) -> None:
         self.writer: RingWriter | None = None
         self.reason = "The packet ring is being opened."
+        self.directory: Path | None = None
+        """Of the ring in use, or else of the one that is to be opened."""
         self._start = start
         self._boot_id = boot_id.hex()
         self._opening: Future[RingWriter] | None = None
@@ -46,6 +49,8 @@ class RingKeeper:
     def look(self, options: RecorderConfig, now: float) -> RingWriter | None:
         """Opens a ring if there is none; returns one that has just been opened, and is not used yet."""
         opened = None
+        if self.writer is None:
+            self.directory = options.ring_directory
         if self._opening is not None and self._opening.done():
             opening, self._opening = self._opening, None
             error = opening.exception()

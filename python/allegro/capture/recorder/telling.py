@@ -78,4 +78,5 @@ def status_of(
         recent_slowest_write_s=round(load.recent_slowest_write.value(seconds), 3),
         recent_slowest_sync_s=round(slowest_sync_s, 3),
         clock_steps=clock.steps_seen,
+        ring_directory=str(keeper.directory or ""),
     )

@@ -139,6 +139,7 @@ def test_a_ring_that_cannot_be_opened_for_an_unforeseen_reason_is_told_and_tried
     def operate() -> None:
         wait_for(lambda: told(settings).state == status.NO_RING, "no ring", 20)
         reports.append(told(settings))
+        assert told(settings).ring_directory == str(settings.ring_directory)
         monkeypatch.setattr(recovery, "recover", recover)
         wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
 
