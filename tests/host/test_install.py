@@ -15,7 +15,7 @@ from allegro.errors import Unavailable
 from allegro.firmware.disk_install import install
 from allegro.firmware.disk_table import SECTOR, SYSTEMS
 from allegro.firmware.raw_disk import RawDisk
-from allegro.storage.disks import Disk
+from allegro.storage.disks import Disk, sequence_by_name
 
 MIB = 1 << 20
 SOURCE_SIZE = 320 * MIB
@@ -187,6 +187,20 @@ def test_a_disk_that_forgets_is_noticed(
         install(loops.attach(source_file), loops.attach(target_file), lambda *_each: None)
     with target_file.open("rb") as disk:
         assert disk.read(SECTOR) == bytes(SECTOR)
+
+
+@pytest.mark.spec("I2")
+def test_another_disk_that_has_got_its_name_is_left_as_it_is(
+    source_file: Path, target_file: Path, loops: Loops
+) -> None:
+    before = target_file.read_bytes()
+    target = loops.attach(target_file)
+    seen = sequence_by_name(target.name)
+    assert seen
+    with pytest.raises(Unavailable, match="was pulled"):
+        install(loops.attach(source_file), target, lambda *_each: None, seen + 1)
+    assert target_file.read_bytes() == before
+    install(loops.attach(source_file), target, lambda *_each: None, seen)
 
 
 @pytest.mark.spec("I2")

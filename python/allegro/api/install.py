@@ -41,6 +41,9 @@ class DiskAnswer(BaseModel):
 class CandidateAnswer(DiskAnswer):
     """A disk that the device could be installed on, or not."""
 
+    sequence: int = Field(
+        description="Number that no other disk has had since the start; a new one each time it is plugged in"
+    )
     objections: list[str] = Field(description="Why it must not be overwritten; empty if it may")
 
 
@@ -61,6 +64,9 @@ class InstallRequest(BaseModel):
 
     disk: str = Field(description="Name of the disk; everything on it will be lost")
     confirm: str = Field(description="The same name again, as the user's own word")
+    sequence: int = Field(
+        default=0, ge=0, le=2**63 - 1, description="As it was listed; 0: whichever disk has the name now"
+    )
 
 
 class InstallStarted(BaseModel):
@@ -81,7 +87,11 @@ def router(installer: Installer) -> APIRouter:
             offered=found.offered,
             running_from=DiskAnswer.of(found.running) if found.running else None,
             disks=[
-                CandidateAnswer(**DiskAnswer.of(each.disk).model_dump(), objections=list(each.objections))
+                CandidateAnswer(
+                    **DiskAnswer.of(each.disk).model_dump(),
+                    sequence=each.sequence,
+                    objections=list(each.objections),
+                )
                 for each in found.candidates
             ],
         )
@@ -89,6 +99,7 @@ def router(installer: Installer) -> APIRouter:
     @routes.post("/install", dependencies=[requires("admin")], status_code=202)
     def start(request: InstallRequest) -> InstallStarted:
         """Begins to copy the running system to a disk. The status shows it as the action `install`."""
-        return InstallStarted(disk=DiskAnswer.of(installer.start(request.disk, request.confirm)))
+        disk = installer.start(request.disk, request.confirm, request.sequence)
+        return InstallStarted(disk=DiskAnswer.of(disk))
 
     return routes

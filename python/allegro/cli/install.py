@@ -61,14 +61,17 @@ def run(client: Client, arguments: Namespace) -> Output:
     disk = next((each for each in answer["disks"] if each["name"] == name), None)
     confirmed = name if arguments.yes else ""
     # What cannot be is refused by the device, with the reason; only what can be has to be confirmed.
-    if disk and not disk["objections"] and not arguments.yes:
-        lost = f"Everything on {_title(disk)} will be lost: {', '.join(disk['holds']) or 'nothing known'}."
-        print(on_terminal(lost))
-        print(f'Type "{name}" to go on: ', end="", flush=True)
-        confirmed = sys.stdin.readline().strip()
-        if confirmed != name:
-            raise InvalidInput("Not confirmed. Nothing was written.")
-    client.post("/install", {"disk": name, "confirm": confirmed})
+    order = {"disk": name, "confirm": confirmed}
+    if disk and not disk["objections"]:
+        order["sequence"] = disk["sequence"]
+        if not arguments.yes:
+            held = ", ".join(disk["holds"]) or "nothing known"
+            print(on_terminal(f"Everything on {_title(disk)} will be lost: {held}."))
+            print(f'Type "{name}" to go on: ', end="", flush=True)
+            order["confirm"] = sys.stdin.readline().strip()
+            if order["confirm"] != name:
+                raise InvalidInput("Not confirmed. Nothing was written.")
+    client.post("/install", order)
     action = wait(client)
     if action["state"] == "failed":
         raise AllegroError(action["text"])

@@ -32,7 +32,7 @@ from allegro.firmware.disk_table import (
     table_script,
 )
 from allegro.firmware.raw_disk import UNIT, RawDisk
-from allegro.storage.disks import Disk, is_claimed, objections, read_disks
+from allegro.storage.disks import Disk, is_claimed, objections, read_disks, sequence_by_name, sequence_of
 from allegro.system.actions import Actions, Running
 
 ACTION = "install"
@@ -42,10 +42,14 @@ _FORMAT_TIMEOUT_S = 1800  # a large, slow disk
 
 @dataclass(frozen=True)
 class Candidate:
-    """A disk, and why the device cannot be installed on it (empty: it can)."""
+    """A disk, and why the device cannot be installed on it (empty: it can).
+
+    `sequence` is its number as `disks.sequence` has it.
+    """
 
     disk: Disk
     objections: tuple[str, ...]
+    sequence: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,14 @@ class Installer:
         running = next((disk for disk in disks if disk.name == name), None)
         needed = needed_size(read_table(running)) if running else 0
         others = [disk for disk in disks if disk.name != name and disk.kind == "disk"]
-        return Overview(running, tuple(Candidate(disk, _objections(disk, needed)) for disk in others))
+        numbers = {disk.name: sequence_by_name(disk.name) for disk in others}
+        found = (Candidate(disk, _objections(disk, needed), numbers[disk.name]) for disk in others)
+        return Overview(running, tuple(found))
 
-    def start(self, name: str, confirm: str) -> Disk:
+    def start(self, name: str, confirm: str, seen: int = 0) -> Disk:
         """Begins to install on the disk `name`; `confirm` must be the same name, as the user's own word.
 
+        `seen` is the number of the disk that he was asked about (0: whichever has the name now).
         Raises NotFound, Conflict with the reason if that disk must not be overwritten, InvalidInput without
         confirmation, Unavailable.
         """
@@ -116,6 +123,12 @@ class Installer:
         if chosen.objections:
             reasons = "; ".join(chosen.objections)
             raise Conflict(f"{chosen.disk.title} must not be overwritten: {reasons}.", place="disk")
+        if seen and seen != chosen.sequence:
+            raise Conflict(
+                f"Another disk is called {name} now: {chosen.disk.title}.",
+                place="disk",
+                remedy="Look at the list again.",
+            )
         if confirm != name:
             raise InvalidInput(
                 f"Everything on {chosen.disk.title} will be lost: this is not confirmed.",
@@ -126,13 +139,14 @@ class Installer:
             raise Conflict(f"Something else is being done: {busy[0]}", remedy="Wait for its end.")
         running = self._actions.start(ACTION, f"Preparing {chosen.disk.path}.")
         threading.Thread(
-            target=self._run, args=(source, chosen.disk, running), name="install", daemon=True
+            target=self._run, args=(source, chosen, running), name="install", daemon=True
         ).start()
         return chosen.disk
 
-    def _run(self, source: Disk, target: Disk, running: Running) -> None:
+    def _run(self, source: Disk, chosen: Candidate, running: Running) -> None:
+        target = chosen.disk
         try:
-            install(source, target, running.tell)
+            install(source, target, running.tell, chosen.sequence)
         except AllegroError as error:
             self._actions.failed(ACTION, str(error))
         except OSError as error:
@@ -167,15 +181,21 @@ def read_table(disk: Disk) -> tuple[Partition, ...]:
     return parse_table(_answer_of(["sfdisk", "--json", disk.path]))
 
 
-def install(source: Disk, target: Disk, tell: Callable[[str, float | None], None]) -> None:
+def install(source: Disk, target: Disk, tell: Callable[[str, float | None], None], sequence: int = 0) -> None:
     """Copies the running system to `target`, whose content is lost, and makes a new data partition there.
 
-    `tell` hears what is done and how far it is. Raises OSError, or AllegroError in plain words.
+    `tell` hears what is done and how far it is. `sequence` is the number of the target when it was looked at
+    (0: not known): another disk that has got its name meanwhile is left alone.
+    Raises OSError, or AllegroError in plain words.
     """
     partitions = plan(read_table(source), target.size)
     # udev leaves a disk alone while it is locked (systemd: "Locking Block Device Access").
     with Path(target.path).open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        if sequence and sequence_of(held.fileno()) != sequence:
+            raise Unavailable(
+                f"{target.title} was pulled. Nothing was written.", remedy="Look at the list again."
+            )
         with RawDisk(target.path, write=True) as disk:
             _wipe(disk, target.size)
         tell(f"Making the data partition on {target.path}.", None)

@@ -17,7 +17,7 @@ from typing import Final
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
 from allegro.storage.disk_care import DiskCare
-from allegro.storage.disks import Disk, is_claimed, objections, read_disks
+from allegro.storage.disks import Disk, is_claimed, objections, read_disks, sequence_by_name, sequence_of
 from allegro.storage.formatting import (
     SMALLEST,
     START,
@@ -45,7 +45,6 @@ _BLOCK_SIZE: Final = 4096
 _BLKFLSBUF: Final = 0x1261  # linux/fs.h
 
 _BLOCK: Final = Path("/sys/class/block")
-_BY_NUMBER: Final = Path("/sys/dev/block")
 
 log = logging.getLogger(__name__)
 
@@ -61,16 +60,6 @@ class Candidate:
     disk: Disk
     sequence: int
     objections: tuple[str, ...]
-
-
-def sequence(folder: Path) -> int:
-    """The kernel's number of a disk (Documentation/ABI/stable/sysfs-block, diskseq) by its folder in /sys;
-    0: it has none.
-    """
-    try:
-        return int((folder / "diskseq").read_text())
-    except (OSError, ValueError):
-        return 0
 
 
 def wait_for_partition(disk: Disk) -> str:
@@ -126,7 +115,7 @@ class Formatter:
         """
         name, own, others = self._running(), None, []
         for disk in self._disks():
-            number = sequence(_BLOCK / disk.name)
+            number = sequence_by_name(disk.name)
             if disk.name == name or disk.runs_system:
                 own = Candidate(disk, number, ("this system runs from it",))
             elif disk.kind == "disk":
@@ -231,7 +220,7 @@ class Formatter:
         # udev leaves a disk alone while it is locked (systemd: "Locking Block Device Access").
         with Path(disk.path).open("r+b", buffering=0) as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            if _sequence_of(held.fileno()) != chosen.sequence:
+            if sequence_of(held.fileno()) != chosen.sequence:
                 raise Unavailable("It was pulled.")
             tell("Removing what is on it.", 0.1)
             _wipe(held.fileno(), disk.size)
@@ -250,11 +239,6 @@ class Formatter:
         tell("Waiting for the system to see it.", 0.9)
         for path in (disk.path, partition):
             self._renew(path)
-
-
-def _sequence_of(descriptor: int) -> int:
-    number = os.fstat(descriptor).st_rdev
-    return sequence(_BY_NUMBER / f"{os.major(number)}:{os.minor(number)}")
 
 
 def _wipe(descriptor: int, size: int) -> None:

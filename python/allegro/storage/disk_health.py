@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from allegro.storage.disks import sequence
 from allegro.storage.smart import NOT_YET, Health
 
 _BLOCK: Final = Path("/sys/block")
@@ -38,10 +39,7 @@ def present_disks(block: Path = _BLOCK) -> dict[str, int]:
     found = {}
     for folder in sorted(block.iterdir()):
         if not folder.name.startswith(_NO_DISKS):
-            try:
-                found[folder.name] = int((folder / "diskseq").read_text())
-            except (OSError, ValueError):
-                found[folder.name] = 0
+            found[folder.name] = sequence(folder)
     return found
 
 

@@ -19,6 +19,8 @@ _OVERWRITABLE = ("disk", "loop")  # as lsblk(8) calls them
 _NO_DISKS = ("zram", "ram", "sr", "fd")
 _SYSTEM_MOUNTS = ("/", "/boot", "/boot/efi", "/usr", "/var")
 _MEMBERS = {"LVM2_member": "LVM", "linux_raid_member": "RAID", "zfs_member": "ZFS", "crypto_LUKS": "LUKS"}
+_BLOCK = Path("/sys/class/block")
+_BY_NUMBER = Path("/sys/dev/block")
 _LAYERS = {"lvm": "LVM", "crypt": "encryption", "mpath": "multipath", "dm": "the device mapper"}
 
 
@@ -138,6 +140,27 @@ def is_claimed(paths: Iterable[str | Path]) -> bool:
                 return True
             raise
     return False
+
+
+def sequence(folder: Path) -> int:
+    """The kernel's number of a disk (Documentation/ABI/stable/sysfs-block, diskseq) by its folder in /sys;
+    0: it has none. No other disk has had it since the start, nor the same one before it was pulled.
+    """
+    try:
+        return int((folder / "diskseq").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def sequence_by_name(name: str) -> int:
+    """The number of the disk that has the name now, as `sda`."""
+    return sequence(_BLOCK / name)
+
+
+def sequence_of(descriptor: int) -> int:
+    """The number of an open disk; while it is open, no other one gets its name."""
+    number = os.fstat(descriptor).st_rdev
+    return sequence(_BY_NUMBER / f"{os.major(number)}:{os.minor(number)}")
 
 
 def objections(disk: Disk, needed: int, *, claimed: bool) -> list[str]:

@@ -34,12 +34,16 @@ def test_without_confirmation_nothing_is_done(bench: Bench) -> None:
     assert bench.refused(422, "POST", "/install", {"disk": "nvme0n1"})["place"] == "confirm"
     assert bench.refused(404, "POST", "/install", {"disk": "sdz", "confirm": "sdz"})["place"] == "disk"
     assert bench.refused(409, "POST", "/install", {"disk": "sda", "confirm": "sda"})["place"] == "disk"
+    exchanged = {"disk": "nvme0n1", "confirm": "nvme0n1", "sequence": 9}
+    assert "Another disk" in bench.refused(409, "POST", "/install", exchanged)["message"]
     assert bench.get("/status")["actions"] == []
 
 
 @pytest.mark.spec("I2")
 def test_an_installation_is_an_action(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_install, "install", lambda _source, _target, tell: tell("Copying slot-a.", 0.5))
+    monkeypatch.setattr(
+        disk_install, "install", lambda _source, _target, tell, _seen: tell("Copying slot-a.", 0.5)
+    )
     answered = bench.call("POST", "/install", {"disk": "nvme0n1", "confirm": "nvme0n1"})
     assert answered.status_code == 202
     assert answered.json()["disk"]["path"] == "/dev/nvme0n1"

@@ -97,9 +97,23 @@ def test_not_while_something_else_is_being_done(installer: Installer, actions: A
         installer.start("nvme0n1", "nvme0n1")
 
 
+@pytest.mark.spec("I2")
+def test_a_disk_that_was_exchanged_since_it_was_listed_is_not_overwritten(
+    installer: Installer, actions: Actions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "sequence_by_name", lambda _name: 8)
+    with pytest.raises(Conflict, match=r"Another disk is called nvme0n1 now: /dev/nvme0n1 \(SSD"):
+        installer.start("nvme0n1", "nvme0n1", 7)
+    assert actions.all() == ()
+
+
 def test_the_end_is_told(installer: Installer, actions: Actions, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Disk] = []
-    monkeypatch.setattr(module, "install", lambda source, target, _tell: seen.extend((source, target)))
+
+    def note(source: Disk, target: Disk, _tell: object, _sequence: int) -> None:
+        seen.extend((source, target))
+
+    monkeypatch.setattr(module, "install", note)
     assert installer.start("/dev/nvme0n1", "nvme0n1") == INTERNAL
     assert ended(actions).startswith("done: Installed on /dev/nvme0n1.")
     assert seen == [STICK, INTERNAL]
@@ -108,7 +122,7 @@ def test_the_end_is_told(installer: Installer, actions: Actions, monkeypatch: py
 def test_a_failure_is_told_in_plain_words(
     installer: Installer, actions: Actions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_source: Disk, _target: Disk, _tell: object) -> None:
+    def fails(_source: Disk, _target: Disk, _tell: object, _sequence: int) -> None:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(module, "install", fails)
