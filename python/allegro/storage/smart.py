@@ -1,7 +1,8 @@
 """What a disk says about its own health, as smartctl(8) tells it. No I/O.
 
-ATA: SMART RETURN STATUS. SCSI: informational exceptions. NVMe: critical warnings of the health log (NVM
-Express base specification, "SMART / Health Information").
+ATA: SMART RETURN STATUS, and attributes that tell of a failure (ATA/ATAPI-7, SMART READ DATA, flag
+"prefailure") at or below their threshold. SCSI: informational exceptions. NVMe: critical warnings of the
+health log (NVM Express base specification, "SMART / Health Information").
 """
 
 import json
@@ -69,6 +70,8 @@ def heard(text: str, sequence: int = 0) -> Health:
     if not passed and (reasons or "nvme" not in said["smart_status"]):
         why = ", ".join(reasons) or "soon, by what it has counted (SMART)"
         return Health("failing", f"It says that it fails: {why}.", model, sequence)
+    if worn := _worn(said):
+        return Health("failing", f"It fails, although it does not say so: {worn}.", model, sequence)
     return Health("good", f"It says that it is well{_wear(said)}.", model, sequence)
 
 
@@ -77,6 +80,19 @@ def _reasons(said: Mapping[str, Any]) -> Iterator[str]:
     yield from (words for bit, words in _WARNINGS.items() if bits >> bit & 1)
     if words := said["smart_status"].get("scsi", {}).get("ie_string"):
         yield str(words).lower()
+    if worn := _worn(said):
+        yield worn
+
+
+def _worn(said: Mapping[str, Any]) -> str:
+    """The attributes of an ATA disk that tell of a failure now, by smartctl's names; empty if none does."""
+    table = said.get("ata_smart_attributes", {}).get("table", ())
+    names = [
+        str(each.get("name", "")).replace("_", " ")
+        for each in table
+        if each.get("when_failed") == "now" and each.get("flags", {}).get("prefailure")
+    ]
+    return f"its counts have come to their limits (SMART: {', '.join(names)})" if names else ""
 
 
 def _wear(said: Mapping[str, Any]) -> str:
