@@ -37,6 +37,11 @@ class Paths:
         return self.state / "settings-changes.json"
 
     @property
+    def known_disks(self) -> Path:
+        """The disks that have a task, or had one."""
+        return self.state / "disks.json"
+
+    @property
     def notifications(self) -> Path:
         """SQLite database of what waits to be told to people."""
         return self.state / "notifications.sqlite"

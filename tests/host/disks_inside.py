@@ -22,6 +22,7 @@ from allegro.storage.disks import Disk, is_claimed
 from allegro.storage.formatting import Kind, Wish
 from allegro.storage.volumes import Volume
 from allegro.system.actions import Actions
+from tests.unit.storage.playing_disks import unknown
 
 ID = "0d15c0de-0000-4000-8000-00000000a11e"
 SIZE = 256 << 20
@@ -71,7 +72,7 @@ def formatted(folder: Path, kind: Kind) -> dict[str, object]:
         captures = CaptureDisk(
             *(place, lambda: "", lambda: volumes, mounting, lambda _uuid: True, is_still_there)
         )
-        care = DiskCare(captures, FileStore(folder), Names(), lambda: None)
+        care = DiskCare(captures, FileStore(folder), Names(), lambda: None, unknown(folder))
         actions, ended = Actions(), threading.Event()
         formatter = Formatter(
             *(actions, care, str), disks=lambda: [disk], partition=partition_of, renew=lambda _path: None
@@ -130,7 +131,7 @@ def main(folder: Path) -> dict[str, object]:
 
     with loop_device(image) as path:
         disk = disk_at(path, place, lambda: wanted[0])
-        care = DiskCare(disk, FileStore(storage), Names(), lambda: None)
+        care = DiskCare(disk, FileStore(storage), Names(), lambda: None, unknown(folder))
         held = os.open(path, os.O_RDONLY | os.O_EXCL)  # as a look whether it is claimed
         threading.Timer(0.1, os.close, (held,)).start()
         care.choose(ID, lambda: wanted.__setitem__(0, ID))

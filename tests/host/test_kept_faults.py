@@ -26,6 +26,7 @@ from allegro.keeping import copy_of
 from allegro.network import configure, unconfirmed
 from allegro.network.unconfirmed import Unconfirmed
 from allegro.settings.model import Settings
+from allegro.storage.known_disks import KnownDisks
 from tests.harness.waiting import wait_for
 from tests.harness.web_programs import PASSWORDS, Programs, basic
 
@@ -46,6 +47,7 @@ TOLD = {
     "state/notifications.sqlite": "notify-queue",
     "state/events.json": "kept-events",
     "state/settings-changes.json": "kept-settings-changes",
+    "state/disks.json": "kept-known-disks",
     "firmware/trial.json": "kept-firmware-trial",
     "firmware/events.json": "kept-firmware-events",
     "web/users.json": "The file of the users of this page",
@@ -189,6 +191,8 @@ def leave_notes(programs: Programs) -> None:
     deadline_s = time.clock_gettime(time.CLOCK_BOOTTIME) + 3600
     waiting = Unconfirmed({"management": management}, {}, unconfirmed.boot_id(), deadline_s)
     unconfirmed.save(waiting, paths.unconfirmed_change)
+    disks = KnownDisks(paths.known_disks, lambda: {"captures": "5f3a"}, lambda _uuid: False)
+    disks.look(tuple)
     Events(paths.firmware / "events.json").add("installed", "Installed 2.0.0.")
     TrialNote(paths.firmware / "trial.json").write(
         Trial("1.0.0", "slot-a", "2.0.0", "slot-b", unconfirmed.boot_id())

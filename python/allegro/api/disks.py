@@ -1,9 +1,10 @@
 """Disks for captures: what there is, which one is chosen, letting it go, formatting, naming."""
 
-from collections.abc import Callable
-from typing import Literal, Self
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated, Literal, Self
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.asker import SOURCE_HEADER, header
@@ -19,8 +20,10 @@ from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Candidate, Formatter
 from allegro.storage.disk_health import DiskHealth
 from allegro.storage.formatting import Wish
+from allegro.storage.known_disks import KnownDisk, Task
 from allegro.storage.smart import Health
 from allegro.storage.volumes import Volume, objection
+from allegro.words import utc_or_none
 
 
 class VolumeAnswer(BaseModel):
@@ -83,6 +86,29 @@ class OtherDisk(DiskAnswer):
     objections: list[str] = Field(description="Why it cannot be formatted; empty if it can")
 
 
+class KnownAnswer(BaseModel):
+    """A file system that has a task, or had one; what is not known of it is empty."""
+
+    uuid: str
+    label: str
+    model: str
+    serial: str
+    kind: str
+    size: int = Field(description="Bytes")
+    tasks: list[Literal["captures", "ring"]] = Field(description="What it is for now; may be empty")
+    plugged_in: bool
+    gone_since: str | None = Field(
+        description="Since when it is missing (ISO 8601, UTC), as far as the device was on; null: it is not"
+    )
+
+    @classmethod
+    def of(cls, disk: KnownDisk, tasks: Sequence[Task]) -> Self:
+        """The disk as the API shows it."""
+        values = asdict(disk)
+        gone_ns = values.pop("gone_ns")
+        return cls(**values, tasks=list(tasks), plugged_in=gone_ns is None, gone_since=utc_or_none(gone_ns))
+
+
 class DisksAnswer(BaseModel):
     """Where captures go. The disk that the system runs from is not among `volumes`."""
 
@@ -95,6 +121,9 @@ class DisksAnswer(BaseModel):
         description="The disk that the system runs from, and that has the ring; null if it is not known"
     )
     disks: list[OtherDisk] = Field(description="All others")
+    known: list[KnownAnswer] = Field(
+        description="Those that have a task, or had one, also while they are not plugged in"
+    )
 
 
 class Choice(BaseModel):
@@ -144,7 +173,9 @@ def router(
     change: Change,
     note: Note,
 ) -> APIRouter:
-    """GET /disks, PUT /disks/chosen, POST /disks/remove, POST /disks/format, PUT /disks/label."""
+    """GET /disks, PUT /disks/chosen, POST /disks/remove, POST /disks/format, PUT /disks/label,
+    DELETE /disks/known/ID.
+    """
     routes = APIRouter(prefix="/disks", tags=["disks"], responses=ERRORS)
 
     def shown(each: Candidate) -> dict[str, object]:
@@ -154,6 +185,8 @@ def router(
     def answer() -> DisksAnswer:
         chosen = current().storage.device
         volumes = care.volumes()
+        care.known.look(lambda: volumes)
+        care.known.note(volumes)
         place = str(care.disk.place)
         own, others = formatter.listed()
         used = care.disk.mounted == chosen != "" and care.disk.is_usable()
@@ -170,6 +203,7 @@ def router(
                 )
                 for each in others
             ],
+            known=[KnownAnswer.of(disk, tasks) for disk, tasks in care.known.all()],
         )
 
     @routes.get("", dependencies=[requires("viewer")])
@@ -212,6 +246,13 @@ def router(
         """Gives a file system another name; what is on it stays as it is."""
         label = formatter.rename(wanted.uuid, wanted.label)
         say(request, f"Named the disk {wanted.uuid} {label}")
+        return answer()
+
+    @routes.delete("/known/{uuid}", dependencies=[requires("admin")])
+    def forget(uuid: Annotated[str, Path(max_length=64)], request: Request) -> DisksAnswer:
+        """Does not remember a disk any longer that has no task. What lies on it stays."""
+        disk = care.known.forget(uuid)
+        say(request, f"Forgot the disk {disk.label or disk.model or uuid}")
         return answer()
 
     return routes

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from allegro.api.client import Client
+from allegro.api.client import Client, segment
 from allegro.cli.grammar import Grammar, Output
 from allegro.cli.install import wait
 from allegro.cli.text import on_terminal, size, table
@@ -21,6 +21,8 @@ def register(grammar: Grammar) -> None:
     use.add_argument(
         "uuid", metavar="ID|none", help="id of its file system; none: captures stay on the device"
     )
+    forget = grammar.add("forget", _forget, "Do not remember a disk that has no task", actions)
+    forget.add_argument("uuid", metavar="ID", help="id of its file system")
     grammar.add("remove", _remove, "Let the disk go, so that it can be pulled", actions)
     format_ = grammar.add("format", _format, "Format a disk; everything on it is lost", actions)
     format_.add_argument("disk", metavar="DISK", help="for example sdb")
@@ -46,6 +48,11 @@ def _use(client: Client, arguments: Namespace) -> Output:
 
 def _remove(client: Client, _: Namespace) -> Output:
     return Output(client.post("/disks/remove"), "The disk can be pulled.")
+
+
+def _forget(client: Client, arguments: Namespace) -> Output:
+    answer = client.delete(f"/disks/known/{segment(arguments.uuid)}")
+    return Output(answer, _text(answer))
 
 
 def _format(client: Client, arguments: Namespace) -> Output:
@@ -123,4 +130,18 @@ def _text(answer: Any) -> str:
             for each in (*own, *answer["disks"])
         ]
         lines.append(table(disks))
+    if missing := [each for each in answer["known"] if not each["plugged_in"]]:
+        gone = [("Id", "Size", "Model", "Name", "For", "Not plugged in since")]
+        gone += [
+            (
+                each["uuid"],
+                size_text(each["size"]) if each["size"] else "-",
+                each["model"] or "-",
+                each["label"] or "-",
+                " and ".join(each["tasks"]) or "nothing now",
+                each["gone_since"],
+            )
+            for each in missing
+        ]
+        lines.append(table(gone))
     return "\n\n".join(lines)

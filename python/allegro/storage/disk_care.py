@@ -20,6 +20,7 @@ from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.captures import Names
 from allegro.storage.disks import read_lsblk
+from allegro.storage.known_disks import KnownDisks
 from allegro.storage.volumes import Volume, parse_volumes
 
 _LOOK_EVERY_S: Final = 2.0
@@ -62,7 +63,7 @@ def is_still_there(device: int) -> bool:
 
 class DiskCare:
     """`storage` is where captures are made, `names` the list of captures; `breathe` waits while the recorder
-    needs the disk. May be called from any thread.
+    needs the disk, `known` are the disks that are remembered. May be called from any thread.
     """
 
     def __init__(
@@ -71,7 +72,9 @@ class DiskCare:
         storage: FileStore,
         names: Names,
         breathe: Callable[[], None],
+        known: KnownDisks,
     ) -> None:
+        self.known = known
         self._disk = disk
         self._storage = storage
         self._names = names
@@ -142,6 +145,7 @@ class DiskCare:
         """Looks for the disk, and moves what is complete."""
         with self._moving:
             self._disk.look()
+            self.known.look(self.volumes)
             if not self._disk.is_usable():
                 return
             if self._wait_looks:

@@ -33,6 +33,7 @@ from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, devices, is_present, is_still_there, read_volumes
 from allegro.storage.disk_health import DiskHealth, present_disks
 from allegro.storage.disks import Disk, read_disks
+from allegro.storage.known_disks import KnownDisks
 from allegro.storage.room import Room
 from allegro.storage.uploaded import dispose
 from allegro.supervisor.announcing import Announcer
@@ -177,7 +178,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
         changes=devices,
     )
     breathe = Courtesy(paths.recorder_status).breathe
-    disk_care = DiskCare(disk, FileStore(paths.storage), jobs, breathe)
+    known = KnownDisks(paths.known_disks, lambda: {"captures": settings.current.storage.device}, is_present)
+    disk_care = DiskCare(disk, FileStore(paths.storage), jobs, breathe, known)
     disk_health = DiskHealth(paths.disk_health, present_disks)
     keeper = TimeKeeper(paths.kept_time)
 

@@ -18,6 +18,7 @@ from allegro.keeping import KeptFile, Value, trouble
 from allegro.network import configure, unconfirmed
 from allegro.paths import Paths
 from allegro.settings import past_changes
+from allegro.storage import known_disks
 from allegro.system import identity
 from allegro.system.health import KeptFileProblem
 
@@ -72,6 +73,12 @@ def kept_files(paths: Paths) -> tuple[_Kept, ...]:
             "The list of the last changes of the settings",
             past_changes.kept(paths.past_changes),
             "There is no way back to earlier settings.",
+        ),
+        _Kept(
+            "known-disks",
+            "The list of known disks",
+            known_disks.kept(paths.known_disks),
+            "What disks that are not plugged in were called is not shown; what each is for holds.",
         ),
         _Kept(
             "system-id",

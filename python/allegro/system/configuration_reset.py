@@ -47,7 +47,7 @@ What is kept is kept with its last good copy (`allegro.keeping`)."""
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {
     "management": ("state/ports.json", "state/unconfirmed-network.json", "state/wifi-own-password"),
     "users": ("web/users.json", "web/tokens.json"),
-    "storage": (),
+    "storage": ("state/disks.json",),
     "keys": ("state/ssh", "web/certificate.pem", "web/uploaded-certificate.pem"),
 }
 KEPT_SECTIONS: dict[Keep, tuple[str, ...]] = {

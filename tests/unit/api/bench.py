@@ -42,6 +42,7 @@ from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Formatter
 from allegro.storage.disk_health import DiskHealth
 from allegro.storage.disks import Disk
+from allegro.storage.known_disks import KnownDisks
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc, Run, Said
@@ -281,7 +282,13 @@ def make_bench(
         *(paths.disk, lambda: settings.current.storage.device, lambda: VOLUMES, mounts := PlayingMounts()),
         *(lambda uuid: uuid in bench.plugged_in, lambda _device: mounts.mounted in bench.plugged_in),
     )
-    disks = DiskCare(disk, FileStore(paths.storage), jobs, lambda: None)
+    known = KnownDisks(
+        paths.known_disks,
+        lambda: {"captures": settings.current.storage.device},
+        lambda uuid: uuid in bench.plugged_in,
+        lambda: 1_795_271_406_000_000_000,
+    )
+    disks = DiskCare(disk, FileStore(paths.storage), jobs, lambda: None, known)
 
     def bench_output(card: SoundCard, sound: bytes) -> None:
         bench.asked.append((card, sound))

@@ -108,3 +108,18 @@ def test_each_disk_tells_how_it_is_also_the_one_that_the_device_runs_from(bench:
     bench.paths.disk_health.write_text(json.dumps({"sdb": fails}))
     (shown,) = bench.get("/disks")["disks"]
     assert shown["health"] == {"state": "failing", "text": "It says that it fails: soon."}
+
+
+@pytest.mark.spec("W5")
+def test_a_disk_with_a_task_is_remembered_while_it_is_not_plugged_in(bench: Bench) -> None:
+    assert bench.get("/disks")["known"] == []
+    (known,) = bench.call("PUT", "/disks/chosen", {"uuid": STICK}).json()["known"]
+    assert (known["label"], known["tasks"], known["plugged_in"]) == ("ALLEGRO", ["captures"], True)
+    assert "task" in bench.refused(409, "DELETE", f"/disks/known/{STICK}")["message"]
+    bench.plugged_in.clear()
+    (known,) = bench.get("/disks")["known"]
+    assert (known["plugged_in"], known["gone_since"][:4]) == (False, "2026")
+    bench.call("PUT", "/disks/chosen", {"uuid": ""})
+    assert bench.call("DELETE", f"/disks/known/{STICK}").json()["known"] == []
+    assert bench.refused(404, "DELETE", f"/disks/known/{STICK}")["place"] == "uuid"
+    assert bench.get("/events")["events"][0]["text"] == "Forgot the disk ALLEGRO"

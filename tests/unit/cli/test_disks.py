@@ -37,6 +37,7 @@ NONE = {
     "volumes": [VOLUME],
     "running_from": None,
     "disks": [DISK],
+    "known": [],
 }
 USED = {**NONE, "chosen": "5f3a", "used": True, "free": 5 * 10**9}
 
@@ -134,3 +135,23 @@ def test_a_file_system_gets_another_name(api: Api, capsys: pytest.CaptureFixture
         in capsys.readouterr().out
     )
     assert api.asked == [("PUT /disks/label", {"uuid": "5f3a", "label": "STICK"})]
+
+
+@pytest.mark.spec("W5")
+def test_disks_that_are_not_plugged_in_are_listed_and_forgotten(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = {
+        **{name: VOLUME[name] for name in ("uuid", "model", "serial", "kind", "size")},
+        "label": "HALL3",
+        "tasks": ["captures"],
+        "plugged_in": False,
+        "gone_since": "2026-11-30T12:00:00Z",
+    }
+    api.answer("GET /disks", {**NONE, "known": [gone]})
+    assert run(api, "disks") == 0
+    row = "5f3a  32.0 GB  Ultra Fit  HALL3  captures  2026-11-30T12:00:00Z"
+    assert row in capsys.readouterr().out
+    api.answer("DELETE /disks/known/5f3a", NONE)
+    assert run(api, "disks", "forget", "5f3a") == 0
+    assert "HALL3" not in capsys.readouterr().out

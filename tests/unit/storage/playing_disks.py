@@ -4,6 +4,7 @@ from pathlib import Path
 
 from allegro.errors import Conflict, Unavailable
 from allegro.storage.disks import Disk
+from allegro.storage.known_disks import KnownDisks
 from allegro.storage.volumes import Volume
 
 STICK = Disk("sdb", "/dev/sdb", 32 * 10**9, model="Ultra Fit", serial="4C53", transport="usb", removable=True)
@@ -13,6 +14,11 @@ VOLUMES = [
     Volume("/dev/nvme1n1p1", "0b1c-ssd", "ntfs", "windows", 256 * 10**9, SSD),
     Volume("/dev/sdb1", "5f3a-stick", "exfat", "ALLEGRO", 32 * 10**9, STICK),
 ]
+
+
+def unknown(folder: Path) -> KnownDisks:
+    """No disk has a task, or had one."""
+    return KnownDisks(folder / "disks.json", dict, lambda _uuid: False)
 
 
 class PlayingMounts:

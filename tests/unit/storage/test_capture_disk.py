@@ -11,6 +11,7 @@ from allegro.storage import file_moving
 from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
+from allegro.storage.known_disks import KnownDisks, Task
 from allegro.storage.volumes import Volume
 from tests.unit.storage.playing_disks import STICK as STICK_DISK
 from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
@@ -35,7 +36,9 @@ class Bench:
             *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
             lambda: self.changes(),
         )
-        self.care = DiskCare(self.disk, FileStore(self.storage), self.names, lambda: None)
+        tasks: dict[Task, str] = {}
+        self.known = KnownDisks(folder / "disks.json", lambda: tasks, self.plugged_in.__contains__)
+        self.care = DiskCare(self.disk, FileStore(self.storage), self.names, lambda: None, self.known)
 
     def volumes(self) -> list[Volume]:
         self.asked += 1

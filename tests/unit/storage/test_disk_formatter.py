@@ -16,7 +16,7 @@ from allegro.storage.disk_formatter import Formatter
 from allegro.storage.disks import Disk
 from allegro.storage.formatting import Wish
 from allegro.system.actions import Actions
-from tests.unit.storage.playing_disks import STICK, VOLUMES, PlayingMounts
+from tests.unit.storage.playing_disks import STICK, VOLUMES, PlayingMounts, unknown
 from tests.unit.storage.test_captures import Names
 
 pytestmark = pytest.mark.spec("W5")
@@ -35,7 +35,7 @@ class Bench:
             *(folder / "disk", lambda: self.wanted, lambda: VOLUMES, self.mounts),
             *(lambda _uuid: True, lambda _device: True),
         )
-        care = DiskCare(self.disk, FileStore(folder), Names(), lambda: None)
+        care = DiskCare(self.disk, FileStore(folder), Names(), lambda: None, unknown(folder))
         self.formatter = Formatter(self.actions, care, lambda: "sda", disks=lambda: self.disks)
 
     def plug(self, path: Path, **values: object) -> Disk:

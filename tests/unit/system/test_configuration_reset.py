@@ -22,6 +22,7 @@ SURVIVING = {
 }
 USERS_OWN = {
     *("settings.json", "settings.damaged-20261121T143005Z.json", "state/ports.json", "state/ssh/id_ed25519"),
+    "state/disks.json",
     *(
         "web/users.json",
         "web/tokens.json",
@@ -68,7 +69,7 @@ def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: 
     [
         ("management", {"state/ports.json", "settings.json", ".settings.json.good"}, {"management"}),
         ("users", {"web/users.json", "web/tokens.json"}, set()),
-        ("storage", {"settings.json", ".settings.json.good"}, {"recording"}),
+        ("storage", {"settings.json", ".settings.json.good", "state/disks.json"}, {"recording"}),
         ("keys", {"state/ssh/id_ed25519", "web/certificate.pem", "web/uploaded-certificate.pem"}, set()),
     ],
 )

@@ -324,6 +324,21 @@ def test_a_disk_for_captures_is_chosen_and_removed_by_administrators(world: Worl
 
 
 @pytest.mark.spec("W5")
+def test_a_disk_that_is_not_plugged_in_is_shown_and_forgotten_when_it_is_for_nothing(world: World) -> None:
+    admin = world.user("admin")
+    admin.post("/storage/use-disk", name="5f3a-stick")
+    world.device.plugged_in.clear()
+    page = admin.page("/storage")
+    assert "Not plugged in since" in page
+    assert "It is for captures." in page
+    assert "Forget" not in page
+    admin.post("/storage/use-disk", name="")
+    assert "Forget" in admin.page("/storage")
+    admin.post("/storage/forget-disk", name="5f3a-stick")
+    assert "Not plugged in since" not in admin.page("/storage")
+
+
+@pytest.mark.spec("W5")
 def test_formatting_a_disk_asks_with_its_name_and_what_lies_on_it(world: World, tmp_path: Path) -> None:
     admin, capture = world.user("admin"), world.user("capture")
     assert "Yes, format" not in admin.page("/storage")

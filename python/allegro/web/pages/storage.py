@@ -68,7 +68,7 @@ async def _disks(visit: Visit) -> Mapping[str, Any]:
     try:
         answer: Mapping[str, Any] = await visit.api.get("/disks")
     except AllegroError as error:
-        nothing = {"volumes": (), "running_from": None, "disks": ()}
+        nothing = {"volumes": (), "running_from": None, "disks": (), "known": ()}
         return {"chosen": "", "used": False, "free": None, "reason": error.message, **nothing}
     return answer
 
@@ -196,6 +196,11 @@ async def _remove_disk(visit: Visit) -> Response:
     return visit.done("The disk can be pulled. Captures stay on the device until it is plugged in again.")
 
 
+async def _forget_disk(visit: Visit) -> Response:
+    await visit.api.delete(f"/disks/known/{segment(visit.typed('name'))}")
+    return visit.done("The disk is forgotten. What lies on it stays.")
+
+
 async def _format_disk(visit: Visit) -> Response:
     name = visit.typed("name")
     sequence = visit.typed("sequence")
@@ -227,6 +232,7 @@ PAGE = Page(
         Action("POST", "/storage", SECTION.saver(_show), role="admin"),
         Action("POST", "/storage/use-disk", _use_disk, role="admin"),
         Action("POST", "/storage/remove-disk", _remove_disk, role="admin"),
+        Action("POST", "/storage/forget-disk", _forget_disk, role="admin"),
         Action("POST", "/storage/format-disk", _format_disk, role="admin"),
         Action("POST", "/storage/label-disk", _label_disk, role="admin"),
         Action("GET", "/storage/disks", _live, poll=True),
