@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from allegro.cli.main import main
 from allegro.paths import Paths
 from tests.harness.captures import comment_fields, read_capture
 from tests.harness.frames import number_of
@@ -134,6 +136,43 @@ def test_trigger_from_the_command_line_gives_the_last_packets(bench: Bench) -> N
     assert [file["name"] for file in bench.answer("files")] == [job["file"]]
     assert bench.answer("status")["jobs"][0] == job
     assert bench.answer("ring")["packets"] >= 500
+
+
+WRONG_COMMANDS = {
+    "negative ring": ("settings set recording.ring_size_mib=-5", "recording.ring_size_mib"),
+    "negative window": ("settings set trigger.before_s=-1", "trigger.before_s"),
+    "text for a number": ("settings set trigger.before_s=soon", "trigger.before_s"),
+    "unknown setting": ("settings set trigger.befor_s=5", "trigger.befor_s"),
+    "no value": ("settings set trigger.before_s", "PATH=VALUE"),
+    "port of a server": ("settings set export.port=70000", "export.port"),
+    "export without server": ("settings set export.enabled=true", "host"),
+    "time of day": ("settings set export.time=25:00", "export.time"),
+    "window in the future": ("trigger --time 2100-01-01T00:00:00Z", "future"),
+    "negative time": ("trigger --before -3", "before_s"),
+    "window too long": ("trigger --after 999999", "after_s"),
+    "not a time": ("trigger --time yesterday", "time"),
+    "filter": ("trigger --filter 'ip = 192.0.2.1'", "Column 4"),
+    "filter that libpcap judges": ("trigger --filter 'bpf(\"tcp port\")'", "syntax error"),
+    "filter of presses": ("settings set 'trigger.filter=prt == 80'", "Do you mean port"),
+    "unknown capture": ("jobs 4711", "4711"),
+    "unknown file": ("files delete nothing.pcapng", "nothing.pcapng"),
+    "file outside": ("files delete ../settings.json", "settings.json"),
+}
+
+
+@pytest.mark.spec("W6")
+@pytest.mark.timeout(180)
+def test_wrong_commands_are_answered_in_plain_words(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    before = bench.answer("settings", "get")
+    for case, (arguments, word) in WRONG_COMMANDS.items():
+        code = main([*shlex.split(arguments), "--socket", str(bench.paths.api_socket)])
+        shown = capsys.readouterr()
+        assert code == 1, (case, shown)
+        assert shown.out == "", case
+        assert word.lower() in shown.err.lower(), (case, shown.err)
+        assert 'File "' not in shown.err, (case, shown.err)
+    assert bench.answer("settings", "get") == before
+    assert bench.answer("jobs") == []
 
 
 @pytest.mark.spec("T3", "T5")

@@ -10,25 +10,10 @@ from tests.harness.device import ApiRefusedError
 from tests.harness.frames import number_of, series
 
 WRONG_COMMANDS = {
-    "negative ring": ("settings set recording.ring_size_mib=-5", "recording.ring_size_mib"),
-    "negative window": ("settings set trigger.before_s=-1", "trigger.before_s"),
-    "text for a number": ("settings set trigger.before_s=soon", "trigger.before_s"),
     "unknown setting": ("settings set trigger.befor_s=5", "trigger.befor_s"),
-    "no value": ("settings set trigger.before_s", "PATH=VALUE"),
-    "port of a server": ("settings set export.port=70000", "export.port"),
-    "export without server": ("settings set export.enabled=true", "host"),
-    "time of day": ("settings set export.time=25:00", "export.time"),
-    "window in the future": ("trigger --time 2100-01-01T00:00:00Z", "future"),
-    "negative time": ("trigger --before -3", "before_s"),
-    "window too long": ("trigger --after 999999", "after_s"),
-    "not a time": ("trigger --time yesterday", "time"),
-    "filter": ("trigger --filter 'ip = 192.0.2.1'", "Column 4"),
     "filter that libpcap judges": ("trigger --filter 'bpf(\"tcp port\")'", "syntax error"),
-    "filter of presses": ("settings set 'trigger.filter=prt == 80'", "Do you mean port"),
-    "unknown capture": ("jobs 4711", "4711"),
-    "unknown file": ("files delete nothing.pcapng", "nothing.pcapng"),
-    "file outside": ("files delete ../settings.json", "settings.json"),
 }
+"""Those of tests/host/test_supervisor.py that another libpcap, or another Python, might answer otherwise."""
 
 
 @pytest.mark.spec("W6")
@@ -42,10 +27,10 @@ def test_wrong_commands_are_answered_in_plain_words(lab: Lab) -> None:
         assert word.lower() in output.lower(), (case, output)
         assert "Traceback" not in output, (case, output)
         assert 'File "' not in output, (case, output)
-    assert lab.device.get("/settings") == before
-    assert lab.device.jobs() == []
     as_json = lab.machine.run("allegro settings set --json trigger.before_s=-1", check=False)
     assert json.loads(as_json.stdout)["error"]["place"] == "trigger.before_s"
+    assert lab.device.get("/settings") == before
+    assert lab.device.jobs() == []
 
 
 WRONG_REQUESTS: list[tuple[str, str, object]] = [
@@ -86,7 +71,7 @@ def test_a_ring_larger_than_the_disk_is_refused_and_the_old_one_goes_on(lab: Lab
 @pytest.mark.parametrize("restart", [False, True], ids=["while recording", "found at start"])
 def test_a_damaged_ring_costs_only_what_is_damaged(lab: Lab, tmp_path: Path, restart: bool) -> None:
     device = lab.device
-    sent = 20_000
+    sent = 12_000
     lab.ports[0].send_all(series(sent, size=1000))
     device.wait_recorded(sent)
     whole = device.capture(tmp_path, before_s=300)
