@@ -1,4 +1,7 @@
-"""Firmware that must not get onto the device: refused with its reason, and nothing has changed."""
+"""Firmware that must not get onto the device: refused with its reason, and nothing has changed.
+
+Each kind of it is judged in tests/host/test_firmware_refused.py, by the same RAUC.
+"""
 
 from pathlib import Path
 
@@ -10,12 +13,18 @@ from tests.harness.bundle_maker import BundleMaker
 from tests.harness.qemu import REPOSITORY
 from tests.harness.waiting import wait_for
 
+KINDS = ("foreign", "expired", "flipped50", "other-device", "large")
+"""Those that the image's own keys, kernel, name and slots decide about."""
 SLOT_SIZE = read_layout(REPOSITORY / "board/allegro/layout.toml")["slot-b"].size
 
 
 def slot_and_state(lab: Lab) -> str:
-    """Fingerprints of the slot that is not running and of the boot state."""
-    command = "for part in slot-b boot-state; do sha256sum /dev/disk/by-partlabel/$part; done"
+    """Where the slot that is not running is no longer empty, and a fingerprint of the boot state.
+
+    Of the slot as far as all bundles here together reach.
+    """
+    part = "/dev/disk/by-partlabel"
+    command = f"cmp -n {64 << 20} {part}/slot-b /dev/zero; sha256sum {part}/boot-state"
     return lab.machine.run(command, timeout=300).stdout
 
 
@@ -24,7 +33,8 @@ def test_bad_firmware_is_refused_with_its_reason_and_leaves_nothing_behind(lab: 
     device, machine = lab.device, lab.machine
     before = slot_and_state(lab)
     maker = BundleMaker()
-    bad = maker.bad(tmp_path, SLOT_SIZE)
+    every = maker.bad(tmp_path, SLOT_SIZE)
+    bad = {name: every[name] for name in KINDS}
     older = maker.small("0.0.1")
     for name, (path, reason) in bad.items():
         machine.push(path.read_bytes(), f"/tmp/{path.name}")
