@@ -21,7 +21,7 @@ from allegro.filters.translate import translated
 from benchmarks import haystack
 from benchmarks.measuring import BenchmarkError, forget_files
 from tests.harness.layers import ethernet, ipv4, tcp
-from tests.unit.capture.blocks import Frame, block
+from tests.unit.capture.blocks import Frame, block, index_of
 
 _RING = 1024 * MIB
 _RING_QUICK = 256 * MIB
@@ -101,7 +101,7 @@ def _in_memory() -> dict[str, float]:
     whole = block(frames)
     (used,) = struct.unpack_from("<I", whole, 20)
     image = bytes(whole[:used])
-    index = _packets.scan(image)
+    index = index_of(image)
     texts = {
         "one row": ["ip == 10.0.0.1"],
         "100 rows of an address": [f"ip == 10.0.{number}.1" for number in range(100)],

@@ -237,26 +237,55 @@ PyObject *match(PyObject *module, PyObject *arguments)
     return result;
 }
 
-PyObject *may_match_record(PyObject *module, PyObject *arguments)
+/* Parts that lie one behind the other become one place. */
+static PyObject *places_of_parts(const struct summary *summary, uint32_t parts)
+{
+    PyObject *places = PyList_New(0);
+
+    for (uint32_t part = 0, end; places != NULL && part < summary->parts; part = end) {
+        uint32_t packets = 0;
+        PyObject *place;
+
+        for (end = part; end < summary->parts && (parts >> end & 1); end++)
+            packets += summary->packets[end];
+        if (end == part) {
+            end++;
+            continue;
+        }
+        if (packets == 0)
+            continue;
+        place = Py_BuildValue("(III)", summary->begin[part], summary->begin[end], packets);
+        if (place == NULL || PyList_Append(places, place) < 0)
+            Py_CLEAR(places);
+        Py_XDECREF(place);
+    }
+    return places;
+}
+
+PyObject *matching_parts(PyObject *module, PyObject *arguments)
 {
     PyObject *capsule;
     Py_buffer known;
     struct summary summary;
     const struct rows *rows;
     const char *message;
-    int answer = 0;
+    uint32_t found = 0;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "Oy*:may_match", &capsule, &known))
+    if (!PyArg_ParseTuple(arguments, "Oy*:matching_parts", &capsule, &known))
         return NULL;
     rows = PyCapsule_GetPointer(capsule, ROWS);
     message = rows != NULL ? open_summary(known.buf, (size_t)known.len, &summary) : NULL;
     if (message != NULL)
         PyErr_SetString(PyExc_ValueError, message);
-    for (size_t number = 0; rows != NULL && message == NULL && !answer && number < rows->count; number++)
-        answer = may_match(&rows->programs[number], &summary);
+    for (size_t number = 0; rows != NULL && message == NULL && number < rows->count; number++)
+        found |= may_match(&rows->programs[number], &summary);
     PyBuffer_Release(&known);
-    return rows == NULL || message != NULL ? NULL : PyBool_FromLong(answer);
+    if (rows == NULL || message != NULL)
+        return NULL;
+    if (found != 0 && found == all_parts(&summary))
+        return Py_NewRef(Py_None);
+    return places_of_parts(&summary, found);
 }
 
 PyObject *summarize(PyObject *module, PyObject *arguments)

@@ -20,8 +20,8 @@ PyObject *make_rows(PyObject *module, PyObject *programs);
 /* The method `match` of the module: _packets.pyi. */
 PyObject *match(PyObject *module, PyObject *arguments);
 
-/* The method `may_match`: the same place. */
-PyObject *may_match_record(PyObject *module, PyObject *arguments);
+/* The method `matching_parts`: the same place. */
+PyObject *matching_parts(PyObject *module, PyObject *arguments);
 
 /* The method `summarize`: the same place. */
 PyObject *summarize(PyObject *module, PyObject *arguments);

@@ -1,7 +1,7 @@
 /* The part of the extraction that costs per packet: walk TPACKET_V3 blocks, merge them by time, write pcapng.
  *
  * A block comes from a disk and may be torn, damaged or made by somebody hostile: every number read from it is checked
- * against the block's own bounds before it is used, in scan() and again in emit(). Buffers are held and the GIL is
+ * against the block's own bounds before it is used, in scan_all() and again in emit(). Buffers are held and the GIL is
  * released while the loops run; each header is copied before it is checked, so that a buffer that changes meanwhile
  * cannot undo a check.
  *
@@ -60,23 +60,22 @@ struct module_state {
 
 /* --- blocks ------------------------------------------------------------------------------------------------------- */
 
-static const char *load_description(const uint8_t *block, size_t size, struct tpacket_hdr_v1 *description)
+/* Whether a block has a description that can be true. */
+static int load_description(const uint8_t *block, size_t size, struct tpacket_hdr_v1 *description)
 {
     struct tpacket_block_desc whole;
 
     if (size < sizeof whole)
-        return "the block is shorter than its description";
+        return 0;
     memcpy(&whole, block, sizeof whole);
     *description = whole.hdr.bh1;
     if (whole.version != TPACKET_V3)
-        return "this is not a TPACKET_V3 block";
+        return 0;
     if (description->blk_len > size)
-        return "the block is cut off";
+        return 0;
     if (description->offset_to_first_pkt < sizeof whole || description->offset_to_first_pkt > description->blk_len)
-        return "the first packet lies outside the block";
-    if (description->num_pkts > (description->blk_len - description->offset_to_first_pkt) / sizeof(struct tpacket3_hdr))
-        return "the block cannot hold as many packets as it says";
-    return NULL;
+        return 0;
+    return description->num_pkts <= (description->blk_len - description->offset_to_first_pkt) / sizeof(struct tpacket3_hdr);
 }
 
 static uint32_t entry_flags(uint32_t status)
@@ -84,32 +83,39 @@ static uint32_t entry_flags(uint32_t status)
     return (status & TP_STATUS_GSO_TCP ? FLAG_LARGE : 0u) | (status & TP_STATUS_CSUMNOTREADY ? FLAG_UNFINISHED : 0u);
 }
 
-/* Follow the chain of packets and fill `entries`, one per packet, in the order of the block, which lies at `base` of
- * what the entries' offsets count in. A page left from what lay here before is a chain of packets, too, if those
- * were of the same lengths: only their times tell. */
-static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *description, uint64_t earliest_ns,
-                         uint64_t latest_ns, size_t base, uint8_t *entries, int *sorted)
+struct chain { /* of packets, linked by tp_next_offset */
+    size_t begin, end;
+    uint32_t packets;
+    int may_go_on; /* at `end`, with the next part of the block */
+};
+
+/* Follow a chain and fill `entries`, one per packet, in the order of the block, which lies at `base` of what the entries'
+ * offsets count in; answers whether all is as it should be. A page left from what lay here before is a chain of packets, too,
+ * if those were of the same lengths: only their times tell. */
+static int walk(const uint8_t *block, const struct chain *chain, uint64_t earliest_ns, uint64_t latest_ns, size_t base,
+                uint8_t *entries, int *sorted)
 {
-    size_t offset = description->offset_to_first_pkt;
+    size_t offset = chain->begin;
     uint64_t previous_ns = 0;
 
     *sorted = 1;
-    for (uint32_t number = 0; number < description->num_pkts; number++) {
+    for (uint32_t number = 0; number < chain->packets; number++) {
         struct packet packet;
-        const char *message = load_packet(block, description->blk_len, offset, &packet);
         struct entry entry;
         uint32_t next;
+        int ends;
 
-        if (message != NULL)
-            return (struct fault){message, offset};
+        if (load_packet(block, chain->end, offset, &packet) != NULL)
+            return 0;
         next = packet.header.tp_next_offset;
         /* The kernel ends the chain with 0 when it closes the block. */
-        if ((next == 0) != (number + 1 == description->num_pkts))
-            return (struct fault){"the chain of packets and their count disagree", offset};
-        if (next != 0 && next < packet.header.tp_mac + packet.header.tp_snaplen)
-            return (struct fault){"two packets overlap", offset};
+        ends = next == 0 || (chain->may_go_on && next == chain->end - offset);
+        if (ends != (number + 1 == chain->packets))
+            return 0;
+        if (next != 0 && next < packet.header.tp_mac + packet.header.tp_snaplen) /* two overlap */
+            return 0;
         if (packet.time_ns < earliest_ns || packet.time_ns > latest_ns)
-            return (struct fault){"a packet's time lies outside of its record's", offset};
+            return 0;
         if (packet.time_ns < previous_ns)
             *sorted = 0;
         previous_ns = packet.time_ns;
@@ -117,7 +123,7 @@ static struct fault walk(const uint8_t *block, const struct tpacket_hdr_v1 *desc
         memcpy(entries + number * sizeof entry, &entry, sizeof entry);
         offset += next;
     }
-    return (struct fault){NULL, 0};
+    return 1;
 }
 
 static int compare_entries(const void *left, const void *right)
@@ -143,62 +149,37 @@ PyObject *raise_fault(PyObject *module, struct fault fault)
     return NULL;
 }
 
-static PyObject *scan(PyObject *module, PyObject *arguments)
-{
-    Py_buffer block;
-    struct tpacket_hdr_v1 description;
-    struct fault fault = {NULL, 0};
-    PyObject *earliest = NULL, *latest = NULL, *index = NULL;
-    uint64_t earliest_ns = 0, latest_ns = UINT64_MAX;
+/* --- scan --------------------------------------------------------------------------------------------------------- */
 
-    if (!PyArg_ParseTuple(arguments, "y*|O!O!:scan", &block, &PyLong_Type, &earliest, &PyLong_Type, &latest))
-        return NULL;
-    if (earliest != NULL)
-        earliest_ns = PyLong_AsUnsignedLongLong(earliest);
-    if (latest != NULL && !PyErr_Occurred())
-        latest_ns = PyLong_AsUnsignedLongLong(latest);
-    if (PyErr_Occurred()) {
-        PyBuffer_Release(&block);
-        return NULL;
-    }
-    fault.message = load_description(block.buf, (size_t)block.len, &description);
-    if (fault.message == NULL) {
-        index = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(description.num_pkts * sizeof(struct entry)));
-        if (index != NULL) {
-            uint8_t *entries = (uint8_t *)PyBytes_AsString(index);
-            int sorted;
-
-            Py_BEGIN_ALLOW_THREADS
-            fault = walk(block.buf, &description, earliest_ns, latest_ns, 0, entries, &sorted);
-            if (fault.message == NULL && !sorted)
-                qsort(entries, description.num_pkts, sizeof(struct entry), compare_entries);
-            Py_END_ALLOW_THREADS
-        }
-    }
-    PyBuffer_Release(&block);
-    if (fault.message != NULL) {
-        Py_CLEAR(index);
-        return raise_fault(module, fault);
-    }
-    return index;
-}
-
-/* --- many blocks -------------------------------------------------------------------------------------------------- */
-
-struct place { /* of a block in a buffer */
-    size_t offset, size;
+struct place { /* of a block in a buffer, or of packets that are a part of one */
+    size_t offset;
     uint64_t earliest_ns, latest_ns;
-    struct tpacket_hdr_v1 description;
+    struct chain chain;
     int damaged;
 };
 
+/* Where the packets are. Of a block its own description says that, which is damaged if it cannot be true. */
+static void look_at_place(const uint8_t *buffer, size_t size, uint32_t packets, struct place *place)
+{
+    struct tpacket_hdr_v1 description;
+
+    if (packets != 0)
+        place->chain = (struct chain){0, size, packets, 1};
+    else if (load_description(buffer + place->offset, size, &description))
+        place->chain = (struct chain){description.offset_to_first_pkt, description.blk_len, description.num_pkts, 0};
+    place->damaged = packets == 0 && place->chain.end == 0;
+    if (place->chain.packets > size / sizeof(struct tpacket3_hdr))
+        place->damaged = 1;
+}
+
 static int parse_place(PyObject *item, const Py_buffer *buffer, struct place *place)
 {
-    Py_ssize_t offset, size;
+    Py_ssize_t offset, size, count = PyTuple_Check(item) ? PyTuple_Size(item) : 0;
     unsigned long long earliest_ns, latest_ns;
+    unsigned long packets = 0;
 
-    if (!PyTuple_Check(item) || PyTuple_Size(item) != 4) {
-        PyErr_SetString(PyExc_TypeError, "a place is a tuple (offset, size, earliest_ns, latest_ns)");
+    if (count != 4 && count != 5) {
+        PyErr_SetString(PyExc_TypeError, "a place is a tuple (offset, size, earliest_ns, latest_ns[, packets])");
         return -1;
     }
     /* One by one: PyArg_ParseTuple takes several times as long, and places are many. */
@@ -206,14 +187,16 @@ static int parse_place(PyObject *item, const Py_buffer *buffer, struct place *pl
     size = PyLong_AsSsize_t(PyTuple_GetItem(item, 1));
     earliest_ns = PyLong_AsUnsignedLongLong(PyTuple_GetItem(item, 2));
     latest_ns = PyLong_AsUnsignedLongLong(PyTuple_GetItem(item, 3));
+    if (count == 5)
+        packets = PyLong_AsUnsignedLong(PyTuple_GetItem(item, 4));
     if (PyErr_Occurred())
         return -1;
-    if (offset < 0 || size < 0 || offset > buffer->len || size > buffer->len - offset) {
+    if (offset < 0 || size < 0 || offset > buffer->len || size > buffer->len - offset || packets > UINT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "a place lies outside the buffer");
         return -1;
     }
-    *place = (struct place){.offset = (size_t)offset, .size = (size_t)size, .earliest_ns = earliest_ns,
-                            .latest_ns = latest_ns};
+    *place = (struct place){.offset = (size_t)offset, .earliest_ns = earliest_ns, .latest_ns = latest_ns};
+    look_at_place(buffer->buf, (size_t)size, (uint32_t)packets, place);
     return 0;
 }
 
@@ -228,13 +211,13 @@ static size_t walk_all(const uint8_t *buffer, struct place *places, size_t count
         struct place *place = &places[number];
         uint8_t *own = entries + found * sizeof(struct entry);
         struct entry first, last;
-        size_t packets = place->description.num_pkts;
+        size_t packets = place->chain.packets;
         int sorted;
 
         if (place->damaged || packets == 0)
             continue;
-        place->damaged = walk(buffer + place->offset, &place->description, place->earliest_ns, place->latest_ns,
-                              place->offset, own, &sorted).message != NULL;
+        place->damaged = !walk(buffer + place->offset, &place->chain, place->earliest_ns, place->latest_ns, place->offset,
+                               own, &sorted);
         if (place->damaged)
             continue;
         found += packets;
@@ -297,10 +280,8 @@ static PyObject *scan_all(PyObject *module, PyObject *arguments)
         Py_XDECREF(item);
         if (failed)
             goto finish;
-        place->damaged =
-            load_description((const uint8_t *)buffer.buf + place->offset, place->size, &place->description) != NULL;
         if (!place->damaged)
-            packets += place->description.num_pkts;
+            packets += place->chain.packets;
     }
     entries = PyMem_Malloc(packets * sizeof(struct entry) + 1);
     if (entries == NULL) {
@@ -774,12 +755,12 @@ static int clear(PyObject *module)
 }
 
 static PyMethodDef methods[] = {
-    {"scan", scan, METH_VARARGS, "scan(block, earliest_ns, latest_ns) -> index of its packets, sorted by time"},
     {"scan_all", scan_all, METH_VARARGS, "scan_all(buffer, places) -> (index of all their packets, numbers of the damaged)"},
     {"emit", emit, METH_VARARGS, "emit(sources, start_ns, end_ns, out, used) -> (used, done, first_ns, last_ns, progress)"},
     {"rows", make_rows, METH_O, "rows(programs) -> these filters, made ready"},
     {"match", match, METH_VARARGS, "match(block, index, start_ns, end_ns, shift_ns, rows) -> (packets, indexes)"},
-    {"may_match", may_match_record, METH_VARARGS, "may_match(rows, summary) -> whether a packet of the record may match"},
+    {"matching_parts", matching_parts, METH_VARARGS,
+     "matching_parts(rows, summary) -> parts of the record in which a packet may match, or None: anywhere"},
     {"summarize", summarize, METH_VARARGS, "summarize(block, room) -> summary of what its packets hold"},
     {"plain_records", plain_records, METH_VARARGS,
      "plain_records(data, position, most, least_sequence, least_offset, type, boot_id, losses, segment) -> list of records"},

@@ -27,22 +27,22 @@ FLAG_UNFINISHED: Final[int]
 LARGEST_OVERHEAD: Final[int]
 """How much longer than the captured bytes an Enhanced Packet Block can be."""
 
-def scan(block: Buffer, earliest_ns: int = ..., latest_ns: int = ..., /) -> bytes:
-    """Walks all packets of a TPACKET_V3 block and returns its index, sorted by time (equal times: by offset).
+def scan_all(
+    buffer: Buffer, places: Sequence[tuple[int, int, int, int] | tuple[int, int, int, int, int]], /
+) -> tuple[bytes, list[int]]:
+    """Walks the packets of TPACKET_V3 blocks in one buffer: a place is (offset of the block, its size,
+    earliest_ns, latest_ns; the last two of 64 bits without sign), or with the number of packets as a fifth
+    that of some neighbours in a block: they begin there and lie in these bytes, behind which the next one
+    begins or the block ends.
 
-    Raises BlockError if anything in it points outside of the block or contradicts the rest, or if the time of
-    a packet is not within the two that are given: then a part of the block is left from what lay there before
-    (a torn write). OverflowError if one of these is negative or above 64 bits.
-    """
+    Returns one index of the packets of all sound places, sorted by time (equal times: by offset), whose
+    offsets count from the beginning of the buffer, which takes the place of the block for `emit` and `match`;
+    and the numbers of the other places: where something points outside or contradicts the rest, or the time
+    of a packet is not within the two that are given. Then a part of the block is left from what lay there
+    before (a torn write).
 
-def scan_all(buffer: Buffer, places: Sequence[tuple[int, int, int, int]], /) -> tuple[bytes, list[int]]:
-    """Walks the packets of several blocks in one buffer, as `scan` does those of one: a place is (offset of
-    the block, its size, earliest_ns, latest_ns; the last two of 64 bits without sign).
-
-    Returns one index of the packets of all sound blocks, whose offsets count from the beginning of the
-    buffer, which takes the place of the block for `emit` and `match`; and the numbers of the other places.
-
-    Raises ValueError if a place lies outside of the buffer, or the buffer is of 4 GiB or more.
+    Raises ValueError if a place lies outside of the buffer, or the buffer is of 4 GiB or more; OverflowError
+    if a number is negative or above 64 bits.
     """
 
 def plain_records(
@@ -65,11 +65,12 @@ def plain_records(
     """
 
 def sound_places(
-    buffer: Buffer, at: int, records: list[_Record], begin: int, slack_ns: int, /
+    buffer: Buffer, at: int, records: list[_Record], begin: int, slack_ns: int, head_only: bool = ..., /
 ) -> list[tuple[int, int, int, int] | None]:
     """Where records lie that were read into `buffer` from `at` on, the first byte there being byte `begin` of
     the file: for each a place as `scan_all` takes it, with times that reach `slack_ns` further than the
-    record's. None for what is not, or not whole, the record (`allegro.capture.ring.record.check`).
+    record's. None for what is not, or not whole, the record (`allegro.capture.ring.record.check`); with
+    `head_only` their ends are not looked at.
 
     Raises ValueError if a record lies outside of the buffer.
     """
@@ -86,7 +87,7 @@ def emit(
 ) -> tuple[int, bool, int, int, tuple[tuple[int, int, int, int, int, int, int], ...]]:
     """Merges blocks by their moments on one time line; writes pcapng Enhanced Packet Blocks.
 
-    A source is (block, its index from `scan`, number of the entry to go on with, interface number in the
+    A source is (block, its index from `scan_all`, number of the entry to go on with, interface number in the
     file, shift_ns). A packet's moment is its stamp minus the shift, so that blocks whose stamps come from
     clocks set differently are merged in the order in which they came in; the stamp itself is written. Packets
     with start_ns <= moment <= end_ns are written to `out` from offset `used` on, until none is left or the
@@ -111,7 +112,7 @@ class Rows:
     """Filters that `rows` has made ready; a handle, which threads may share."""
 
 def rows(programs: Sequence[Buffer], /) -> Rows:
-    """Makes filters ready for `match` and `may_match`. They are programs of `allegro.filters`; those
+    """Makes filters ready for `match` and `matching_parts`. They are programs of `allegro.filters`; those
     that need certain values (addresses, ports, VLANs …) run only on packets that have one of them.
 
     Raises ValueError for a program that is broken.
@@ -132,11 +133,14 @@ def match(
     what are no rows, OverflowError if a time or shift exceeds 64 bits with sign.
     """
 
-def may_match(rows: Rows, summary: Buffer, /) -> bool:
-    """Whether some packet of a record may match one of the rows, where no more than its summary is known.
+def matching_parts(rows: Rows, summary: Buffer, /) -> list[tuple[int, int, int]] | None:
+    """Where in a record packets may be that match one of the rows, where no more than its summary is known:
+    parts of its block (where the first packet begins, where the last one ends, how many they are), one behind
+    the other with something between. None: anywhere.
 
-    False is certain, for packets of the interface that the rows are for. With an empty summary nothing is
-    known of the packets; what the rows themselves say (no packet of this interface) still holds.
+    That there are none elsewhere is certain, for packets of the interface that the rows are for. With an
+    empty summary nothing is known of the packets; what the rows themselves say (no packet of this interface)
+    still holds.
 
     Raises ValueError for a summary that is broken, or what are no rows.
     """
@@ -144,7 +148,7 @@ def may_match(rows: Rows, summary: Buffer, /) -> bool:
 def summarize(block: Buffer, room: int, /) -> bytes:
     """What the packets of a TPACKET_V3 block hold, in at most `room` bytes: addresses, ports, VLANs,
     protocols, MPLS labels, VXLAN networks. Few values are listed; many are in a bloom filter, or left out if
-    even that has no room for them.
+    even that has no room for them. Of a large block it tells which of its parts has what, if there is room.
 
     Empty if nothing can be told in so few bytes, or if the block is torn or damaged.
     """

@@ -188,12 +188,14 @@ int run_program(const struct program *program, const struct key *key, const stru
 
 /* --- a record ----------------------------------------------------------------------------------------------------- */
 
-static int may_have_version(const struct summary *summary, const uint8_t *ranges, size_t count, uint32_t version)
+static uint32_t may_have_version(const struct summary *summary, const uint8_t *ranges, size_t count, uint32_t version)
 {
-    return in_ranges(ranges, count, version) && may_have(summary, version == 4 ? CLASS_IPV4 : CLASS_IPV6, 0, UINT32_MAX);
+    if (!in_ranges(ranges, count, version))
+        return 0;
+    return may_have(summary, version == 4 ? CLASS_IPV4 : CLASS_IPV6, 0, UINT32_MAX);
 }
 
-static int number_may_match(const uint8_t *ranges, const struct test *test, const struct summary *summary)
+static uint32_t number_may_match(const uint8_t *ranges, const struct test *test, const struct summary *summary)
 {
     static const struct {
         uint8_t known, class;
@@ -203,51 +205,54 @@ static int number_may_match(const uint8_t *ranges, const struct test *test, cons
         [FIELD_SOURCE_PORT] = {1, CLASS_PORT},  [FIELD_DESTINATION_PORT] = {1, CLASS_PORT},
         [FIELD_VNI] = {1, CLASS_VNI},
     };
+    uint32_t found = 0;
 
     if (test->field == FIELD_IP_VERSION)
-        return may_have_version(summary, ranges, test->count, 4) || may_have_version(summary, ranges, test->count, 6);
+        return may_have_version(summary, ranges, test->count, 4) | may_have_version(summary, ranges, test->count, 6);
     if (!classes[test->field].known)
-        return 1;
+        return all_parts(summary);
     for (size_t place = 0; place < test->count; place++) {
         struct range range;
 
         memcpy(&range, ranges + place * sizeof range, sizeof range);
-        if (may_have(summary, classes[test->field].class, range.low, range.high))
-            return 1;
+        found |= may_have(summary, classes[test->field].class, range.low, range.high);
     }
-    return 0;
+    return found;
 }
 
 /* A mask of ones and then zeros is a range. */
-static int ipv4_may_match(const uint8_t *networks, size_t count, const struct summary *summary)
+static uint32_t ipv4_may_match(const uint8_t *networks, size_t count, const struct summary *summary)
 {
+    uint32_t found = 0;
+
     for (; count > 0; count--, networks += 8) {
         uint32_t address = (uint32_t)read_u16(networks) << 16 | read_u16(networks + 2);
         uint32_t others = ~((uint32_t)read_u16(networks + 4) << 16 | read_u16(networks + 6));
 
-        if ((others & (others + 1)) != 0 || may_have(summary, CLASS_IPV4, address, address | others))
-            return 1;
+        found |= (others & (others + 1)) != 0 ? all_parts(summary)
+                                              : may_have(summary, CLASS_IPV4, address, address | others);
     }
-    return 0;
+    return found;
 }
 
 /* Of addresses that are hashed: whether it is this one, or any. */
-static int hashed_may_match(const uint8_t *pairs, size_t count, size_t size, enum class class,
-                            const struct summary *summary)
+static uint32_t hashed_may_match(const uint8_t *pairs, size_t count, size_t size, enum class class,
+                                 const struct summary *summary)
 {
+    uint32_t found = 0;
+
     for (; count > 0; count--, pairs += 2 * size) {
         uint32_t hash = class == CLASS_IPV6 ? hash_of_ipv6(pairs) : hash_of_mac(pairs);
         int whole = 1;
 
         for (size_t place = 0; place < size; place++)
             whole &= pairs[size + place] == 0xff;
-        if (whole ? may_have(summary, class, hash, hash) : may_have(summary, class, 0, UINT32_MAX))
-            return 1;
+        found |= whole ? may_have(summary, class, hash, hash) : may_have(summary, class, 0, UINT32_MAX);
     }
-    return 0;
+    return found;
 }
 
-static int test_may_match(const struct program *program, const struct test *test, const struct summary *summary)
+static uint32_t test_may_match(const struct program *program, const struct test *test, const struct summary *summary)
 {
     const uint8_t *constants = program->constants + test->offset;
 
@@ -262,35 +267,35 @@ static int test_may_match(const struct program *program, const struct test *test
     case OPERATION_DESTINATION_MAC:
         return hashed_may_match(constants, test->count, MAC_LENGTH, CLASS_MAC, summary);
     default:
-        return 1;
+        return all_parts(summary);
     }
 }
 
-/* Notes that the program may go on at a test; whether that is its end. */
-static int goes_on(uint8_t *reached, size_t number)
+/* Notes that the program may go on at a test for packets of these parts; answers for which that is its end. */
+static uint32_t goes_on(uint16_t *reached, size_t number, uint32_t parts)
 {
     if (number < REJECT)
-        reached[number] = 1;
-    return number == ACCEPT;
+        reached[number] |= (uint16_t)parts;
+    return number == ACCEPT ? parts : 0;
 }
 
 /* Follows every way that some packet may take: each test may fail, and hold unless the summary knows better. */
-int may_match(const struct program *program, const struct summary *summary)
+uint32_t may_match(const struct program *program, const struct summary *summary)
 {
-    uint8_t reached[MOST_TESTS];
+    uint16_t reached[MOST_TESTS];
+    uint32_t found = 0;
 
-    memset(reached, 0, program->count);
-    reached[0] = 1;
-    for (size_t number = 0; number < program->count; number++) {
+    memset(reached, 0, program->count * sizeof *reached);
+    reached[0] = (uint16_t)all_parts(summary);
+    for (size_t number = 0; number < program->count && found != all_parts(summary); number++) {
         struct test test;
 
-        if (!reached[number])
+        if (reached[number] == 0)
             continue;
         test = test_at(program, number);
-        if (test_may_match(program, &test, summary) && goes_on(reached, test.yes))
-            return 1;
-        if (test.operation != OPERATION_YES && goes_on(reached, test.no))
-            return 1;
+        found |= goes_on(reached, test.yes, reached[number] & test_may_match(program, &test, summary));
+        if (test.operation != OPERATION_YES)
+            found |= goes_on(reached, test.no, reached[number]);
     }
-    return 0;
+    return found;
 }

@@ -52,7 +52,7 @@ const char *open_program(const uint8_t *bytes, size_t length, struct program *pr
 /* Whether a packet matches. */
 int run_program(const struct program *program, const struct key *key, const struct frame *frame);
 
-/* Whether a packet of a record may match of which no more than its summary is known. */
-int may_match(const struct program *program, const struct summary *summary);
+/* The parts of a record, a bit each, in which a packet may match, of which no more than its summary is known. */
+uint32_t may_match(const struct program *program, const struct summary *summary);
 
 #endif

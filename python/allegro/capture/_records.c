@@ -241,8 +241,9 @@ struct trailer {
     uint64_t sequence;
 };
 
-/* Whether a record with this number lies here, from beginning to end, as far as its header and its trailer tell. */
-static int is_sound(const uint8_t *block, size_t size, uint64_t sequence)
+/* Whether a record with this number lies here, from beginning to end, as far as its header and, if that is there, its trailer
+ * tell. */
+static int is_sound(const uint8_t *block, size_t size, uint64_t sequence, int head_only)
 {
     static const uint8_t no_status[STATUS_SIZE] = {0};
     const size_t crc_offset = DESCRIPTOR_SIZE + offsetof(struct record_header, crc);
@@ -262,7 +263,7 @@ static int is_sound(const uint8_t *block, size_t size, uint64_t sequence)
     if (crc != header.crc || header.length % ALIGNMENT || header.used < HEAD_SIZE || header.used > header.length
         || block_length != header.used || header.length > size)
         return 0;
-    if (!(header.flags & FLAG_TRAILER))
+    if (head_only || !(header.flags & FLAG_TRAILER))
         return 1;
     memcpy(&trailer, block + header.length - sizeof trailer, sizeof trailer);
     return memcmp(trailer.magic, TRAILER_MAGIC, sizeof trailer.magic) == 0 && trailer.sequence == sequence;
@@ -276,7 +277,8 @@ static uint64_t number_in(PyObject *record, Py_ssize_t field)
 }
 
 /* The place of a record for scan_all; None if it is not sound. */
-static PyObject *place_of(PyObject *record, const Py_buffer *buffer, size_t at, uint64_t begin, uint64_t slack_ns)
+static PyObject *place_of(PyObject *record, const Py_buffer *buffer, size_t at, uint64_t begin, uint64_t slack_ns,
+                          int head_only)
 {
     uint64_t sequence = number_in(record, SEQUENCE), length = number_in(record, LENGTH), used = number_in(record, USED);
     uint64_t first_ns = number_in(record, FIRST_NS), last_ns = number_in(record, LAST_NS), offset = number_in(record, OFFSET);
@@ -289,7 +291,7 @@ static PyObject *place_of(PyObject *record, const Py_buffer *buffer, size_t at, 
         return NULL;
     }
     /* `used` is what the index says: no more is looked at than is the record's own. */
-    if (used > length || !is_sound((const uint8_t *)buffer->buf + place, (size_t)length, sequence))
+    if (used > length || !is_sound((const uint8_t *)buffer->buf + place, (size_t)length, sequence, head_only))
         return Py_NewRef(Py_None);
     first_ns = first_ns > slack_ns ? first_ns - slack_ns : 0;
     last_ns = last_ns < UINT64_MAX - slack_ns ? last_ns + slack_ns : UINT64_MAX;
@@ -302,9 +304,11 @@ PyObject *sound_places(PyObject *module, PyObject *arguments)
     PyObject *records, *places = NULL;
     Py_ssize_t at;
     unsigned long long begin, slack_ns;
+    int head_only = 0;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "y*nO!KK:sound_places", &buffer, &at, &PyList_Type, &records, &begin, &slack_ns))
+    if (!PyArg_ParseTuple(arguments, "y*nO!KK|p:sound_places", &buffer, &at, &PyList_Type, &records, &begin, &slack_ns,
+                          &head_only))
         return NULL;
     if (at < 0 || at > buffer.len)
         PyErr_SetString(PyExc_ValueError, "a record lies outside the buffer");
@@ -316,7 +320,7 @@ PyObject *sound_places(PyObject *module, PyObject *arguments)
         if (record == NULL || !PyTuple_Check(record))
             PyErr_SetString(PyExc_TypeError, "a record is a tuple");
         else
-            place = place_of(record, &buffer, (size_t)at, begin, slack_ns);
+            place = place_of(record, &buffer, (size_t)at, begin, slack_ns, head_only);
         if (place == NULL || PyList_Append(places, place) < 0)
             Py_CLEAR(places);
         Py_XDECREF(place);

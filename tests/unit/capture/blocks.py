@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from allegro.capture import _packets
 from allegro.capture.ring import record as blocks
 
 NS = 1_000_000_000
@@ -81,3 +82,16 @@ def block(frames: Sequence[Frame], *, size: int = 1 << 20) -> bytearray:
         *divmod(last, NS),
     )
     return image
+
+
+def is_sound(image: bytes | bytearray | memoryview, earliest_ns: int = 0, latest_ns: int = 2**64 - 1) -> bool:
+    """Whether a block holds what it says, and its packets are of this time."""
+    _, damaged = _packets.scan_all(image, [(0, len(image), earliest_ns, latest_ns)])
+    return not damaged
+
+
+def index_of(image: bytes | bytearray | memoryview) -> bytes:
+    """The index of the packets of a sound block."""
+    index, damaged = _packets.scan_all(image, [(0, len(image), 0, 2**64 - 1)])
+    assert not damaged
+    return index

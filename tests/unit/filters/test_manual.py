@@ -21,7 +21,7 @@ from allegro.settings.link_groups import LinkGroups
 from tests.harness.frame_key import key_of
 from tests.harness.judge import Judge
 from tests.harness.qemu import REPOSITORY
-from tests.unit.capture.blocks import Frame, block
+from tests.unit.capture.blocks import Frame, block, index_of
 from tests.unit.filters.manual_packets import PACKETS
 
 MANUAL = (REPOSITORY / "docs/manual/filters.md").read_text()
@@ -62,7 +62,7 @@ def passing(port: str, program: bytes) -> list[str]:
     whole = block([Frame(number, frame) for number, (_, frame) in enumerate(here)])
     window = (0, len(here), 0)
     _, (index,) = _packets.match(
-        whole, _packets.scan(whole), *window, _packets.rows([for_interface(program, port)])
+        whole, index_of(whole), *window, _packets.rows([for_interface(program, port)])
     )
     return [here[number][0] for number, _, _ in struct.iter_unpack("<QII", index)]
 

@@ -20,7 +20,7 @@ from tests.harness import random_packets
 from tests.harness.frame_key import key_of
 from tests.harness.judge import Judge
 from tests.harness.layers import ethernet, ipv4, tcp
-from tests.unit.capture.blocks import Frame, block
+from tests.unit.capture.blocks import Frame, block, index_of
 
 pytestmark = pytest.mark.spec("F3", "F4", "F7")
 
@@ -44,7 +44,7 @@ def verdicts(frames: Sequence[Frame], programs: Sequence[bytes]) -> list[list[bo
     whole = block(frames, size=1024 + sum(len(one.data) + 96 for one in frames))
     (used,) = struct.unpack_from("<I", whole, 20)
     image = bytes(whole[:used])  # nothing behind it that could be read without being noticed
-    packets, indexes = _packets.match(image, _packets.scan(image), *WHENEVER, _packets.rows(programs))
+    packets, indexes = _packets.match(image, index_of(image), *WHENEVER, _packets.rows(programs))
     assert packets == len(frames)
     passed = ({time_ns - T for time_ns, _, _ in struct.iter_unpack("<QII", index)} for index in indexes)
     return [[number in numbers for number in range(len(frames))] for numbers in passed]
@@ -117,7 +117,7 @@ def test_only_packets_of_the_window_count() -> None:
     frames = [Frame(T + number, bytes(60)) for number in range(10)]
     image = block(frames)
     packets, (index,) = _packets.match(
-        image, _packets.scan(image), T - 1000 + 3, T - 1000 + 6, 1000, _packets.rows([compiled(EVERYTHING)])
+        image, index_of(image), T - 1000 + 3, T - 1000 + 6, 1000, _packets.rows([compiled(EVERYTHING)])
     )
     assert packets == 4
     assert [time_ns - T for time_ns, _, _ in struct.iter_unpack("<QII", index)] == [3, 4, 5, 6]

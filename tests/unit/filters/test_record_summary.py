@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import ipaddress
 import random
 import struct
@@ -17,7 +18,7 @@ from allegro.filters.parse import parse
 from allegro.filters.program import compiled, for_interface
 from tests.harness import random_packets
 from tests.harness.layers import ethernet, ipv4, ipv6, labels, tcp, udp
-from tests.unit.capture.blocks import Frame, block
+from tests.unit.capture.blocks import Frame, block, index_of
 from tests.unit.filters.test_program import INTERFACES, WHENEVER, T, as_received
 
 pytestmark = pytest.mark.spec("R13")
@@ -32,7 +33,12 @@ def image(frames: Sequence[Frame]) -> bytes:
 
 
 def may_match(text: str, summary: bytes, interface: str = "port1") -> bool:
-    return _packets.may_match(_packets.rows([for_interface(compiled(parse(text)), interface)]), summary)
+    return parts_of(text, summary, interface) != []
+
+
+def parts_of(text: str, summary: bytes, interface: str = "port1") -> list[tuple[int, int, int]] | None:
+    rows = _packets.rows([for_interface(compiled(parse(text)), interface)])
+    return _packets.matching_parts(rows, summary)
 
 
 def connections(count: int, *, port: int = 0) -> list[Frame]:
@@ -66,14 +72,14 @@ def test_a_record_with_a_matching_packet_is_never_passed_over(room: int) -> None
         ]
         groups = tuple((name, random_packets.tree(chance, 1)) for name in names)
         whole = image(frames)
-        index, summary = _packets.scan(whole), _packets.summarize(whole, room)
+        index, summary = index_of(whole), _packets.summarize(whole, room)
         assert len(summary) <= room
         for _ in range(20):
             tree = random_packets.tree(chance, groups=names)
             program = for_interface(compiled(tree, groups, libpcap.compiled), chance.choice(INTERFACES))
             rows = _packets.rows([program])
             _, (matching,) = _packets.match(whole, index, *WHENEVER, rows)
-            if _packets.may_match(rows, summary):
+            if _packets.matching_parts(rows, summary) != []:
                 continue
             assert not matching, (tree, [frame.sent.hex() for frame in frames])
             passed_over += 1
@@ -164,6 +170,73 @@ def test_values_chosen_to_fall_into_the_same_places_are_given_up() -> None:
     assert not may_match("port == 443", summary)
 
 
+def in_bursts(chance: random.Random, room: int) -> list[Frame]:
+    """For a while packets of few kinds, then of others; more than a small record holds."""
+    frames: list[Frame] = []
+    while sum(len(one.data) + 90 for one in frames) < room:
+        kinds = [random_packets.frame(chance) for _ in range(2)]
+        for _ in range(chance.choice((1, 20, 200))):
+            data = chance.choice(kinds) + bytes(chance.choice((0, 200, 1400)))
+            frames.append(as_received(len(frames), data, chance))
+    return frames
+
+
+@pytest.mark.parametrize("room", [120, 400, ROOM])
+def test_of_a_large_record_the_parts_have_all_packets_that_match(room: int) -> None:
+    chance = random.Random(room)
+    told = 0
+    for _ in range(4):
+        whole = image(in_bursts(chance, chance.choice((70_000, 300_000))))
+        index, summary = index_of(whole), _packets.summarize(whole, room)
+        assert len(summary) <= room
+        for _ in range(60):
+            program = compiled(random_packets.tree(chance), (), libpcap.compiled)
+            rows = _packets.rows([for_interface(program, "port1")])
+            _, (matching,) = _packets.match(whole, index, *WHENEVER, rows)
+            parts = _packets.matching_parts(rows, summary)
+            if parts is None:
+                continue
+            found, damaged = _packets.scan_all(
+                whole, [(begin, end - begin, 0, 2**63, packets) for begin, end, packets in parts]
+            )
+            assert not damaged
+            assert len(found) == sum(packets for *_, packets in parts) * _packets.ENTRY_SIZE
+            assert _packets.match(whole, found, *WHENEVER, rows)[1] == (matching,)
+            told += 0 < len(found) < len(index)
+    assert told > 10 or room < ROOM
+
+
+def test_a_large_record_of_few_values_knows_its_parts_exactly() -> None:
+    frames = [
+        dataclasses.replace(one, time_ns=T + number)
+        for number, one in enumerate([*connections(3) * 400, *connections(4)[3:], *connections(3) * 400])
+    ]
+    whole = image(frames)
+    summary = _packets.summarize(whole, ROOM)
+    assert parts_of("ip == 10.0.0.1", summary) is None
+    assert parts_of("ip == 10.0.0.9", summary) == []
+    ((begin, end, packets),) = parts_of("ip == 10.0.0.4", summary) or [(0, 0, 0)]
+    at = 256 + 1200 * (len(whole) - 256) // len(frames)
+    assert at - (1 << 15) < begin <= at < end < at + (1 << 15)
+    assert packets < 300
+
+
+def test_a_small_record_has_the_form_that_it_always_had() -> None:
+    """So that the release before reads it, and this one what that wrote."""
+    known = (
+        "0101ff0000000000020002000200040001000200000000000100000a0200000adec08a71bac19cd2f0ce4177b93fb8ad"
+        "05000000060000005000000088130000070000000600000011000000"
+    )
+    assert _packets.summarize(SMALL, ROOM).hex() == known
+
+
+def test_a_large_record_with_little_room_has_no_parts() -> None:
+    whole = image(connections(1500))
+    summary = _packets.summarize(whole, ROOM)
+    assert summary[0] == 1
+    assert parts_of("ip == 10.0.0.1", summary) is None
+
+
 def test_damaged_blocks_have_no_summary() -> None:
     whole = bytearray(image(connections(3)))
     assert _packets.summarize(whole[:40], ROOM) == b""
@@ -174,16 +247,18 @@ def test_damaged_blocks_have_no_summary() -> None:
 
 def test_a_broken_summary_is_refused() -> None:
     rows = _packets.rows([compiled(parse("port == 1"))])
-    whole = _packets.summarize(SMALL, ROOM)
-    for broken in (b"\x01", b"\x02" + whole[1:], whole[:2] + b"\xff\xff" + whole[4:], whole[:20]):
-        with pytest.raises(ValueError, match="summary"):
-            _packets.may_match(rows, broken)
-    chance = random.Random(1)
-    for _ in range(300):  # whatever it holds, nothing but itself is read
-        damaged = bytearray(whole[: chance.randrange(8, len(whole))])
-        damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
-        with contextlib.suppress(ValueError):
-            _packets.may_match(rows, bytes(damaged))
+    small, large = (_packets.summarize(one, ROOM) for one in (SMALL, image(connections(500))))
+    assert (small[0], large[0]) == (1, 2)
+    for whole in (small, large):
+        for broken in (b"\x01", b"\x03" + whole[1:], whole[:2] + b"\xff\xff" + whole[4:], whole[:20]):
+            with pytest.raises(ValueError, match="summary"):
+                _packets.matching_parts(rows, broken)
+        chance = random.Random(1)
+        for _ in range(300):  # whatever it holds, nothing but itself is read
+            damaged = bytearray(whole[: chance.randrange(8, len(whole))])
+            damaged[chance.randrange(min(len(damaged), 200))] ^= 1 << chance.randrange(8)
+            with contextlib.suppress(ValueError):
+                _packets.matching_parts(rows, bytes(damaged))
 
 
 def test_labels_and_tags() -> None:

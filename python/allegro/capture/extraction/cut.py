@@ -21,6 +21,7 @@ from allegro.capture.extraction.group_parts import Look, Part
 from allegro.capture.extraction.held import Held
 from allegro.capture.extraction.output import room_for
 from allegro.capture.extraction.packet_file import PacketFile
+from allegro.capture.extraction.pieces import Wanted
 from allegro.capture.extraction.reading import Group, ReadAhead
 from allegro.capture.extraction.sifting import Sieve
 from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
@@ -235,9 +236,9 @@ class _Cut:
 
     def _sifted(
         self, records: Iterable[tuple[int, int, Record]], tell: Callable[[int], None]
-    ) -> Iterator[Record]:
+    ) -> Iterator[Wanted]:
         """The records of the window that have to be read; of the others it counts how many packets."""
-        files, window, passes_over = self._files, self._window, self._sieve.passes_over
+        files, window, pieces_of = self._files, self._window, self._sieve.pieces
         begin_ns, end_ns = window.start_ns - ORDER_SLACK_NS, window.end_ns + ORDER_SLACK_NS
         passed_over = 0
         for first_ns, _, record in records:
@@ -245,9 +246,11 @@ class _Cut:
                 continue
             if not files.want_more():  # what was lost, and when, is told of the whole window all the same
                 self._sieve.leave(record)
-            elif not passes_over(record, files.rows(record.port_name) if files.all_filtered() else None):
-                yield record
-                continue
+            else:
+                rows = files.rows(record.port_name) if files.all_filtered() else None
+                if (pieces := pieces_of(record, rows)) is not None:
+                    yield record, pieces
+                    continue
             self._held.saw(first_ns)
             files.pass_over(record)
             passed_over += 1
@@ -262,6 +265,7 @@ class _Cut:
 
     def _load(self, group: Group, ahead: ReadAhead) -> None:
         """Lets the files have what they want of the group."""
+        self._sieve.amounts.read += group.read
         contents, missing = group.take()
         for reason, record in missing:
             self._hole(reason, record)

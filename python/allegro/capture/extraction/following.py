@@ -210,10 +210,11 @@ class Following:
             record = heapq.heappop(self._waiting)[2]
             self._all.see(record)
             if self._recent.see(record) and self._held.wanted(record, self._window):
-                if self._sieve.passes_over(record, self._filter(record.port_name)):
+                pieces = self._sieve.pieces(record, self._filter(record.port_name))
+                if pieces is None:
                     self._pass_over(record)
                 else:
-                    ready.append(record)
+                    ready.append((record, pieces))
         for group in self.ahead.groups(iter(ready)):
             self._courtesy.breathe()
             self._show_life()

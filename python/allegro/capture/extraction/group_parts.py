@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from mmap import mmap
 from operator import attrgetter
 
@@ -22,6 +22,12 @@ SMALL = 1 << 16
 Place = tuple[int, int, int, int]
 """Of a block in a buffer: offset, used bytes, and the times between which those of its packets lie (ns)."""
 
+PartPlace = tuple[int, int, int, int, int]
+"""Of packets of a block that lie one behind the other: the same, and how many they are."""
+
+Found = Place | list[PartPlace] | str
+"""Where a record's packets are: all of them, those that are of interest, or why there are none."""
+
 _FIRST_BOOT_NS, _FIRST_NS = attrgetter("first_boot_ns"), attrgetter("first_ns")
 _ENTRY = struct.Struct("<QII")
 
@@ -30,7 +36,7 @@ _ENTRY = struct.Struct("<QII")
 class Part:
     """Packets of a port whose stamps are `shift_ns` ahead of the time line: the index of all of them, of
     those that filters let through (by the number of the file; none: not there), and, where there are filters,
-    how many are in the window."""
+    how many are in the window, of which some may not be in the index: no filter lets them through."""
 
     port: str
     index: bytes
@@ -56,12 +62,15 @@ class Look:
         self._line = line
         self._rows = rows
 
-    def __call__(self, buffer: mmap, records: Sequence[Record], places: Sequence[Place | str]) -> Contents:
+    def __call__(self, buffer: mmap, records: Sequence[Record], places: Sequence[Found]) -> Contents:
         """What the records hold whose blocks lie at these places in the buffer; texts are no places."""
         contents = Contents()
         together: dict[tuple[str, bytes, int], tuple[list[Record], list[Place]]] = {}
         for record, place in zip(records, places, strict=True):
             if isinstance(place, str):
+                continue
+            if isinstance(place, list):
+                self._scan_parts(buffer, record, place, contents)
                 continue
             if record.length > SMALL or record.step_ns:
                 self._scan(buffer, [record], [place], contents)
@@ -91,6 +100,18 @@ class Look:
             index, later = split_at_step(index, record)
             contents.parts.append(self._matched(buffer, record.port_name, later, shift_ns + record.step_ns))
         contents.parts.append(self._matched(buffer, record.port_name, index, shift_ns))
+
+    def _scan_parts(self, buffer: mmap, record: Record, places: list[PartPlace], contents: Contents) -> None:
+        """Adds what was read of a record that is wholly in the window."""
+        index, damaged = _packets.scan_all(buffer, places)
+        if damaged:
+            contents.damaged.append(record)
+            return
+        first_ns = self._line.first(record)
+        contents.first_ns = first_ns if contents.first_ns is None else min(contents.first_ns, first_ns)
+        part = self._matched(buffer, record.port_name, index, self._line.shift(record))
+        unread = record.packets - len(index) // _packets.ENTRY_SIZE
+        contents.parts.append(replace(part, in_window=part.in_window + unread))
 
     def _matched(self, buffer: mmap, port: str, index: bytes, shift_ns: int) -> Part:
         rows = self._rows(port)

@@ -8,7 +8,7 @@ import mmap
 import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -17,7 +17,8 @@ from types import TracebackType
 
 from allegro.capture import _packets
 from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN
-from allegro.capture.extraction.group_parts import Contents, Place
+from allegro.capture.extraction.group_parts import Contents, Found
+from allegro.capture.extraction.pieces import Pieces, Wanted, size, spans
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment
 
 GROUP_BYTES = 4 << 20
@@ -33,14 +34,17 @@ _OPEN_FILES = 8
 
 @dataclass(eq=False)
 class Group:
-    """Records that are read together. `places` says where in `buffer` the block of each lies, or why there is
-    none, `contents` what they hold. The buffer is used again when all its `users` have said `done`, the
-    first of whom is who gets the group."""
+    """Records that are read together, of some no more than `pieces` (by their numbers). `places` says where
+    in `buffer` the block of each lies, or why there is none, `contents` what they hold; `read` bytes were
+    read. The buffer is used again when all its `users` have said `done`, the first of whom is who gets the
+    group."""
 
     records: list[Record]
     buffer: mmap.mmap
-    places: list[Place | str] = field(default_factory=list)
+    pieces: dict[int, Pieces] = field(default_factory=dict)
+    places: list[Found] = field(default_factory=list)
     contents: Contents = field(default_factory=Contents)
+    read: int = 0
     users: int = 1
 
     def take(self) -> tuple[Contents, list[tuple[str, Record]]]:
@@ -57,9 +61,7 @@ class ReadAhead:
     `look` says what records hold whose blocks lie at places in a buffer, in several threads at once.
     """
 
-    def __init__(
-        self, look: Callable[[mmap.mmap, Sequence[Record], Sequence[Place | str]], Contents]
-    ) -> None:
+    def __init__(self, look: Callable[[mmap.mmap, Sequence[Record], Sequence[Found]], Contents]) -> None:
         self._look = look
         threads = min(max(len(os.sched_getaffinity(0)), _FEWEST_THREADS), _MOST_THREADS)
         self._groups_ahead = threads + 1
@@ -79,11 +81,13 @@ class ReadAhead:
             os.close(descriptor)
         self._files.clear()
 
-    def groups(self, records: Iterable[Record]) -> Iterator[Group]:
+    def groups(self, wanted: Iterable[Wanted]) -> Iterator[Group]:
         """The records in their order, with their blocks. Memory does not grow with their number."""
         under_way: deque[Future[Group]] = deque()
-        for group in in_groups(records):
-            under_way.append(self._pool.submit(self._read, Group(group, self._buffer(group))))
+        for some in in_groups(wanted):
+            records = [record for record, _ in some]
+            pieces = {record.sequence: pieces for record, pieces in some if pieces}
+            under_way.append(self._pool.submit(self._read, Group(records, self._buffer(records), pieces)))
             if len(under_way) > self._groups_ahead:
                 yield under_way.popleft().result()
         while under_way:
@@ -103,23 +107,53 @@ class ReadAhead:
 
     def _read(self, group: Group) -> Group:
         """Reads in the order on disk; answers in the order of the group."""
-        found: dict[int, Place | str] = {}
+        found: dict[int, Found] = {}
         at = 0
-        for run in _runs(sorted(group.records, key=_SEQUENCE)):
-            found.update(zip(map(_SEQUENCE, run), self._read_run(run, group.buffer, at), strict=True))
+        for run in _runs(sorted(group.records, key=_SEQUENCE), group.pieces):
+            if pieces := group.pieces.get(run[0].sequence):
+                found[run[0].sequence] = self._read_pieces(run[0], pieces, group.buffer, at)
+                group.read += size(run[0], pieces)
+            else:
+                found.update(zip(map(_SEQUENCE, run), self._read_run(run, group.buffer, at), strict=True))
+                group.read += run[-1].end - run[0].offset
             at += run[-1].end - run[0].offset
         group.places = [found[one.sequence] for one in group.records]
         group.contents = self._look(group.buffer, group.records, group.places)
+        if any(found[one] == DAMAGED for one in group.pieces) or any(
+            one.sequence in group.pieces for one in group.contents.damaged
+        ):  # what is read whole says more than a part that is not as the summary has it
+            group.pieces = {}
+            return self._read(group)
         return group
 
-    def _read_run(self, run: list[Record], buffer: mmap.mmap, at: int) -> list[Place | str]:
+    def _read_pieces(self, record: Record, pieces: Pieces, buffer: mmap.mmap, at: int) -> Found:
+        """Reads parts of a record to where they lie in it, if it were at this place in the buffer."""
+        complete = True
+        try:
+            for begin, end in spans(record, pieces):
+                with memoryview(buffer) as whole, whole[at + begin : at + end] as view:
+                    complete = complete and self._fill(record.segment, view, record.offset + begin)
+            if _is_gone(record.segment):
+                return OVERWRITTEN
+        except FileNotFoundError:
+            return OVERWRITTEN
+        except OSError:
+            return DAMAGED
+        head_only = pieces[-1].end < record.used
+        arguments = buffer, at, [record], record.offset, PACKET_SLACK_NS, head_only
+        (place,) = _packets.sound_places(*arguments) if complete else (None,)
+        if place is None:
+            return DAMAGED
+        _, _, *times = place
+        return [(at + one.begin, one.end - one.begin, times[0], times[1], one.packets) for one in pieces]
+
+    def _read_run(self, run: list[Record], buffer: mmap.mmap, at: int) -> list[Found]:
         """Reads records to a place in the buffer; where each lies, or why it is not there."""
         segment, begin = run[0].segment, run[0].offset
         try:
             with memoryview(buffer) as whole, whole[at : at + run[-1].end - begin] as view:
                 complete = self._fill(segment, view, begin)
-            # Only now: a segment is renamed before it is overwritten, see `allegro.capture.ring.segments`.
-            gone = segment.path.stat().st_ino != segment.inode
+            gone = _is_gone(segment)
         except FileNotFoundError:
             complete, gone = True, True
         except OSError:
@@ -172,32 +206,41 @@ class ReadAhead:
             os.close(other)
 
 
-def in_groups(records: Iterable[Record]) -> Iterator[list[Record]]:
+def in_groups(records: Iterable[Wanted]) -> Iterator[list[Wanted]]:
     """Cuts the sequence into groups of at most GROUP_BYTES and GROUP_RECORDS, of one record at least."""
-    group: list[Record] = []
+    group: list[Wanted] = []
     length = 0
-    for one in records:
-        if group and (length + one.length > GROUP_BYTES or len(group) == GROUP_RECORDS):
+    for wanted in records:
+        one = wanted[0].length
+        if group and (length + one > GROUP_BYTES or len(group) == GROUP_RECORDS):
             yield group
             group, length = [], 0
-        group.append(one)
-        length += one.length
+        group.append(wanted)
+        length += one
     if group:
         yield group
 
 
-def _runs(records: list[Record]) -> Iterator[list[Record]]:
-    """Parts of what is sorted by place that lie on disk without a gap."""
+def _runs(records: list[Record], alone: Container[int]) -> Iterator[list[Record]]:
+    """Parts of what is sorted by place that lie on disk without a gap; some records, by their numbers, stay
+    alone."""
     run: list[Record] = []
     end, segment = 0, None
     for one in records:
-        if run and (one.offset != end or one.segment != segment):
+        apart = alone and (one.sequence in alone or (run[-1:] and run[-1].sequence in alone))
+        if run and (one.offset != end or one.segment != segment or apart):
             yield run
             run = []
         run.append(one)
         end, segment = one.offset + one.length, one.segment
     if run:
         yield run
+
+
+def _is_gone(segment: Segment) -> bool:
+    """To be asked after reading: a segment is renamed before it is overwritten, see
+    `allegro.capture.ring.segments`. Raises OSError, FileNotFoundError if it is."""
+    return segment.path.stat().st_ino != segment.inode
 
 
 def _opened(path: Path, flags: int) -> int:
