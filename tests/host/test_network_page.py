@@ -34,19 +34,18 @@ def error_at(page: Page, name: str) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["phone", "desktop"])
-def test_pages_are_accessible_and_fit(site: Site, page: Page, size: str, scheme: str) -> None:
+def test_pages_are_accessible_and_fit(site: Site, page: Page, scheme: str) -> None:
     site.world.device.remaining_s = 86.0
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_viewport_size(PHONE if size == "phone" else DESKTOP)  # type: ignore[arg-type]
     for path in ("/links", "/management", "/time"):
+        page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
         page.goto(path)
-        photograph(page, f"network{path.replace('/', '-')}-{size}-{scheme}.png")
-        assert_accessible(page)
-        if size == "phone":
-            page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
-            assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], path
-            page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        for size, viewport in {"desktop": DESKTOP, "phone": PHONE}.items():
+            page.set_viewport_size(viewport)  # type: ignore[arg-type]
+            photograph(page, f"network{path.replace('/', '-')}-{size}-{scheme}.png")
+            assert_accessible(page)
+        page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
+        assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], path
 
 
 @pytest.mark.spec("L2")
