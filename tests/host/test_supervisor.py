@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from allegro.cli.main import main
 from allegro.paths import Paths
+from tests.harness import command_line
 from tests.harness.captures import comment_fields, read_capture
 from tests.harness.frames import number_of
 from tests.harness.namespaces import Namespace
@@ -70,8 +70,7 @@ class Bench:
         return code
 
     def allegro(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "allegro.cli", *arguments, "--socket", str(self.paths.api_socket)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return command_line.allegro(self.paths.api_socket, *arguments)
 
     def answer(self, *arguments: str) -> Any:
         done = self.allegro(*arguments, "--json")
@@ -165,12 +164,10 @@ WRONG_COMMANDS = {
 def test_wrong_commands_are_answered_in_plain_words(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     before = bench.answer("settings", "get")
     for case, (arguments, word) in WRONG_COMMANDS.items():
-        code = main([*shlex.split(arguments), "--socket", str(bench.paths.api_socket)])
-        shown = capsys.readouterr()
-        assert code == 1, (case, shown)
-        assert shown.out == "", case
-        assert word.lower() in shown.err.lower(), (case, shown.err)
-        assert 'File "' not in shown.err, (case, shown.err)
+        done = bench.allegro(*shlex.split(arguments))
+        assert (done.returncode, done.stdout) == (1, ""), (case, done)
+        assert word.lower() in done.stderr.lower(), (case, done)
+        assert 'File "' not in done.stderr, (case, done)
     assert bench.answer("settings", "get") == before
     assert bench.answer("jobs") == []
 

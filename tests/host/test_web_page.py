@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from allegro.paths import Paths
 from allegro.web.local_time import local_of
 from allegro.web.pages import PAGES
-from tests.harness import browser
+from tests.harness import browser, command_line
 from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, WAIT_MS, assert_accessible
 from tests.harness.namespaces import Namespace
 from tests.harness.sftp_server import SftpServer
@@ -102,9 +102,7 @@ class Device:
             process.wait()
 
     def allegro(self, *arguments: str) -> Any:
-        command = [sys.executable, "-m", "allegro.cli", *arguments, "--json"]
-        command += ["--socket", str(self.paths.api_socket)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = command_line.allegro(self.paths.api_socket, *arguments, "--json")
         return json.loads(done.stdout) if done.returncode == 0 else {"ports": []}
 
     def until(self, condition: Callable[[], bool]) -> None:
