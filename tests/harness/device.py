@@ -105,7 +105,7 @@ class Device:
                 missing = (
                     f"ring {ring['state']} {ring['message']!r}, {len(links)} of {wanted} ports have a link"
                 )
-            time.sleep(0.5)  # asking costs the starting device time
+            time.sleep(1)  # asking costs the starting device time
         raise BenchTimeoutError(f"the device is not ready after {timeout:g} s: {missing}")
 
     def wait_jobs(self, count: int, timeout: float = 60.0, *, after: int = 0) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def follow(device: Device, path: str, body: Answer, timeout: float = INSTALL_S) 
         (action,) = [each for each in device.status()["actions"] if each["name"] == "firmware"]
         return action if action["state"] != "running" else None
 
-    action = wait_for(ended, f"the end of {path}", timeout, 0.5)
+    action = wait_for(ended, f"the end of {path}", timeout, 2)  # each look costs the device time
     if action["state"] != "done":
         raise BenchError(f"{path} {body}: {action['text']}")
 
@@ -107,7 +107,7 @@ def wait_confirmed(device: Device, version: str, slot: str) -> Answer:
         # The note about the trial is the last that goes.
         return answer if right and answer and answer["confirmed"] and not _on_trial(device) else None
 
-    return wait_for(there, f"{version} confirmed in {slot}", RESTART_S, 1.0)
+    return wait_for(there, f"{version} confirmed in {slot}", RESTART_S, 2.0)
 
 
 def wait_fallen_back(device: Device, from_version: str) -> str:
