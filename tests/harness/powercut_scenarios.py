@@ -73,7 +73,7 @@ def wait_other_boot(machine: VirtualMachine, before: str, timeout: float = 300.0
 
 def boot_id(machine: VirtualMachine) -> str:
     """Differs at each start (random(4))."""
-    return machine.run("cat /proc/sys/kernel/random/boot_id", timeout=20).stdout.strip()
+    return machine.pull("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 class SettingsWrite:
@@ -171,13 +171,13 @@ class FactoryReset:
 
     def _as_shipped(self, machine: VirtualMachine) -> bool:
         try:
-            return machine.run("cat /proc/cmdline", timeout=20).stdout.count("allegro.slot=slot-a") == 1
+            return machine.pull("/proc/cmdline").count(b"allegro.slot=slot-a") == 1
         except BenchError:
             return False
 
     def _resetting(self, machine: VirtualMachine) -> bool:
         try:
-            return "allegro.request=factory-reset" in machine.run("cat /proc/cmdline", timeout=20).stdout
+            return b"allegro.request=factory-reset" in machine.pull("/proc/cmdline")
         except BenchError:
             return True
 
