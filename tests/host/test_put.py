@@ -1,29 +1,23 @@
 """Uploads by PUT alone, to nginx and to a server that writes in place: what can be promised holds."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
-from allegro.export.pace import Pace
+from allegro.export.failures import FileTrouble, ServerTrouble
 from allegro.export.put_way import PutWay
-from allegro.export.queue import UploadQueue
-from allegro.export.uploads import ExportService
-from allegro.export.way import TEST_FILE, Memory, Sent
+from allegro.export.way import TEST_FILE, Progress, Sent
 from allegro.settings.model import Export
 from allegro.storage.capture_files import numbered
-from allegro.storage.uploaded import remove
 from tests.harness.certificates import TestAuthority
 from tests.harness.put_server import PutServer
 from tests.harness.webdav_server import PASSWORD, USER, WebDavServer
+from tests.host.sending import NAME, Kept, put_file, quiet, send_by, service, stop_at
 
 pytestmark = [pytest.mark.spec("X6"), pytest.mark.timeout(120)]
 
-NAME = "20261121T143005Z_presenter_next.pcapng"
-DEVICE = "allegro-mm-1234"
 MIB = 1 << 20
 OTHERS = ("MOVE", "MKCOL", "DELETE", "PROPFIND", "COPY")
 """What WsgiDAV could do besides."""
@@ -62,32 +56,8 @@ def settings(url: str, authority: TestAuthority, **more: Any) -> Export:
     return Export.model_validate({**login, **there, **more})
 
 
-def file_of(folder: Path, size: int) -> tuple[Path, bytes]:
-    content = os.urandom(size)
-    path = folder / NAME
-    path.write_bytes(content)
-    return path, content
-
-
-def quiet(step: str, done: int, size: int) -> None:
-    """Progress nobody looks at."""
-
-
-class Kept:
-    """What outlives a power cut."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def memory(self) -> Memory:
-        return Memory(self.text, lambda text: setattr(self, "text", text))
-
-
-def send(export: Export, file: Path, progress: Any = quiet, kept: Kept | None = None) -> Sent | None:
-    memory = (kept or Kept()).memory()
-    with PutWay(export).lanes(1) as (lane,):
-        lane.make_directory(export.directory)
-        return lane.send(file, export.directory, progress, memory, Pace(), remove)
+def send(export: Export, file: Path, progress: Progress = quiet, kept: Kept | None = None) -> Sent | None:
+    return send_by(PutWay(export), export.directory, file, progress, kept)
 
 
 def test_by_nginx_a_file_arrives_whole_once_and_overwrites_nothing(
@@ -96,7 +66,7 @@ def test_by_nginx_a_file_arrives_whole_once_and_overwrites_nothing(
     export = settings(nginx.url, authority)
     (nginx.folder / NAME).write_bytes(b"of somebody else")
     for size in (0, 3 * MIB + 1):
-        file, content = file_of(tmp_path, size)
+        file, content = put_file(tmp_path, size)
         sent = send(export, file)
         assert sent is not None
         assert not file.exists()
@@ -111,9 +81,9 @@ def test_nginx_shows_no_part_and_its_test_upload_says_that_it_heeds_no_condition
     nginx: PutServer, authority: TestAuthority, tmp_path: Path
 ) -> None:
     export = settings(nginx.url, authority)
-    file, content = file_of(tmp_path, 3 * MIB)
+    file, content = put_file(tmp_path, 3 * MIB)
     kept = Kept()
-    stop(export, file, kept)
+    stop_at(PutWay(export), export.directory, file, 2 * MIB, kept)
     assert nginx.files() == {}
     assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=0)
     assert nginx.files() == {NAME: content}
@@ -125,7 +95,7 @@ def test_nginx_shows_no_part_and_its_test_upload_says_that_it_heeds_no_condition
 def test_a_directory_that_is_not_there_is_told(
     nginx: PutServer, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    file, _ = file_of(tmp_path, 10)
+    file, _ = put_file(tmp_path, 10)
     with pytest.raises(FileTrouble, match=r"refused to write the file \(HTTP 500\).* directory there\?"):
         send(settings(nginx.url, authority, directory="in/coming"), file)
     with pytest.raises(ServerTrouble, match="did not accept this user with this password"):
@@ -133,22 +103,13 @@ def test_a_directory_that_is_not_there_is_told(
     assert file.exists()
 
 
-def stop(export: Export, file: Path, kept: Kept) -> None:
-    def in_the_middle(step: str, done: int, _size: int) -> None:
-        if step == "sending" and done >= 2 * MIB:
-            raise UploadStopped
-
-    with pytest.raises(UploadStopped):
-        send(export, file, in_the_middle, kept)
-
-
 def test_a_part_under_the_final_name_is_written_anew_and_nothing_else_is(
     in_place: WebDavServer, authority: TestAuthority, tmp_path: Path
 ) -> None:
     export = settings(in_place.url, authority)
-    file, content = file_of(tmp_path, 3 * MIB)
+    file, content = put_file(tmp_path, 3 * MIB)
     kept = Kept()
-    stop(export, file, kept)
+    stop_at(PutWay(export), export.directory, file, 2 * MIB, kept)
     there = in_place.folder / NAME
     there.write_bytes(content[:MIB])
     assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=0)
@@ -164,7 +125,7 @@ def test_a_part_under_the_final_name_is_written_anew_and_nothing_else_is(
 def test_a_name_that_is_taken_after_the_look_is_left_alone(
     in_place: WebDavServer, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 10)
+    file, content = put_file(tmp_path, 10)
 
     def take(method: str, _path: str) -> None:
         if method == "PUT":
@@ -180,7 +141,7 @@ def test_a_name_that_is_taken_after_the_look_is_left_alone(
 def test_a_name_that_somebody_has_just_taken_is_not_remembered_as_ours(
     in_place: WebDavServer, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 10)
+    file, content = put_file(tmp_path, 10)
     there = in_place.folder / NAME
     kept = Kept()
     kept.text = NAME  # an earlier try was about to give it
@@ -220,7 +181,7 @@ def test_the_test_upload_of_a_server_that_refuses_a_second_file_of_a_name_says_n
 def test_what_a_refusal_is_about_is_told(
     in_place: WebDavServer, authority: TestAuthority, tmp_path: Path, status: str, words: str
 ) -> None:
-    file, _ = file_of(tmp_path, 10)
+    file, _ = put_file(tmp_path, 10)
     in_place.before = lambda method, _path: status if method == "PUT" else None
     with pytest.raises(FileTrouble, match=words):
         send(settings(in_place.url, authority), file)
@@ -235,11 +196,3 @@ def test_the_test_upload_of_a_server_that_heeds_conditions_has_no_complaint_abou
     assert (result.accepted, result.file) == (True, TEST_FILE)
     assert "If-None-Match" not in result.message
     assert "a part of it may be seen under its final name" in result.message
-
-
-def service(tmp_path: Path, export: Export) -> ExportService:
-    upload = tmp_path / "upload"
-    upload.mkdir()
-    return ExportService(
-        UploadQueue(upload, tmp_path / "db.sqlite"), lambda: export, tmp_path / "ssh", DEVICE
-    )

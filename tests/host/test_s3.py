@@ -8,23 +8,18 @@ from typing import Any
 import pytest
 
 from allegro.export import s3_parts
-from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
-from allegro.export.pace import Pace
-from allegro.export.queue import UploadQueue
+from allegro.export.failures import FileTrouble, ServerTrouble
 from allegro.export.s3_way import S3Way
-from allegro.export.uploads import ExportService
-from allegro.export.way import TEST_FILE, Memory, Sent
+from allegro.export.way import TEST_FILE, Progress, Sent
 from allegro.settings.model import Export
 from allegro.storage.capture_files import numbered
-from allegro.storage.uploaded import remove
 from tests.harness.certificates import TestAuthority
 from tests.harness.s3_server import KEY, REGION, SECRET, S3Server
 from tests.harness.waiting import wait_for
+from tests.host.sending import DEVICE, NAME, Kept, put_file, quiet, send_by, service, stop_at
 
 pytestmark = [pytest.mark.spec("X6"), pytest.mark.timeout(120)]
 
-NAME = "20261121T143005Z_presenter_next.pcapng"
-DEVICE = "allegro-mm-1234"
 MIB = 1 << 20
 PART = 5 * MIB
 """The least that storage takes."""
@@ -55,39 +50,15 @@ def settings(server: S3Server, authority: TestAuthority, **more: Any) -> Export:
     return Export.model_validate({**login, **there, **more})
 
 
-def file_of(folder: Path, size: int) -> tuple[Path, bytes]:
-    content = os.urandom(size)
-    path = folder / NAME
-    path.write_bytes(content)
-    return path, content
-
-
-def quiet(step: str, done: int, size: int) -> None:
-    """Progress nobody looks at."""
-
-
-class Kept:
-    """What outlives a power cut."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def memory(self) -> Memory:
-        return Memory(self.text, lambda text: setattr(self, "text", text))
-
-
-def send(export: Export, file: Path, progress: Any = quiet, kept: Kept | None = None) -> Sent | None:
-    memory = (kept or Kept()).memory()
-    with S3Way(export).lanes(1) as (lane,):
-        lane.make_directory(export.directory)
-        return lane.send(file, export.directory, progress, memory, Pace(), remove)
+def send(export: Export, file: Path, progress: Progress = quiet, kept: Kept | None = None) -> Sent | None:
+    return send_by(S3Way(export), export.directory, file, progress, kept)
 
 
 @pytest.mark.parametrize("size", [0, 1, PART, 2 * PART + 1])
 def test_a_file_arrives_whole_and_goes_here(
     server: S3Server, export: Export, tmp_path: Path, size: int
 ) -> None:
-    file, content = file_of(tmp_path, size)
+    file, content = put_file(tmp_path, size)
     assert send(export, file) == Sent(NAME, size, already_there=False, resumed_at=0)
     assert server.files() == {NAME: content}
     assert server.uploads() == []
@@ -97,7 +68,7 @@ def test_a_file_arrives_whole_and_goes_here(
 def test_a_directory_is_a_part_of_the_name(
     server: S3Server, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 10)
+    file, content = put_file(tmp_path, 10)
     send(settings(server, authority, directory="in coming/ü+=~/2026-11-21"), file)
     assert server.files() == {f"in coming/ü+=~/2026-11-21/{NAME}": content}
 
@@ -108,7 +79,7 @@ def test_nothing_is_overwritten_and_nothing_is_sent_twice(
 ) -> None:
     other = os.urandom(size)
     server.put(NAME, other)
-    file, content = file_of(tmp_path, size)
+    file, content = put_file(tmp_path, size)
     sent = send(export, file)
     assert sent is not None
     assert server.files() == {NAME: other, sent.name: content}
@@ -121,7 +92,7 @@ def test_nothing_is_overwritten_and_nothing_is_sent_twice(
 def test_a_name_that_is_taken_after_the_look_is_left_alone(
     server: S3Server, export: Export, tmp_path: Path, size: int
 ) -> None:
-    file, content = file_of(tmp_path, size)
+    file, content = put_file(tmp_path, size)
 
     def take(method: str, _path: str) -> None:
         if method in ("PUT", "POST"):
@@ -134,22 +105,13 @@ def test_a_name_that_is_taken_after_the_look_is_left_alone(
     assert server.uploads() == []
 
 
-def stopped_at(export: Export, file: Path, kept: Kept, place: int) -> None:
-    def stop(step: str, done: int, _size: int) -> None:
-        if step == "sending" and done >= place:
-            raise UploadStopped
-
-    with pytest.raises(UploadStopped):
-        send(export, file, stop, kept)
-
-
 @pytest.mark.parametrize(("place", "there"), [(0, 0), (PART - MIB, 0), (PART, PART), (2 * PART, 2 * PART)])
 def test_what_breaks_off_goes_on_at_a_part_and_is_seen_by_nobody(
     server: S3Server, export: Export, tmp_path: Path, place: int, there: int
 ) -> None:
-    file, content = file_of(tmp_path, 2 * PART + 10)
+    file, content = put_file(tmp_path, 2 * PART + 10)
     kept = Kept()
-    stopped_at(export, file, kept, place)
+    stop_at(S3Way(export), export.directory, file, place, kept)
     assert (file.exists(), server.files(), server.uploads()) == (True, {}, [NAME])
     assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=there)
     assert server.files() == {NAME: content}
@@ -157,10 +119,10 @@ def test_what_breaks_off_goes_on_at_a_part_and_is_seen_by_nobody(
 
 
 def test_parts_of_another_content_are_sent_anew(server: S3Server, export: Export, tmp_path: Path) -> None:
-    file, _ = file_of(tmp_path, 2 * PART)
+    file, _ = put_file(tmp_path, 2 * PART)
     kept = Kept()
-    stopped_at(export, file, kept, PART)
-    file, content = file_of(tmp_path, 2 * PART)
+    stop_at(S3Way(export), export.directory, file, PART, kept)
+    file, content = put_file(tmp_path, 2 * PART)
     assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=0)
     assert server.files() == {NAME: content}
 
@@ -168,9 +130,9 @@ def test_parts_of_another_content_are_sent_anew(server: S3Server, export: Export
 def test_parts_that_the_storage_has_thrown_away_begin_anew(
     server: S3Server, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 2 * PART)
+    file, content = put_file(tmp_path, 2 * PART)
     kept = Kept()
-    stopped_at(export, file, kept, PART)
+    stop_at(S3Way(export), export.directory, file, PART, kept)
     server.forget_uploads()
     assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=0)
     assert server.files() == {NAME: content}
@@ -180,7 +142,7 @@ def test_what_is_deleted_here_meanwhile_leaves_nothing_there(
     server: S3Server, export: Export, tmp_path: Path
 ) -> None:
     for size in (1000, 2 * PART):
-        file, _ = file_of(tmp_path, size)
+        file, _ = put_file(tmp_path, size)
 
         def delete(step: str, _done: int, _size: int, file: Path = file) -> None:
             if step == "sending":
@@ -194,7 +156,7 @@ def test_what_is_deleted_here_meanwhile_leaves_nothing_there(
 def test_a_lost_answer_costs_no_second_copy(
     server: S3Server, export: Export, tmp_path: Path, size: int
 ) -> None:
-    file, content = file_of(tmp_path, size)
+    file, content = put_file(tmp_path, size)
     kept = Kept()
     last = "PUT" if size < PART else "POST"
     asked: list[str] = []
@@ -215,7 +177,7 @@ def test_a_lost_answer_costs_no_second_copy(
 def test_who_may_not_read_knows_his_own_file_by_what_was_noted(
     server: S3Server, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 1000)
+    file, content = put_file(tmp_path, 1000)
     kept = Kept()
     server.after = lambda method, path: "503 Slow Down" if NAME in server.files() else None
     with pytest.raises(FileTrouble):
@@ -240,7 +202,7 @@ def test_who_is_not_let_in_or_not_trusted_sends_nothing(
     server: S3Server, authority: TestAuthority, tmp_path: Path, case: str
 ) -> None:
     wrong, words = WRONG[case]
-    file, _ = file_of(tmp_path, 10)
+    file, _ = put_file(tmp_path, 10)
     with pytest.raises(ServerTrouble, match=words):
         send(settings(server, authority, **wrong), file)
     assert file.exists()
@@ -250,20 +212,12 @@ def test_who_is_not_let_in_or_not_trusted_sends_nothing(
 def test_a_bucket_that_is_not_there_is_told(
     server: S3Server, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    file, _ = file_of(tmp_path, 10)
+    file, _ = put_file(tmp_path, 10)
     with pytest.raises(ServerTrouble, match="no bucket of this name"):
         send(settings(server, authority, url=f"{server.origin}/none"), file)
     server.before = lambda _method, _path: "200 OK"
     with pytest.raises(ServerTrouble, match="This is no bucket of S3-compatible storage"):
         send(settings(server, authority), file)
-
-
-def service(tmp_path: Path, export: Export) -> ExportService:
-    upload = tmp_path / "upload"
-    upload.mkdir()
-    return ExportService(
-        UploadQueue(upload, tmp_path / "db.sqlite"), lambda: export, tmp_path / "ssh", DEVICE
-    )
 
 
 def test_the_test_upload_goes_both_ways_of_a_capture(
@@ -297,7 +251,7 @@ def test_storage_that_knows_no_conditions_gets_files_all_the_same_and_that_is_to
     server: S3Server, export: Export, tmp_path: Path, size: int
 ) -> None:
     server.knows_conditions = False
-    file, content = file_of(tmp_path, size)
+    file, content = put_file(tmp_path, size)
     assert send(export, file) == Sent(NAME, size, already_there=False, resumed_at=0)
     assert server.files() == {NAME: content}
     assert "does not heed If-None-Match" in service(tmp_path, export).test().message
@@ -318,11 +272,7 @@ def test_the_queue_is_sent_and_goes_on_after_a_restart(
     assert server.files() == {}
     puts: list[str] = []
     server.before = lambda method, _path: puts.append(method) if method == "PUT" else None
-    again = ExportService(
-        UploadQueue(tmp_path / "upload", tmp_path / "db.sqlite"),
-        lambda: settings(server, authority, directory="{date}", immediately=True),
-        *(tmp_path / "ssh", DEVICE),
-    )
+    again = service(tmp_path, settings(server, authority, directory="{date}", immediately=True))
     again.upload_now()
     again.start()
     try:

@@ -12,22 +12,17 @@ from allegro.export import http_files
 from allegro.export.dav_way import DavWay
 from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
 from allegro.export.http_files import CHUNK
-from allegro.export.pace import Pace
-from allegro.export.queue import UploadQueue
-from allegro.export.uploads import ExportService
-from allegro.export.way import TEST_FILE, Memory, Sent
+from allegro.export.way import TEST_FILE, Progress, Sent
 from allegro.settings.model import Export
 from allegro.storage.capture_files import numbered
-from allegro.storage.uploaded import remove
 from tests.harness.certificates import TestAuthority
 from tests.harness.waiting import wait_for
 from tests.harness.webdav_server import PASSWORD, USER, WebDavServer
+from tests.host.sending import DEVICE, NAME, Kept, put_file, quiet, send_by, service, stop_at
 
 pytestmark = [pytest.mark.spec("X6"), pytest.mark.timeout(120)]
 
-NAME = "20261121T143005Z_presenter_next.pcapng"
 PART = f".{NAME}.allegro-mm-1234.partial"
-DEVICE = "allegro-mm-1234"
 MIB = 1 << 20
 
 
@@ -56,28 +51,15 @@ def settings(server: WebDavServer, authority: TestAuthority, **more: Any) -> Exp
     return Export.model_validate({**login, **there, **more})
 
 
-def file_of(folder: Path, size: int) -> tuple[Path, bytes]:
-    content = os.urandom(size)
-    path = folder / NAME
-    path.write_bytes(content)
-    return path, content
-
-
-def quiet(step: str, done: int, size: int) -> None:
-    """Progress nobody looks at."""
-
-
-def send(export: Export, file: Path, progress: Any = quiet, memory: Memory | None = None) -> Sent | None:
-    with DavWay(export, DEVICE).lanes(1) as (lane,):
-        lane.make_directory(export.directory)
-        return lane.send(file, export.directory, progress, memory or Memory(), Pace(), remove)
+def send(export: Export, file: Path, progress: Progress = quiet, kept: Kept | None = None) -> Sent | None:
+    return send_by(DavWay(export, DEVICE), export.directory, file, progress, kept)
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK, 3 * MIB + 1])
 def test_a_file_arrives_whole_and_goes_here(
     server: WebDavServer, export: Export, tmp_path: Path, size: int
 ) -> None:
-    file, content = file_of(tmp_path, size)
+    file, content = put_file(tmp_path, size)
     steps: list[str] = []
     sent = send(export, file, lambda step, _done, _size: steps.append(step))
     assert sent == Sent(NAME, size, already_there=False, resumed_at=0)
@@ -94,7 +76,7 @@ def test_directories_are_made_where_they_are_missing(
 ) -> None:
     directory = "in coming/ü/2026-11-21"
     for _ in range(2):
-        file, _content = file_of(tmp_path, 10)
+        file, _content = put_file(tmp_path, 10)
         send(settings(server, authority, directory=directory), file)
     assert set(server.files()) == {f"{directory}/{name}" for name in (NAME, numbered(NAME, 2))}
 
@@ -104,7 +86,7 @@ def test_nothing_on_the_server_is_overwritten_and_nothing_is_sent_twice(
 ) -> None:
     other = os.urandom(MIB)
     (server.folder / NAME).write_bytes(other)
-    file, content = file_of(tmp_path, MIB)
+    file, content = put_file(tmp_path, MIB)
     sent = send(export, file)
     assert sent is not None
     assert server.files() == {NAME: other, sent.name: content}
@@ -118,14 +100,9 @@ def test_nothing_on_the_server_is_overwritten_and_nothing_is_sent_twice(
 def test_an_upload_that_is_stopped_begins_anew_and_leaves_no_part(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 3 * MIB)
+    file, content = put_file(tmp_path, 3 * MIB)
 
-    def stop(step: str, done: int, _size: int) -> None:
-        if step == "sending" and done >= MIB:
-            raise UploadStopped
-
-    with pytest.raises(UploadStopped):
-        send(export, file, stop)
+    stop_at(DavWay(export, DEVICE), export.directory, file, MIB)
     assert file.exists()
     assert NAME not in server.files()
     send(export, file)
@@ -135,7 +112,7 @@ def test_an_upload_that_is_stopped_begins_anew_and_leaves_no_part(
 def test_a_move_whose_answer_is_lost_is_known_by_its_content(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, MIB)
+    file, content = put_file(tmp_path, MIB)
     server.after = lambda method, _path: "502 Bad Gateway" if method == "MOVE" else None
     with pytest.raises(FileTrouble, match="refused to give the file its final name"):
         send(export, file)
@@ -148,7 +125,7 @@ def test_a_move_whose_answer_is_lost_is_known_by_its_content(
 def test_a_name_that_is_taken_just_before_the_move_is_left_alone(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 10)
+    file, content = put_file(tmp_path, 10)
 
     def take(method: str, _path: str) -> None:
         if method == "MOVE":
@@ -174,7 +151,7 @@ def test_what_a_server_refuses_is_told_and_the_file_stays(
     server: WebDavServer, export: Export, tmp_path: Path, case: str
 ) -> None:
     refused, status, words = REFUSALS[case]
-    file, content = file_of(tmp_path, MIB)
+    file, content = put_file(tmp_path, MIB)
     server.before = lambda method, _path: status if method == refused else None
     with pytest.raises(FileTrouble, match=words):
         send(export, file)
@@ -185,7 +162,7 @@ def test_what_a_server_refuses_is_told_and_the_file_stays(
 def test_a_part_that_is_not_whole_gets_no_final_name(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, MIB)
+    file, content = put_file(tmp_path, MIB)
 
     def cut(method: str, _path: str) -> None:
         if method == "PUT":
@@ -201,7 +178,7 @@ def test_a_part_that_is_not_whole_gets_no_final_name(
 def test_a_server_that_shows_every_name_is_no_webdav_directory(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
-    file, content = file_of(tmp_path, 10)
+    file, content = put_file(tmp_path, 10)
     server.before = lambda _method, _path: "200 OK"
     with pytest.raises(ServerTrouble, match="no directory of a WebDAV server"):
         send(export, file)
@@ -211,7 +188,7 @@ def test_a_server_that_shows_every_name_is_no_webdav_directory(
 def test_the_look_for_a_free_name_ends_and_can_be_stopped(
     server: WebDavServer, export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, content = file_of(tmp_path, 10)
+    file, content = put_file(tmp_path, 10)
     monkeypatch.setattr(http_files, "NAMES", 5)
     asked: list[str] = []
 
@@ -235,7 +212,7 @@ def test_a_file_whose_size_the_server_does_not_tell_is_compared(
     server: WebDavServer, export: Export, tmp_path: Path
 ) -> None:
     server.hides = frozenset({"content-length"})
-    file, content = file_of(tmp_path, MIB)
+    file, content = put_file(tmp_path, MIB)
     assert send(export, file) == Sent(NAME, MIB, already_there=False, resumed_at=0)
     file.write_bytes(content)
     assert send(export, file) == Sent(NAME, MIB, already_there=True, resumed_at=0)
@@ -250,7 +227,7 @@ def test_a_file_whose_size_the_server_does_not_tell_is_compared(
 def test_who_is_not_let_in_or_not_trusted_sends_nothing(
     server: WebDavServer, authority: TestAuthority, tmp_path: Path
 ) -> None:
-    file, _ = file_of(tmp_path, 10)
+    file, _ = put_file(tmp_path, 10)
     for wrong, words in (
         ({"password": "wrong"}, "did not accept this user with this password"),
         ({"certificate": ""}, "certificate is not trusted"),
@@ -261,14 +238,6 @@ def test_who_is_not_let_in_or_not_trusted_sends_nothing(
             send(settings(server, authority, **wrong), file)
     assert file.exists()
     assert server.files() == {}
-
-
-def service(tmp_path: Path, export: Export) -> ExportService:
-    upload = tmp_path / "upload"
-    upload.mkdir()
-    return ExportService(
-        UploadQueue(upload, tmp_path / "db.sqlite"), lambda: export, tmp_path / "ssh", DEVICE
-    )
 
 
 def test_the_test_upload_goes_the_whole_way(

@@ -6,27 +6,14 @@ begins anew.
 """
 
 import contextlib
-import io
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
-from allegro.export.http_files import (
-    HttpFiles,
-    below,
-    connected,
-    disposed,
-    nobody_looks,
-    nothing,
-    opened,
-    password_of,
-    pieces,
-    size_of,
-)
+from allegro.export.errand import Errand, carry_out, trial_errand
+from allegro.export.http_files import HttpFiles, below, connected, password_of, pieces
 from allegro.export.pace import Pace
-from allegro.export.way import TEST_FILE, Lane, Memory, Progress, Sent, Trial
+from allegro.export.way import Lane, Memory, Progress, Sent, Step, Trial
 from allegro.settings.model import Export
 
 RENAMES = 3
@@ -80,93 +67,64 @@ class DavLane:
         dispose: Callable[[Path], None],
     ) -> Sent | None:
         """See `Lane`."""
-        source = opened(file)
-        if source is None:
-            return None
-        with source:
-            size = size_of(source)
-            progress("looking", 0, size)
-            part = self._part(directory, file.name)
-            tell = partial(progress, "looking", 0, size)
-            final, there = self._final_name(source, size, directory, file.name, part, memory, tell)
-            if there:
-                self._files.delete(part)
-            else:
-                self._put(part, source, size, progress, pace)
-                progress("checking", size, size)
-                self._files.make_sure(part, source, size)
-                if not file.exists():
-                    self._files.delete(part)
-                    return None
-                progress("renaming", size, size)
-                tell = partial(progress, "renaming", size, size)
-                final = self._move(source, size, directory, file.name, part, memory, tell)
-            progress("removing", size, size)
-            disposed(file, dispose)
-            progress("done", size, size)
-            return Sent(final, size, there, 0)
+        return carry_out(file, below(directory), progress, memory, pace, dispose, self._send)
 
     def try_out(self, directory: str, text: str) -> Trial:
         """See `Lane`. A test file of before is replaced."""
-        content = text.encode()
-        source = io.BytesIO(content)
-        part = self._part(directory, TEST_FILE)
-        self._put(part, source, len(content), nobody_looks, Pace())
-        self._files.make_sure(part, source, len(content))
-        self._files.delete(posixpath.join(below(directory), TEST_FILE))
-        final = self._move(source, len(content), directory, TEST_FILE, part, Memory(), nothing)
+        errand = trial_errand(text, below(directory))
+        part = self._part(errand)
+        self._put(errand, part)
+        self._files.make_sure(part, errand)
+        self._files.delete(errand.path(errand.name))
+        final = self._move(errand, part)
         notes = ("An interrupted upload will begin anew: WebDAV cannot go on with a part.",)
-        return Trial(posixpath.join(below(directory), final), notes)
+        return Trial(errand.path(final), notes)
 
-    def _part(self, directory: str, name: str) -> str:
+    def _send(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+        part = self._part(errand)
+        final, there = self._final_name(errand, part, "looking", 0)
+        if there:
+            self._files.delete(part)
+            return Sent(final, errand.size, there, 0)
+        self._put(errand, part)
+        errand.tell("checking")
+        self._files.make_sure(part, errand)
+        if not is_still_here():
+            self._files.delete(part)
+            return None
+        errand.tell("renaming")
+        return Sent(self._move(errand, part), errand.size, there, 0)
+
+    def _part(self, errand: Errand) -> str:
         """Path of the hidden temporary name. Nextcloud refuses names that end in `.part`."""
-        return posixpath.join(below(directory), f".{name}.{self._device}.partial")
+        return errand.path(f".{errand.name}.{self._device}.partial")
 
-    def _put(self, path: str, source: BinaryIO, size: int, progress: Progress, pace: Pace) -> None:
-        content = pieces(source, 0, size, size, progress, pace)
-        answer = self._files.put(self._files.url(path), content, size, {})
+    def _put(self, errand: Errand, path: str) -> None:
+        answer = self._files.put(self._files.url(path), pieces(errand, 0, errand.size), errand.size, {})
         if answer.status_code not in (200, 201, 204):
             raise self._files.refused(answer, "write the file", path)
 
-    def _move(
-        self,
-        source: BinaryIO,
-        size: int,
-        directory: str,
-        name: str,
-        part: str,
-        memory: Memory,
-        tell: Callable[[], None],
-    ) -> str:
+    def _move(self, errand: Errand, part: str) -> str:
         """Gives the part its final name, and looks at it. Raises FileTrouble."""
         for tries_left in reversed(range(RENAMES)):
-            final, there = self._final_name(source, size, directory, name, part, memory, tell)
+            final, there = self._final_name(errand, part, "renaming", errand.size)
             if there:
                 self._files.delete(part)
                 return final
-            path = posixpath.join(below(directory), final)
-            memory.note(final)
+            path = errand.path(final)
+            errand.memory.note(final)
             headers = {"Destination": self._files.url(path), "Overwrite": "F"}
             answer = self._files.client.request("MOVE", self._files.url(part), headers=headers)
             if answer.status_code == 412 and tries_left:  # taken meanwhile (RFC 4918, 9.9.4)
                 continue
             if answer.status_code not in (201, 204):
                 raise self._files.refused(answer, "give the file its final name", final)
-            self._files.make_sure(path, source, size)
+            self._files.make_sure(path, errand)
             return final
         raise AssertionError("the last try returns or raises")
 
-    def _final_name(
-        self,
-        source: BinaryIO,
-        size: int,
-        directory: str,
-        name: str,
-        part: str,
-        memory: Memory,
-        tell: Callable[[], None],
-    ) -> tuple[str, bool]:
+    def _final_name(self, errand: Errand, part: str, step: Step, done: int) -> tuple[str, bool]:
         def is_ours(candidate: str) -> bool:
-            return candidate == memory.renamed and self._files.look(part) is None
+            return candidate == errand.memory.renamed and self._files.look(part) is None
 
-        return self._files.free_name(source, size, below(directory), name, tell, is_ours)
+        return self._files.free_name(errand, errand.telling(step, done), is_ours)

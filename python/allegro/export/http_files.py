@@ -4,21 +4,16 @@ RFC 9110. No listing is read: HEAD tells what is there, by its name.
 """
 
 import contextlib
-import io
 import posixpath
 import secrets
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from allegro.connecting import cause, explained
-from allegro.export.failures import FileTrouble, ServerTrouble, disk_full, storage_trouble
-from allegro.export.pace import Pace
-from allegro.export.way import Progress
+from allegro.export.errand import Errand
+from allegro.export.failures import FileTrouble, ServerTrouble, disk_full
 from allegro.settings.model import Export
 from allegro.storage.capture_files import numbered
 from allegro.trust import trusting
@@ -104,30 +99,24 @@ class HttpFiles:
         size = answer.headers.get("Content-Length", "")
         return int(size) if size.isdecimal() else UNTOLD
 
-    def is_same(self, path: str, source: BinaryIO, size: int) -> bool | None:
+    def is_same(self, path: str, errand: Errand) -> bool | None:
         """Compares the whole content; None: the server does not let the file be read."""
-        begins = self.begins(path, source)
-        return None if begins is None else begins == size
+        begins = self.begins(path, errand)
+        return None if begins is None else begins == errand.size
 
-    def begins(self, path: str, source: BinaryIO) -> int | None:
-        """Length of the file there, if `source` begins with all of it; else -1. None: it may not be read."""
-        source.seek(0)
+    def begins(self, path: str, errand: Errand) -> int | None:
+        """Length of the file there, if ours begins with all of it; else -1. None: it may not be read."""
+        errand.source.seek(0)
         with self.client.stream("GET", self.url(path), headers={"Accept-Encoding": "identity"}) as answer:
             if answer.status_code != 200:
                 return None
             for piece in answer.iter_bytes(CHUNK):
-                if source.read(len(piece)) != piece:
+                if errand.read(len(piece)) != piece:
                     return -1
-        return source.tell()
+        return errand.source.tell()
 
     def free_name(
-        self,
-        source: BinaryIO,
-        size: int,
-        directory: str,
-        name: str,
-        tell: Callable[[], None],
-        is_ours_unread: Callable[[str], bool],
+        self, errand: Errand, tell: Callable[[], None], is_ours_unread: Callable[[str], bool]
     ) -> tuple[str, bool]:
         """The first free name, or the one under which the server has exactly this content (then True).
 
@@ -136,20 +125,20 @@ class HttpFiles:
         """
         for number in range(1, NAMES + 1):
             tell()
-            candidate = numbered(name, number)
-            path = posixpath.join(directory, candidate)
+            candidate = numbered(errand.name, number)
+            path = errand.path(candidate)
             seen = self.look(path)
             if seen is None:
                 return candidate, False
-            if seen in (size, UNTOLD):
-                same = self.is_same(path, source, size)
+            if seen in (errand.size, UNTOLD):
+                same = self.is_same(path, errand)
                 if same is None:
-                    same = seen == size and is_ours_unread(candidate)
+                    same = seen == errand.size and is_ours_unread(candidate)
                 if same:
                     return candidate, True
         raise FileTrouble(
             f"The server has something under each of the {NAMES} names that were tried for this file.",
-            place=name,
+            place=errand.name,
             remedy="Check the address, or empty the directory there.",
         )
 
@@ -158,10 +147,10 @@ class HttpFiles:
         told = {"Content-Length": str(length), "Content-Type": "application/octet-stream"}
         return self.client.put(url, content=content, headers={**told, **headers})
 
-    def make_sure(self, path: str, source: BinaryIO, size: int) -> None:
+    def make_sure(self, path: str, errand: Errand) -> None:
         """Looks by its name for a file that was sent. Raises FileTrouble."""
         seen = self.look(path)
-        whole = self.is_same(path, source, size) if seen == UNTOLD else seen == size
+        whole = self.is_same(path, errand) if seen == UNTOLD else seen == errand.size
         if whole is None:
             raise FileTrouble(
                 "The server does not say how much of the file arrived, and does not let it be read."
@@ -218,49 +207,16 @@ class HttpFiles:
         return self.client.head(self.url(path), headers={"Accept-Encoding": "identity"})
 
 
-def pieces(
-    source: BinaryIO, start: int, length: int, size: int, progress: Progress, pace: Pace
-) -> Iterator[bytes]:
-    """A stretch of the file, whose whole `size` is told. Raises FileTrouble, and what `progress` raises."""
-    source.seek(start)
+def pieces(errand: Errand, start: int, length: int) -> Iterator[bytes]:
+    """A stretch of the file, told as it goes. Raises FileTrouble, and what the progress raises."""
+    errand.source.seek(start)
     end = start + length
     for done in range(start, end, CHUNK):
-        tell = partial(progress, "sending", done, size)
+        tell = errand.telling("sending", done)
         tell()
-        piece = read_here(source, min(CHUNK, end - done))
-        pace.wait_for(len(piece), tell)
+        piece = errand.read(min(CHUNK, end - done))
+        errand.pace.wait_for(len(piece), tell)
         yield piece
-
-
-def opened(file: Path) -> BinaryIO | None:
-    """The file to be sent; None: it is gone. Raises FileTrouble."""
-    try:
-        return file.open("rb")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise storage_trouble("read from", file, error) from error
-
-
-def read_here(source: BinaryIO, length: int) -> bytes:
-    """Bytes of the file on the device. Raises FileTrouble."""
-    try:
-        return source.read(length)
-    except OSError as error:
-        raise storage_trouble("read from", source.name, error) from error
-
-
-def size_of(source: BinaryIO) -> int:
-    """Bytes."""
-    return source.seek(0, io.SEEK_END)
-
-
-def disposed(file: Path, dispose: Callable[[Path], None]) -> None:
-    """Takes the file away here. Raises FileTrouble."""
-    try:
-        dispose(file)
-    except OSError as error:
-        raise storage_trouble("removed from", file, error) from error
 
 
 def below(directory: str) -> str:
@@ -272,11 +228,3 @@ def below(directory: str) -> str:
 def nobody_has() -> str:
     """A name of which no file can have been made."""
     return f".allegro-{secrets.token_hex(8)}"
-
-
-def nobody_looks(step: str, done: int, size: int) -> None:
-    """Progress of a file that is sent in one go."""
-
-
-def nothing() -> None:
-    """As often as one likes."""

@@ -7,16 +7,14 @@ there is a beginning of this file, under the name that was noted before.
 """
 
 import contextlib
-import io
-import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import eq
 from pathlib import Path
-from typing import BinaryIO
 
 import httpx
 
+from allegro.export.errand import Errand, carry_out, trial_errand
 from allegro.export.failures import FileTrouble, ServerTrouble
 from allegro.export.http_files import (
     ONLY_IF_FREE,
@@ -24,15 +22,11 @@ from allegro.export.http_files import (
     HttpFiles,
     below,
     connected,
-    disposed,
-    nobody_looks,
-    opened,
     password_of,
     pieces,
-    size_of,
 )
 from allegro.export.pace import Pace
-from allegro.export.way import TEST_FILE, Lane, Memory, Progress, Sent, Trial
+from allegro.export.way import Lane, Memory, Progress, Sent, Trial
 from allegro.settings.model import Export
 
 TRIES = 3
@@ -90,98 +84,69 @@ class PutLane:
         dispose: Callable[[Path], None],
     ) -> Sent | None:
         """See `Lane`."""
-        source = opened(file)
-        if source is None:
-            return None
-        with source:
-            size = size_of(source)
-            progress("looking", 0, size)
-            final, there = self._bring(source, size, below(directory), file.name, progress, memory, pace)
-            if not there and not file.exists():
-                self._files.delete(posixpath.join(below(directory), final))
-                return None
-            progress("removing", size, size)
-            disposed(file, dispose)
-            progress("done", size, size)
-            return Sent(final, size, there, 0)
+        return carry_out(file, below(directory), progress, memory, pace, dispose, self._send)
 
     def try_out(self, directory: str, text: str) -> Trial:
         """See `Lane`. A test file of before is replaced where the server removes it."""
-        content = text.encode()
-        source = io.BytesIO(content)
-        self._files.delete(posixpath.join(below(directory), TEST_FILE))
-        final, _ = self._bring(
-            source, len(content), below(directory), TEST_FILE, nobody_looks, Memory(), Pace()
-        )
-        path = posixpath.join(below(directory), final)
-        again = self._put(path, source, len(content), ONLY_IF_FREE, nobody_looks, Pace())
+        errand = trial_errand(text, below(directory))
+        self._files.delete(errand.path(errand.name))
+        final, _ = self._bring(errand)
+        path = errand.path(final)
+        again = self._put(errand, path, ONLY_IF_FREE)
         notes = ["An interrupted upload will begin anew, and a part of it may be seen under its final name."]
         if again.status_code in WRITTEN:
             notes.append(OVERWRITES)
         return Trial(path, tuple(notes))
 
-    def _bring(
-        self,
-        source: BinaryIO,
-        size: int,
-        directory: str,
-        name: str,
-        progress: Progress,
-        memory: Memory,
-        pace: Pace,
-    ) -> tuple[str, bool]:
+    def _send(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+        final, there = self._bring(errand)
+        if not there and not is_still_here():
+            self._files.delete(errand.path(final))
+            return None
+        return Sent(final, errand.size, there, 0)
+
+    def _bring(self, errand: Errand) -> tuple[str, bool]:
         """The name under which the server has it whole now, and whether it had it before."""
-        noted = memory.renamed
-        only_if = self._of_a_part(source, size, directory, memory)
+        noted = errand.memory.renamed
+        only_if = self._of_a_part(errand)
         for tries_left in reversed(range(TRIES)):
             if only_if is None:
-                tell = partial(progress, "looking", 0, size)
-                is_ours = partial(eq, noted)
-                final, there = self._files.free_name(source, size, directory, name, tell, is_ours)
+                looking = errand.telling("looking", 0)
+                final, there = self._files.free_name(errand, looking, partial(eq, noted))
                 if there:
                     return final, True
                 only_if = ONLY_IF_FREE
-                memory.note(final)
+                errand.memory.note(final)
             else:
                 final = noted
-            path = posixpath.join(directory, final)
-            answer = self._put(path, source, size, only_if, progress, pace)
+            path = errand.path(final)
+            answer = self._put(errand, path, only_if)
             only_if = None
             if answer.status_code == 412 and tries_left:
                 noted = ""  # what has this name now is somebody else's
-                memory.note(noted)
+                errand.memory.note(noted)
                 continue
             if answer.status_code not in WRITTEN:
                 raise self._files.refused(answer, "write the file", path)
-            progress("checking", size, size)
-            self._files.make_sure(path, source, size)
+            errand.tell("checking")
+            self._files.make_sure(path, errand)
             return final, False
         raise AssertionError("the last try returns or raises")
 
-    def _of_a_part(
-        self, source: BinaryIO, size: int, directory: str, memory: Memory
-    ) -> dict[str, str] | None:
+    def _of_a_part(self, errand: Errand) -> dict[str, str] | None:
         """The condition on which what an earlier try has left is written anew; None: it has left nothing."""
-        if not memory.renamed:
+        if not errand.memory.renamed:
             return None
-        path = posixpath.join(directory, memory.renamed)
+        path = errand.path(errand.memory.renamed)
         seen = self._files.look(path)
-        if seen is None or seen >= size:
+        if seen is None or seen >= errand.size:
             return None
-        begins = self._files.begins(path, source)
-        if begins is None or not 0 <= begins < size:
+        begins = self._files.begins(path, errand)
+        if begins is None or not 0 <= begins < errand.size:
             return None
         tag = self._files.client.head(self._files.url(path)).headers.get("ETag", "")
         return {"If-Match": tag} if tag and not tag.startswith("W/") else {}
 
-    def _put(
-        self,
-        path: str,
-        source: BinaryIO,
-        size: int,
-        headers: dict[str, str],
-        progress: Progress,
-        pace: Pace,
-    ) -> httpx.Response:
-        content = pieces(source, 0, size, size, progress, pace)
-        return self._files.put(self._files.url(path), content, size, headers)
+    def _put(self, errand: Errand, path: str, headers: dict[str, str]) -> httpx.Response:
+        content = pieces(errand, 0, errand.size)
+        return self._files.put(self._files.url(path), content, errand.size, headers)

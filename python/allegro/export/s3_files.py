@@ -4,12 +4,12 @@ import hashlib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
 from urllib.parse import quote, urlencode
 
 import httpx
 from aws_request_signer import AwsRequestSigner
 
+from allegro.export.errand import Errand
 from allegro.export.failures import FileTrouble, ServerTrouble, disk_full
 from allegro.export.http_files import BY_ITSELF, ONLY_IF_FREE, HttpFiles, nobody_has
 from allegro.export.s3_parts import Part, tag_of
@@ -102,10 +102,10 @@ class S3Files(HttpFiles):
             answer = ask(self._condition)
         return answer
 
-    def is_same(self, path: str, source: BinaryIO, size: int) -> bool | None:
+    def is_same(self, path: str, errand: Errand) -> bool | None:
         """By the server's tag, which spares reading it; else as in `HttpFiles`."""
         tag = self._head(path).headers.get("ETag", "").strip('"')
-        return (bool(tag) and tag == tag_of(source, size)) or super().is_same(path, source, size)
+        return (bool(tag) and tag == tag_of(errand)) or super().is_same(path, errand)
 
     def begin(self, path: str) -> Upload:
         """Begins an upload in parts. Raises FileTrouble."""

@@ -2,9 +2,9 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from allegro.export.http_files import CHUNK, read_here
+from allegro.export.errand import Errand
+from allegro.export.http_files import CHUNK
 
 MIB = 1 << 20
 PART = 16 * MIB
@@ -38,24 +38,24 @@ def parts_of(size: int) -> list[Part]:
     return [Part(index + 1, index * length, min(length, size - index * length)) for index in range(count)]
 
 
-def digests(source: BinaryIO, start: int, length: int) -> Digests:
+def digests(errand: Errand, start: int, length: int) -> Digests:
     """Of a stretch of the file, read once. Raises FileTrouble."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    source.seek(start)
+    errand.source.seek(start)
     left = length
-    while left and (piece := read_here(source, min(CHUNK, left))):
+    while left and (piece := errand.read(min(CHUNK, left))):
         sha256.update(piece)
         md5.update(piece)
         left -= len(piece)
     return Digests(sha256.hexdigest(), md5.hexdigest())
 
 
-def tag_of(source: BinaryIO, size: int) -> str:
+def tag_of(errand: Errand) -> str:
     """The ETag of a file of these parts: its MD5, or the MD5 of that of all parts, with their number.
 
     That is no promise of Amazon's, but what servers do that do not encrypt.
     """
-    parts = [bytes.fromhex(digests(source, part.start, part.length).md5) for part in parts_of(size)]
+    parts = [bytes.fromhex(digests(errand, part.start, part.length).md5) for part in parts_of(errand.size)]
     if len(parts) == 1:
         return parts[0].hex()
     return f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{len(parts)}"

@@ -8,19 +8,18 @@ look again, (5) only then remove it here. A crash before (4) leaves a part, whic
 
 import contextlib
 import itertools
-import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import paramiko
 
+from allegro.export.errand import Errand, carry_out
 from allegro.export.failures import (
     FileTrouble,
     Target,
     explain_connection,
     explain_file,
-    storage_trouble,
 )
 from allegro.export.host_keys import HostKey
 from allegro.export.looking import is_there, look
@@ -30,11 +29,9 @@ from allegro.export.sftp_client import POSIX_RENAME, EndOfFile, SftpClient, Sftp
 from allegro.export.upload_part import (
     CHUNK,
     WINDOW,
-    Errand,
     Written,
     make_sure,
     part_name,
-    read_here,
     remove_there,
     write_part,
 )
@@ -72,67 +69,51 @@ def send(
     None: the file was deleted here in the meantime, and nothing of it stays on the server. Raises FileTrouble
     in plain words, what `progress` raises, and EOFError, OSError or SSHException if the connection breaks.
     """
-    try:
-        source = file.open("rb")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise storage_trouble("read from", file, error) from error
-    with source:
-        part = posixpath.join(directory, part_name(file.name, device))
-        size = source.seek(0, 2)
-        job = Errand(source, size, file.name, directory, part, memory, pace or Pace())
-        return _send(client, file, job, progress, dispose)
+
+    def bring(errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+        return _bring(client, errand, errand.path(part_name(errand.name, device)), is_still_here)
+
+    return carry_out(file, directory, progress, memory, pace or Pace(), dispose, bring)
 
 
-def _send(
-    client: SftpClient, file: Path, job: Errand, progress: Progress, dispose: Callable[[Path], None]
-) -> Sent | None:
-    size = job.size
-    progress("looking", 0, size)
-    final, already_there = _final_name(client, job)
+def _bring(client: SftpClient, errand: Errand, part: str, is_still_here: Callable[[], bool]) -> Sent | None:
+    final, already_there = _final_name(client, errand, part)
     written = Written(0)
     if already_there:
-        remove_there(client, job.part)
+        remove_there(client, part)
     else:
-        written = write_part(client, job, progress)
-        if not file.exists():
-            remove_there(client, job.part)
+        written = write_part(client, errand, part)
+        if not is_still_here():
+            remove_there(client, part)
             return None
-        progress("renaming", size, size)
-        final = rename(client, job)
-    progress("removing", size, size)
-    try:
-        dispose(file)
-    except OSError as error:
-        raise storage_trouble("removed from", file, error) from error
-    progress("done", size, size)
-    return Sent(final, size, already_there, written.resumed_at, written.notes)
+        errand.tell("renaming")
+        final = rename(client, errand, part)
+    return Sent(final, errand.size, already_there, written.resumed_at, written.notes)
 
 
-def rename(client: SftpClient, job: Errand) -> str:
+def rename(client: SftpClient, errand: Errand, part: str) -> str:
     """Gives the part its final name, and looks at it; returns the name. Raises FileTrouble.
 
     SSH_FXP_RENAME fails if the new name exists (in OpenSSH it is link and unlink), unlike posix-rename. Some
     servers cannot do it on their file system: there posix-rename, if the name is free, is the next best.
     """
     for tries_left in reversed(range(RENAMES)):
-        final, already_there = _final_name(client, job)
+        final, already_there = _final_name(client, errand, part)
         if already_there:
-            remove_there(client, job.part)
+            remove_there(client, part)
             return final
-        path = posixpath.join(job.directory, final)
-        job.memory.note(final)
-        job = replace(job, memory=replace(job.memory, renamed=final))
+        path = errand.path(final)
+        errand.memory.note(final)
+        errand = replace(errand, memory=replace(errand.memory, renamed=final))
         try:
-            _give_name(client, job.part, path)
+            _give_name(client, part, path)
         except OSError as error:
             if not is_refusal(error):
                 raise
             if tries_left and is_there(client, path):
                 continue  # taken by somebody else, or by this renaming in spite of the answer
-            raise _no_renaming(error, job.part, final) from error
-        make_sure(client, path, job.size)
+            raise _no_renaming(error, part, final) from error
+        make_sure(client, path, errand.size)
         return final
     raise AssertionError("the last try returns or raises")
 
@@ -156,19 +137,19 @@ def _no_renaming(error: OSError, part: str, final: str) -> FileTrouble:
     return trouble
 
 
-def _final_name(client: SftpClient, job: Errand) -> tuple[str, bool]:
+def _final_name(client: SftpClient, errand: Errand, part: str) -> tuple[str, bool]:
     """The first free name, or the one under which the server has exactly this content already (then True)."""
     for number in itertools.count(1):
-        candidate = numbered(job.name, number)
-        path = posixpath.join(job.directory, candidate)
+        candidate = numbered(errand.name, number)
+        path = errand.path(candidate)
         try:
             there = look(client, path)
             if there is None:
                 return candidate, False
-            same = _is_same(client, job, path) if there.size in (job.size, None) else False
+            same = _is_same(client, errand, path) if there.size in (errand.size, None) else False
             if same is None:  # it may not be read
-                remembered = candidate == job.memory.renamed and there.size == job.size
-                same = remembered and look(client, job.part) is None
+                remembered = candidate == errand.memory.renamed and there.size == errand.size
+                same = remembered and look(client, part) is None
         except OSError as error:
             if not is_refusal(error):
                 raise
@@ -178,18 +159,18 @@ def _final_name(client: SftpClient, job: Errand) -> tuple[str, bool]:
     raise AssertionError("itertools.count ended")
 
 
-def _is_same(client: SftpClient, job: Errand, path: str) -> bool | None:
+def _is_same(client: SftpClient, errand: Errand, path: str) -> bool | None:
     """Compares the whole content; None: the server does not let the file be read."""
-    source, size = job.source, job.size
+    size = errand.size
     stretch = WINDOW * CHUNK
-    source.seek(0)
+    errand.source.seek(0)
     try:
         with client.open(path, "rb") as there:
             # Another file nearly always differs at once; only then it pays to ask for all of it.
-            if there.read(CHUNK) != read_here(source, CHUNK):
+            if there.read(CHUNK) != errand.read(CHUNK):
                 return False
             for offset in range(CHUNK, size, stretch):
-                wanted = read_here(source, min(stretch, size - offset))
+                wanted = errand.read(min(stretch, size - offset))
                 if b"".join(there.readv([(offset, len(wanted))])) != wanted:
                     return False
             there.seek(size)

@@ -11,16 +11,14 @@ import itertools
 import logging
 import posixpath
 import time
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from dataclasses import dataclass
 
 import paramiko
 
-from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file, storage_trouble
+from allegro.export.errand import Errand
+from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file
 from allegro.export.looking import holds, look
-from allegro.export.pace import Pace
 from allegro.export.sftp_client import FSYNC, EndOfFile, SftpClient, SftpStatusError, Writes, is_refusal
-from allegro.export.way import NOTHING_REMEMBERED, Memory, Progress
 
 log = logging.getLogger(__name__)
 
@@ -41,43 +39,30 @@ class Written:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Errand:
-    """One file: `source` has `size` bytes and is to be `name` in `directory`, by way of the path `part`."""
-
-    source: BinaryIO
-    size: int
-    name: str
-    directory: str
-    part: str
-    memory: Memory = NOTHING_REMEMBERED
-    pace: Pace = field(default_factory=Pace)
-
-
 def part_name(name: str, device: str) -> str:
     """Hidden temporary name on the server; it names the device, because several may share a directory."""
     return f".{name}.{device}.part"
 
 
-def write_part(client: SftpClient, job: Errand, progress: Progress) -> Written:
-    """Brings the part to the full size, has it closed and looks at it.
+def write_part(client: SftpClient, errand: Errand, part: str) -> Written:
+    """Brings the file `part` to the full size, has it closed and looks at it.
 
-    Raises FileTrouble, what `progress` raises, and EOFError, OSError or SSHException for a broken connection.
+    Raises FileTrouble, what the progress raises, and EOFError, OSError or SSHException if it breaks off.
     """
-    start = _resumable(client, job, progress)
+    start = _resumable(client, errand, part)
     if start:
-        written = _write_on(client, job, start, progress)
+        written = _write_on(client, errand, part, start)
         if written is not None:
             return written
-        log.info("The server does not let %s go on at byte %d: it is begun anew", job.part, start)
+        log.info("The server does not let %s go on at byte %d: it is begun anew", part, start)
     try:
-        with client.open(job.part, "wb") as there:
-            notes = _fill(client, Writes(client, there, WINDOW), job, 0, progress)
+        with client.open(part, "wb") as there:
+            notes = _fill(client, Writes(client, there, WINDOW), errand, part, 0)
     except OSError as error:
         if not is_refusal(error):
             raise
-        raise explain_write(client, error, job.part, job.size) from error
-    make_sure(client, job.part, job.size)
+        raise explain_write(client, error, part, errand.size) from error
+    make_sure(client, part, errand.size)
     return Written(0, notes)
 
 
@@ -115,14 +100,6 @@ def remove_there(client: SftpClient, path: str) -> bool:
     return True
 
 
-def read_here(source: BinaryIO, length: int) -> bytes:
-    """Bytes of the file on the device. Raises FileTrouble."""
-    try:
-        return source.read(length)
-    except OSError as error:
-        raise storage_trouble("read from", source.name, error) from error
-
-
 def explain_write(client: SftpClient, error: OSError, path: str, size: int) -> FileTrouble:
     """The server's refusal of a write in plain words.
 
@@ -137,24 +114,24 @@ def explain_write(client: SftpClient, error: OSError, path: str, size: int) -> F
     return explain_file(error, name, "write the file")
 
 
-def _resumable(client: SftpClient, job: Errand, progress: Progress) -> int:
+def _resumable(client: SftpClient, errand: Errand, part: str) -> int:
     """Bytes of the part on the server that can be kept; 0 = start anew."""
     try:
-        seen = look(client, job.part)
+        seen = look(client, part)
         there = seen.size or 0 if seen else 0
-        if not 0 < there <= job.size:
+        if not 0 < there <= errand.size:
             return 0
-        progress("resuming", there, job.size)
+        errand.tell("resuming", there)
         head = 0, min(CHECKED_HEAD, there)
         tail = max(0, there - CHECKED_TAIL), min(CHECKED_TAIL, there)
-        return there if _agrees(client, job, head, tail) else 0
+        return there if _agrees(client, errand, part, head, tail) else 0
     except OSError as error:
         if not is_refusal(error):
             raise
         return 0
 
 
-def _write_on(client: SftpClient, job: Errand, start: int, progress: Progress) -> Written | None:
+def _write_on(client: SftpClient, errand: Errand, part: str, start: int) -> Written | None:
     """Goes on at `start`; None: the server does not do that, or not rightly.
 
     A server that begins a new file all the same would leave a hole where the old part was. Raises FileTrouble
@@ -162,20 +139,20 @@ def _write_on(client: SftpClient, job: Errand, start: int, progress: Progress) -
     """
     writes = None
     try:
-        with client.open_to_go_on(job.part) as there:
+        with client.open_to_go_on(part) as there:
             writes = Writes(client, there, WINDOW)
-            notes = _fill(client, writes, job, start, progress)
+            notes = _fill(client, writes, errand, part, start)
     except OSError as error:
         if not is_refusal(error):
             raise
-        trouble = explain_write(client, error, job.part, job.size)
-        goes_on = writes is not None and (writes.taken or _writes_again(client, job, start))
+        trouble = explain_write(client, error, part, errand.size)
+        goes_on = writes is not None and (writes.taken or _writes_again(client, errand, part, start))
         if goes_on or isinstance(trouble, ServerFull):
             raise trouble from error
         return None
     try:
         seam = max(0, start - CHECKED_HEAD), min(CHECKED_HEAD, start)
-        if holds(client, job.part, job.size) and _agrees(client, job, (0, seam[1]), seam):
+        if holds(client, part, errand.size) and _agrees(client, errand, part, (0, seam[1]), seam):
             return Written(start, notes)
     except OSError as error:
         if not is_refusal(error):
@@ -183,14 +160,14 @@ def _write_on(client: SftpClient, job: Errand, start: int, progress: Progress) -
     return None
 
 
-def _writes_again(client: SftpClient, job: Errand, start: int) -> bool:
+def _writes_again(client: SftpClient, errand: Errand, part: str, start: int) -> bool:
     """Whether the last piece of the part can be written once more, which needs no room."""
     length = min(CHUNK, start)
-    job.source.seek(start - length)
+    errand.source.seek(start - length)
     try:
-        with client.open_to_go_on(job.part) as there:
+        with client.open_to_go_on(part) as there:
             writes = Writes(client, there, 1)
-            writes.put(start - length, read_here(job.source, length))
+            writes.put(start - length, errand.read(length))
             writes.settle()
     except OSError as error:
         if not is_refusal(error):
@@ -199,31 +176,31 @@ def _writes_again(client: SftpClient, job: Errand, start: int) -> bool:
     return True
 
 
-def _agrees(client: SftpClient, job: Errand, *stretches: tuple[int, int]) -> bool:
+def _agrees(client: SftpClient, errand: Errand, part: str, *stretches: tuple[int, int]) -> bool:
     """Whether these (offset, length) of the part are those of the file. Raises what the server answers."""
     try:
-        with client.open(job.part, "rb") as file:
+        with client.open(part, "rb") as file:
             for offset, length in stretches:
-                job.source.seek(offset)
+                errand.source.seek(offset)
                 file.seek(offset)  # not readv: it waits for ever where stretches of one file overlap
-                if file.read(length) != read_here(job.source, length):
+                if file.read(length) != errand.read(length):
                     return False
     except EndOfFile:  # shorter than the server says
         return False
     return True
 
 
-def _fill(client: SftpClient, writes: Writes, job: Errand, start: int, progress: Progress) -> tuple[str, ...]:
+def _fill(client: SftpClient, writes: Writes, errand: Errand, part: str, start: int) -> tuple[str, ...]:
     """Sends the rest, and has it written out; returns what was refused meanwhile. Raises what is answered."""
-    _copy(writes, job, start, progress)
-    progress("checking", job.size, job.size)
+    _copy(writes, errand, start)
+    errand.tell("checking")
     notes = _sync(client, writes.file)
     try:
         client.finish(writes.file)
     except OSError as error:
         if is_refusal(error):  # any stretch may be missing: nothing to resume
             with contextlib.suppress(OSError):
-                client.remove(job.part)
+                client.remove(part)
         raise
     return notes
 
@@ -242,24 +219,24 @@ def _sync(client: SftpClient, there: paramiko.SFTPFile) -> tuple[str, ...]:
     return ()
 
 
-def _copy(writes: Writes, job: Errand, start: int, progress: Progress) -> None:
+def _copy(writes: Writes, errand: Errand, start: int) -> None:
     """Sends the rest. Every write's answer is checked: one that failed would leave a hole in the file."""
-    job.source.seek(start)
+    errand.source.seek(start)
     position = start
     told_at = time.monotonic()
 
     def tell() -> None:
-        progress("sending", writes.safe_until(position), job.size)
+        errand.tell("sending", writes.safe_until(position))
 
     tell()
     for count in itertools.count(1):
-        chunk = read_here(job.source, CHUNK)
+        chunk = errand.read(CHUNK)
         if not chunk:
             break
-        job.pace.wait_for(len(chunk), tell)
+        errand.pace.wait_for(len(chunk), tell)
         writes.put(position, chunk)
         position += len(chunk)
-        late = job.pace.holds and time.monotonic() - told_at >= 1
+        late = errand.pace.holds and time.monotonic() - told_at >= 1
         if late:  # with a limit, a window is long
             writes.settle()
         if late or count % max(1, WINDOW // 4) == 0:

@@ -1,13 +1,13 @@
 """The test upload: it goes the whole way of a capture, by the same means, and says what that will meet."""
 
 import io
-import posixpath
 from dataclasses import replace
 
+from allegro.export.errand import trial_errand
 from allegro.export.sftp import rename
 from allegro.export.sftp_client import FSYNC, SftpClient
-from allegro.export.upload_part import Errand, part_name, remove_there, write_part
-from allegro.export.way import TEST_FILE, Trial
+from allegro.export.upload_part import part_name, remove_there, write_part
+from allegro.export.way import Trial
 
 
 def try_out(client: SftpClient, directory: str, device: str, text: str) -> Trial:
@@ -15,17 +15,16 @@ def try_out(client: SftpClient, directory: str, device: str, text: str) -> Trial
 
     Raises what sending a capture would raise. A test file of before is replaced where the server removes it.
     """
-    content = text.encode()
-    half = content[: len(content) // 2]
-    part = posixpath.join(directory, part_name(TEST_FILE, device))
-    whole = Errand(io.BytesIO(content), len(content), TEST_FILE, directory, part)
+    whole = trial_errand(text, directory)
+    half = text.encode()[: whole.size // 2]
     beginning = replace(whole, source=io.BytesIO(half), size=len(half))
-    write_part(client, beginning, _nobody_looks)
+    part = whole.path(part_name(whole.name, device))
+    write_part(client, beginning, part)
     removes = remove_there(client, part)
-    write_part(client, beginning, _nobody_looks)
-    written = write_part(client, whole, _nobody_looks)
-    remove_there(client, posixpath.join(directory, TEST_FILE))
-    final = rename(client, whole)
+    write_part(client, beginning, part)
+    written = write_part(client, whole, part)
+    remove_there(client, whole.path(whole.name))
+    final = rename(client, whole, part)
     notes = list(written.notes)
     if FSYNC not in client.extensions:
         notes.append("The server does not say when a file is on its disk (no fsync).")
@@ -33,8 +32,4 @@ def try_out(client: SftpClient, directory: str, device: str, text: str) -> Trial
         notes.append("An interrupted upload will begin anew: the server lets no part be read or written on.")
     if not removes:
         notes.append("The server removes nothing: parts and test files that are not needed stay there.")
-    return Trial(posixpath.join(directory, final), tuple(notes))
-
-
-def _nobody_looks(step: str, done: int, size: int) -> None:
-    """Progress of a file that is sent in one go."""
+    return Trial(whole.path(final), tuple(notes))
