@@ -67,6 +67,11 @@ class Paths:
         return self.state / "unconfirmed-network.json"
 
     @property
+    def set_up(self) -> Path:
+        """How far the set-up of a new device is."""
+        return self.state / "set-up.json"
+
+    @property
     def wifi_had_own_password(self) -> Path:
         """There if the device's WiFi has had a password of its own; never the password."""
         return self.state / "wifi-own-password"

@@ -37,6 +37,13 @@ def _set_gro(name: str) -> bool:
         return ethtool._ethtool(control, name, struct.pack("II", 0x2B, 0)) == struct.pack("II", 0x2B, 1)
 
 
+@pytest.mark.spec("W11")
+def test_a_driver_without_lights_says_so(space: Namespace) -> None:
+    assert not space.call(lambda: ethtool.blink("port1", 1))
+    with pytest.raises(OSError, match="No such device"):
+        space.call(lambda: ethtool.blink("port9", 1))
+
+
 @pytest.mark.spec("R12")
 def test_what_a_driver_does_not_have_is_no_failure(space: Namespace) -> None:
     changed, complaints = space.call(lambda: ethtool.prepare("port1"))

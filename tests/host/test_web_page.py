@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from allegro.paths import Paths
 from allegro.web.local_time import local_of
@@ -156,7 +156,12 @@ class Watched:
         self.complaints: list[str] = []
 
     def window(
-        self, viewport: dict[str, int] = DESKTOP, scheme: str = "light", *, logged_in: bool = True
+        self,
+        viewport: dict[str, int] = DESKTOP,
+        scheme: str = "light",
+        *,
+        logged_in: bool = True,
+        time_zone: str | None = None,
     ) -> Page:
         context = self._browser.new_context(
             ignore_https_errors=True,
@@ -165,6 +170,7 @@ class Watched:
             color_scheme=scheme,  # type: ignore[arg-type]
             storage_state=self.state if logged_in else None,
             locale="en-GB",
+            timezone_id=time_zone,
         )
         self._contexts.append(context)
         context.set_default_timeout(WAIT_MS)
@@ -233,9 +239,12 @@ def first_login(watched: Watched) -> None:
     page.get_by_label("New password", exact=True).fill(PASSWORD)
     page.get_by_label("once more").fill(PASSWORD)
     page.get_by_role("button", name="Save password").click()
-    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(page.get_by_role("heading", name="Clock and time zone")).to_be_visible()
     expect(page.get_by_text("Your new password is saved.")).to_be_visible()
     expect(page.get_by_text("The WiFi has its new password")).to_be_visible()
+    page.get_by_role("link", name="Later").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    expect(page.get_by_text("The set-up of this device is not finished.")).to_be_visible()
     page.locator("details.account summary").click()
     page.get_by_role("link", name="WiFi password").click()
     expect(page.locator("#wifi-password")).to_have_text(made)
@@ -248,6 +257,94 @@ def first_login(watched: Watched) -> None:
 def photograph(page: Page, name: str) -> None:
     """For the test report."""
     browser.photograph(page, REPORT / name)
+
+
+class Thumb:
+    """Somebody with a keyboard alone; what is pressed counts as a tap of a phone's user."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.taps = 0
+
+    def press(self, button: Locator) -> None:
+        """Goes there by Tab, and presses."""
+        self.reach(button)
+        self._page.keyboard.press("Enter")
+        self.taps += 1
+
+    def reach(self, element: Locator) -> None:
+        expect(element).to_be_visible()
+        for _ in range(60):
+            if element.evaluate("element => element === document.activeElement"):
+                return
+            self._page.keyboard.press("Tab")
+        pytest.fail(f"{element} is not reached by the keyboard")
+
+    def type(self, field: Locator, text: str) -> None:
+        self.reach(field)
+        self._page.keyboard.press("Control+A")
+        self._page.keyboard.type(text)
+
+
+@pytest.mark.spec("W11", "W8")
+def test_a_device_is_set_up_by_keyboard_alone(device: Device, watched: Watched, tmp_path: Path) -> None:
+    """From where it was left at the first log-in, to a press and its file on a server."""
+    page = watched.window(SMALL_PHONE, time_zone="Europe/Berlin")
+    thumb = Thumb(page)
+    shown: list[str] = []
+
+    def step(title: str) -> None:
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], title
+        assert_accessible(page)
+        shown.append(title)
+        photograph(page, f"set-up-{len(shown)}-phone-light.png")
+
+    def button(name: str) -> Locator:
+        return page.get_by_role("button", name=name, exact=True)
+
+    page.goto("/")
+    thumb.press(page.get_by_role("link", name="Continue set-up"))
+    step("Clock and time zone")
+    kept = device.allegro("time")["synchronised"]
+    thumb.press(button("Take the zone of this browser" if kept else "Take time and zone of this browser"))
+    if not kept:  # this machine's clock is not ours to set
+        expect(page.locator(".message.error")).to_contain_text("not ours to set")
+        thumb.press(button("Next"))
+    step("Links")
+    assert device.allegro("settings", "get", "time.zone") == "Europe/Berlin"
+    expect(page.locator("#live")).to_contain_text("port1 sees traffic.")
+    expect(page.locator("#live")).to_contain_text("port2 has no link")
+    thumb.press(button("Next"))
+    step("Presenter")
+    thumb.press(button("Next"))
+    step("Where captures go")
+    with SftpServer(tmp_path / "sshd") as server:
+        for label, text in (
+            ("Server", server.address),
+            ("Port", str(server.port)),
+            ("User name", server.user),
+            ("Password", server.password),
+        ):
+            thumb.type(page.get_by_label(label, exact=True), text)
+        thumb.reach(page.get_by_label("Upload at once"))
+        page.keyboard.press("Space")
+        thumb.press(button("Save and test"))
+        expect(page.get_by_text(server.fingerprint)).to_be_visible()
+        assert_accessible(page)
+        thumb.press(button("Accept this key"))
+        step("Try it: press now")
+        assert "allegro-upload-test.txt" in "".join(server.files())
+        thumb.press(button("Press now"))
+        expect(page.locator("#live .pill", has_text="sent")).to_be_visible()
+        assert [name for name in server.files() if name.endswith(".pcapng")]
+    device.allegro("settings", "set", "export.enabled=false", "export.immediately=false", "time.zone=UTC")
+    assert_accessible(page)
+    thumb.press(button("Finish"))
+    expect(page.get_by_text("The set-up is finished.")).to_be_visible()
+    expect(page.get_by_text("is not finished")).to_have_count(0)
+    assert thumb.taps + len(("Log in", "Save password")) <= 12
+    watched.close()
 
 
 @pytest.mark.spec("W1")

@@ -88,6 +88,7 @@ def test_usb_adapter_and_other_names(lab: Lab) -> None:
         60,
     )
     assert interface["addresses"][0]["address"].startswith("10.0.9.")
+    assert device.api("POST", "/network/ports/port1/blink", {"seconds": 1}) is None, "its card has a light"
     assert "mgmt1" not in _recorded(lab)
 
     # Two measuring ports change places: what nobody is locked out by counts at once.

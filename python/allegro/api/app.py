@@ -31,6 +31,7 @@ from allegro.api import (
     reset,
     ring,
     settings,
+    setup,
     status,
     support,
     wifi,
@@ -100,6 +101,7 @@ def create_app(device: Device) -> ASGIApp:
         export.router(device.export, device.settings, device.change_settings),
         wifi.router(device.wifi),
         notifications.router(device.notifier),
+        setup.router(device.set_up),
     ):
         api.add(router)
     return layered(api, device.events.note)

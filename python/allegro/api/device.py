@@ -27,6 +27,7 @@ from allegro.system.bmc import Bmc
 from allegro.system.clock import ClockState
 from allegro.system.health import Problem
 from allegro.system.power import Action as PowerAction
+from allegro.system.set_up import SetUp
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
 from allegro.trigger.live_streams import LiveStreams
@@ -79,3 +80,4 @@ class Device:
     log: ReadLog
     events: EventList
     notifier: Notifier
+    set_up: SetUp

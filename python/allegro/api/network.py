@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from allegro.api.audit import say
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
 from allegro.network.overview import Interface, Port
@@ -16,7 +17,10 @@ from allegro.settings.model import Settings
 
 @dataclass(frozen=True)
 class NetworkParts:
-    """What the router is given. `reassign` takes present → wanted names of ports; all raise AllegroError."""
+    """What the router is given. `reassign` takes present → wanted names of ports, `blink` a port and seconds.
+
+    All raise AllegroError.
+    """
 
     settings: Callable[[], Settings]
     name: Callable[[], str]
@@ -27,6 +31,7 @@ class NetworkParts:
     confirm: Callable[[], None]
     take_back: Callable[[], None]
     reassign: Callable[[Mapping[str, str]], None]
+    blink: Callable[[str, int], None]
     temporary: Callable[[], Claim | None]
     claim: Callable[[bool], Claim]
     release: Callable[[], None]
@@ -141,6 +146,14 @@ class PortsRequest(BaseModel):
     )
 
 
+class BlinkRequest(BaseModel):
+    """For how long."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: int = Field(default=5, ge=1, le=10, description="A light of the port blinks so long")
+
+
 def router(parts: NetworkParts) -> APIRouter:
     """GET /network and what can be done with it."""
     routes = APIRouter(prefix="/network", tags=["network"], responses=ERRORS)
@@ -186,6 +199,12 @@ def router(parts: NetworkParts) -> APIRouter:
         """Gives ports other names. If management ports are concerned, that has to be confirmed."""
         parts.reassign(request.names)
         return answer()
+
+    @routes.post("/ports/{name}/blink", dependencies=[requires("admin")], status_code=204)
+    def blink(name: str, request: Request, wanted: BlinkRequest | None = None) -> None:
+        """Lets a light at the port blink, to find it, and answers when it has. 409: its card cannot."""
+        parts.blink(name, (wanted or BlinkRequest()).seconds)
+        say(request, f"Let a light of {name} blink")
 
     @routes.post("/temporary-address", dependencies=[requires("admin")])
     def claim(request: ClaimRequest | None = None) -> TemporaryAnswer:

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from allegro.api.client import Client
+from allegro.api.client import Client, segment
 from allegro.cli.grammar import Answer, Grammar, Output
 from allegro.cli.text import table
 from allegro.errors import InvalidInput
@@ -21,6 +21,9 @@ def register(grammar: Grammar) -> None:
     ports.add_argument(
         "changes", nargs="+", metavar="PRESENT=WANTED", help="for example mgmt0=port1 port1=mgmt0"
     )
+    blink = grammar.add("blink", _blink, "Let a light of a port blink, to find it", actions)
+    blink.add_argument("port", metavar="PORT", help="such as port1")
+    blink.add_argument("--seconds", type=int, default=5, help="so long, 1 to 10 (default 5)")
     claim = grammar.add(
         "temporary-address", _temporary, "Take 192.168.77.1/24 or the next free one until power-off", actions
     )
@@ -60,6 +63,12 @@ def _ports(client: Client, arguments: Namespace) -> Output:
         names[old] = new
     answer = client.put("/network/ports", {"names": names})
     return Output(answer, _text(answer))
+
+
+def _blink(client: Client, arguments: Namespace) -> Output:
+    path = f"/network/ports/{segment(arguments.port)}/blink"
+    answer = client.post(path, {"seconds": arguments.seconds})
+    return Output(answer, f"A light of {arguments.port} has blinked for {arguments.seconds} s.")
 
 
 def _temporary(client: Client, arguments: Namespace) -> Output:

@@ -17,6 +17,7 @@ _SIOCETHTOOL = 0x8946
 _GET_RINGS, _SET_RINGS = 0x10, 0x11
 _GET_PAUSE, _SET_PAUSE = 0x12, 0x13
 _GET_STRINGS = 0x1B
+_IDENTIFY = 0x1C  # ETHTOOL_PHYS_ID
 _GET_PRIVATE_FLAGS, _SET_PRIVATE_FLAGS = 0x27, 0x28
 _GET_STRING_SET_INFO = 0x37
 _GET_FEATURES, _SET_FEATURES = 0x3A, 0x3B
@@ -150,6 +151,21 @@ def end_lldp_agent(name: str) -> list[str]:
             return []
         ask(struct.pack("II", _SET_PRIVATE_FLAGS, wanted))
         return ["LLDP agent off"]
+
+
+def blink(name: str, seconds: int) -> bool:
+    """Lets a light of the port blink for so long, as `ethtool --identify` does; answers at its end.
+
+    False if its driver cannot. Packets pass meanwhile as ever. Raises OSError, of number EBUSY if one blinks.
+    """
+    with _control(name) as ask:
+        try:
+            # struct ethtool_value: command, seconds
+            ask(struct.pack("II", _IDENTIFY, seconds))
+        except OSError as error:
+            _lacking(error)  # raises what is something else
+            return False
+        return True
 
 
 def _lacking(error: OSError) -> list[str]:

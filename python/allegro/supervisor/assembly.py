@@ -333,6 +333,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         from allegro.storage.disk_formatter import Formatter
         from allegro.supervisor.api_server import serve
         from allegro.supervisor.inputs_care import presenter_parts
+        from allegro.system.set_up import SetUp
         from allegro.trigger.live_streams import LiveStreams
 
         device = Device(
@@ -377,6 +378,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             log=journal.read,
             events=events,
             notifier=notifier,
+            set_up=SetUp(paths.set_up),
         )
 
         def hung() -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from allegro.errors import AllegroError, Conflict, Unavailable
-from allegro.network import configure, kernel, links, overview, ports
+from allegro.errors import AllegroError, Conflict, NotFound, Unavailable
+from allegro.network import configure, ethtool, kernel, links, overview, ports
 from allegro.network.overview import Port
 from allegro.network.ports import FIRST_MANAGEMENT, measuring
 from allegro.network.temporary_address import Claim, Probe, TemporaryAddress, arp_announce, arp_probe
@@ -140,6 +141,26 @@ class Networking:
         except OSError as error:
             raise Unavailable(f"The ports cannot be read ({error.strerror}).") from error
 
+    def blink(self, name: str, seconds: int) -> None:
+        """Lets a light of a port blink for so long, and waits for its end. Raises AllegroError."""
+        self._require_control()
+        found = next((port for port in self.ports() if port.name == name and port.present), None)
+        if found is None:
+            raise NotFound(f"There is no port {name}.", place="name")
+        try:
+            can = ethtool.blink(name, seconds)
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise Conflict("A port is blinking already.", remedy="Wait until it has ended.") from error
+            raise Unavailable(f"{name} does not blink ({error.strerror}).") from error
+        if not can:
+            raise Conflict(
+                f"{name} cannot be made to blink: its network card ({found.driver or 'of unknown kind'})"
+                " has no light for that.",
+                remedy="Pull its cable and plug it in again, which interrupts its link: “no cable” comes and"
+                " goes.",
+            )
+
     def parts(self) -> NetworkParts:
         """What the API is given."""
         from allegro.api.network import NetworkParts
@@ -154,6 +175,7 @@ class Networking:
             confirm=self.safe.confirm,
             take_back=self.safe.take_back,
             reassign=self.reassign,
+            blink=self.blink,
             temporary=lambda: self.temporary.current,
             claim=self.claim,
             release=self.release,

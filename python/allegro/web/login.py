@@ -12,7 +12,7 @@ from starlette.routing import Route
 from allegro.accounts.users import FIRST_PASSWORD, FIRST_USER, User
 from allegro.api.asker import Forbidden
 from allegro.errors import AllegroError, InvalidInput
-from allegro.web import known_browsers, wifi_password
+from allegro.web import known_browsers, setup_offer, wifi_password
 from allegro.web.backend import Asker
 from allegro.web.neighbourhood import neighbourhood
 from allegro.web.sessions import LONGEST_S
@@ -148,13 +148,20 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         return await wifi_password.offered(visit) if visit.user.must_change else None
 
     async def ask_new(visit: Visit) -> Response:
-        return visit.render("password.html", error=None, typed_wifi="", wifi=await wifi_offered(visit))
+        return visit.render(
+            "password.html",
+            error=None,
+            typed_wifi="",
+            wifi=await wifi_offered(visit),
+            first=setup_offer.is_first(visit),
+        )
 
     async def take_new(visit: Visit) -> Response:
         new, typed = visit.typed("password"), visit.typed("wifi")
         # What the form showed; without one the WiFi is left alone.
         offer = visit.session.wifi_offer if visit.user.must_change else ""
         wifi = await wifi_offered(visit)
+        first = setup_offer.is_first(visit)
         try:
             if not visit.user.must_change:  # else it was typed a moment ago
                 try:
@@ -169,11 +176,17 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             await run_in_threadpool(site.users.set_password, visit.user.name, new)
         except AllegroError as error:
             return visit.render(
-                "password.html", status=error.status, error=error, typed_wifi=typed, wifi=wifi
+                "password.html",
+                status=error.status,
+                error=error,
+                typed_wifi=typed,
+                wifi=wifi,
+                first=first,
             )
         site.sessions.end_all_of(visit.user.name, but=visit.session)
         visit.note("password", "Changed the own password")
-        answer = visit.done("Your new password is saved.", "/")
+        begun = first and await setup_offer.begin(visit)
+        answer = visit.done("Your new password is saved.", setup_offer.PATH if begun else "/")
         if offer:
             try:
                 if await wifi_password.save(visit, typed or offer):

@@ -23,6 +23,7 @@ from allegro.api.asker import Forbidden
 from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput
 from allegro.events.event import Kind
+from allegro.first_steps import TITLES
 from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
@@ -159,6 +160,7 @@ def templates() -> jinja2.Environment:
     environment.filters["when"] = _when
     environment.filters["day"] = _day
     environment.filters["segment"] = lambda name: quote(str(name), safe="")
+    environment.globals["setup_titles"] = TITLES
     environment.globals["is_heading"] = lambda item: isinstance(item, Heading)
     return environment
 

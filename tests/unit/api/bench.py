@@ -49,6 +49,7 @@ from allegro.system.bmc import Bmc, Run, Said
 from allegro.system.clock import read_state
 from allegro.system.health import Problem
 from allegro.system.journal import CHOICES, Entry
+from allegro.system.set_up import SetUp
 from allegro.trigger.beep import Player, SoundCard
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import JobStore
@@ -274,6 +275,7 @@ def make_bench(
         temporary=lambda: bench.claim,
         claim=lambda dhcp_server: bench.take_address(Claim("192.168.77.2/24", dhcp_server)),
         release=lambda: bench.release_address(),
+        blink=lambda name, seconds: bench.asked.append((name, seconds)),
     )
     events = EventList(paths.events)
     notifier = Notifier(paths.notifications, lambda: settings.current, lambda: "allegro-mm-3456")
@@ -348,6 +350,7 @@ def make_bench(
         problems=lambda: bench.problems,
         events=events,
         notifier=notifier,
+        set_up=SetUp(paths.set_up),
         log=lambda limit, level: [
             entry for entry in LOG if CHOICES.index(entry.level) <= CHOICES.index(level)
         ][-limit:],

@@ -53,6 +53,15 @@ def test_ports_get_other_names(bench: Bench) -> None:
     assert bench.refused(422, "PUT", "/network/ports", {"mgmt0": "port1"})
 
 
+@pytest.mark.spec("W11")
+def test_a_port_blinks_for_some_seconds(bench: Bench) -> None:
+    assert bench.call("POST", "/network/ports/port1/blink").status_code == 204
+    assert bench.call("POST", "/network/ports/port1/blink", {"seconds": 2}).status_code == 204
+    assert bench.asked == [("port1", 5), ("port1", 2)]
+    for seconds in (0, 11):
+        bench.refused(422, "POST", "/network/ports/port1/blink", {"seconds": seconds})
+
+
 @pytest.mark.spec("N3")
 def test_a_temporary_address_is_asked_for_with_or_without_dhcp_server(bench: Bench) -> None:
     assert bench.call("POST", "/network/temporary-address").json()["dhcp_server"] is False

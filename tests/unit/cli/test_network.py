@@ -79,4 +79,7 @@ def test_network_commands_ask_for_the_right_things(api: Api) -> None:
     assert run(api, "network", "temporary-address", "--dhcp-server") == 0
     assert ("POST /network/temporary-address", {"dhcp_server": True}) in api.asked
     assert run(api, "network", "temporary-address", "--release") == 0
+    api.answer("POST /network/ports/port1/blink", None)
+    assert run(api, "network", "blink", "port1", "--seconds", "3") == 0
+    assert ("POST /network/ports/port1/blink", {"seconds": 3}) in api.asked
     assert run(api, "network", "ports", "mgmt0") == 1

@@ -28,6 +28,8 @@ class Card:
         self.fixed: set[str] = set()
         self.refuses: Callable[[list[int]], int] = lambda wanted: 0
         self.set_calls = 0
+        self.light: int | None = None
+        """For how many seconds it has blinked."""
 
     def __call__(self, control: socket.socket, name: str, request: bytes) -> bytes:
         command = struct.unpack_from("I", request)[0]
@@ -37,6 +39,7 @@ class Card:
             0x12: self._get_pause,
             0x13: self._set_pause,
             0x1B: self._strings,
+            0x1C: self._blink,
             0x27: self._get_flags,
             0x28: self._set_flags,
             0x37: self._string_sets,
@@ -45,6 +48,13 @@ class Card:
         }[command](request)
         assert len(answer) == len(request)
         return answer
+
+    def _blink(self, request: bytes) -> bytes:
+        seconds = struct.unpack("II", request)[1]
+        self._set([seconds])
+        _there(self.light)
+        self.light = seconds
+        return request
 
     def _get_rings(self, request: bytes) -> bytes:
         return struct.pack("9I", 0x10, *_there(self.rings))
@@ -194,3 +204,14 @@ def test_no_memory_for_the_rings_is_told_and_the_rest_is_done(card: Card) -> Non
     card.pause = [0, 1, 1]
     card.refuses = lambda wanted: errno.ENOMEM if len(wanted) == 8 else 0
     assert ethtool.prepare("port1") == (["pause off"], ["use largest rings: refused"])
+
+
+@pytest.mark.spec("W11")
+def test_a_light_blinks_where_there_is_one(card: Card) -> None:
+    assert not ethtool.blink("port1", 3)
+    card.light = 1
+    assert ethtool.blink("port1", 3)
+    assert card.light == 3
+    card.refuses = lambda _wanted: errno.EBUSY
+    with pytest.raises(OSError, match="Errno 16"):
+        ethtool.blink("port1", 3)

@@ -22,8 +22,8 @@ def test_the_first_login_asks_for_a_new_password_before_anything_else(world: Wor
     assert browser.get("/api/status").status_code == 403
     assert "at least 8" in browser.post("/password", password="short", again="short").text
     assert "not the same" in browser.post("/password", password=PASSWORD, again=PASSWORD + "x").text
-    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/"
-    assert "Your new password is saved." in browser.page("/")
+    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/setup"
+    assert "Your new password is saved." in browser.page("/setup")
     assert "This device is new" not in Browser(world.app).page("/login")
     assert Browser(world.app).log_in("admin", "allegro").status_code == 401
 

@@ -69,7 +69,7 @@ def test_the_first_page_shows_one_which_is_then_in_force(world: World) -> None:
     wrong = browser.post("/password", password="short", again="short")
     assert SHOWN.findall(wrong.text) == [made]
     assert present(world) == "Allegro-MM"
-    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/"
+    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/setup"
     assert present(world) == made
     page = browser.page("/")
     assert "Your new password is saved." in page
@@ -115,7 +115,7 @@ def test_a_password_that_nobody_was_shown_is_not_set(world: World, monkeypatch: 
     monkeypatch.setattr(Backend, "ask", silent)
     form = {"csrf": browser.csrf(), "password": PASSWORD, "again": PASSWORD}
     monkeypatch.undo()
-    assert browser.send("POST", "/password", data=form).headers["location"] == "/"
+    assert browser.send("POST", "/password", data=form).headers["location"] == "/setup"
     assert present(world) == "Allegro-MM"
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from starlette.responses import JSONResponse, Response
 
 from allegro.errors import AllegroError
+from allegro.web.setup_offer import unfinished
 from allegro.web.site import Action, Page, Visit, see
 
 CAPTURES = 8
@@ -23,7 +24,18 @@ ONE_PRESS = "This click came so soon after the one before that both are one pres
 async def _facts(visit: Visit) -> dict[str, Any]:
     device = await visit.api.get("/status")
     device["problems"] = [*visit.site.problems(), *device["problems"]]
-    jobs = await visit.api.get(f"/jobs?limit={CAPTURES}")
+    kind, words = RECORDING[device["ring"]["state"]]
+    return {
+        "device": device,
+        "ring": device["ring"],
+        **await captures(visit, device["time"], CAPTURES),
+        "recording": {"kind": kind, "words": words},
+    }
+
+
+async def captures(visit: Visit, time: str, most: int) -> dict[str, Any]:
+    """The newest captures, and which of their files are there (for parts/captures.html); `time` is now."""
+    jobs = await visit.api.get(f"/jobs?limit={most}")
     made = [*jobs, *(row for job in jobs for row in job["rows"])]
     names = [("name", one["file"]) for one in made if one["file"]]
     files = await visit.api.get(f"/files?{urlencode(names)}") if names else []
@@ -31,17 +43,10 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     gone = [("name", name) for _, name in names if name not in there]
     sent = await visit.api.get(f"/export/sent?{urlencode(gone)}") if gone else None
     for job in jobs:
-        job["window_is_open"] = job["end_time"] > device["time"]
+        job["window_is_open"] = job["end_time"] > time
         for one in (job, *job["rows"]):
             one["became"] = became({"finished_time": job["finished_time"], **one}, sent) if sent else ""
-    kind, words = RECORDING[device["ring"]["state"]]
-    return {
-        "device": device,
-        "ring": device["ring"],
-        "jobs": jobs,
-        "files": there,
-        "recording": {"kind": kind, "words": words},
-    }
+    return {"jobs": jobs, "files": there}
 
 
 def became(job: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
@@ -67,6 +72,7 @@ async def _look(visit: Visit, typed: str | None = None, mistake: str = "") -> Re
         rows=_rows_in_use(trigger),
         filter=_offered(trigger) if typed is None else typed,
         mistake=mistake,
+        setup=await unfinished(visit),
         has_manual=visit.site.manual.one_file.exists(),
     )
 
@@ -88,7 +94,8 @@ async def _graph(visit: Visit) -> Response:
     return JSONResponse(visit.site.history.series())
 
 
-async def _press(visit: Visit) -> Response:
+async def press(visit: Visit) -> Response:
+    """Press now, from this page or another one."""
     asked = {"source": "page"}
     if "filter" in visit.data:
         offered = _offered(await visit.api.get("/settings/trigger"))
@@ -105,7 +112,7 @@ async def _press(visit: Visit) -> Response:
         job = await visit.api.post("/trigger", asked)
     except AllegroError as error:
         visit.session.pressed = None
-        if error.place != "filter":
+        if error.place != "filter" or "filter" not in visit.data:
             raise
         mistake = f"{error.message} {error.remedy}".strip()
         if visit.is_part:
@@ -131,7 +138,7 @@ def _pressed(visit: Visit, kind: str, text: str) -> Response:
     if visit.is_part:
         return visit.render("parts/pressed.html", mistake="", kind=kind, text=text)
     visit.session.flash(kind, text)
-    return see("/")
+    return see(visit.page.path if visit.page else "/")
 
 
 PAGE = Page(
@@ -142,6 +149,6 @@ PAGE = Page(
         Action("GET", "/", lambda visit: _look(visit)),
         Action("GET", "/dashboard/live", _live, poll=True),
         Action("GET", "/dashboard/graph", _graph, poll=True),
-        Action("POST", "/press", _press, role="capture"),
+        Action("POST", "/press", press, role="capture"),
     ),
 )

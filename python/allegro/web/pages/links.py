@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from allegro.api.client import ApiError
+from allegro.api.client import ApiError, segment
 from allegro.errors import AllegroError
 from allegro.web.forms import Field, Form, Values, with_error
 from allegro.web.pages.section import Section
@@ -150,6 +150,16 @@ async def _assign(visit: Visit) -> Response:
     return visit.done(f"The ports have their new names.{confirm}")
 
 
+async def blink(visit: Visit) -> Response:
+    """Lets a light of a port blink. The answer comes when it has."""
+    name = visit.typed("port")
+    await visit.api.post(f"/network/ports/{segment(name)}/blink")
+    text = f"A light of {name} has blinked for five seconds. Not seen? Press again, and look at all ports."
+    if visit.is_part:
+        return visit.render("parts/message.html", kind="good", text=text)
+    return visit.done(text)
+
+
 PAGE = Page(
     title="Links and groups",
     path=PATH,
@@ -158,6 +168,7 @@ PAGE = Page(
     actions=(
         *SECTION.actions(PATH, _show),
         Action("POST", "/links/ports", _assign, role="admin"),
+        Action("POST", "/links/blink", blink, role="admin"),
         Action("POST", "/links/groups", GROUPS.saver(_show_groups), role="admin"),
     ),
 )

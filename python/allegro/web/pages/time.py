@@ -31,32 +31,33 @@ def local(clock: dict[str, Any]) -> str:
     return f"{utc.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
-async def _clock(visit: Visit) -> dict[str, Any]:
-    clock: dict[str, Any] = await visit.api.get("/time")
-    return clock | {"local": local(clock)}
+async def clock(visit: Visit) -> dict[str, Any]:
+    """GET /time, and what a clock on the wall beside the device shows."""
+    answer: dict[str, Any] = await visit.api.get("/time")
+    return answer | {"local": local(answer)}
 
 
 async def _show(visit: Visit, form: Form, status: int, mistake: str = "") -> Response:
     """With a `mistake` in the time that was typed."""
-    clock = await _clock(visit)
-    zone = clock["zone"]
-    local = visit.typed("local") if mistake else clock["local"].replace(" ", "T")
-    which = visit.typed("local_which") if mistake else which_of(clock["time"], zone)
+    shown = await clock(visit)
+    zone = shown["zone"]
+    local = visit.typed("local") if mistake else shown["local"].replace(" ", "T")
+    which = visit.typed("local_which") if mistake else which_of(shown["time"], zone)
     typed = {"local": local, "local_which": which, "twice": comes_twice(local, zone), "mistake": mistake}
-    return visit.render("time.html", status=status, form=form, clock=clock, typed=typed)
+    return visit.render("time.html", status=status, form=form, clock=shown, typed=typed)
 
 
 async def _live(visit: Visit) -> Response:
-    return visit.render("parts/time_live.html", clock=await _clock(visit))
+    return visit.render("parts/time_live.html", clock=await clock(visit))
 
 
 async def _set(visit: Visit) -> Response:
     """`utc` is what the browser's clock shows, `local` a time in the device's own zone, typed by the user."""
     wanted = visit.typed("utc")
     if not wanted:
-        clock: dict[str, Any] = await visit.api.get("/time")
+        zone: str = (await visit.api.get("/time"))["zone"]
         try:
-            wanted = utc_of(visit.typed("local"), clock["zone"], "local", visit.typed("local_which"))
+            wanted = utc_of(visit.typed("local"), zone, "local", visit.typed("local_which"))
         except InvalidInput as error:
             form = await SECTION.present(visit)
             return await _show(visit, form, error.status, f"{error.message} {error.remedy}".strip())

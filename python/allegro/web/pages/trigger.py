@@ -54,15 +54,15 @@ async def _show_table(visit: Visit, table: Form, status: int) -> Response:
 
 
 async def _both(visit: Visit, form: Form, table: Form, status: int) -> Response:
-    presenters = await _presenters(visit)
-    return visit.render("trigger.html", status=status, form=form, table=table, **presenters)
+    inputs = await presenters(visit)
+    return visit.render("trigger.html", status=status, form=form, table=table, **inputs)
 
 
 async def _live(visit: Visit) -> Response:
-    return visit.render("parts/trigger_live.html", **await _presenters(visit))
+    return visit.render("parts/trigger_live.html", **await presenters(visit))
 
 
-async def _presenters(visit: Visit) -> dict[str, Any]:
+async def presenters(visit: Visit) -> dict[str, Any]:
     """Those that are plugged in, whether any is known at all, and what else is plugged in."""
     plugged_in = (await visit.api.get("/status"))["presenters"]
     known = plugged_in or (await visit.api.get("/settings/trigger"))["presenters"]
@@ -79,7 +79,7 @@ async def _forget(visit: Visit) -> Response:
     return see(PAGE.path)
 
 
-async def _use(visit: Visit) -> Response:
+async def use(visit: Visit) -> Response:
     """Adds a presenter to the table, if nobody has changed that since it was read here."""
     settings = await visit.api.get("/settings/trigger")
     new = {name: visit.typed(name) for name in ("vendor", "product", "name")}
@@ -89,7 +89,8 @@ async def _use(visit: Visit) -> Response:
     return visit.done(f"The keys of {new['name']} trigger captures from now on.")
 
 
-async def _tone(visit: Visit) -> Response:
+async def tone(visit: Visit) -> Response:
+    """Plays the test tone."""
     await visit.api.post("/presenters/tone", {"signal": "complete"})
     return visit.done("Two short tones were played.")
 
@@ -104,8 +105,8 @@ PAGE = Page(
         Action("GET", "/trigger/live", _live, poll=True),
         Action("POST", "/trigger/learn", _learn, role="admin"),
         Action("POST", "/trigger/forget", _forget, role="admin"),
-        Action("POST", "/trigger/use", _use, role="admin"),
-        Action("POST", "/trigger/tone", _tone, role="admin"),
+        Action("POST", "/trigger/use", use, role="admin"),
+        Action("POST", "/trigger/tone", tone, role="admin"),
         Action("POST", "/trigger/table", TABLE.saver(_show_table), role="admin"),
     ),
 )

@@ -78,7 +78,10 @@ document.addEventListener("submit", (event) => {
 
 for (const form of document.querySelectorAll("form[data-browser-time]")) {
   form.hidden = false;
-  form.addEventListener("submit", () => { form.elements.utc.value = new Date().toISOString(); });
+  form.addEventListener("submit", () => {
+    form.elements.utc.value = new Date().toISOString();
+    if (form.elements.zone) form.elements.zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  });
 }
 
 // A small file becomes the content of a field.
