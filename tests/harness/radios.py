@@ -28,29 +28,32 @@ ip address add "$ip/$mask" dev "$interface"
 for server in $dns; do echo "nameserver $server" >>FOLDER/resolv.conf; done
 """
 
-# Opens a page as a browser would; prints the addresses and certificates on the way as JSON. Certificates are
-# checked against the given one, names included.
+# Opens pages as a browser would; prints addresses and certificates on the way to each as JSON. Certificates
+# are checked against the given one, names included.
 _FETCH = """
 import http.client, json, socket, ssl, sys, urllib.parse
-url, authority = sys.argv[1:]
-steps = []
-for _ in range(5):
-    parts = urllib.parse.urlsplit(url)
-    context = ssl.create_default_context(cafile=authority)
-    secure = parts.scheme == "https"
-    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    connection = kind(parts.hostname, timeout=30, **({"context": context} if secure else {}))
-    connection.connect()
-    address = connection.sock.getpeername()[0]
-    connection.request("GET", parts.path or "/")
-    answer = connection.getresponse()
-    text = answer.read().decode(errors="replace")
-    step = {"url": url, "address": address, "status": answer.status, "text": text}
-    steps.append(step)
-    if answer.status // 100 != 3:
-        break
-    url = urllib.parse.urljoin(url, answer.headers["Location"])
-print(json.dumps(steps))
+authority, *urls = sys.argv[1:]
+context = ssl.create_default_context(cafile=authority)
+ways = []
+for url in urls:
+    steps = []
+    for _ in range(5):
+        parts = urllib.parse.urlsplit(url)
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(parts.hostname, timeout=30, **({"context": context} if secure else {}))
+        connection.connect()
+        address = connection.sock.getpeername()[0]
+        connection.request("GET", parts.path or "/")
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+        step = {"url": url, "address": address, "status": answer.status, "text": text}
+        steps.append(step)
+        if answer.status // 100 != 3:
+            break
+        url = urllib.parse.urljoin(url, answer.headers["Location"])
+    ways.append(steps)
+print(json.dumps(ways))
 """
 
 
@@ -163,16 +166,16 @@ network={{
         lines = self._machine.run(f"cat {_FOLDER}/lease").stdout.splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
-    def fetch(self, url: str, certificate: str) -> list[dict[str, Any]]:
-        """Opens a page with the name server of the lease: each step on the way.
+    def fetch(self, certificate: str, *urls: str) -> list[list[dict[str, Any]]]:
+        """Opens pages with the name server of the lease: each step on the way to each of them.
 
-        `certificate`: file in the guest; the one that the page has to show.
+        `certificate`: file in the guest; the one that the pages have to show.
         """
         resolver = f"mount --bind {_FOLDER}/resolv.conf /etc/resolv.conf"
-        command = f"python3 -I {_FOLDER}/fetch.py {shlex.quote(url)} {certificate}"
-        output = self.run(f"unshare --mount sh -ec {shlex.quote(f'{resolver}; {command}')}", 120)
-        steps: list[dict[str, Any]] = json.loads(output)
-        return steps
+        command = shlex.join(["python3", "-I", f"{_FOLDER}/fetch.py", certificate, *urls])
+        output = self.run(f"unshare --mount sh -ec {shlex.quote(f'{resolver}; {command}')}", 240)
+        ways: list[list[dict[str, Any]]] = json.loads(output)
+        return ways
 
     def set_up(self, address: str, password: str) -> str:
         """The first login at the page, with a password of one's own; the WiFi password that it shows."""

@@ -21,14 +21,15 @@ def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
     lease = phone.lease()
     assert re.fullmatch(r"192\.168\.78\.1\d\d", lease["ip"]), lease
     assert (lease["dns"], lease["router"]) == ("192.168.78.1", "192.168.78.1")
-    for url in ("http://allegro/", "https://allegro/", "http://192.168.78.1/"):
-        steps = phone.fetch(url, CERTIFICATE)
+    pages = ("http://allegro/", "https://allegro/", "http://192.168.78.1/")
+    probes = ("connectivitycheck.gstatic.com/generate_204", "captive.apple.com/hotspot-detect.html")
+    ways = phone.fetch(CERTIFICATE, *pages, *(f"http://{probe}" for probe in probes))
+    for steps in ways[: len(pages)]:
         assert {step["address"] for step in steps} <= {"192.168.78.1", ""}
         assert steps[-1]["url"].startswith("https://"), steps
         assert steps[-1]["status"] == 200
         assert "Log in" in steps[-1]["text"]
-    for probe in ("connectivitycheck.gstatic.com/generate_204", "captive.apple.com/hotspot-detect.html"):
-        asked, welcome = phone.fetch(f"http://{probe}", CERTIFICATE)
+    for asked, welcome in ways[len(pages) :]:
         assert asked["address"] == "192.168.78.1"
         assert (welcome["url"], welcome["status"]) == ("http://192.168.78.1/welcome", 200)
         assert f"You are in the WiFi of {lab.device.status()['name']}" in welcome["text"]
