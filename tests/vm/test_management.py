@@ -5,6 +5,7 @@ import ipaddress
 import json
 import re
 import time
+from typing import Literal
 
 import pytest
 
@@ -198,11 +199,11 @@ def test_the_temporary_address_gives_way_to_others(start_lab: StartLab, desk: De
     wait_for(lambda: not _has(lab, "192.168.77.3"), "the address to go", 30)
 
 
-def _open_udp(lab: Lab) -> set[int]:
-    """UDP ports of the device that are open to others."""
-    lines = lab.machine.run("ss -Hlun").stdout.splitlines()
+def _open(lab: Lab, protocol: Literal["t", "u"]) -> set[int]:
+    """TCP or UDP ports of the device that are open to others, of all there are."""
+    lines = lab.machine.run(f"ss -Hln{protocol}").stdout.splitlines()
     local = [line.split()[3] for line in lines]
-    return {int(one.rpartition(":")[2]) for one in local if not one.startswith("127.")}
+    return {int(one.rpartition(":")[2]) for one in local if not one.startswith(("127.", "[::1]"))}
 
 
 @pytest.mark.spec("L3", "N1")
@@ -213,9 +214,11 @@ def test_management_and_measuring_never_mix(start_lab: StartLab, desk: Desk) -> 
         lab = start_lab(management=desk.port, ports=[cable])
         desk.wait_reaches(FIRST)
         # from management: what is documented
-        found = desk.scan(FIRST, "-sS", "-p-", "--min-rate", "1500", "--max-retries", "6")
+        some = ["-p", "1-1100,5353,8080,8443"]
+        found = desk.scan(FIRST, "-sS", *some, "--min-rate", "1500", "--max-retries", "6")
         assert {port for port, state in found.items() if state == "open"} == DOCUMENTED_TCP
-        assert _open_udp(lab) <= DOCUMENTED_UDP
+        assert {f"{port}/tcp" for port in _open(lab, "t")} == DOCUMENTED_TCP
+        assert _open(lab, "u") <= DOCUMENTED_UDP
         closed = "53,67,123,161,631,5355"
         udp = desk.scan(FIRST, "-sU", "-p", f"{closed},5353", "--max-retries", "8")
         assert udp.pop("5353/udp") in ("open", "open|filtered")
@@ -230,8 +233,7 @@ def test_management_and_measuring_never_mix(start_lab: StartLab, desk: Desk) -> 
         space.ip("neighbour", "replace", FIRST, "lladdr", own, "dev", "eth0")
         # by the kernel's own table of neighbours, and without asking for the host first
         anyhow = ["nmap", "-n", "-Pn", "--send-ip", "--disable-arp-ping", "--max-retries", "1"]
-        few = ["-p", "1-1100,5353,8080,8443", "--min-rate", "1000", "-sS"]
-        shown = space.run([*anyhow, *few, FIRST], 300).stdout
+        shown = space.run([*anyhow, *some, "--min-rate", "1000", "-sS", FIRST], 300).stdout
         assert not re.findall(r"^\d+/tcp\s+(?:open|closed|unfiltered)\b", shown, re.MULTILINE), shown
         assert "filtered tcp ports (no-response)" in shown, shown
         shown = space.run([*anyhow, "-sU", "-p", "53,67,68,5353", FIRST], 120).stdout
