@@ -14,7 +14,7 @@ from tests.harness.sending import FrameStream
 from tests.harness.waiting import wait_for
 
 SECOND = 10**9
-RATE = 400
+RATE = 100
 """Frames per second. At most the last second before a cut is lost, and a fifth for what is on its way."""
 
 
