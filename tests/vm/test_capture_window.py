@@ -109,13 +109,13 @@ def test_a_ring_smaller_than_the_window_says_what_is_missing(lab: Lab, tmp_path:
     device.wait_ready()
     begin = device.guest_ns(time.time_ns())
     before = device.get("/ring")["packets"]
-    left.send_all(series(30_000, size=1000))
-    device.wait_recorded(before + 30_000)
+    left.send_all(series(20_000, size=1000))
+    device.wait_recorded(before + 20_000)
     job = device.wait_job(device.trigger(before_s=120)["id"])
     capture = device.fetch_checked(job, tmp_path)
     found = [number for number in (number_of(packet.data) for packet in capture.packets) if number]
-    assert 0 < len(found) < 30_000
-    assert found == [(0, number) for number in range(30_000 - len(found), 30_000)], "not the newest"
+    assert 0 < len(found) < 20_000
+    assert found == [(0, number) for number in range(20_000 - len(found), 20_000)], "not the newest"
     assert "note: " in capture.comment
     assert "overwritten" in capture.comment or "reach" in capture.comment
     assert job["message"], "the person who looks at the job is not told"
