@@ -132,6 +132,11 @@ class Paths:
         return self.run / "disk"
 
     @property
+    def ring_disk(self) -> Path:
+        """Where the disk that was chosen for the packet ring is mounted, for the recorder, too."""
+        return self.run / "ring-disk"
+
+    @property
     def disk_health(self) -> Path:
         """What the disks said about their health."""
         return self.run / "disk-health.json"

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from allegro.errors import AllegroError
 from allegro.storage import mounting
-from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, is_still_there
 from allegro.storage.disk_formatter import Formatter, wait_for_partition
 from allegro.storage.disks import Disk, is_claimed
 from allegro.storage.formatting import Kind, Wish
+from allegro.storage.used_disk import UsedDisk
 from allegro.storage.volumes import Volume
 from allegro.system.actions import Actions
 from tests.unit.storage.playing_disks import unknown
@@ -48,9 +48,9 @@ def loop_device(image: Path, *options: str) -> Iterator[str]:
         subprocess.run(["losetup", "--detach", path], check=True)
 
 
-def disk_at(path: str, place: Path, wanted: Callable[[], str]) -> CaptureDisk:
+def disk_at(path: str, place: Path, wanted: Callable[[], str]) -> UsedDisk:
     volume = Volume(path, ID, "ext4", "", SIZE, Disk("loop", path, SIZE))
-    return CaptureDisk(place, wanted, lambda: [volume], mounting, lambda _uuid: True, is_still_there)
+    return UsedDisk(place, wanted, lambda: [volume], mounting, lambda _uuid: True, is_still_there)
 
 
 def partition_of(disk: Disk) -> str:
@@ -69,7 +69,7 @@ def formatted(folder: Path, kind: Kind) -> dict[str, object]:
     with loop_device(image) as path:
         disk = Disk(path.removeprefix("/dev/"), path, SIZE, model="Loop", holds=("old (ext4)",))
         volumes: list[Volume] = []
-        captures = CaptureDisk(
+        captures = UsedDisk(
             *(place, lambda: "", lambda: volumes, mounting, lambda _uuid: True, is_still_there)
         )
         care = DiskCare(captures, FileStore(folder), Names(), lambda: None, unknown(folder))

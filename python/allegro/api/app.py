@@ -77,7 +77,7 @@ def create_app(device: Device) -> ASGIApp:
         bmc.router(device.bmc),
         clock.router(device.clock, device.set_clock),
         disks.router(
-            *(device.disks, device.formatter, device.disk_health),
+            *(device.disks, device.ring_disk, device.formatter, device.disk_health),
             *(device.settings, device.change_settings, device.events.note),
         ),
         files.router(

@@ -22,6 +22,7 @@ from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Formatter
 from allegro.storage.disk_health import DiskHealth
+from allegro.storage.ring_care import RingCare
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
 from allegro.system.clock import ClockState
@@ -64,6 +65,7 @@ class Device:
     disks: DiskCare
     formatter: Formatter
     disk_health: DiskHealth
+    ring_disk: RingCare
     export: ExportService
     updates: FirmwareService
     actions: Actions

@@ -21,8 +21,9 @@ from allegro.storage.disk_formatter import Candidate, Formatter
 from allegro.storage.disk_health import DiskHealth
 from allegro.storage.formatting import Wish
 from allegro.storage.known_disks import KnownDisk, Task
+from allegro.storage.ring_care import RingCare
 from allegro.storage.smart import Health
-from allegro.storage.volumes import Volume, objection
+from allegro.storage.volumes import Volume
 from allegro.words import utc_or_none
 
 
@@ -39,9 +40,10 @@ class VolumeAnswer(BaseModel):
     transport: str = Field(description="usb, sata, nvme, …; empty if not known")
     removable: bool = Field(description="A stick, or a disk on USB")
     objection: str = Field(description="Why captures cannot go to it; empty if they can")
+    ring_objection: str = Field(description="Why the packet ring cannot go to it; empty if it can")
 
     @classmethod
-    def of(cls, volume: Volume, against: str) -> Self:
+    def of(cls, volume: Volume, against: str, against_ring: str) -> Self:
         """The file system as the API shows it."""
         return cls(
             uuid=volume.uuid,
@@ -54,6 +56,7 @@ class VolumeAnswer(BaseModel):
             transport=volume.disk.transport,
             removable=volume.disk.removable,
             objection=against,
+            ring_objection=against_ring,
         )
 
 
@@ -109,6 +112,15 @@ class KnownAnswer(BaseModel):
         return cls(**values, tasks=list(tasks), plugged_in=gone_ns is None, gone_since=utc_or_none(gone_ns))
 
 
+class RingDiskAnswer(BaseModel):
+    """The disk for the packet ring."""
+
+    chosen: str = Field(description="Id of its file system; empty: the ring lies on the device's own disk")
+    used: bool = Field(description="The chosen one is there, and the recorder is told to use it")
+    size_mib: int = Field(description="Size of the ring on it")
+    reason: str = Field(description="Why the ring is not on the chosen one, in plain words; may be empty")
+
+
 class DisksAnswer(BaseModel):
     """Where captures go. The disk that the system runs from is not among `volumes`."""
 
@@ -116,6 +128,7 @@ class DisksAnswer(BaseModel):
     used: bool = Field(description="The chosen one is there and takes captures")
     free: int | None = Field(description="Bytes on the chosen one; null unless it is used")
     reason: str = Field(description="Why captures do not get to the chosen one, in plain words; may be empty")
+    ring: RingDiskAnswer
     volumes: list[VolumeAnswer]
     running_from: OwnDisk | None = Field(
         description="The disk that the system runs from, and that has the ring; null if it is not known"
@@ -132,6 +145,14 @@ class Choice(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     uuid: str = Field(max_length=64, pattern=r"^[0-9A-Za-z-]*$", description="Its id; empty: none")
+
+
+class RingChoice(Choice):
+    """Which one the packet ring is to lie on. What else is on it stays."""
+
+    size_mib: int | None = Field(
+        default=None, ge=16, le=64 * 1024 * 1024, description="Size of the ring there; null: what is free"
+    )
 
 
 class FormatRequest(BaseModel):
@@ -167,14 +188,15 @@ class NewLabel(BaseModel):
 
 def router(
     care: DiskCare,
+    ring: RingCare,
     formatter: Formatter,
     health: DiskHealth,
     current: Callable[[], Settings],
     change: Change,
     note: Note,
 ) -> APIRouter:
-    """GET /disks, PUT /disks/chosen, POST /disks/remove, POST /disks/format, PUT /disks/label,
-    DELETE /disks/known/ID.
+    """GET /disks, PUT /disks/chosen, POST /disks/remove, the same for /disks/ring, POST /disks/format,
+    PUT /disks/label, DELETE /disks/known/ID.
     """
     routes = APIRouter(prefix="/disks", tags=["disks"], responses=ERRORS)
 
@@ -187,7 +209,6 @@ def router(
         volumes = care.volumes()
         care.known.look(lambda: volumes)
         care.known.note(volumes)
-        place = str(care.disk.place)
         own, others = formatter.listed()
         used = care.disk.mounted == chosen != "" and care.disk.is_usable()
         return DisksAnswer(
@@ -195,7 +216,16 @@ def router(
             used=used,
             free=_free(care) if used else None,
             reason=care.problem() or care.disk.reason,
-            volumes=[VolumeAnswer.of(each, objection(each, volumes, place)) for each in volumes],
+            ring=RingDiskAnswer(
+                chosen=current().recording.ring_disk,
+                used=ring.directory() is not None,
+                size_mib=current().recording.ring_disk_mib,
+                reason=ring.problem(),
+            ),
+            volumes=[
+                VolumeAnswer.of(each, care.disk.objection(each, volumes), ring.disk.objection(each, volumes))
+                for each in volumes
+            ],
             running_from=OwnDisk.model_validate(shown(own)) if own else None,
             disks=[
                 OtherDisk.model_validate(
@@ -226,6 +256,31 @@ def router(
         """Writes what is left and lets the disk go, so that it can be pulled."""
         care.remove()
         say(request, "Let the disk for captures go")
+        return answer()
+
+    @routes.put("/ring", dependencies=[requires("admin")])
+    def choose_for_ring(choice: RingChoice, request: Request) -> DisksAnswer:
+        """The packet ring lies there from now on, while it is plugged in; the one on the device stays, for
+        when it is not."""
+
+        def keep(size_mib: int) -> None:
+            patch = {"ring_disk": choice.uuid, "ring_disk_mib": size_mib}
+            change({"recording": patch}, who=user_of(request.scope))
+
+        ring.choose(choice.uuid, choice.size_mib, keep)
+        say(
+            request,
+            f"Chose the disk {choice.uuid} for the packet ring buffer"
+            if choice.uuid
+            else "Chose no disk for the packet ring buffer",
+        )
+        return answer()
+
+    @routes.post("/ring/remove", dependencies=[requires("admin")])
+    def remove_from_ring(request: Request) -> DisksAnswer:
+        """Recording goes on on the device's own disk; the other one is let go, so that it can be pulled."""
+        ring.remove()
+        say(request, "Let the disk for the packet ring buffer go")
         return answer()
 
     @routes.post("/format", dependencies=[requires("admin")], status_code=202)

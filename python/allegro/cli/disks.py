@@ -21,6 +21,13 @@ def register(grammar: Grammar) -> None:
     use.add_argument(
         "uuid", metavar="ID|none", help="id of its file system; none: captures stay on the device"
     )
+    ring = grammar.add("ring", _ring, "Let the packet ring buffer lie on a disk from now on", actions)
+    ring.add_argument(
+        "uuid",
+        metavar="ID|none|remove",
+        help="id of its file system; none: the device's own; remove: until it is plugged in again",
+    )
+    ring.add_argument("--size", type=int, metavar="MIB", help="size there; without it what is free")
     forget = grammar.add("forget", _forget, "Do not remember a disk that has no task", actions)
     forget.add_argument("uuid", metavar="ID", help="id of its file system")
     grammar.add("remove", _remove, "Let the disk go, so that it can be pulled", actions)
@@ -48,6 +55,14 @@ def _use(client: Client, arguments: Namespace) -> Output:
 
 def _remove(client: Client, _: Namespace) -> Output:
     return Output(client.post("/disks/remove"), "The disk can be pulled.")
+
+
+def _ring(client: Client, arguments: Namespace) -> Output:
+    if arguments.uuid == "remove":
+        return Output(client.post("/disks/ring/remove"), "The disk can be pulled.")
+    choice = {"uuid": "" if arguments.uuid == "none" else arguments.uuid, "size_mib": arguments.size}
+    answer = client.put("/disks/ring", choice)
+    return Output(answer, _where_ring(answer["ring"]))
 
 
 def _forget(client: Client, arguments: Namespace) -> Output:
@@ -98,9 +113,18 @@ def _where(answer: Any) -> str:
     return f"Captures go to the disk {answer['chosen']}, {size(answer['free'])} are free."
 
 
+def _where_ring(ring: Any) -> str:
+    own = "The packet ring buffer lies on the device's own disk"
+    if not ring["chosen"]:
+        return f"{own}."
+    if not ring["used"]:
+        return f"{own} until the disk {ring['chosen']} can be used. {ring['reason']}".strip()
+    return f"The packet ring buffer lies on the disk {ring['chosen']}, with {ring['size_mib']} MiB."
+
+
 def _text(answer: Any) -> str:
-    lines = [_where(answer)]
-    rows = [("Id", "Size", "By", "Model", "Name", "File system", "")]
+    lines = [f"{_where(answer)}\n{_where_ring(answer['ring'])}"]
+    rows = [("Id", "Size", "By", "Model", "Name", "File system", "For captures", "For the ring")]
     rows += [
         (
             each["uuid"] or "-",
@@ -110,6 +134,7 @@ def _text(answer: Any) -> str:
             each["label"] or "-",
             each["kind"] or "-",
             each["objection"] or "captures can go there",
+            each["ring_objection"] or "it can lie there",
         )
         for each in answer["volumes"]
     ]

@@ -73,6 +73,21 @@ class Recording(Section):
         title="Size (MiB)",
         description="Size of the packet ring buffer in MiB (1 MiB = 1048576 bytes)",
     )
+    ring_disk: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[0-9A-Za-z-]*$",
+        title="Disk for the packet ring buffer",
+        description="Id (UUID) of the file system where the packet ring buffer lies while that is plugged in;"
+        " empty: on the device's own disk",
+    )
+    ring_disk_mib: int = Field(
+        default=1024,
+        ge=16,
+        le=64 * 1024 * 1024,
+        title="Size on that disk (MiB)",
+        description="Size of the packet ring buffer on the disk that was chosen for it",
+    )
     rules: tuple[SlicingRule, ...] = Field(
         default=(),
         max_length=MOST_RULES,

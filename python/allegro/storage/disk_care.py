@@ -16,11 +16,11 @@ from typing import Final
 
 from allegro.capture.extraction.yielding import lower_priority
 from allegro.errors import AllegroError, Conflict, Unavailable
-from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.captures import Names
 from allegro.storage.disks import read_lsblk
 from allegro.storage.known_disks import KnownDisks
+from allegro.storage.used_disk import UsedDisk
 from allegro.storage.volumes import Volume, parse_volumes
 
 _LOOK_EVERY_S: Final = 2.0
@@ -68,7 +68,7 @@ class DiskCare:
 
     def __init__(
         self,
-        disk: CaptureDisk,
+        disk: UsedDisk,
         storage: FileStore,
         names: Names,
         breathe: Callable[[], None],
@@ -110,12 +110,12 @@ class DiskCare:
         return self._disk.volumes()
 
     @property
-    def disk(self) -> CaptureDisk:
+    def disk(self) -> UsedDisk:
         """The disk itself."""
         return self._disk
 
     def choose(self, uuid: str, keep: Callable[[], None]) -> None:
-        """As `CaptureDisk.choose`, between two files."""
+        """As `UsedDisk.choose`, between two files."""
         with self._held():
             self._disk.choose(uuid, keep)
         self._trouble = ""
@@ -123,13 +123,13 @@ class DiskCare:
         self.notify()
 
     def remove(self) -> None:
-        """As `CaptureDisk.remove`, between two files."""
+        """As `UsedDisk.remove`, between two files."""
         with self._held():
             self._disk.remove()
 
     @contextmanager
     def apart(self, uuid: str) -> Iterator[Volume]:
-        """As `CaptureDisk.apart`, between two files."""
+        """As `UsedDisk.apart`, between two files."""
         with self._held(), self._disk.apart(uuid) as volume:
             yield volume
 

@@ -30,6 +30,7 @@ from allegro.storage.formatting import (
     markers,
     table_script,
 )
+from allegro.storage.used_disk import UsedDisk
 from allegro.system.actions import Actions, Running
 
 ACTION: Final = "format"
@@ -86,8 +87,8 @@ def tell_udev(path: str) -> None:
 class Formatter:
     """One disk at a time, in a thread; how far it is stands in the actions. May be called from any thread.
 
-    `running` names the disk that the system runs from, `partition` waits for the first one of a disk, `renew`
-    has the system look at a device anew.
+    `other_users` mount disks, too. `running` names the disk that the system runs from, `partition` waits for
+    the first one of a disk, `renew` has the system look at a device anew.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Formatter:
         care: DiskCare,
         running: Callable[[], str],
         *,
+        other_users: Sequence[UsedDisk] = (),
         disks: Callable[[], Sequence[Disk]] = read_disks,
         partition: Callable[[Disk], str] = wait_for_partition,
         renew: Callable[[str], None] = tell_udev,
@@ -103,6 +105,7 @@ class Formatter:
         self._actions = actions
         self._care = care
         self._running = running
+        self._users = (care.disk, *other_users)
         self._disks = disks
         self._partition = partition
         self._renew = renew
@@ -137,13 +140,13 @@ class Formatter:
         """
         wish = Wish(wish.kind, checked_label(wish.label, wish.kind))
         name = name.removeprefix("/dev/")
-        self._care.disk.leave_alone(name)
+        self._leave_alone(name)
         try:
             chosen = self._judged(name, confirm, seen)
             running = self._actions.start(ACTION, f"Preparing {chosen.disk.path}.")
             self._formatted = chosen.disk.name
         except BaseException:
-            self._care.disk.leave_alone("")
+            self._leave_alone("")
             raise
         work = (chosen, wish, running, ended or (lambda _text: None))
         threading.Thread(target=self._run, args=work, name="format", daemon=True).start()
@@ -160,6 +163,10 @@ class Formatter:
             _answer_of(label_command(kind, label, volume.path), _TABLE_TIMEOUT_S)
             self._renew(volume.path)
         return label
+
+    def _leave_alone(self, name: str) -> None:
+        for each in self._users:
+            each.leave_alone(name)
 
     def _judged(self, name: str, confirm: str, seen: int) -> Candidate:
         if name == self._running():
@@ -211,7 +218,7 @@ class Formatter:
             log.exception("A disk could not be formatted")
             text = f"{disk.title} could not be formatted for an unforeseen reason; see the log."
         self._formatted = ""
-        self._care.disk.leave_alone("")
+        self._leave_alone("")
         end(ACTION, text)
         ended(text)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from allegro.atomic import SUFFIX, rename_without_replacing
-from allegro.storage.capture_disk import new_file
 from allegro.storage.capture_files import RESERVE, numbered, portable
+from allegro.storage.used_disk import new_file
 
 _PARTIAL: Final = f".allegro-moving{SUFFIX}"
 """One file moves at a time. A name made of its own could be too long."""

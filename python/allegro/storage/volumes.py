@@ -15,6 +15,11 @@ _SYSTEM_PARTITIONS: Final = frozenset({"boot-state", "slot-a", "slot-b"})
 
 _FAT: Final = "vfat"
 
+_RESERVES_SPACE: Final = "ext4"
+"""exFAT of Linux has no fallocate(2) that keeps what is reserved."""
+
+_NO_USES: Final[Mapping[str, str]] = {}
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -69,10 +74,13 @@ def _mounts(device: Mapping[str, Any]) -> Iterator[str]:
         yield from _mounts(child)
 
 
-def objection(volume: Volume, others: Collection[Volume], own_place: str) -> str:
+def objection(
+    volume: Volume, others: Collection[Volume], own_place: str, uses: Mapping[str, str] = _NO_USES
+) -> str:
     """Why captures cannot go to it, in plain words; empty if they can.
 
-    `others` are all volumes, `own_place` is where the device mounts the one that it uses.
+    `others` are all volumes, `own_place` is where the device mounts the one that it uses; `uses` says what is
+    mounted at other places of its own.
     """
     if _SYSTEM_PARTITIONS & set(volume.partition_names):
         return "It holds an Allegro system."
@@ -89,5 +97,16 @@ def objection(volume: Volume, others: Collection[Volume], own_place: str) -> str
     if volume.disk.read_only:
         return "It is write-protected."
     if elsewhere := [place for place in volume.mounted_at if place != own_place]:
-        return f"It is used by the system ({elsewhere[0]})."
+        return uses.get(elsewhere[0]) or f"It is used by the system ({elsewhere[0]})."
+    return ""
+
+
+def ring_objection(
+    volume: Volume, others: Collection[Volume], own_place: str, uses: Mapping[str, str] = _NO_USES
+) -> str:
+    """The same for the packet ring."""
+    if against := objection(volume, others, own_place, uses):
+        return against.replace("captures go to exFAT and ext4", "the packet ring buffer goes to ext4")
+    if volume.kind != _RESERVES_SPACE:
+        return "exFAT cannot reserve the space that the packet ring buffer needs: format it with ext4."
     return ""

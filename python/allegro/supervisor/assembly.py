@@ -3,8 +3,9 @@
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from allegro.capture.extraction.traffic import of_ring
@@ -27,15 +28,17 @@ from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
-from allegro.storage import mounting
-from allegro.storage.capture_disk import CaptureDisk
+from allegro.storage import host_mounting, mounting, ring_folder
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, devices, is_present, is_still_there, read_volumes
 from allegro.storage.disk_health import DiskHealth, present_disks
 from allegro.storage.disks import Disk, read_disks
-from allegro.storage.known_disks import KnownDisks
+from allegro.storage.known_disks import KnownDisks, Task
+from allegro.storage.ring_care import RingCare
 from allegro.storage.room import Room
 from allegro.storage.uploaded import dispose
+from allegro.storage.used_disk import CAPTURES, Use, UsedDisk
+from allegro.storage.volumes import objection, ring_objection
 from allegro.supervisor.announcing import Announcer
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
@@ -46,6 +49,7 @@ from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
 from allegro.supervisor.parts import Parts
 from allegro.supervisor.recorder_process import (
+    RECORDER_USER,
     check_ring_size,
     last_status,
     live_status,
@@ -172,13 +176,14 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: settings.current.storage,
     )
 
-    disk = CaptureDisk(
+    disk = UsedDisk(
         *(paths.disk, lambda: settings.current.storage.device, lambda: read_volumes(running_disk)),
         *(mounting, is_present, is_still_there),
         changes=devices,
+        use=replace(CAPTURES, objection=partial(objection, uses=own_places(paths))),
     )
     breathe = Courtesy(paths.recorder_status).breathe
-    known = KnownDisks(paths.known_disks, lambda: {"captures": settings.current.storage.device}, is_present)
+    known = KnownDisks(paths.known_disks, lambda: disk_tasks(settings.current), is_present)
     disk_care = DiskCare(disk, FileStore(paths.storage), jobs, breathe, known)
     disk_health = DiskHealth(paths.disk_health, present_disks)
     keeper = TimeKeeper(paths.kept_time)
@@ -219,7 +224,26 @@ def run(paths: Paths, *, with_network: bool) -> None:
     )
     cutter = Cutter(jobs, around)
     triggers = Triggers(jobs, cutter, around, lambda: settings.current.trigger)
-    ring_size = RingSize(paths, jobs.unfinished)
+    ring_disk = UsedDisk(
+        *(paths.ring_disk, lambda: settings.current.recording.ring_disk, lambda: read_volumes(running_disk)),
+        *(host_mounting, is_present, is_still_there),
+        changes=devices,
+        use=Use(
+            "the packet ring buffer",
+            ring_folder.FOLDER,
+            lambda top: ring_folder.prepare(top, identity.system_id, RECORDER_USER),
+            partial(ring_objection, uses=own_places(paths)),
+        ),
+    )
+    ring_care = RingCare(
+        ring_disk,
+        lambda: settings.current,
+        lambda: ring_size.apply(settings.current),
+        recorder,
+        lambda: len(jobs.unfinished()),
+        lambda: ring_size.waits_for(),
+    )
+    ring_size = RingSize(paths, jobs.unfinished, on_disk=ring_care.directory)
 
     def on_presses(presses: Sequence[Press]) -> None:
         triggers.on_keys(presses)
@@ -272,6 +296,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         room=room,
         told_before=lambda: open_problems(events.all()),
         capture_disk=disk_care.problem,
+        ring_disk=ring_care.problem,
         failing_disks=disk_health.failing,
     )
     past_changes = PastChanges(paths.past_changes)
@@ -301,6 +326,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
     parts.start("notifications", lambda: _started(notifier.start, notifier.stop))
     parts.start("sound", lambda: _started(player.start, player.stop))
     parts.start("cutter", lambda: _started(cutter.start, cutter.stop))
+    if with_network:
+        parts.start("disk for the packet ring", lambda: _started(ring_care.start, ring_care.stop))
     parts.start("ring size", lambda: _started(lambda: ring_size.start(settings.current), ring_size.stop))
     parts.start("USB presenter", presenters.start)
     if with_network:
@@ -359,8 +386,13 @@ def run(paths: Paths, *, with_network: bool) -> None:
             sent=FileStore(paths.sent),
             disks=disk_care,
             disk_health=disk_health,
+            ring_disk=ring_care,
             formatter=Formatter(
-                actions, disk_care, running_disk, disks=read_disks if with_network else _no_disks
+                actions,
+                disk_care,
+                running_disk,
+                disks=read_disks if with_network else _no_disks,
+                other_users=(ring_disk,),
             ),
             export=export,
             updates=updates,
@@ -393,6 +425,19 @@ def run(paths: Paths, *, with_network: bool) -> None:
         parts.stop()
         jobs.close()
         paths.api_socket.unlink(missing_ok=True)
+
+
+def own_places(paths: Paths) -> Mapping[str, str]:
+    """What it means that a file system is mounted where the device mounts its disks."""
+    return {
+        str(paths.disk): "Captures go to it.",
+        str(paths.ring_disk): "The packet ring buffer lies on it.",
+    }
+
+
+def disk_tasks(settings: Settings) -> Mapping[Task, str]:
+    """Which file system is for what; empty: none."""
+    return {"captures": settings.storage.device, "ring": settings.recording.ring_disk}
 
 
 def job_store(paths: Paths) -> JobStore:

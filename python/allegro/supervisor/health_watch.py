@@ -57,6 +57,7 @@ class Watch:
         room: Room,
         told_before: Callable[[], Mapping[str, str]] = dict,
         capture_disk: Callable[[], str] = str,
+        ring_disk: Callable[[], str] = str,
         failing_disks: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """`told_before`: id and text of the problems that were noted before the start, and are not over."""
@@ -78,6 +79,7 @@ class Watch:
         self._room = room
         self._told_before = told_before
         self._capture_disk = capture_disk
+        self._ring_disk = ring_disk
         self._failing_disks = failing_disks
         self._drops = RecentIncrease(DROPS_WINDOW_S)
         self._lock = threading.Lock()
@@ -117,6 +119,7 @@ class Watch:
             storage_free=storage_free,
             storage_error=storage_error,
             capture_disk=self._capture_disk(),
+            ring_disk=self._ring_disk(),
             failing_disks=tuple(self._failing_disks()),
             capture_limit=self._room.limit_problem(),
             data_problem=data_problem(self._paths.data),

@@ -21,12 +21,11 @@ from allegro.network.unconfirmed import Unconfirmed
 from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
-from allegro.supervisor.recorder_process import wanted_config
+from allegro.supervisor.recorder_process import RECORDER_USER, wanted_config
 from allegro.supervisor.ring_size import state_ring_size
 from allegro.system import clock, kept_time
 from allegro.system.identity import host_name, set_host_name, system_id
 
-RECORDER_USER = "allegro-recorder"
 WEB_USER = "allegro-web"
 
 T = TypeVar("T")
@@ -49,6 +48,7 @@ def folders(paths: Paths) -> list[Folder]:
         Folder(paths.state, 0o700),
         Folder(paths.ssh, 0o700),
         Folder(paths.ring, 0o750, RECORDER_USER),
+        Folder(paths.ring_disk, 0o755),
         Folder(paths.web, 0o700, WEB_USER),
         Folder(paths.storage, 0o750),
         Folder(paths.upload, 0o750),

@@ -18,6 +18,8 @@ from allegro.system import boottime
 from allegro.system.health import MIB, RECORDER_SILENT_S
 
 UNIT = "allegro-recorder.service"
+RECORDER_USER = "allegro-recorder"
+"""Its group has the same name."""
 _SYSTEMCTL_TIMEOUT_S = 20.0
 
 log = logging.getLogger(__name__)
@@ -48,15 +50,19 @@ def live_status(path: Path) -> RecorderStatus | None:
     return status if status is not None and age_s(status, time.time_ns()) <= RECORDER_SILENT_S else None
 
 
-def wanted_config(settings: Settings, paths: Paths) -> RecorderConfig:
-    """What the recorder is to be told; what is no setting stays as it is in the present file."""
-    size, rules = settings.recording.ring_size_mib * MIB, wanted_rules(settings)
+def wanted_config(settings: Settings, paths: Paths, on_disk: Path | None = None) -> RecorderConfig:
+    """What the recorder is to be told; what is no setting stays as it is in the present file.
+
+    `on_disk` is the folder on the disk that was chosen for the ring, if it can be used.
+    """
+    recording = settings.recording
+    size = (recording.ring_disk_mib if on_disk else recording.ring_size_mib) * MIB
+    ring, rules = on_disk or paths.ring, wanted_rules(settings)
     try:
-        return dataclasses.replace(config.load(paths.recorder_config), ring_size=size, rules=rules)
+        present = config.load(paths.recorder_config)
     except InvalidInput:
-        return RecorderConfig(
-            ring_directory=paths.ring, ring_size=size, status_file=paths.recorder_status, rules=rules
-        )
+        return RecorderConfig(ring, size, paths.recorder_status, rules=rules)
+    return dataclasses.replace(present, ring_directory=ring, ring_size=size, rules=rules)
 
 
 def wanted_rules(settings: Settings) -> PortRules:
@@ -90,10 +96,10 @@ def check_ring_size(old: Settings, new: Settings, ring: Path) -> None:
         )
 
 
-def apply_settings(settings: Settings, paths: Paths) -> None:
-    """Tells the recorder its new settings. Raises Unavailable in plain words."""
+def apply_config(wanted: RecorderConfig, paths: Paths) -> None:
+    """Tells the recorder. Raises Unavailable in plain words."""
     try:
-        config.dump(wanted_config(settings, paths), paths.recorder_config)
+        config.dump(wanted, paths.recorder_config)
     except OSError as error:
         raise Unavailable(
             f"The recorder could not be told ({error.strerror}).", remedy="It applies after a restart."

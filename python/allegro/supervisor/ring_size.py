@@ -1,6 +1,7 @@
-"""How large the packet ring is: on a new device, and while captures need what a smaller one would lose."""
+"""How large the packet ring is, and where: on a new device, and while captures need what would be lost."""
 
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -8,12 +9,15 @@ from pathlib import Path
 
 from allegro.atomic import write_atomically
 from allegro.capture import config, space
+from allegro.capture.config import RecorderConfig
+from allegro.capture.port_rules import PortRules
 from allegro.capture.ring.segments import SMALLEST_RING
+from allegro.capture.status import ring_in_force
 from allegro.errors import AllegroError, InvalidInput
 from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
-from allegro.supervisor.recorder_process import apply_settings, wanted_rules
+from allegro.supervisor.recorder_process import apply_config, wanted_config
 from allegro.system.health import MIB
 from allegro.trigger.jobs import Job
 
@@ -56,19 +60,22 @@ def state_ring_size(settings: SettingsStore, ring: Path) -> Settings:
 
 
 class RingSize:
-    """Tells the recorder its settings. A ring that is made smaller waits for captures accepted before: what
-    they need would be the first to go.
+    """Tells the recorder its settings. A ring that is made smaller, or goes to another disk, waits for
+    captures accepted before: what they need would be the first to go.
 
-    `unfinished` are the captures that have not ended. What waits survives a restart of the supervisor, not
-    one of the device.
+    `unfinished` are the captures that have not ended, `on_disk` is where the ring is to be on the disk that
+    was chosen for it (None: on the device's own). What waits survives a restart of the supervisor, not one of
+    the device.
     """
 
     def __init__(
         self,
         paths: Paths,
         unfinished: Callable[[], Sequence[Job]],
-        tell: Callable[[Settings, Paths], None] = apply_settings,
+        tell: Callable[[RecorderConfig, Paths], None] = apply_config,
+        on_disk: Callable[[], Path | None] = lambda: None,
     ) -> None:
+        self._on_disk = on_disk
         self._paths = paths
         self._unfinished = unfinished
         self._tell = tell
@@ -97,38 +104,45 @@ class RingSize:
         """Tells the recorder now, or when the captures of this moment have ended. Raises Unavailable."""
         with self._lock:
             self._settings = settings
-            self._waits_for = {job.id for job in self._unfinished()} if self._smaller(settings) else set()
+            wanted = self._wanted(settings)
+            self._waits_for = {job.id for job in self._unfinished()} if self._loses(wanted) else set()
             if self._waits_for:
-                log.info("The packet ring buffer becomes smaller after %d captures", len(self._waits_for))
+                log.info("The packet ring buffer is changed after %d captures", len(self._waits_for))
                 with contextlib.suppress(OSError):
                     write_atomically(self._mark, b"", sync=False)
                 self._wake.set()
-                self._tell_rules(settings)
+                self._tell_rules(wanted.rules)
             else:
-                self._now(settings)
+                self._now(wanted)
 
     def waits_for(self) -> int:
         """How many captures a smaller ring waits for."""
         return len(self._waits_for)
 
-    def _smaller(self, settings: Settings) -> bool:
+    def _wanted(self, settings: Settings) -> RecorderConfig:
+        return wanted_config(settings, self._paths, self._on_disk())
+
+    def _loses(self, wanted: RecorderConfig) -> bool:
+        """Whether packets of the present ring cannot be read then."""
         try:
-            present = config.load(self._paths.recorder_config).ring_size
+            present = config.load(self._paths.recorder_config)
         except InvalidInput:
             return False
-        return settings.recording.ring_size_mib * MIB < present
+        if wanted.ring_directory == present.ring_directory:
+            return wanted.ring_size < present.ring_size
+        in_force = ring_in_force(self._paths.recorder_status, self._paths.ring)
+        return in_force == present.ring_directory and in_force.is_dir()
 
-    def _tell_rules(self, settings: Settings) -> None:
-        """Only the size waits: rules may keep what nobody should see."""
+    def _tell_rules(self, rules: PortRules) -> None:
+        """Only size and disk wait: rules may keep what nobody should see."""
         present = config.load(self._paths.recorder_config)
-        if wanted_rules(settings) != present.rules:
-            recording = settings.recording.model_copy(update={"ring_size_mib": present.ring_size // MIB})
-            self._tell(settings.model_copy(update={"recording": recording}), self._paths)
+        if rules != present.rules:
+            self._tell(dataclasses.replace(present, rules=rules), self._paths)
 
-    def _now(self, settings: Settings) -> None:
+    def _now(self, wanted: RecorderConfig) -> None:
         self._settings = None
         self._mark.unlink(missing_ok=True)
-        self._tell(settings, self._paths)
+        self._tell(wanted, self._paths)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -139,6 +153,6 @@ class RingSize:
                     if self._settings is not None:
                         self._waits_for &= {job.id for job in self._unfinished()}
                         if not self._waits_for:
-                            self._now(self._settings)
+                            self._now(self._wanted(self._settings))
             except (AllegroError, OSError) as error:
                 log.warning("The size of the packet ring buffer: %s", error)

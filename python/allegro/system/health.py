@@ -63,6 +63,7 @@ class Facts:
     storage_free: int = 0
     storage_error: str = ""
     capture_disk: str = ""  # why captures do not get to the disk that was chosen for them
+    ring_disk: str = ""  # why the ring is not on the disk that was chosen for it
     failing_disks: tuple[str, ...] = ()  # a sentence for each that says that it fails
     capture_limit: str = ""  # why captures are refused although there is room
     data_problem: str = ""
@@ -145,7 +146,8 @@ def ring_waits(facts: Facts) -> Iterable[Problem]:
         yield Problem(
             "ring-waits",
             "warning",
-            f"The packet ring buffer becomes smaller when {captures} accepted before no longer need it.",
+            f"The packet ring buffer becomes smaller, or changes its disk, when {captures} accepted before no"
+            " longer need it.",
             "It goes on by itself. Cancel the captures to have it at once.",
         )
 
@@ -227,6 +229,18 @@ def capture_disk_unusable(facts: Facts) -> Iterable[Problem]:
             "warning",
             facts.capture_disk,
             "They stay on the device until then. Plug it in, make room on it, or choose another (Storage).",
+        )
+
+
+def ring_disk_unusable(facts: Facts) -> Iterable[Problem]:
+    """The ring is on the device's own disk instead."""
+    if facts.ring_disk:
+        yield Problem(
+            "ring-disk",
+            "warning",
+            "The packet ring buffer lies on the device's own disk, not on the one that was chosen for it:"
+            f" {facts.ring_disk}",
+            "Packets are recorded all the same. Plug that disk in, or choose another (Storage).",
         )
 
 
@@ -415,6 +429,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     storage_nearly_full,
     capture_limit_reached,
     capture_disk_unusable,
+    ring_disk_unusable,
     disks_fail,
     uploads_fail,
     settings_damaged,

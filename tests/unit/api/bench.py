@@ -36,13 +36,15 @@ from allegro.notify.notifier import Notifier
 from allegro.paths import Paths
 from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
-from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Formatter
 from allegro.storage.disk_health import DiskHealth
 from allegro.storage.disks import Disk
 from allegro.storage.known_disks import KnownDisks
+from allegro.storage.ring_care import RingCare
+from allegro.storage.used_disk import Use, UsedDisk
+from allegro.storage.volumes import Volume, ring_objection
 from allegro.supervisor.changes import SettingsChanger
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc, Run, Said
@@ -58,7 +60,7 @@ from allegro.trigger.live_streams import LiveStreams
 from allegro.trigger.service import Triggers
 from allegro.trigger.surroundings import Surroundings
 from tests.unit.network import wifi_bench
-from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
+from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts, make_ring_folder
 
 DISKS = (
     Disk("sda", "/dev/sda", 8 * 10**9, model="Stick", transport="usb", removable=True),
@@ -105,6 +107,7 @@ class Bench:
     learning: Learning = field(default_factory=lambda: Learning(None, None))
     sound_cards: list[SoundCard] = field(default_factory=list)
     plugged_in: set[str] = field(default_factory=lambda: {"5f3a-stick"})
+    volumes: Sequence[Volume] = field(default_factory=lambda: VOLUMES)
     disks: list[Disk] = field(default_factory=list)
 
     def learn(self, seconds: float) -> None:
@@ -280,15 +283,36 @@ def make_bench(
     events = EventList(paths.events)
     notifier = Notifier(paths.notifications, lambda: settings.current, lambda: "allegro-mm-3456")
     events.follow(notifier.hear)
-    disk = CaptureDisk(
-        *(paths.disk, lambda: settings.current.storage.device, lambda: VOLUMES, mounts := PlayingMounts()),
+    disk = UsedDisk(
+        *(
+            paths.disk,
+            lambda: settings.current.storage.device,
+            lambda: bench.volumes,
+            mounts := PlayingMounts(),
+        ),
         *(lambda uuid: uuid in bench.plugged_in, lambda _device: mounts.mounted in bench.plugged_in),
     )
     known = KnownDisks(
         paths.known_disks,
-        lambda: {"captures": settings.current.storage.device},
+        lambda: {
+            "captures": settings.current.storage.device,
+            "ring": settings.current.recording.ring_disk,
+        },
         lambda uuid: uuid in bench.plugged_in,
         lambda: 1_795_271_406_000_000_000,
+    )
+    ring_mounts = PlayingMounts()
+    ring_disk = RingCare(
+        UsedDisk(
+            *(paths.ring_disk, lambda: settings.current.recording.ring_disk, lambda: bench.volumes),
+            *(ring_mounts, lambda uuid: uuid in bench.plugged_in),
+            lambda _device: ring_mounts.mounted in bench.plugged_in,
+            use=Use("the packet ring buffer", "allegro-ring", make_ring_folder, ring_objection),
+        ),
+        lambda: settings.current,
+        lambda: None,
+        lambda: bench.recorder,
+        lambda: len(jobs.unfinished()),
     )
     disks = DiskCare(disk, FileStore(paths.storage), jobs, lambda: None, known)
 
@@ -329,6 +353,7 @@ def make_bench(
         sent=FileStore(paths.sent),
         disks=disks,
         formatter=Formatter(actions, disks, lambda: "sda", disks=lambda: bench.disks),
+        ring_disk=ring_disk,
         disk_health=DiskHealth(paths.disk_health, dict, lambda: bench.asked.append("health")),
         export=export,
         updates=updates(paths.firmware, actions) if updates else no_updates(paths, actions),

@@ -9,6 +9,7 @@ import pytest
 from allegro.storage.disks import Disk
 from tests.harness.waiting import wait_for
 from tests.unit.api.bench import Bench, make_bench
+from tests.unit.storage.playing_disks import FOR_THE_RING, VOLUMES
 
 STICK = "5f3a-stick"
 
@@ -123,3 +124,32 @@ def test_a_disk_with_a_task_is_remembered_while_it_is_not_plugged_in(bench: Benc
     assert bench.call("DELETE", f"/disks/known/{STICK}").json()["known"] == []
     assert bench.refused(404, "DELETE", f"/disks/known/{STICK}")["place"] == "uuid"
     assert bench.get("/events")["events"][0]["text"] == "Forgot the disk ALLEGRO"
+
+
+@pytest.mark.spec("W5", "R2")
+def test_the_ring_goes_to_a_disk_and_comes_back(bench: Bench) -> None:
+    bench.volumes = [*VOLUMES, FOR_THE_RING]
+    bench.plugged_in.add(FOR_THE_RING.uuid)
+    before = bench.get("/disks")
+    assert before["ring"] == {"chosen": "", "used": False, "size_mib": 1024, "reason": ""}
+    assert [(each["uuid"], bool(each["ring_objection"])) for each in before["volumes"]] == [
+        ("0b1c-ssd", True),
+        (STICK, True),
+        (FOR_THE_RING.uuid, False),
+    ]
+    order = {"uuid": FOR_THE_RING.uuid, "size_mib": 512}
+    chosen = bench.call("PUT", "/disks/ring", order).json()
+    assert (chosen["ring"]["chosen"], chosen["ring"]["used"]) == (FOR_THE_RING.uuid, True)
+    assert [(each["uuid"], each["tasks"]) for each in chosen["known"]] == [(FOR_THE_RING.uuid, ["ring"])]
+    assert bench.get("/settings/recording")["ring_disk_mib"] == 512
+    assert "ext4" in bench.refused(409, "PUT", "/disks/ring", {"uuid": STICK})["message"]
+    assert bench.refused(422, "PUT", "/disks/ring", {**order, "size_mib": 5})["place"] == "size_mib"
+    removed = bench.call("POST", "/disks/ring/remove").json()
+    assert (removed["ring"]["used"], removed["ring"]["reason"]) == (False, "It can be pulled.")
+    bench.refused(409, "POST", "/disks/ring/remove")
+    assert bench.call("PUT", "/disks/ring", {"uuid": ""}).json()["ring"]["chosen"] == ""
+    assert [event["text"] for event in bench.get("/events")["events"]] == [
+        "Chose no disk for the packet ring buffer",
+        "Let the disk for the packet ring buffer go",
+        f"Chose the disk {FOR_THE_RING.uuid} for the packet ring buffer",
+    ]

@@ -15,6 +15,7 @@ VOLUME = {
     "transport": "usb",
     "removable": True,
     "objection": "",
+    "ring_objection": "exFAT cannot reserve the space.",
 }
 DISK = {
     "name": "sdb",
@@ -34,6 +35,7 @@ NONE = {
     "used": False,
     "free": None,
     "reason": "",
+    "ring": {"chosen": "", "used": False, "size_mib": 1024, "reason": ""},
     "volumes": [VOLUME],
     "running_from": None,
     "disks": [DISK],
@@ -155,3 +157,27 @@ def test_disks_that_are_not_plugged_in_are_listed_and_forgotten(
     api.answer("DELETE /disks/known/5f3a", NONE)
     assert run(api, "disks", "forget", "5f3a") == 0
     assert "HALL3" not in capsys.readouterr().out
+
+
+@pytest.mark.spec("W5")
+def test_the_ring_is_sent_to_a_disk_and_fetched_back(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    ring = {"chosen": "9a", "used": True, "size_mib": 512, "reason": ""}
+    api.answer("PUT /disks/ring", {**NONE, "ring": ring})
+    assert run(api, "disks", "ring", "9a", "--size", "512") == 0
+    assert capsys.readouterr().out == "The packet ring buffer lies on the disk 9a, with 512 MiB.\n"
+    api.answer(
+        "PUT /disks/ring", {**NONE, "ring": {**ring, "used": False, "reason": "It is not plugged in."}}
+    )
+    assert run(api, "disks", "ring", "9a") == 0
+    assert "until the disk 9a can be used. It is not plugged in." in capsys.readouterr().out
+    api.answer("POST /disks/ring/remove", NONE)
+    assert run(api, "disks", "ring", "remove") == 0
+    assert capsys.readouterr().out == "The disk can be pulled.\n"
+    api.answer("PUT /disks/ring", NONE)
+    assert run(api, "disks", "ring", "none") == 0
+    assert "device's own disk." in capsys.readouterr().out
+    assert [body for request, body in api.asked if request.startswith("PUT")] == [
+        {"uuid": "9a", "size_mib": 512},
+        {"uuid": "9a", "size_mib": None},
+        {"uuid": "", "size_mib": None},
+    ]

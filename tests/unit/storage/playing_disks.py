@@ -15,10 +15,18 @@ VOLUMES = [
     Volume("/dev/sdb1", "5f3a-stick", "exfat", "ALLEGRO", 32 * 10**9, STICK),
 ]
 
+USB_SSD = Disk("sdc", "/dev/sdc", 10**12, model="Portable", serial="9A", transport="usb", removable=True)
+FOR_THE_RING = Volume("/dev/sdc1", "ring-0001", "ext4", "RING", 10**12, USB_SSD)
+
 
 def unknown(folder: Path) -> KnownDisks:
     """No disk has a task, or had one."""
     return KnownDisks(folder / "disks.json", dict, lambda _uuid: False)
+
+
+def make_ring_folder(top: Path) -> None:
+    """As `ring_folder.prepare`, without a user for the recorder."""
+    (top / "allegro-ring").mkdir(exist_ok=True)
 
 
 class PlayingMounts:
@@ -35,7 +43,9 @@ class PlayingMounts:
             raise Unavailable(self.refuses)
         assert not self.mounted
         place.mkdir(parents=True, exist_ok=True)
-        self.mounted = next(volume.uuid for volume in VOLUMES if (volume.path, volume.kind) == (device, kind))
+        self.mounted = next(
+            volume.uuid for volume in (*VOLUMES, FOR_THE_RING) if (volume.path, volume.kind) == (device, kind)
+        )
 
     def unmount(self, place: Path, *, at_once: bool = False) -> None:
         """Forgets it. Raises Conflict if it is `in_use`."""

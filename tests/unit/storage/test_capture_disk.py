@@ -8,10 +8,10 @@ import pytest
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, NotFound, Unavailable
 from allegro.storage import file_moving
-from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.known_disks import KnownDisks, Task
+from allegro.storage.used_disk import UsedDisk
 from allegro.storage.volumes import Volume
 from tests.unit.storage.playing_disks import STICK as STICK_DISK
 from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
@@ -31,7 +31,7 @@ class Bench:
         self.names = Names()
         self.asked = 0
         self.changes: Callable[[], object] = object
-        self.disk = CaptureDisk(
+        self.disk = UsedDisk(
             *(folder / "disk", lambda: self.wanted, self.volumes, self.mounts),
             *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
             lambda: self.changes(),

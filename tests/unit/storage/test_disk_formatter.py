@@ -9,12 +9,12 @@ import pytest
 
 from allegro.errors import Conflict, InvalidInput, NotFound
 from allegro.storage import disk_formatter
-from allegro.storage.capture_disk import CaptureDisk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Formatter
 from allegro.storage.disks import Disk
 from allegro.storage.formatting import Wish
+from allegro.storage.used_disk import UsedDisk
 from allegro.system.actions import Actions
 from tests.unit.storage.playing_disks import STICK, VOLUMES, PlayingMounts, unknown
 from tests.unit.storage.test_captures import Names
@@ -31,7 +31,7 @@ class Bench:
         self.wanted = "5f3a-stick"
         self.actions = Actions()
         self.mounts = PlayingMounts()
-        self.disk = CaptureDisk(
+        self.disk = UsedDisk(
             *(folder / "disk", lambda: self.wanted, lambda: VOLUMES, self.mounts),
             *(lambda _uuid: True, lambda _device: True),
         )

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from allegro.storage.volumes import Volume, objection, parse_volumes
+from allegro.storage.volumes import Volume, objection, parse_volumes, ring_objection
 from tests.unit.storage.test_disks import device
 
 PLACE = "/run/allegro/disk"
@@ -78,3 +78,19 @@ class TestVolumes:
         assert told["/dev/sdc7"] == "It holds an Allegro system."
         assert "same id (same)" in told["/dev/sde1"]
         assert told["/dev/sde1"] == told["/dev/sdf1"]
+
+
+@pytest.mark.spec("W5")
+def test_the_ring_needs_ext4_and_a_disk_of_its_own() -> None:
+    found = parsed(
+        device("sdb", fstype="exfat", uuid="1234-ABCD"),
+        device("sdc", fstype="ext4", uuid="c"),
+        device("sdd", fstype="ext4", uuid="d", mountpoints=[PLACE]),
+        device("sde", fstype="ntfs", uuid="e"),
+    )
+    uses = {PLACE: "Captures go to it."}
+    said = [ring_objection(each, found, "/run/allegro/ring-disk", uses) for each in found]
+    assert said[1:3] == ["", "Captures go to it."]
+    assert "format it with ext4" in said[0]
+    assert "the packet ring buffer goes to ext4" in said[3]
+    assert objection(found[2], found, "/run/allegro/ring-disk", uses) == "Captures go to it."

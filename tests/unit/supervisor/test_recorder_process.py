@@ -62,6 +62,17 @@ def test_the_ring_size_is_changed_and_the_rest_of_the_file_kept(paths: Paths) ->
     assert (wanted.ring_size, wanted.port_pattern, wanted.retire_ms) == (64 << 20, "eth[0-9]", 50)
 
 
+@pytest.mark.spec("W5")
+def test_a_ring_on_a_disk_has_a_size_of_its_own_and_comes_back(paths: Paths) -> None:
+    settings = Settings(recording=Recording(ring_size_mib=64, ring_disk="5f3a", ring_disk_mib=4096))
+    folder = paths.run / "ring-disk/allegro-ring"
+    wanted = recorder_process.wanted_config(settings, paths, folder)
+    assert (wanted.ring_directory, wanted.ring_size) == (folder, 4096 << 20)
+    config.dump(wanted, paths.recorder_config)
+    back = recorder_process.wanted_config(settings, paths)
+    assert (back.ring_directory, back.ring_size) == (paths.ring, 64 << 20)
+
+
 def test_the_recorder_is_told_by_systemd(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[list[str]] = []
 
@@ -70,7 +81,8 @@ def test_the_recorder_is_told_by_systemd(paths: Paths, monkeypatch: pytest.Monke
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(subprocess, "run", run)
-    recorder_process.apply_settings(Settings(recording=Recording(ring_size_mib=64)), paths)
+    settings = Settings(recording=Recording(ring_size_mib=64))
+    recorder_process.apply_config(recorder_process.wanted_config(settings, paths), paths)
     assert json.loads(paths.recorder_config.read_bytes())["ring_size"] == 64 << 20
     assert called[0][0] == "systemctl"
     assert called[0][-1] == "allegro-recorder.service"
@@ -84,7 +96,7 @@ def test_a_recorder_that_cannot_be_told_is_told_to_the_user(
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(Unavailable, match="could not be told"):
-        recorder_process.apply_settings(Settings(), paths)
+        recorder_process.apply_config(recorder_process.wanted_config(Settings(), paths), paths)
 
 
 @pytest.mark.spec("R6")

@@ -10,6 +10,7 @@ import pytest
 
 from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
+from allegro.capture.status import RecorderStatus, write
 from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.recording import Recording, SlicingRule
@@ -98,11 +99,12 @@ class Bench:
         self.jobs = [Job(number, 0, 0, "api", "manual", "", 0, 0, "waiting") for number in (1, 2)]
         self.told: list[int] = []
         self.rules: list[str] = []
-        self.sizes = RingSize(paths, lambda: self.jobs, self.tell)
+        self.on_disk: Path | None = None
+        self.sizes = RingSize(paths, lambda: self.jobs, self.tell, lambda: self.on_disk)
 
-    def tell(self, settings: Settings, paths: Paths) -> None:
-        self.told.append(settings.recording.ring_size_mib)
-        self.rules += [rule.name for rule in settings.recording.rules]
+    def tell(self, wanted: RecorderConfig, paths: Paths) -> None:
+        self.told.append(wanted.ring_size // MIB)
+        self.rules += [wanted.rules.text] if wanted.rules.text else []
 
     def apply(self, size: int) -> None:
         self.sizes.apply(Settings(recording=Recording(ring_size_mib=size)))
@@ -153,10 +155,43 @@ class TestSmaller:
         bench = Bench(paths)
         rule = SlicingRule(name="web", filter="port == 80", action="discard")
         bench.sizes.apply(Settings(recording=Recording(ring_size_mib=32, rules=(rule,))))
-        assert (bench.told, bench.rules, bench.sizes.waits_for()) == ([64], ["web"], 2)
+        assert (bench.told, bench.rules, bench.sizes.waits_for()) == ([64], ["1. web: discard port == 80"], 2)
 
     def test_without_captures_it_is_told_at_once(self, paths: Paths) -> None:
         bench = Bench(paths)
         bench.jobs = []
         bench.apply(32)
         assert bench.told == [32]
+
+
+@pytest.mark.spec("W5", "T3")
+class TestMoved:
+    def test_it_leaves_a_disk_when_no_capture_needs_that_any_more(
+        self, paths: Paths, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("allegro.supervisor.ring_size._LOOK_EVERY_S", 0.01)
+        bench = Bench(paths)
+        bench.sizes.start(Settings())
+        bench.on_disk = paths.run / "ring-disk/allegro-ring"
+        bench.apply(64)
+        assert (bench.told, bench.sizes.waits_for()) == ([], 2)
+        bench.jobs = []
+        wait_for(lambda: bench.told == [1024])
+        bench.sizes.stop()
+
+    def test_nothing_is_waited_for_on_a_disk_that_is_gone(self, paths: Paths) -> None:
+        bench = Bench(paths)
+        gone = paths.run / "ring-disk/allegro-ring"
+        config.dump(RecorderConfig(gone, 64 * MIB, paths.recorder_status), paths.recorder_config)
+        paths.recorder_status.parent.mkdir()
+        write(RecorderStatus(ring_directory=str(gone)), paths.recorder_status)
+        bench.apply(32)
+        assert (bench.told, bench.sizes.waits_for()) == ([32], 0)
+
+    def test_nothing_is_waited_for_on_a_disk_that_the_recorder_does_not_use(self, paths: Paths) -> None:
+        bench = Bench(paths)
+        broken = paths.run / "ring-disk/allegro-ring"
+        broken.mkdir(parents=True)
+        config.dump(RecorderConfig(broken, 64 * MIB, paths.recorder_status), paths.recorder_config)
+        bench.apply(32)
+        assert (bench.told, bench.sizes.waits_for()) == ([32], 0)

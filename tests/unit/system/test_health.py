@@ -47,12 +47,17 @@ def test_a_healthy_device_has_no_problems() -> None:
             "ring-too-short",
             "with the traffic so far the full packet ring buffer reaches back 8 s",
         ),
-        (replace(HEALTHY, ring_waits_for=1), "ring-waits", "becomes smaller when a capture accepted before"),
+        (replace(HEALTHY, ring_waits_for=1), "ring-waits", "its disk, when a capture accepted before"),
         (replace(HEALTHY, ring_waits_for=2), "ring-waits", "when 2 captures"),
         (replace(HEALTHY, recent_drops=7), "packets-lost", "7 packets were lost in the last 5 minutes"),
         (replace(HEALTHY, ports=()), "no-ports", "no measuring port"),
         (replace(HEALTHY, ports=(("port1", False),)), "no-link", "None of the measuring ports"),
         (replace(HEALTHY, storage_free=100 * MIB), "storage-full", "105 MB are free"),
+        (
+            replace(HEALTHY, ring_disk="It is not plugged in."),
+            "ring-disk",
+            "not on the one that was chosen for it: It is not plugged in.",
+        ),
         (
             replace(HEALTHY, failing_disks=("The disk /dev/sdb: It fails.",)),
             "disk-fails",

@@ -18,6 +18,7 @@ from allegro.system.health import Problem
 from allegro.web.menu import Heading, menu
 from allegro.web.pages import PAGES, administration
 from allegro.web.site import Page
+from tests.unit.storage.playing_disks import FOR_THE_RING, VOLUMES
 from tests.unit.web.world import Browser, World
 
 W2_NAMES = {
@@ -321,6 +322,28 @@ def test_a_disk_for_captures_is_chosen_and_removed_by_administrators(world: Worl
     assert "It can be pulled." in admin.page("/storage")
     admin.post("/storage/use-disk", name="")
     assert "Captures stay on the device." in admin.page("/storage")
+
+
+@pytest.mark.spec("W5", "R2")
+def test_the_ring_goes_to_a_disk_after_a_question(world: World) -> None:
+    admin, capture = world.user("admin"), world.user("capture")
+    world.device.volumes = [*VOLUMES, FOR_THE_RING]
+    world.device.plugged_in.add(FOR_THE_RING.uuid)
+    shown = admin.page("/storage")
+    assert shown.count("Yes, record there") == 1
+    assert "The packet ring buffer goes to RING (Portable, 9A, 1" in shown
+    assert "format it with ext4" in shown
+    assert "Record the ring here" not in capture.page("/storage")
+    capture.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="")
+    assert "lies on the device's own disk." in admin.page("/storage")
+    admin.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="5")
+    assert "lies on the device's own disk." in admin.page("/storage")
+    admin.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="512")
+    assert "The packet ring buffer lies on the disk below, with 512" in admin.page("/storage")
+    admin.post("/storage/remove-ring-disk")
+    assert "It can be pulled." in admin.page("/storage")
+    admin.post("/storage/use-ring-disk", name="", size="")
+    assert "lies on the device's own disk." in admin.page("/storage")
 
 
 @pytest.mark.spec("W5")

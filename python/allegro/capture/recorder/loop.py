@@ -157,7 +157,8 @@ class Recorder:
                 self._end_ring()
                 if self._dispatcher.under_way():
                     raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
-                self._close_ring("The packet ring is being opened.", 0.0)
+                moved = "The packet ring goes to another disk."
+                self._close_ring(self._dispatcher.trouble.message() or moved, 0.0)
         except AllegroError as error:
             self._refuse_config(error)
             return

@@ -6,7 +6,7 @@ from allegro.web.forms import Form
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
 
-SECTION = Section("recording")
+SECTION = Section("recording", leave_out=("ring_disk", "ring_disk_mib"))
 
 
 async def _show(visit: Visit, form: Form, status: int) -> Response:

@@ -69,7 +69,8 @@ async def _disks(visit: Visit) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = await visit.api.get("/disks")
     except AllegroError as error:
         nothing = {"volumes": (), "running_from": None, "disks": (), "known": ()}
-        return {"chosen": "", "used": False, "free": None, "reason": error.message, **nothing}
+        ring = {"chosen": "", "used": False, "size_mib": 0, "reason": error.message}
+        return {"chosen": "", "used": False, "free": None, "reason": error.message, "ring": ring, **nothing}
     return answer
 
 
@@ -196,6 +197,21 @@ async def _remove_disk(visit: Visit) -> Response:
     return visit.done("The disk can be pulled. Captures stay on the device until it is plugged in again.")
 
 
+async def _use_ring_disk(visit: Visit) -> Response:
+    uuid, size = visit.typed("name"), visit.typed("size").strip()
+    await visit.api.put("/disks/ring", {"uuid": uuid, "size_mib": size or None})
+    return visit.done(
+        "The packet ring buffer goes to the disk."
+        if uuid
+        else "The packet ring buffer lies on the device's own disk."
+    )
+
+
+async def _remove_ring_disk(visit: Visit) -> Response:
+    await visit.api.post("/disks/ring/remove")
+    return visit.done("The disk can be pulled. Until it is plugged in again the ring is on the device.")
+
+
 async def _forget_disk(visit: Visit) -> Response:
     await visit.api.delete(f"/disks/known/{segment(visit.typed('name'))}")
     return visit.done("The disk is forgotten. What lies on it stays.")
@@ -232,6 +248,8 @@ PAGE = Page(
         Action("POST", "/storage", SECTION.saver(_show), role="admin"),
         Action("POST", "/storage/use-disk", _use_disk, role="admin"),
         Action("POST", "/storage/remove-disk", _remove_disk, role="admin"),
+        Action("POST", "/storage/use-ring-disk", _use_ring_disk, role="admin"),
+        Action("POST", "/storage/remove-ring-disk", _remove_ring_disk, role="admin"),
         Action("POST", "/storage/forget-disk", _forget_disk, role="admin"),
         Action("POST", "/storage/format-disk", _format_disk, role="admin"),
         Action("POST", "/storage/label-disk", _label_disk, role="admin"),

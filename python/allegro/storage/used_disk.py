@@ -1,4 +1,5 @@
-"""The disk that captures go to, if it is another one than the device's own: mounted when it is there.
+"""A disk that was chosen for something (captures, the packet ring), other than the device's own: mounted when
+it is there.
 
 It may be pulled at any moment, and come back. Nothing is mounted that nobody has chosen by its id.
 """
@@ -7,15 +8,16 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from allegro.errors import AllegroError, Conflict, NotFound
 from allegro.storage.volumes import Volume, objection
 
-FOLDER = "allegro"
+FOLDER: Final = "allegro"
 """Captures lie in this folder of the disk: whatever else is on it is neither shown nor touched."""
 
 _LOOKS_AFTER_OBJECTION = 30
@@ -42,8 +44,37 @@ class Mounts(Protocol):
         """Raises Conflict, Unavailable."""
 
 
-class CaptureDisk:
-    """One disk at `place` at a time. May be called from any thread.
+def make_folder(top: Path) -> None:
+    """Makes the folder for captures, if there is none. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        (top / FOLDER).mkdir(mode=0o750)
+
+
+class Objection(Protocol):
+    """As `volumes.objection`."""
+
+    def __call__(self, volume: Volume, others: Collection[Volume], own_place: str) -> str: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a disk is used for: `what` in words, in its `folder`.
+
+    `prepare` makes that usable where the disk is mounted; it raises AllegroError with what speaks against it,
+    and OSError.
+    """
+
+    what: str
+    folder: str
+    prepare: Callable[[Path], None]
+    objection: Objection
+
+
+CAPTURES: Final = Use("captures", FOLDER, make_folder, objection)
+
+
+class UsedDisk:
+    """One disk at `place` at a time, for one use. May be called from any thread.
 
     `wanted` is the id of the chosen one (empty: none), `volumes` what there is, `present` whether there is a
     file system with an id, `still_there` whether the device with that number (st_dev) is. While `changes`
@@ -59,8 +90,10 @@ class CaptureDisk:
         present: Callable[[str], bool],
         still_there: Callable[[int], bool],
         changes: Callable[[], object] = object,
+        use: Use = CAPTURES,
     ) -> None:
         self.place = place
+        self._use_for = use
         self.wanted = wanted
         self.volumes = volumes
         self._mounts = mounts
@@ -83,8 +116,12 @@ class CaptureDisk:
 
     @property
     def folder(self) -> Path:
-        """Where captures lie on it while it is mounted."""
-        return self.place / FOLDER
+        """What is of ours on it while it is mounted."""
+        return self.place / self._use_for.folder
+
+    def objection(self, volume: Volume, others: Collection[Volume]) -> str:
+        """Why this file system cannot be used, in plain words; empty if it can. `others` are all."""
+        return self._use_for.objection(volume, others, str(self.place))
 
     def is_usable(self) -> bool:
         """Whether files can be written there now. Never waits for the disk."""
@@ -96,7 +133,7 @@ class CaptureDisk:
             wanted = self.wanted()
             try:
                 if self._mounted and not self._still_there(self._device):
-                    log.warning("The disk for captures was pulled")
+                    log.warning("The disk for %s was pulled", self._use_for.what)
                     self._let_go(at_once=True)
                 elif self._mounted and self._mounted != wanted:
                     self._let_go()
@@ -140,7 +177,7 @@ class CaptureDisk:
         """
         with self._changing:
             if not self._mounted:
-                raise Conflict("No disk is in use for captures.")
+                raise Conflict(f"No disk is in use for {self._use_for.what}.")
             self._left_alone = self._mounted
             self._let_go()
             self.reason = "It can be pulled."
@@ -183,7 +220,7 @@ class CaptureDisk:
         found = next((volume for volume in volumes if volume.uuid == uuid), None)
         if found is None:
             raise NotFound(f"There is no disk with the id {uuid}.", place="uuid")
-        if against := objection(found, volumes, str(self.place)):
+        if against := self.objection(found, volumes):
             raise Conflict(against, place="uuid")
         if found.disk.name == self._being_formatted:
             raise Conflict("It is being formatted.", place="uuid")
@@ -202,7 +239,7 @@ class CaptureDisk:
         except AllegroError as error:
             reason = " ".join(filter(None, (error.message, error.remedy)))
             if self.reason != reason:
-                log.warning("The disk for captures cannot be used yet: %s", reason)
+                log.warning("The disk for %s cannot be used yet: %s", self._use_for.what, reason)
             self.reason = reason
             self._wait_looks = _LOOKS_AFTER_OBJECTION
             return
@@ -210,25 +247,26 @@ class CaptureDisk:
             self._use(volume)
             self.reason = ""
         except AllegroError as error:
-            log.warning("The disk for captures cannot be used: %s", error)
+            log.warning("The disk for %s cannot be used: %s", self._use_for.what, error)
             self._left_alone = uuid  # until it is plugged in again
             self.reason = str(error)
 
     def _use(self, volume: Volume) -> None:
         self._mounts.mount(volume.path, volume.kind, self.place)
         try:
-            self._make_folder()
+            self._use_for.prepare(self.place)
+            self._try_to_write()
             self._device = self.place.stat().st_dev
-        except OSError as error:
+        except (OSError, AllegroError) as error:
             with contextlib.suppress(AllegroError):
                 self._mounts.unmount(self.place, at_once=True)
+            if isinstance(error, AllegroError):
+                raise
             raise Conflict(f"Nothing can be written to it ({error.strerror}).") from error
         self._mounted = volume.uuid
-        log.info("Captures go to %s", volume.disk.title)
+        log.info("In use for %s: %s", self._use_for.what, volume.disk.title)
 
-    def _make_folder(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            self.folder.mkdir(mode=0o750)
+    def _try_to_write(self) -> None:
         probe = self.folder / ".allegro-probe"
         os.close(new_file(probe))
         probe.unlink()
