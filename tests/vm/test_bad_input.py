@@ -46,19 +46,16 @@ WRONG_REQUESTS: list[tuple[str, str, object]] = [
 ]
 
 
-@pytest.mark.spec("W6", "L2")
+@pytest.mark.spec("W6", "L2", "R6", "W3")
 def test_wrong_requests_are_refused_with_message_and_place(lab: Lab) -> None:
+    """A ring larger than the disk, too, and the old one goes on."""
+    device = lab.device
     for method, path, body in WRONG_REQUESTS:
         with pytest.raises(ApiRefusedError) as caught:
-            lab.device.api(method, path, body)
+            device.api(method, path, body)
         assert 400 <= caught.value.status < 500, (method, path, body)
         assert caught.value.message, (method, path, body)
         assert "Traceback" not in str(caught.value)
-
-
-@pytest.mark.spec("R6", "W3")
-def test_a_ring_larger_than_the_disk_is_refused_and_the_old_one_goes_on(lab: Lab) -> None:
-    device = lab.device
     before = device.get("/ring")["size"]
     with pytest.raises(ApiRefusedError, match="cannot be larger than its storage device"):
         device.set({"recording": {"ring_size_mib": 60_000_000}})

@@ -28,19 +28,16 @@ for path in sorted(glob.glob("/sys/class/input/event*")):
 
 @pytest.mark.spec("T1")
 def test_recognised_however_often_it_is_plugged_in(lab: Lab, tell: Tell) -> None:
+    """And its keys reach nothing else."""
     seconds: list[float] = []
-    for _ in range(5):
+    for again in (True, True, True, True, False):
         seconds.append(lab.device.plug_presenter())
         assert any("R400" in name for name in lab.device.status()["presenters"])
-        lab.machine.presenter.unplug()
-        wait_for(lambda: lab.device.status()["presenters"] == [], "the end of the presenter", 10)
+        if again:
+            lab.machine.presenter.unplug()
+            wait_for(lambda: lab.device.status()["presenters"] == [], "the end of the presenter", 10)
     # Told, not asserted: an emulated processor on a busy host takes any time.
     tell(f"the presenter is listened to {sorted(seconds)[2]:.1f} s after it is plugged in (median of 5)")
-
-
-@pytest.mark.spec("T1")
-def test_its_keys_reach_nothing_else(lab: Lab) -> None:
-    lab.device.plug_presenter()
     outcomes = lab.machine.run(["python3", "-c", _GRAB]).stdout.splitlines()
     assert outcomes
     assert set(outcomes) == {"Device or resource busy"}
@@ -88,26 +85,23 @@ def _three_presses(lab: Lab) -> list[dict[str, Any]]:
 
 
 @pytest.mark.spec("T2")
-def test_contact_bounce_is_one_press(lab: Lab) -> None:
+def test_contact_bounce_and_a_held_key_are_one_press(lab: Lab) -> None:
+    presenter = lab.machine.presenter
     lab.device.plug_presenter()
     for _ in range(4):
-        lab.machine.presenter.press("next", hold=0.01)
+        presenter.press("next", hold=0.01)
     time.sleep(3)
     assert len(lab.device.wait_jobs(1)) == 1
-
-
-@pytest.mark.spec("T2")
-@pytest.mark.parametrize("debounce_ms", [0, 1000])
-def test_a_held_key_is_one_press(lab: Lab, debounce_ms: int) -> None:
-    lab.device.set({"trigger": {"debounce_ms": debounce_ms}})
-    lab.device.plug_presenter()
-    lab.machine.presenter.press("next", hold=4)
-    time.sleep(2)
-    assert len(lab.device.wait_jobs(1)) == 1
+    for debounce_ms in (1000, 0):
+        lab.device.set({"trigger": {"debounce_ms": debounce_ms}})
+        before = lab.device.last_job()
+        presenter.press("next", hold=4)
+        time.sleep(2)
+        assert len(lab.device.wait_jobs(1, after=before)) == 1
 
 
 @pytest.mark.spec("T1", "T2")
-def test_press_pull_plug_in_again_press_is_two_captures(lab: Lab) -> None:
+def test_pulled_also_with_a_key_held_and_plugged_in_again_each_press_is_a_capture(lab: Lab) -> None:
     presenter = lab.machine.presenter
     lab.device.plug_presenter()
     presenter.press("next")
@@ -118,17 +112,11 @@ def test_press_pull_plug_in_again_press_is_two_captures(lab: Lab) -> None:
     presenter.press("prev")
     jobs = lab.device.wait_jobs(2)
     assert [(job["key"], job["state"]) for job in jobs] == [("next", "complete"), ("prev", "complete")]
-
-
-@pytest.mark.spec("T1", "T2")
-def test_pulled_with_a_key_held_is_one_press(lab: Lab) -> None:
-    presenter = lab.machine.presenter
-    lab.device.plug_presenter()
     presenter.down("next")
-    wait_for(lab.device.jobs, "the press", 20)
+    wait_for(lambda: len(lab.device.jobs()) > 2, "the press of the key that is held", 20)
     presenter.unplug()
     time.sleep(3)
-    assert len(lab.device.wait_jobs(1)) == 1
+    assert len(lab.device.wait_jobs(3)) == 3
 
 
 @pytest.mark.spec("T8")
