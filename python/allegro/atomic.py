@@ -1,6 +1,7 @@
 """Files that are replaced as a whole: a reader, a crash or a power cut meets the old or the new content."""
 
 import ctypes
+import functools
 import os
 from pathlib import Path
 
@@ -38,13 +39,18 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600, sync: boo
 
 def rename_without_replacing(source: Path, target: Path) -> None:
     """Renames atomically and durably. Raises FileExistsError if `target` exists, and OSError."""
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     old, new = os.fsencode(source), os.fsencode(target)
     if libc.renameat2(_AT_FDCWD, old, _AT_FDCWD, new, ctypes.c_uint(_RENAME_NOREPLACE)) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(source), None, str(target))
     for directory in {source.parent, target.parent}:
         sync_directory(directory)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def sync_directory(directory: Path) -> None:

@@ -87,7 +87,13 @@ def _bpf(chance: random.Random) -> bytes:
 
 def _match(chance: random.Random) -> bytes:
     program = for_interface(compiled(random_packets.tree(chance, 2), (), libpcap.compiled), "port1")
-    return bytes((200,)) + struct.pack(">H", len(program)) + program + b"\0" + _frame(chance)
+    return (
+        bytes((chance.choice((200, 255)),))
+        + struct.pack(">H", len(program))
+        + program
+        + b"\0"
+        + _frame(chance)
+    )
 
 
 def _block(chance: random.Random) -> bytes:

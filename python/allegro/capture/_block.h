@@ -53,6 +53,17 @@ static inline const char *load_packet(const uint8_t *block, size_t limit, size_t
     return NULL;
 }
 
+#define CACHE_LINE 64u
+#define PACKETS_AHEAD 4u /* of the one that is looked at */
+
+/* Let the processor fetch a packet that is soon looked at: its header, and what its frame begins with. Wherever that may be. */
+static inline void prefetch_packet(const uint8_t *block, size_t limit, size_t offset, size_t lines)
+{
+    for (; lines > 0; lines--, offset += CACHE_LINE)
+        if (offset < limit)
+            __builtin_prefetch(block + offset);
+}
+
 /* A packet's frame as it was on the wire: the outer VLAN tag, which the kernel takes out, belongs behind the addresses. */
 struct frame {
     const uint8_t *bytes; /* without that tag */

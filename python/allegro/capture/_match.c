@@ -16,6 +16,7 @@
 
 #define ROWS "allegro.capture._packets.Rows"
 #define FEWEST_ENTRIES 64u
+#define LOOKED_AT 3u /* cache lines of a packet */
 
 struct rows { /* filters, made ready; nobody changes them, so that threads may share them */
     size_t count;
@@ -148,19 +149,27 @@ static int run_rows(struct job *job, const struct key *key, const struct frame *
     return 0;
 }
 
+static struct entry entry_at(const struct job *job, size_t number)
+{
+    struct entry entry;
+
+    memcpy(&entry, (const uint8_t *)job->index.buf + number * sizeof entry, sizeof entry);
+    return entry;
+}
+
 /* -1 without memory, else 0; whatever is wrong with the block is in `fault`. */
 static int run(struct job *job, struct fault *fault)
 {
     for (size_t number = 0; number < job->entries; number++) {
         const uint8_t *block = job->block.buf;
-        struct entry entry;
+        struct entry entry = entry_at(job, number);
         struct packet packet;
         struct frame frame;
         struct key key;
-        int64_t moment_ns;
+        int64_t moment_ns = (int64_t)(entry.time_ns - (uint64_t)job->shift_ns);
 
-        memcpy(&entry, (const uint8_t *)job->index.buf + number * sizeof entry, sizeof entry);
-        moment_ns = (int64_t)(entry.time_ns - (uint64_t)job->shift_ns);
+        if (number + PACKETS_AHEAD < job->entries)
+            prefetch_packet(block, (size_t)job->block.len, entry_at(job, number + PACKETS_AHEAD).offset, LOOKED_AT);
         if (moment_ns < job->start_ns || moment_ns > job->end_ns)
             continue;
         *fault = (struct fault){load_packet(block, (size_t)job->block.len, entry.offset, &packet), entry.offset};

@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#define CACHE_LINE 64u
 #define MOST_SLOTS (1u << 15)
 #define FEWEST_SLOTS 64u
 #define SLOTS_PER_PACKET 16u
@@ -43,8 +42,10 @@ static void add(struct set *set, enum class class, int side, uint32_t value)
         passed++;
     }
     if ((set->slots[place] & VALUE_MASK) == wanted) {
-        set->pairs[class] += (set->slots[place] & set->part) == 0;
-        set->slots[place] |= set->part;
+        if ((set->slots[place] & set->part) == 0) {
+            set->slots[place] |= set->part;
+            set->pairs[class]++;
+        }
         return;
     }
     if (set->slots[place] != 0 || set->used >= set->slot_count / 4 * 3) {

@@ -264,7 +264,8 @@ uint8_t *write_summary(struct set *set, size_t room, size_t *length)
 
     if ((plan.exact | plan.filtered) == 0 || needed > room || (bytes = malloc(needed)) == NULL)
         return NULL;
-    put_filter(set, &plan, bytes + before);
+    if (plan.filter_size != 0)
+        put_filter(set, &plan, bytes + before);
     sort_listed(set, &plan);
     put_lists(set, &plan, put_head(set, &plan, bytes));
     *length = needed;

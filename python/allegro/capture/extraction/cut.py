@@ -12,14 +12,13 @@ import bisect
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from allegro.capture.extraction import coverage
 from allegro.capture.extraction.contract import LATEST_NS, Request, Result
 from allegro.capture.extraction.filter_rows import Rows, RowsByPort
 from allegro.capture.extraction.group_parts import Look, Part
 from allegro.capture.extraction.held import Held
-from allegro.capture.extraction.output import room_for
+from allegro.capture.extraction.output import Writer, room_for
 from allegro.capture.extraction.packet_file import PacketFile
 from allegro.capture.extraction.pieces import Wanted
 from allegro.capture.extraction.reading import Group, ReadAhead
@@ -38,7 +37,9 @@ Answer = Callable[[int, Result | AllegroError], None]
 """Called once for each request, with its number: its file is there, or why there is none."""
 
 _MANY_FILES = 16
-_GROUPS_TOGETHER = 4
+_GROUPS_TOGETHER = 2
+_LONGER_GROUPS = 2
+"""For many files: what it costs when one has something of a group is spent less often."""
 
 _AT_ONCE = 256
 _LOOK_UP = 256
@@ -60,7 +61,7 @@ def extract_all(requests: Sequence[Request], report: Report, answer: Answer, cou
     file is there."""
     with (
         RingReader(requests[0].ring_directory) as reader,
-        ThreadPoolExecutor(1, "output") as writer,
+        Writer() as writer,
         contextlib.ExitStack() as stack,
     ):
         files = _Files(answer)
@@ -147,6 +148,11 @@ class _Files:
         """So many groups are merged at once: of one group each of many files has little."""
         return _GROUPS_TOGETHER if len(self.open) > _MANY_FILES else 1
 
+    @property
+    def longer_groups(self) -> int:
+        """How many times as much is read at once."""
+        return _LONGER_GROUPS if len(self.open) > _MANY_FILES else 1
+
     def look(self) -> None:
         """Takes note of which files take further packets: one that has reached its limit does not."""
         wanting = [(number, file) for number, file in self.open.items() if not file.limited]
@@ -187,7 +193,7 @@ class _Cut:
         self._files.each(lambda _, file: file.begin(self._ports))
         watch = Watch(window, line, self._held.runs, self._findings, self._news)
         records = in_order_of_time(watch.pass_on(self._records()), DISORDER_NS)
-        with ReadAhead(Look(window, line, self._files.rows)) as ahead:
+        with ReadAhead(Look(window, line, self._files.rows), self._files.longer_groups) as ahead:
 
             def tell(moment_ns: int) -> None:
                 courtesy.breathe()

@@ -16,9 +16,6 @@ from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring.reader import ORDER_SLACK_NS
 from allegro.capture.ring.record import Record
 
-SMALL = 1 << 16
-"""Records of at most this many bytes are looked through and merged together with others of their port."""
-
 Place = tuple[int, int, int, int]
 """Of a block in a buffer: offset, used bytes, and the times between which those of its packets lie (ns)."""
 
@@ -72,7 +69,7 @@ class Look:
             if isinstance(place, list):
                 self._scan_parts(buffer, record, place, contents)
                 continue
-            if record.length > SMALL or record.step_ns:
+            if record.step_ns:
                 self._scan(buffer, [record], [place], contents)
                 continue
             key = record.port_name, record.boot_id, record.wall_offset_ns

@@ -1,6 +1,6 @@
 """The file that an extraction writes, as long as it is not complete.
 
-Full buffers are written by a thread, past the page cache (O_DIRECT), while the next one is filled: neither
+Full buffers are written by a thread, past the page cache (O_DIRECT), while another one is filled: neither
 memory nor processor is spent on copies, and the recorder's disk has never more than one of them to do.
 """
 
@@ -11,9 +11,12 @@ import errno
 import fcntl
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
 
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, Unavailable
@@ -23,11 +26,46 @@ MIB = 1 << 20
 OUT_SIZE = 4 * MIB
 """Bytes of a buffer. Short pieces: the recorder's writes have to wait behind what the disk was given."""
 
-_ALL_ROOM = 64 * MIB
+_ALL_ROOM = 48 * MIB
 """What the buffers of all files of an extraction may take together."""
+
+_SPARES = 2
+"""Further buffers, for all files together."""
 
 _ALIGNMENT = 4096
 """What O_DIRECT needs on every usual disk, for place and length in the file and in memory."""
+
+
+class Writer:
+    """The thread that writes the files of an extraction, with buffers to go on in meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "output")
+        self._spares: SimpleQueue[mmap.mmap] = SimpleQueue()
+        for _ in range(_SPARES):
+            self._spares.put(mmap.mmap(-1, OUT_SIZE))
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown()
+
+    def spare(self) -> mmap.mmap:
+        """A buffer of OUT_SIZE in place of one that is given to `write`, which may have to be waited for."""
+        return self._spares.get()
+
+    def write(self, action: Callable[[mmap.mmap], None], buffer: mmap.mmap) -> Future[None]:
+        """Lets the thread do this with the buffer, which is then a spare one."""
+        return self._thread.submit(self._run, action, buffer)
+
+    def _run(self, action: Callable[[mmap.mmap], None], buffer: mmap.mmap) -> None:
+        try:
+            action(buffer)
+        finally:
+            self._spares.put(buffer)
 
 
 class Output:
@@ -37,17 +75,16 @@ class Output:
     it. Raises Conflict if the name is taken, Unavailable if the place cannot be written or is full (which may
     come to light only with a later call).
 
-    `room` may be filled from `used` on by others, who then call `filled`. `writer` is the thread that writes,
-    `size` what is collected for it; memory is taken as it is filled.
+    `room` may be filled from `used` on by others, who then call `filled`. `writer` writes what was collected
+    up to `size`; memory is taken as it is filled.
     """
 
-    def __init__(self, path: Path, writer: ThreadPoolExecutor, size: int = OUT_SIZE) -> None:
+    def __init__(self, path: Path, writer: Writer, size: int = OUT_SIZE) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
         self._buffer = mmap.mmap(-1, OUT_SIZE)
         self._size = size
         self.used = 0
-        self._spare = mmap.mmap(-1, OUT_SIZE)
         self._written = 0
         self._writing: Future[None] | None = None
         self._writer = writer
@@ -130,14 +167,14 @@ class Output:
                 raise _name_taken(self._path) from None
 
     def _hand_over(self) -> None:
-        """Lets what fills whole pages be written, and goes on in the other buffer with the rest."""
+        """Lets what fills whole pages be written, and goes on in another buffer with the rest."""
         with _storage_errors(self._path):
             self._wait()
         whole = self.used & -_ALIGNMENT
-        full, self._buffer, self._spare = self._buffer, self._spare, self._buffer
+        full, self._buffer = self._buffer, self._writer.spare()
         self._buffer[: self.used - whole] = full[whole : self.used]
         self.used -= whole
-        self._writing = self._writer.submit(self._write, full, whole, self._written)
+        self._writing = self._writer.write(partial(self._write, length=whole, offset=self._written), full)
         self._written += whole
 
     def _enlarge(self) -> None:
@@ -164,8 +201,8 @@ class Output:
 
 
 def room_for(files: int) -> int:
-    """Bytes of a buffer, of which each file has two, where so many files are written at once."""
-    return min(max(_ALL_ROOM // (2 * files), MIB // 4) & -_ALIGNMENT, OUT_SIZE)
+    """Bytes of a buffer, of which each file has one, where so many files are written at once."""
+    return min(max(_ALL_ROOM // (files + _SPARES), MIB // 4) & -_ALIGNMENT, OUT_SIZE)
 
 
 def _set_direct(descriptor: int, wanted: bool) -> bool:

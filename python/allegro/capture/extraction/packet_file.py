@@ -9,14 +9,13 @@ import dataclasses
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from allegro import words
 from allegro.capture import _packets
 from allegro.capture.extraction import classic, coverage, pcapng
 from allegro.capture.extraction.contract import LATEST_NS, PortResult, Request, Result
-from allegro.capture.extraction.output import Output
+from allegro.capture.extraction.output import Output, Writer
 from allegro.capture.extraction.reading import Group
 from allegro.capture.extraction.sifting import Amounts
 from allegro.errors import Conflict
@@ -66,11 +65,11 @@ class PacketFile:
     then over: all it needs is `give_up`.
     """
 
-    def __init__(self, request: Request, writer: ThreadPoolExecutor, room: int) -> None:
+    def __init__(self, request: Request, writer: Writer, room: int) -> None:
         self._request = request
         self._window = coverage.Window(request.start_ns, request.end_ns)
         self._open: list[Source] = []
-        self._names: list[str] = []
+        self._numbers: dict[str, int] = {}  # of interfaces
         self._packets: list[int] = []
         self._large: dict[str, int] = {}
         self._unfinished: dict[str, int] = {}
@@ -78,7 +77,9 @@ class PacketFile:
         self._first_ns: int | None = None
         self._last_ns: int | None = None
         self._ends_ns: int | None = None
+        self.packets = 0
         self.bytes = 0
+        """What is in the file so far."""
         self._output = Output(request.output, writer, room)
 
     def __enter__(self) -> PacketFile:
@@ -88,11 +89,6 @@ class PacketFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._output.close()
-
-    @property
-    def packets(self) -> int:
-        """In the file so far."""
-        return sum(self._packets)
 
     @property
     def filtered(self) -> bool:
@@ -146,18 +142,10 @@ class PacketFile:
                     shape.classic,
                 )
                 full = not done and len(room) < self._output.largest_room
-            for source, (position, packets, count, large, unfinished, completed, shortened) in zip(
-                self._open, progress, strict=True
-            ):
+            for source, (position, packets, *counts) in zip(self._open, progress, strict=True):
                 source.position = position
-                self._packets[source.interface] += packets
-                self.bytes += count
-                name = self._names[source.interface]
-                if shortened:
-                    self._shortened[name] = self._shortened.get(name, 0) + shortened
-                if large or unfinished > completed:
-                    self._large[name] = self._large.get(name, 0) + large
-                    self._unfinished[name] = self._unfinished.get(name, 0) + unfinished - completed
+                if packets:
+                    self._account(source.interface, packets, *counts)
             if used > self._output.used:
                 self._first_ns = first_ns if self._first_ns is None else self._first_ns
                 self._last_ns = last_ns
@@ -174,6 +162,29 @@ class PacketFile:
                 still_open.append(source)
         self._open = still_open
 
+    def _account(
+        self,
+        interface: int,
+        packets: int,
+        count: int,
+        large: int,
+        unfinished: int,
+        completed: int,
+        shortened: int,
+    ) -> None:
+        """Counts packets of an interface that were written."""
+        self._packets[interface] += packets
+        self.packets += packets
+        self.bytes += count
+        if not (shortened or large or unfinished > completed):
+            return
+        name = list(self._numbers)[interface]
+        if shortened:
+            self._shortened[name] = self._shortened.get(name, 0) + shortened
+        if large or unfinished > completed:
+            self._large[name] = self._large.get(name, 0) + large
+            self._unfinished[name] = self._unfinished.get(name, 0) + unfinished - completed
+
     def give_up(self, release: Release) -> None:
         """There will be no such file; its blocks are the others'."""
         self._let_go(release)
@@ -189,7 +200,7 @@ class PacketFile:
         shape = self._request.shape
         if not shape.size_limit:
             return None
-        behind = 0 if shape.classic else _OF_A_PORT * (len(self._names) + 1)
+        behind = 0 if shape.classic else _OF_A_PORT * (len(self._numbers) + 1)
         return max(shape.size_limit - behind - self._output.size, 0)
 
     def finish(
@@ -216,7 +227,7 @@ class PacketFile:
                 rejected[name],
                 findings.slicing.discarded(name),
             )
-            for name, packets in zip(self._names, self._packets, strict=True)
+            for name, packets in zip(self._numbers, self._packets, strict=True)
         ]
         for interface, count in enumerate(() if request.shape.classic else counts):
             statistics = pcapng.Statistics(
@@ -279,10 +290,10 @@ class PacketFile:
         """Of each port: packets that the filter did not let through. Describes ports that have no others.
         Of a file that ends at its limit it is not known."""
         if not self.filtered or self.limited:
-            return dict.fromkeys(self._names, 0)
+            return dict.fromkeys(self._numbers, 0)
         for port in seen:
             self._interface(port)
-        written = zip(self._names, self._packets, strict=True)
+        written = zip(self._numbers, self._packets, strict=True)
         return {name: seen.get(name, 0) - packets for name, packets in written}
 
     def _limits(self) -> Iterator[str]:
@@ -299,12 +310,13 @@ class PacketFile:
 
     def _interface(self, port: str) -> int:
         """Number of a port in the file; describes it there first if it is new."""
-        if port not in self._names:
+        number = self._numbers.get(port)
+        if number is None:
             if not self._request.shape.classic:
                 self._output.write(pcapng.interface_description(port))
-            self._names.append(port)
+            number = self._numbers[port] = len(self._numbers)
             self._packets.append(0)
-        return self._names.index(port)
+        return number
 
 
 def _readable(comment: dict[str, str]) -> Iterator[tuple[str, str]]:

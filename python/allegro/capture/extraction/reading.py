@@ -22,7 +22,7 @@ from allegro.capture.extraction.pieces import Pieces, Wanted, size, spans
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment
 
 GROUP_BYTES = 4 << 20
-"""A group is at most this long, unless it is a single record."""
+"""A group is at most this long, unless it is a single record, or the reader wants other ones."""
 
 GROUP_RECORDS = 512
 
@@ -59,10 +59,16 @@ class ReadAhead:
     """Reads the records of one ring. Used by one thread, which iterates over `groups`.
 
     `look` says what records hold whose blocks lie at places in a buffer, in several threads at once.
+    Groups are so many `times` as long as usual.
     """
 
-    def __init__(self, look: Callable[[mmap.mmap, Sequence[Record], Sequence[Found]], Contents]) -> None:
+    def __init__(
+        self,
+        look: Callable[[mmap.mmap, Sequence[Record], Sequence[Found]], Contents],
+        times: int = 1,
+    ) -> None:
         self._look = look
+        self._group_bytes = times * GROUP_BYTES
         threads = min(max(len(os.sched_getaffinity(0)), _FEWEST_THREADS), _MOST_THREADS)
         self._groups_ahead = threads + 1
         self._pool = ThreadPoolExecutor(threads, "reader")
@@ -84,7 +90,7 @@ class ReadAhead:
     def groups(self, wanted: Iterable[Wanted]) -> Iterator[Group]:
         """The records in their order, with their blocks. Memory does not grow with their number."""
         under_way: deque[Future[Group]] = deque()
-        for some in in_groups(wanted):
+        for some in in_groups(wanted, self._group_bytes):
             records = [record for record, _ in some]
             pieces = {record.sequence: pieces for record, pieces in some if pieces}
             under_way.append(self._pool.submit(self._read, Group(records, self._buffer(records), pieces)))
@@ -96,14 +102,14 @@ class ReadAhead:
     def done(self, group: Group) -> None:
         """One of those who used the group does not need it any more."""
         group.users -= 1
-        if not group.users and len(group.buffer) == GROUP_BYTES:
+        if not group.users and len(group.buffer) == self._group_bytes:
             self._spare.append(group.buffer)
 
     def _buffer(self, records: list[Record]) -> mmap.mmap:
         length = sum(one.length for one in records)
-        if length <= GROUP_BYTES and self._spare:
+        if length <= self._group_bytes and self._spare:
             return self._spare.pop()
-        return mmap.mmap(-1, max(length, GROUP_BYTES))
+        return mmap.mmap(-1, max(length, self._group_bytes))
 
     def _read(self, group: Group) -> Group:
         """Reads in the order on disk; answers in the order of the group."""
@@ -206,13 +212,13 @@ class ReadAhead:
             os.close(other)
 
 
-def in_groups(records: Iterable[Wanted]) -> Iterator[list[Wanted]]:
-    """Cuts the sequence into groups of at most GROUP_BYTES and GROUP_RECORDS, of one record at least."""
+def in_groups(records: Iterable[Wanted], most: int) -> Iterator[list[Wanted]]:
+    """Cuts the sequence into groups of at most so many bytes and GROUP_RECORDS, of one record at least."""
     group: list[Wanted] = []
     length = 0
     for wanted in records:
         one = wanted[0].length
-        if group and (length + one > GROUP_BYTES or len(group) == GROUP_RECORDS):
+        if group and (length + one > most or len(group) == GROUP_RECORDS):
             yield group
             group, length = [], 0
         group.append(wanted)

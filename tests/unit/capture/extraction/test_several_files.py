@@ -153,7 +153,7 @@ def test_buffers_of_a_hundred_files_take_no_more_than_those_of_a_few() -> None:
     assert output.room_for(1) == output.OUT_SIZE
     for files in (2, 10, 100):
         assert output.room_for(files) % 4096 == 0
-        assert 2 * files * output.room_for(files) <= 64 << 20
+        assert (files + 2) * output.room_for(files) <= 48 << 20
     assert output.room_for(1000) >= 1 << 18
 
 
