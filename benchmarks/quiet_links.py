@@ -1,7 +1,8 @@
 """Quiet links: what they cost the recorder and a capture, and what a disk that stands still costs them.
 
-The recorder of release 0.1.0 is measured in the same run, from this repository's history. Each records some
-links of few packets on a file system of its own, which then stands still (fsfreeze).
+The recorder of release 0.1.0, from this repository's history, runs at the same time: so both have the same
+machine. Each records some links of few packets on a file system of its own, which then stands still
+(fsfreeze).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -36,6 +38,7 @@ RELEASE = "4dd0af3"
 _PORTS = 4
 _PACKETS_PER_S = 50
 """Of each port."""
+_SILENT_S = 10.0
 _STEADY_S = 20.0
 _STANDS_S = 15.0
 _FRAME = bytes.fromhex("ffffffffffff 020000000001 88b5") + bytes(186)
@@ -47,9 +50,11 @@ _REPEATS = 3
 
 @dataclass(frozen=True)
 class Quiet:
-    """Of a recorder: processor time per record on disk, and packets lost to the standing disk."""
+    """Of a recorder: processor time per second without packets and per record on disk, and packets lost to
+    the standing disk."""
 
     name: str
+    silent_us: float
     per_record_us: float
     records: int
     sent_standing: int
@@ -64,13 +69,9 @@ def measure(directory: Path) -> tuple[list[Quiet], float]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     try:
-        old = directory / "release"
-        _unpack(old)
-        recorders = [
-            _recorder("allegro 0.1.0", old / "python", directory),
-            _recorder("allegro", None, directory),
-        ]
-        return recorders, _capture(directory / "capture")
+        release = directory / "release"
+        _unpack(release)
+        return _recorders(directory, release / "python"), _capture(directory / "capture")
     finally:
         shutil.rmtree(directory)
 
@@ -79,15 +80,20 @@ def text(measured: tuple[list[Quiet], float]) -> str:
     """The results as a table, and a line."""
     recorders, capture_us = measured
     rows = [
-        f"| {one.name} | {one.per_record_us:.0f} | {one.lost:,} of {one.sent_standing:,} |"
+        f"| {one.name} | {one.silent_us / 1000:.1f} | {one.per_record_us:.0f} |"
+        f" {one.lost:,} of {one.sent_standing:,} |"
         for one in recorders
     ]
+    before, now = recorders
+    ratios = f"{now.silent_us / before.silent_us:.2f} | {now.per_record_us / before.per_record_us:.2f}"
     links = f"{_PORTS} links of {_PACKETS_PER_S} packets/s"
     return "\n".join(
         [
-            f"| {links} | processor µs per record | lost in {_STANDS_S:.0f} s of a standing disk |",
-            "|---|--:|--:|",
+            f"| {links} | processor ms/s without packets | processor µs per record"
+            f" | lost in {_STANDS_S:.0f} s of a standing disk |",
+            "|---|--:|--:|--:|",
             *rows,
+            f"| ratio | {ratios} | |",
             "",
             f"A record of a quiet link costs a capture {capture_us:.1f} µs of the processor.",
             "",
@@ -105,42 +111,76 @@ def _unpack(target: Path) -> None:
         archive.extractall(target, filter="data")
 
 
-def _recorder(name: str, source: Path | None, directory: Path) -> Quiet:
-    with ExitStack() as stack:
-        space = Namespace("aquiet")
-        stack.callback(space.close)
+class _Recorder:
+    """A recorder with its links and its disk; `source` is its program (None: that of today)."""
+
+    def __init__(self, name: str, source: Path | None, directory: Path, stack: ExitStack) -> None:
+        directory.mkdir()
+        self.name = name
+        self.space = Namespace(f"aquiet{directory.name}")
+        stack.callback(self.space.close)
         for number in range(1, _PORTS + 1):
-            space.ip("link", "add", f"port{number}", "type", "veth", "peer", "name", f"gen{number}")
+            self.space.ip("link", "add", f"port{number}", "type", "veth", "peer", "name", f"gen{number}")
             for device in (f"port{number}", f"gen{number}"):
-                space.sysctl(f"net.ipv6.conf.{device}.disable_ipv6", "1")
-                space.ip("link", "set", device, "up")
-        disk = stack.enter_context(_disk(directory))
+                self.space.sysctl(f"net.ipv6.conf.{device}.disable_ipv6", "1")
+                self.space.ip("link", "set", device, "up")
+        self.disk = stack.enter_context(_disk(directory))
+        # In memory, as on the device.
+        state = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))) / "status.json"
         settings = directory / "recorder.json"
-        state = directory / "status.json"
-        state.unlink(missing_ok=True)
         settings.write_text(
             json.dumps(
-                {"ring_directory": str(disk / "ring"), "ring_size": 64 * MIB, "status_file": str(state)}
+                {"ring_directory": str(self.disk / "ring"), "ring_size": 64 * MIB, "status_file": str(state)}
             )
         )
         command = [sys.executable, "-m", "allegro.capture.recorder", str(settings)]
         if source is not None:
             command = ["env", f"PYTHONPATH={source}", *command]
-        program = space.spawn(command, directory / "log")
-        wait_for(lambda: _ready(state, program.pid), name, 30)
+        self.program = self.space.spawn(command, directory / "log")
+        wait_for(lambda: _ready(state, self.program.pid), name, 30)
+
+    def used_s(self) -> float:
+        """Seconds of the processors so far."""
+        return processor_seconds(self.program.pid)
+
+
+def _recorders(directory: Path, release: Path) -> list[Quiet]:
+    with ExitStack() as stack:
+        recorders = [
+            _Recorder("allegro 0.1.0", release, directory / "old", stack),
+            _Recorder("allegro", None, directory / "new", stack),
+        ]
+        spaces = [one.space for one in recorders]
         time.sleep(2)
-        before = processor_seconds(program.pid)
-        sent = _send(space, _STEADY_S)
-        used = processor_seconds(program.pid) - before
-        with _frozen(disk):
-            standing = _send(space, _STANDS_S)
+        begun = [one.used_s() for one in recorders]
+        time.sleep(_SILENT_S)
+        before, began_ns = [one.used_s() for one in recorders], time.time_ns()
+        sent = _send(spaces, _STEADY_S)
+        ended_ns = time.time_ns()
+        after = [one.used_s() for one in recorders]
+        with ExitStack() as standing_still:
+            for one in recorders:
+                standing_still.enter_context(_frozen(one.disk))
+            standing = _send(spaces, _STANDS_S)
         time.sleep(3)
-        end_program(program)
-        with RingReader(disk / "ring") as reader:
-            records = [record for record in reader.records(0, 1 << 62) if record.packets]
-    stored = sum(record.packets for record in records)
-    share = sent / (sent + standing)  # how many records of the steady part there are, is not told
-    return Quiet(name, used / (len(records) * share) * 1e6, len(records), standing, sent + standing - stored)
+        found = []
+        for one, start, silent, steady in zip(recorders, begun, before, after, strict=True):
+            end_program(one.program)
+            with RingReader(one.disk / "ring") as reader:
+                records = [record for record in reader.records(0, 1 << 62) if record.packets]
+            stored = sum(record.packets for record in records)
+            counted = sum(began_ns < record.last_ns <= ended_ns for record in records)
+            found.append(
+                Quiet(
+                    one.name,
+                    (silent - start) / _SILENT_S * 1e6,
+                    (steady - silent) / counted * 1e6,
+                    len(records),
+                    standing,
+                    sent + standing - stored,
+                )
+            )
+        return found
 
 
 def _ready(state: Path, pid: int) -> bool:
@@ -151,24 +191,23 @@ def _ready(state: Path, pid: int) -> bool:
     return bool(said["pid"] == pid and said["state"] == "recording" and len(said["ports"]) == _PORTS)
 
 
-def _send(space: Namespace, seconds: float) -> int:
-    def run() -> int:
-        count, began = 0, time.monotonic()
-        with ExitStack() as stack:
-            links = [
-                stack.enter_context(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
-                for _ in range(_PORTS)
-            ]
-            for number, link in enumerate(links, 1):
-                link.bind((f"gen{number}", 0))
-            while time.monotonic() - began < seconds:
-                for link in links:
-                    link.send(_FRAME)
-                    count += 1
-                time.sleep(1 / _PACKETS_PER_S)
-        return count
+def _send(spaces: list[Namespace], seconds: float) -> int:
+    """To all links of all recorders; how many packets each recorder was sent."""
+    count, began = 0, time.monotonic()
+    with ExitStack() as stack:
+        links = [stack.enter_context(_link(space, number)) for space in spaces for number in range(_PORTS)]
+        while time.monotonic() - began < seconds:
+            for link in links:
+                link.send(_FRAME)
+            count += _PORTS
+            time.sleep(1 / _PACKETS_PER_S)
+    return count
 
-    return space.call(run)
+
+def _link(space: Namespace, number: int) -> socket.socket:
+    link = space.call(lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0))
+    link.bind((f"gen{number + 1}", 0))
+    return link
 
 
 @contextmanager

@@ -23,12 +23,15 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600, sync: boo
     # No link is followed: the folder may belong to a program with fewer rights.
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        try:
             os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
             if sync:
                 os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         partial.replace(path)
     except OSError:
         partial.unlink(missing_ok=True)

@@ -35,16 +35,20 @@ def now_ns() -> int:
 
 def read_clocks() -> Reading:
     """Both clocks, read as closely together as a busy machine allows."""
-    best, width = Reading(0, 0), -1
-    for _ in range(_READINGS):
-        before = now_ns()
-        wall = time.time_ns()
-        after = now_ns()
-        if width < 0 or after - before < width:
-            best, width = Reading((before + after) // 2, wall), after - before
-        if width < _CLOSE_ENOUGH_NS:
+    best = _look()
+    for _ in range(_READINGS - 1):
+        if best[0] < _CLOSE_ENOUGH_NS:
             break
-    return best
+        best = min(best, _look())
+    return Reading(*best[1:])
+
+
+def _look() -> tuple[int, int, int]:
+    """How long it took to read both clocks, the middle of that time, and the wall clock, in ns."""
+    before = now_ns()
+    wall = time.time_ns()
+    width = now_ns() - before
+    return width, before + width // 2, wall
 
 
 def wall_ns(boot_ns: int) -> int:

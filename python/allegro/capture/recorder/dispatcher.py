@@ -316,7 +316,7 @@ class Dispatcher:
     def _account(self, now: Reading) -> None:
         """Puts into the index what has been written, in order."""
         writer = self._ring.writer
-        if writer is None or not self._records:
+        if writer is None or not self._records or not self._records[0].job.done:
             return
         while self._records and self._records[0].job.done:
             done = self._records.popleft()

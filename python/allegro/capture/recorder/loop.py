@@ -40,6 +40,8 @@ _SCAN_INTERVAL = 1.0
 _PAUSE_FILL = 1 / 4
 _SHORTEST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.04
+# Blocks of quiet links, which are copied, wait for so many pauses, so that one turn takes those of all links.
+_QUIET_PAUSES = 2
 
 
 class Recorder:
@@ -99,8 +101,10 @@ class Recorder:
                 self._ports.look(self._config, read_clocks())
             if now >= next_status:
                 next_status = now + _STATUS_INTERVAL
-                self._report()
+                fullest = self._report()
                 works = self._ring.writer is None or self._ring.writer.working()
+            else:
+                fullest = self._dispatcher.turn(self._look_at_clocks(), idle=self._restless)
             if not announced:
                 announced = True
                 notify("READY=1")
@@ -111,7 +115,6 @@ class Recorder:
                 _LOG.error("A part of the recorder has ended unexpectedly; the recorder has to start anew.")
                 code = 1
                 break
-            fullest = self._dispatcher.turn(self._look_at_clocks(), idle=self._restless)
             self._wait(fullest, next_status - time.monotonic())
         notify("STOPPING=1")
         self._shut_down()
@@ -182,10 +185,13 @@ class Recorder:
     # -- waiting, telling, ending --------------------------------------------------------------------
 
     def _wait(self, fullest: float, until_status: float) -> None:
-        if fullest or self._dispatcher.under_way():
-            pause = self._pause * _PAUSE_FILL / fullest if fullest else _LONGEST_PAUSE
+        if fullest:
+            pause = self._pause * _PAUSE_FILL / fullest
             self._pause = min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE, max(until_status, _SHORTEST_PAUSE))
             self._listen(self._events.poll(self._pause * 1000))
+            return
+        if self._dispatcher.under_way():
+            self._gather(until_status)
             return
         before = time.monotonic()
         events = self._poll.poll(max(until_status, 0) * 1000)
@@ -195,8 +201,21 @@ class Recorder:
         if self._restless:
             time.sleep(_SHORTEST_PAUSE)
 
+    def _gather(self, until_status: float) -> None:
+        """Waits for what else comes in on quiet links, as long as none of them gets busy."""
+        self._pause = _LONGEST_PAUSE
+        for _ in range(_QUIET_PAUSES):
+            pause = min(_LONGEST_PAUSE, max(until_status, _SHORTEST_PAUSE))
+            until_status -= pause
+            events = self._events.poll(pause * 1000)
+            self._listen(events)
+            if events or until_status <= 0 or any(port.piled_up() for port in self._ports.all()):
+                return
+
     def _listen(self, events: list[tuple[int, int]]) -> bool:
         """Takes note of signals, of a clock that was set (the next turn looks), and of the links."""
+        if not events:
+            return False
         told = {descriptor for descriptor, _ in events}
         if self._wake in told:
             os.read(self._wake, 64)
@@ -207,15 +226,16 @@ class Recorder:
             self._look_at_ports = True
         return self._wake in told
 
-    def _report(self) -> None:
-        """Four times a second: losses that nothing else tells, how far the ring is complete, the status."""
+    def _report(self) -> float:
+        """Four times a second: a turn of all ports, losses that nothing else tells, how far the ring is
+        complete, the status. Returns what the turn does."""
         now = self._look_at_clocks()
-        self._dispatcher.turn(now, idle=True)
-        for port in self._ports.all():
-            port.sample(now.boot_ns)
+        fullest = self._dispatcher.turn(now, idle=True)
+        self._ports.sample(now)
         self._ports.rules.tell(now, self._ports.all(), ring=self._ring.writer is not None)
         self._dispatcher.tell_losses(now)
         self._say(now)
+        return fullest
 
     def _say(self, now: Reading) -> None:
         """Notes how far the ring is complete, and writes the status."""
@@ -280,6 +300,7 @@ class Recorder:
         self._ring.end()
         self._links.close()
         self._steps.close()
+        self._ports.close()
         self._dispatcher.close()
 
     def _on_signal(self, number: int, _frame: object) -> None:

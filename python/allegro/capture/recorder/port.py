@@ -7,7 +7,7 @@ from collections import deque
 
 from allegro.capture.port_rules import discards
 from allegro.capture.recent import RecentMaximum
-from allegro.capture.recorder.counters import CardLosses, InterfaceCounters
+from allegro.capture.recorder.counters import CardLosses, InterfaceCounters, Row
 from allegro.capture.recorder.discards import Discards
 from allegro.capture.recorder.socket import RingSocket
 from allegro.capture.ring import record as blocks
@@ -67,6 +67,7 @@ class RecordedPort:
         self._counters = InterfaceCounters(name)
         self._card_at_start, self._bytes_at_start = self._counters.losses(), self._counters.bytes()
         self._card = CardLosses()
+        self._row_lost: tuple[bytes, ...] | None = None
         self.link_up = self._counters.link_up()
         self.counts = PortStatus(name=name, index=self.index, link_up=self.link_up)
         self._samples: deque[tuple[float, int, int]] = deque(maxlen=_RATE_SAMPLES)
@@ -77,6 +78,11 @@ class RecordedPort:
         if self.busy[number] or not blocks.is_ready(self.socket.blocks[number]):
             return None
         return number
+
+    def piled_up(self) -> bool:
+        """Whether the kernel has handed over the block behind the next one, too."""
+        number = (self._next + 1) % len(self.busy)
+        return not self.busy[number] and blocks.is_ready(self.socket.blocks[number])
 
     def take(self) -> None:
         """The block that `ready` told is being written from now on."""
@@ -145,18 +151,18 @@ class RecordedPort:
         untold, self.losses = self.losses, NO_LOSSES
         return untold
 
-    def sample(self, now_ns: int) -> None:
-        """Reads the interface's own counters and works out the rates (over about a second)."""
-        self._count_discarded(now_ns)
-        # An interface that is gone counts nothing: keep what was known.
-        counted = zip(self._counters.losses(), self._card_at_start, strict=True)
-        card = CardLosses(*map(max, (now - start for now, start in counted), self._card))
-        if card != self._card:
-            new = CardLosses(*(now - before for now, before in zip(card, self._card, strict=True)))
-            self._card = card
-            self._lose(Losses(**new._asdict()), self._sampled_ns, now_ns)
+    def sample(self, now_ns: int, row: Row | None = None) -> None:
+        """Takes over the interface's own counters and works out the rates (over about a second).
+
+        `row` is what the table of all interfaces says of this one, just read; without it, its own files are.
+        """
+        self._count_discarded(now_ns, row)
+        if row is None or row.lost != self._row_lost:
+            self._row_lost = row.lost if row is not None else None
+            self._count_card(now_ns)
         self._sampled_ns = now_ns
-        byte_count = max(self._counters.bytes() - self._bytes_at_start, self.counts.bytes)
+        received = row.octets if row is not None else self._counters.bytes()
+        byte_count = max(received - self._bytes_at_start, self.counts.bytes)
         now = time.monotonic()
         self._samples.append((now, self._packets, byte_count))
         before, packets, byte_mark = self._samples[0]
@@ -203,9 +209,18 @@ class RecordedPort:
         self.socket.close()
         self._counters.close()
 
-    def _count_discarded(self, now_ns: int) -> None:
+    def _count_card(self, now_ns: int) -> None:
+        # An interface that is gone counts nothing: keep what was known.
+        counted = zip(self._counters.losses(), self._card_at_start, strict=True)
+        card = CardLosses(*map(max, (now - start for now, start in counted), self._card))
+        if card != self._card:
+            new = CardLosses(*(now - before for now, before in zip(card, self._card, strict=True)))
+            self._card = card
+            self._lose(Losses(**new._asdict()), self._sampled_ns, now_ns)
+
+    def _count_discarded(self, now_ns: int, row: Row | None = None) -> None:
         if self.discards.counting and self.closing_since is None:
-            received = self._counters.packets()
+            received = row.packets if row is not None else self._counters.packets()
             self.count(now_ns)
             self.discards.sample(received, self._packets)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from allegro.capture.config import RecorderConfig
 from allegro.capture.port_rules import discards
 from allegro.capture.recorder.completeness import Completeness
-from allegro.capture.recorder.counters import packets_received
+from allegro.capture.recorder.counters import InterfaceTable, packets_received
 from allegro.capture.recorder.link_states import LinkEvent
 from allegro.capture.recorder.memory import blocks_for
 from allegro.capture.recorder.outbox import Outbox
@@ -66,6 +66,7 @@ class Ports:
         self._poll = poll
         self._outbox = outbox
         self._completeness = completeness
+        self._table = InterfaceTable()
         self._count = 0
         self._known: set[int] | None = None
         """Numbers of all interfaces at the last look."""
@@ -124,6 +125,14 @@ class Ports:
                 port.link_up = event.link_up
                 self._outbox.add((LinkUp if event.link_up else LinkDown)(*now, port.name))
 
+    def sample(self, now: Reading) -> None:
+        """Takes over what the interfaces have counted."""
+        rows = self._table.read()
+        for port in self.open.values():
+            port.sample(now.boot_ns, rows.get(port.name))
+        for port in self.closing:  # another interface may have its name by now
+            port.sample(now.boot_ns)
+
     def let_go(self, port: RecordedPort) -> None:
         """Receives nothing more on a port; what was received is still to be written."""
         del self.open[port.name]
@@ -141,6 +150,10 @@ class Ports:
             self._outbox.lose(port.name, port.take_losses())
             self._completeness.forget(port)
             port.close()
+
+    def close(self) -> None:
+        """Looks at the interfaces no more."""
+        self._table.close()
 
     def _open(self, name: str, ifindex: int, options: RecorderConfig) -> None:
         taken = sum(len(port.busy) for port in self.all()) * options.block_size

@@ -6,7 +6,22 @@ from pathlib import Path
 import pytest
 
 from allegro.capture.recorder import counters
-from allegro.capture.recorder.counters import CardLosses, InterfaceCounters
+from allegro.capture.recorder.counters import (
+    CardLosses,
+    InterfaceCounters,
+    InterfaceTable,
+    Row,
+    packets_received,
+    parse_table,
+)
+
+TABLE = b"""\
+Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls
+ port1: 1000 10    1    2    3    4          0         5      60       1    0    0    0     0       0
+port2:7:18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+ cut: 1 2
+"""
 
 
 @pytest.mark.spec("R12")
@@ -29,3 +44,25 @@ def test_an_interface_that_is_not_there_counts_nothing() -> None:
     assert read.losses() == CardLosses()
     assert (read.bytes(), read.packets(), read.link_up()) == (0, 0, False)
     read.close()
+
+
+@pytest.mark.spec("R12")
+def test_the_table_of_all_interfaces_shows_whether_any_kind_of_loss_has_grown() -> None:
+    assert parse_table(TABLE) == {
+        "port1": Row(1000, 10, (b"1", b"2", b"3", b"4")),
+        "port2:7": Row(2**64 - 1, 0, (b"0", b"0", b"0", b"0")),
+    }
+    for column in range(2, 6):
+        values = ["0"] * 16
+        before = parse_table(f"port1: {' '.join(values)}".encode())["port1"]
+        values[column] = "1"
+        after = parse_table(f"port1: {' '.join(values)}".encode())["port1"]
+        assert (before.lost != after.lost, before[:2]) == (True, after[:2])
+
+
+def test_the_table_says_of_an_interface_what_its_own_files_say() -> None:
+    table = InterfaceTable()
+    before = packets_received("lo")
+    assert before <= table.read()["lo"].packets <= packets_received("lo")
+    table.close()
+    assert table.read() == {}

@@ -346,3 +346,36 @@ def test_what_fails_beside_a_disk_that_is_behind_is_no_reason_to_give_the_ring_u
         wait_for(lambda: writer.held_up, "failures that matter", 20)
         assert "no room is made" in trouble.broken(writer.held_up)
     writer.close()
+
+
+@pytest.mark.spec("R4", "T3")
+def test_blocks_of_quiet_links_are_waited_for_a_moment_but_not_when_a_link_gets_busy(
+    settings: RecorderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(tmp_path / "recorder.json")
+    pauses: list[float] = []
+
+    class Events:
+        def poll(self, milliseconds: float) -> list[tuple[int, int]]:
+            pauses.append(milliseconds)
+            return []
+
+    class Port:
+        def __init__(self, *, piled_up: bool) -> None:
+            self.piled_up = lambda: piled_up
+
+    def gathered(until_status: float, *, busy: bool) -> list[float]:
+        pauses.clear()
+        ports = (Port(piled_up=False), Port(piled_up=busy))
+        with monkeypatch.context() as patch:
+            patch.setattr(recorder, "_events", Events())
+            patch.setattr(recorder._ports, "all", lambda: ports)
+            recorder._gather(until_status)
+        return [round(pause, 3) for pause in pauses]
+
+    assert gathered(1.0, busy=False) == [40, 40]
+    assert gathered(1.0, busy=True) == [40]
+    assert gathered(0.05, busy=False) == [40, 10]
+    assert gathered(0.04, busy=False) == [40]
+    assert gathered(-1.0, busy=False) == [2]
+    operated(recorder, lambda: None)
