@@ -11,11 +11,9 @@
 #define ETHERTYPE_MPLS 0x8847u
 #define ETHERTYPE_MPLS_MULTICAST 0x8848u
 #define BOTTOM_OF_STACK 0x100u
-#define IPV4_OFFSET 0x1fffu
 #define IPV6_OFFSET 0xfff8u
 #define MOST_TAGS 2u
 #define MOST_EXTENSIONS 8u
-#define VXLAN_PORT 4789u
 #define VXLAN_VALID 0x08u
 
 struct rest { /* what is left of a frame */

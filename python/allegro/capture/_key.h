@@ -21,6 +21,8 @@ enum field {
 
 #define MOST_LABELS 8u
 #define MAC_LENGTH 6u
+#define IPV4_OFFSET 0x1fffu
+#define VXLAN_PORT 4789u
 
 struct key {
     uint32_t present; /* a bit for each enum field */

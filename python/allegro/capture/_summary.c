@@ -1,12 +1,14 @@
 /* Collects what a record's summary tells: the distinct values of its packets' keys, and in which parts of the block they are.
  * How that is written down: _summary_form.c.
  */
+#include "_conversation.h"
 #include "_values.h"
 
 #include <stdlib.h>
 
 #define MOST_SLOTS (1u << 15)
 #define FEWEST_SLOTS 64u
+#define FIRST_SLOTS 2048u /* of blocks with few values, as most are: they stay in the processor's cache */
 #define SLOTS_PER_PACKET 16u
 #define MOST_PASSED 256u /* slots: whoever chooses values that fall into the same ones costs no more time */
 #define UNDIVIDED (1u << 16) /* a block of no more bytes is one part: it is read at one go with its neighbours */
@@ -29,30 +31,68 @@ uint32_t hash_of_mac(const uint8_t *address)
     return (uint32_t)mixed(whole);
 }
 
+/* Where a value lies or may be put; NULL if too many others lie before. */
+static uint64_t *slot_for(uint64_t *slots, uint32_t slot_count, uint64_t wanted)
+{
+    uint32_t place = (uint32_t)(wanted * 0x9e3779b97f4a7c15u >> 40) & (slot_count - 1);
+
+    for (uint32_t passed = 0; passed <= MOST_PASSED; passed++) {
+        if (slots[place] == 0 || (slots[place] & VALUE_MASK) == wanted)
+            return &slots[place];
+        place = (place + 1) & (slot_count - 1);
+    }
+    return NULL;
+}
+
+/* Make room for the most values. Whether it could be done; else all is as it was. */
+static int grow(struct set *set)
+{
+    uint64_t *slots = set->slot_count < set->most_slots ? calloc(set->most_slots, sizeof *slots) : NULL;
+
+    if (slots == NULL)
+        return 0;
+    for (uint32_t place = 0; place < set->slot_count; place++)
+        if (set->slots[place] != 0) {
+            uint64_t *slot = slot_for(slots, set->most_slots, set->slots[place] & VALUE_MASK);
+
+            if (slot == NULL) {
+                free(slots);
+                return 0;
+            }
+            *slot = set->slots[place];
+        }
+    free(set->slots);
+    set->slots = slots;
+    set->slot_count = set->most_slots;
+    return 1;
+}
+
 static void add(struct set *set, enum class class, int side, uint32_t value)
 {
-    uint64_t wanted = tagged(class, value), here = wanted | set->part;
-    uint32_t place = (uint32_t)(wanted * 0x9e3779b97f4a7c15u >> 40) & (set->slot_count - 1), passed = 0;
+    uint64_t wanted = tagged(class, value), here = wanted | set->part, *slot;
 
     if (set->last[class][side] == here)
         return;
     set->last[class][side] = here;
-    while (set->slots[place] != 0 && (set->slots[place] & VALUE_MASK) != wanted && passed < MOST_PASSED) {
-        place = (place + 1) & (set->slot_count - 1);
-        passed++;
-    }
-    if ((set->slots[place] & VALUE_MASK) == wanted) {
-        if ((set->slots[place] & set->part) == 0) {
-            set->slots[place] |= set->part;
-            set->pairs[class]++;
+    for (;;) {
+        uint32_t most = set->slot_count == set->most_slots ? set->slot_count / 4 * 3 : set->slot_count / 2;
+
+        slot = slot_for(set->slots, set->slot_count, wanted);
+        if (slot != NULL && *slot != 0) {
+            if ((*slot & set->part) == 0) {
+                *slot |= set->part;
+                set->pairs[class]++;
+            }
+            return;
         }
-        return;
+        if (slot != NULL && set->used < most)
+            break;
+        if (!grow(set)) {
+            set->unknown |= 1u << class;
+            return;
+        }
     }
-    if (set->slots[place] != 0 || set->used >= set->slot_count / 4 * 3) {
-        set->unknown |= 1u << class;
-        return;
-    }
-    set->slots[place] = here;
+    *slot = here;
     set->used++;
     set->count[class]++;
     set->pairs[class]++;
@@ -111,32 +151,38 @@ static uint32_t size_of_part(uint32_t length)
 static int collect(const uint8_t *block, const struct tpacket_hdr_v1 *description, struct set *set)
 {
     size_t offset = description->offset_to_first_pkt, size = size_of_part(description->blk_len), end = size;
+    struct conversations conversations;
     uint32_t part = 0;
 
+    remember_none(&conversations, description->num_pkts);
     set->parts = size ? (uint32_t)((description->blk_len + size - 1) / size) : 1;
     set->begin[0] = description->offset_to_first_pkt;
     set->part = UINT64_C(1) << VALUE_BITS;
     for (uint32_t left = description->num_pkts; left > 0; left--) {
         struct packet packet;
-        struct frame frame;
-        struct key key;
+        const uint8_t *bytes;
+        size_t ahead;
 
         if (load_packet(block, description->blk_len, offset, &packet) != NULL)
             return 0;
         if ((packet.header.tp_next_offset == 0) != (left == 1))
             return 0;
-        if (packet.header.tp_next_offset < description->blk_len - offset) { /* its header, and what is most of its frame's */
-            __builtin_prefetch(block + offset + packet.header.tp_next_offset);
-            __builtin_prefetch(block + offset + packet.header.tp_next_offset + CACHE_LINE);
-        }
+        /* If those between are as large as this one; a packet takes less time here than elsewhere. */
+        ahead = offset + (size_t)2 * PACKETS_AHEAD * packet.header.tp_next_offset;
+        prefetch_packet(block, description->blk_len, ahead, 2);
         for (; offset >= end; end += size) { /* a packet belongs to the part in which its header is */
             set->begin[++part] = (uint32_t)offset;
             set->part <<= 1;
         }
         set->packets[part]++;
-        frame = frame_of(&packet, block + offset + packet.header.tp_mac);
-        read_key(&frame, &key);
-        add_key(set, &key);
+        bytes = block + offset + packet.header.tp_mac;
+        if (!had_already(&conversations, &packet, bytes, part)) {
+            struct frame frame = frame_of(&packet, bytes);
+            struct key key;
+
+            read_key(&frame, &key);
+            add_key(set, &key);
+        }
         offset += packet.header.tp_next_offset;
     }
     while (part < set->parts)
@@ -164,9 +210,10 @@ uint8_t *summary_of(const uint8_t *block, size_t size, size_t room, size_t *leng
     *length = 0;
     if (open_block(block, size, &description) != NULL || room == 0)
         return NULL;
-    set.slot_count = FEWEST_SLOTS;
-    while (set.slot_count < MOST_SLOTS && set.slot_count / SLOTS_PER_PACKET < description.num_pkts)
-        set.slot_count *= 2;
+    set.most_slots = FEWEST_SLOTS;
+    while (set.most_slots < MOST_SLOTS && set.most_slots / SLOTS_PER_PACKET < description.num_pkts)
+        set.most_slots *= 2;
+    set.slot_count = set.most_slots < FIRST_SLOTS ? set.most_slots : FIRST_SLOTS;
     set.slots = calloc(set.slot_count, sizeof *set.slots);
     if (set.slots != NULL && collect(block, &description, &set))
         bytes = write_summary(&set, room, length);

@@ -10,7 +10,7 @@
 
 struct set { /* a hash table; a slot is 0, or as above */
     uint64_t *slots;
-    uint32_t slot_count, used;
+    uint32_t slot_count, most_slots, used;
     uint32_t count[CLASSES]; /* values */
     uint32_t pairs[CLASSES]; /* of a value and a part that has it */
     uint32_t unknown; /* a bit for each class that did not fit */

@@ -237,6 +237,19 @@ def test_a_large_record_with_little_room_has_no_parts() -> None:
     assert parts_of("ip == 10.0.0.1", summary) is None
 
 
+def test_of_two_packets_that_differ_in_one_byte_both_are_told() -> None:
+    """Those of a known conversation are passed over: by whatever byte it is told from others."""
+    udp_packet = ethernet(0x0800, ipv4(17, udp(1000, 2000, bytes(16))))
+    for frame in (udp_packet, udp_packet[:38]):
+        for place in range(len(frame)):
+            other = bytearray(frame)
+            other[place] ^= 0x11
+            both = [Frame(T, frame), Frame(T, bytes(other))]
+            told = _packets.summarize(image(both), ROOM)
+            assert told == _packets.summarize(image(both[::-1]), ROOM)
+            assert told == _packets.summarize(image(both * 3), ROOM)
+
+
 def test_damaged_blocks_have_no_summary() -> None:
     whole = bytearray(image(connections(3)))
     assert _packets.summarize(whole[:40], ROOM) == b""
