@@ -62,9 +62,7 @@ async def _presenter(visit: Visit) -> dict[str, Any]:
 
 
 async def _captures(visit: Visit) -> dict[str, Any]:
-    export = await visit.api.get("/export?limit=1")
-    form = await SFTP.present(visit)
-    return {"export": export, "form": form, "result": None, "accept_path": "/setup/accept"}
+    return {"form": await SFTP.present(visit), "result": None, "accept_path": "/setup/accept"}
 
 
 async def _press(visit: Visit) -> dict[str, Any]:
