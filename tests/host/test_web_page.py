@@ -487,6 +487,9 @@ def put(page: Page, name: str, value: str | bool) -> None:
         ("/export", {"export.port": "0"}, "export.port", "greater than or equal to 1"),
         ("/export", {"export.enabled": True, "export.host": ""}, "export.host", "needed before"),
         ("/export", {"export.directory": ""}, "export.directory", "at least 1 character"),
+        ("/links", {"links.pairs.0.pair": "65"}, "links.pairs.0.pair", "less than or equal to 64"),
+        ("/management", {"management.confirm_s": "4"}, "management.confirm_s", "greater than or equal to 5"),
+        ("/firmware", {"firmware.server": "http://x"}, "firmware.server", "is not the address of"),
         ("/time", {"time.zone": "Europe/Berln"}, "time.zone", "do you mean Europe/Berlin?"),
         (
             "/time",
