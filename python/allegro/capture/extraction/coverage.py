@@ -339,17 +339,22 @@ def _touches(window: Window, away: Away) -> bool:
 
 
 def _offloads(findings: Findings) -> Iterable[str]:
-    for port, count in sorted(findings.large.items()):
+    for port, count in _counted(findings.large):
         yield (
             f"{_packets(count)} of {port} came larger than on the wire, as the host of this virtual machine"
             " handed them over: switch off segmentation offload there."
         )
-    for port, count in sorted(findings.unfinished.items()):
+    for port, count in _counted(findings.unfinished):
         verb = "has" if count == 1 else "have"
         yield (
             f"{_packets(count)} of {port} {verb} no checksum, as the host of this virtual machine left it to"
             " a network card: switch off checksum offload there."
         )
+
+
+def _counted(ports: dict[str, int]) -> list[tuple[str, int]]:
+    """The ports that have any, in their order."""
+    return sorted((port, count) for port, count in ports.items() if count)
 
 
 def _packets(count: int) -> str:

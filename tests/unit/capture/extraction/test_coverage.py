@@ -260,6 +260,7 @@ def test_what_has_no_place_before_the_start_is_told() -> None:
 def test_what_a_virtual_machines_host_made_is_told() -> None:
     findings = Findings()
     findings.large["port1"], findings.unfinished["port2"] = 3, 1
+    findings.large["port2"], findings.unfinished["port1"] = 0, 0
     large, unfinished = told(findings=findings)
     assert large.startswith("3 packets of port1 came larger than on the wire")
     assert unfinished.startswith("1 packet of port2 has no checksum")
