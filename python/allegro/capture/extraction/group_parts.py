@@ -14,7 +14,7 @@ from allegro.capture.extraction.coverage import Window
 from allegro.capture.extraction.filter_rows import Rows
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring.reader import ORDER_SLACK_NS
-from allegro.capture.ring.record import Record
+from allegro.capture.ring.record import Record, fields
 
 Place = tuple[int, int, int, int]
 """Of a block in a buffer: offset, used bytes, and the times between which those of its packets lie (ns)."""
@@ -25,6 +25,7 @@ PartPlace = tuple[int, int, int, int, int]
 Found = Place | list[PartPlace] | str
 """Where a record's packets are: all of them, those that are of interest, or why there are none."""
 
+_ALIKE, _STEP = fields("port_name", "boot_id", "wall_offset_ns"), fields("step_ns")
 _FIRST_BOOT_NS, _FIRST_NS = attrgetter("first_boot_ns"), attrgetter("first_ns")
 _ENTRY = struct.Struct("<QII")
 
@@ -63,16 +64,16 @@ class Look:
         """What the records hold whose blocks lie at these places in the buffer; texts are no places."""
         contents = Contents()
         together: dict[tuple[str, bytes, int], tuple[list[Record], list[Place]]] = {}
-        for record, place in zip(records, places, strict=True):
+        asked = map(_ALIKE, records), map(_STEP, records)
+        for record, place, key, step_ns in zip(records, places, *asked, strict=True):
             if isinstance(place, str):
                 continue
             if isinstance(place, list):
                 self._scan_parts(buffer, record, place, contents)
                 continue
-            if record.step_ns:
+            if step_ns:
                 self._scan(buffer, [record], [place], contents)
                 continue
-            key = record.port_name, record.boot_id, record.wall_offset_ns
             alike = together.get(key)
             if alike is None:
                 alike = together[key] = [], []

@@ -11,7 +11,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
@@ -19,14 +18,15 @@ from allegro.capture import _packets
 from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN
 from allegro.capture.extraction.group_parts import Contents, Found
 from allegro.capture.extraction.pieces import Pieces, Wanted, size, spans
-from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment
+from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment, fields
 
 GROUP_BYTES = 4 << 20
 """A group is at most this long, unless it is a single record, or the reader wants other ones."""
 
 GROUP_RECORDS = 512
 
-_SEQUENCE = attrgetter("sequence")  # the order on disk
+_SEQUENCE = fields("sequence")  # the order on disk
+_LENGTH = fields("length")
 _FEWEST_THREADS = 2
 _MOST_THREADS = 4
 _OPEN_FILES = 8
@@ -106,7 +106,7 @@ class ReadAhead:
             self._spare.append(group.buffer)
 
     def _buffer(self, records: list[Record]) -> mmap.mmap:
-        length = sum(one.length for one in records)
+        length = sum(map(_LENGTH, records))
         if length <= self._group_bytes and self._spare:
             return self._spare.pop()
         return mmap.mmap(-1, max(length, self._group_bytes))
@@ -230,6 +230,10 @@ def in_groups(records: Iterable[Wanted], most: int) -> Iterator[list[Wanted]]:
 def _runs(records: list[Record], alone: Container[int]) -> Iterator[list[Record]]:
     """Parts of what is sorted by place that lie on disk without a gap; some records, by their numbers, stay
     alone."""
+    first, last = records[0], records[-1]
+    if not alone and first.segment == last.segment and last.end - first.offset == sum(map(_LENGTH, records)):
+        yield records
+        return
     run: list[Record] = []
     end, segment = 0, None
     for one in records:

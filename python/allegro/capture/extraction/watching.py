@@ -9,7 +9,7 @@ from allegro.capture.extraction.coverage import Away, Findings, Window
 from allegro.capture.extraction.timeline import Timeline
 from allegro.capture.ring import news
 from allegro.capture.ring.losses import NO_LOSSES
-from allegro.capture.ring.record import FLAG_NEWS, Record
+from allegro.capture.ring.record import FLAG_NEWS, Record, fields
 from allegro.capture.ring.segments import Run
 
 NS = 1_000_000_000
@@ -27,6 +27,8 @@ for themselves until the recorder writes them."""
 
 BEYOND = 64
 """Records looked at behind the window: the first ones say what was missing until then."""
+
+_SEEN = fields("sequence", "boot_id", "first_boot_ns", "losses", "flags", "packets", "port_name")
 
 _OPENING_NS = 5 * NS
 """A port that is opened this soon after the recorder's start was not away before."""
@@ -58,15 +60,21 @@ class Watch:
         previous: Record | None = None
         beyond = 0
         unplaced, far_ns = self._timeline.unplaced, self._window.end_ns + DISORDER_NS
-        first, see = self._timeline.first, self.see
+        offset_of, first, see = self._timeline.offsets.get, self._timeline.first, self.see
+        last_of_port, expected = self._last_of_port, -1
         for record in records:
-            if unplaced and record.boot_id in unplaced:
+            sequence, boot_id, first_boot_ns, losses, flags, packets, port = _SEEN(record)
+            if unplaced and boot_id in unplaced:
                 continue
-            if previous is not None and (record.sequence != previous.sequence + 1 or not record.boot_id):
+            if previous is not None and (sequence != expected or not boot_id):
                 self._note_gap(previous, record)
-            previous = record
-            first_ns = first(record)
-            if see(record):
+            expected, previous = sequence + 1, record
+            offset_ns = offset_of(boot_id)
+            first_ns = first(record) if offset_ns is None else first_boot_ns + offset_ns
+            if losses is NO_LOSSES and packets and boot_id and not flags & FLAG_NEWS:  # `see` in short
+                last_of_port[port] = record
+                yield first_ns, record
+            elif see(record):
                 yield first_ns, record
             if first_ns > far_ns:
                 beyond += 1

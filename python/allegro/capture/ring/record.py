@@ -24,6 +24,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,6 +173,11 @@ class Record(NamedTuple):
     def nic_missed(self) -> int:
         """Packets that the port's network card lost since its previous record."""
         return self.losses.card
+
+
+def fields(*names: str) -> Callable[[Record], Any]:
+    """What takes these fields out of a record: of very many, faster than by their names."""
+    return itemgetter(*map(Record._fields.index, names))
 
 
 def rounded(used: int) -> int:
