@@ -33,6 +33,12 @@ $(foreach package,$(filter-out host-%,$(PACKAGES)),\
 	$(eval $(call UPPERCASE,$(package))_POST_CONFIGURE_HOOKS += ALLEGRO_NO_BUILD_RPATH)\
 	$(eval $(call UPPERCASE,$(package))_PRE_INSTALL_TARGET_HOOKS += ALLEGRO_UNMASK))
 
+# Of Wireshark only sharkd: it dissects packets that are looked at in the page.
+WIRESHARK_CONF_OPTS += $(foreach program,\
+	tshark tfshark rawshark dumpcap text2pcap mergecap reordercap editcap capinfos captype randpkt dftest \
+	androiddump sshdump ciscodump dpauxmon randpktdump wifidump udpdump sdjournal mmdbresolve, \
+	-DBUILD_$(program)=OFF)
+
 # GRUB's images for BIOS and UEFI are made by board/allegro/image/boot.py, of these parts.
 define ALLEGRO_GRUB_PARTS
 	$(foreach tuple,$(GRUB2_TUPLES-y), \

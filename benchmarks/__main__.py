@@ -12,7 +12,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bridge, extraction, large_ring, needle, quiet_day, quiet_links, report, rows, uploading
+from benchmarks import (
+    bridge,
+    extraction,
+    large_ring,
+    looking,
+    needle,
+    quiet_day,
+    quiet_links,
+    report,
+    rows,
+    uploading,
+)
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
 from tests.harness.bench_errors import BenchError
@@ -35,6 +46,7 @@ def main() -> int:
     parser.add_argument("--needle", action="store_true", help="only what a filter costs that few match")
     parser.add_argument("--rows", action="store_true", help="only what a hundred filters cost at once")
     parser.add_argument("--upload", action="store_true", help="only what gets captures to an SFTP server")
+    parser.add_argument("--packets", action="store_true", help="only looking at packets in the page")
     parser.add_argument("--gib", type=int, default=1, help="size of the ring of --needle")
     options = parser.parse_args()
     quick = options.quick
@@ -57,6 +69,8 @@ def main() -> int:
         return _rows(quick)
     if options.upload:
         return _upload(quick)
+    if options.packets:
+        return _packets()
     budget = 120.0 if quick else 600.0
     began = time.monotonic()
     runs: list[Run] = []
@@ -113,6 +127,10 @@ def _rows(quick: bool) -> int:
 
 def _upload(quick: bool) -> int:
     return _part("upload", lambda folder: uploading.text(uploading.compare(folder, quick=quick)))
+
+
+def _packets() -> int:
+    return _part("packets", lambda folder: looking.text(looking.measure(folder)))
 
 
 def _part(name: str, measure: Callable[[Path], str]) -> int:

@@ -160,3 +160,13 @@ class Paths:
     def page_socket(self) -> Path:
         """Unix socket on which the web page's program answers the device itself."""
         return self.run / "web" / "page.sock"
+
+    @property
+    def dissectors(self) -> Path:
+        """Unix socket behind which systemd starts a dissector for each connection."""
+        return self.run / "packets.sock"
+
+    @property
+    def cut_packets(self) -> Path:
+        """Parts of the ring for dissectors, each for a moment; in memory."""
+        return self.run / "packets"

@@ -30,7 +30,7 @@ def verdicts(
     Raises BenchError for a filter that Wireshark does not accept.
     """
     file = folder / "judged.pcapng"
-    file.write_bytes(_pcapng(frames))
+    file.write_bytes(pcapng_file(frames))
     asked: list[tuple[str, dict[str, str]]] = [
         *(("setconf", {"name": name, "value": value}) for name, value in (preferences or {}).items()),
         ("load", {"file": str(file)}),
@@ -54,7 +54,7 @@ def verdicts(
     return found
 
 
-def _pcapng(frames: Sequence[Frame]) -> bytes:
+def pcapng_file(frames: Sequence[Frame]) -> bytes:
     """draft-ietf-opsawg-pcapng: a section, an interface for each port, the frames a millisecond apart."""
     ports = sorted({port for port, _, _ in frames})
     blocks = [_block(_SECTION, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))]

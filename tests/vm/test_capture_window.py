@@ -75,7 +75,7 @@ def test_an_empty_window_is_a_file_that_says_why_and_a_frame_just_before_the_tri
     assert lab.device.problems() == []
 
 
-@pytest.mark.spec("R1")
+@pytest.mark.spec("R1", "W12")
 def test_frames_of_every_size_come_out_whole_and_vlan_tags_stay_as_they_were(
     lab: Lab, tmp_path: Path
 ) -> None:
@@ -103,6 +103,17 @@ def test_frames_of_every_size_come_out_whole_and_vlan_tags_stay_as_they_were(
         ["", "5,6"],
         ["", "0"],
     ]
+    # The dissector of the image sees the same, without any right.
+    looked = lab.device.get(f"/packets?file={job['file']}")
+    assert [row["length"] for row in looked["packets"]] == [len(frame) for frame in frames]
+    assert {row["protocol"] for row in looked["packets"][: len(tagged)]} == {"UDP"}
+    status = lab.machine.run(
+        "for each in /proc/[0-9]*; do grep -qs '^Name:.sharkd$' $each/status && cat $each/status; done; true"
+    )
+    rights = dict(line.split(":", 1) for line in status.stdout.splitlines() if ":" in line)
+    assert int(rights["Uid"].split()[0]) >= 61184, "a user of its own (systemd: dynamic users)"
+    assert {int(rights[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
+    assert (rights["NoNewPrivs"].strip(), rights["Seccomp"].strip()) == ("1", "2")
 
 
 @pytest.mark.spec("T3", "T6", "R1")

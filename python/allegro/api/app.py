@@ -26,6 +26,7 @@ from allegro.api import (
     metrics,
     network,
     notifications,
+    packets,
     power,
     presenters,
     reset,
@@ -50,6 +51,16 @@ def create_app(device: Device) -> ASGIApp:
     routes decide.
     """
     api = Api(device.firmware)
+    captures = Captures(
+        {
+            "storage": device.storage,
+            "upload": device.upload,
+            "sent": device.sent,
+            "disk": FileStore(device.disks.disk.folder),
+        },
+        device.jobs,
+        device.export.is_sending,
+    )
     api.describe(accounts.router(_elsewhere))
     api.describe(certificate.router(_elsewhere))
     for router in (
@@ -80,18 +91,8 @@ def create_app(device: Device) -> ASGIApp:
             *(device.disks, device.ring_disk, device.formatter, device.disk_health),
             *(device.settings, device.change_settings, device.events.note),
         ),
-        files.router(
-            Captures(
-                {
-                    "storage": device.storage,
-                    "upload": device.upload,
-                    "sent": device.sent,
-                    "disk": FileStore(device.disks.disk.folder),
-                },
-                device.jobs,
-                device.export.is_sending,
-            )
-        ),
+        files.router(captures),
+        packets.router(device.packets, captures),
         presenters.router(device.inputs),
         log.router(device.log),
         support.router(api, device.name, device.machine_facts),

@@ -34,7 +34,7 @@ _KINDS: dict[str, Kind] = {
 }
 """By the first segment below /api."""
 
-_DOWNLOADS = ("/api/files/", "/api/archive", "/api/live", "/api/support")
+_DOWNLOADS = ("/api/files/", "/api/archive", "/api/live", "/api/packets", "/api/support")
 """What shows packets, or all that the device knows: worth a line although it only looks."""
 
 _OWN = "/api/events"
@@ -97,6 +97,8 @@ def happened(method: str, path: str) -> tuple[Kind, str]:
         return "download", f"Downloaded {rest}"
     if noun == "archive":
         return "download", "Downloaded an archive"
+    if noun == "packets":
+        return "download", "Looked at packets"
     if noun == "support":
         return "download", "Downloaded a support bundle"
     if noun == "live":

@@ -16,6 +16,7 @@ from allegro.firmware.disk_install import Installer
 from allegro.firmware.update import FirmwareService
 from allegro.network.wifi_care import WifiCare
 from allegro.notify.notifier import Notifier
+from allegro.packets.packet_views import PacketViews
 from allegro.settings.model import Settings
 from allegro.settings.past_changes import PastChanges
 from allegro.storage.capture_files import FileStore
@@ -53,6 +54,7 @@ class Device:
     jobs: JobStore
     cutter: Cutter
     live: LiveStreams
+    packets: PacketViews
     recorder: Callable[[], RecorderStatus | None]
     restart_recorder: Callable[[], None]
     machine_facts: Callable[[], Sequence[tuple[str, bytes]]]

@@ -357,6 +357,8 @@ def run(paths: Paths, *, with_network: bool) -> None:
     try:
         from allegro.api.app import create_app
         from allegro.api.device import Device
+        from allegro.packets.packet_sources import PacketSources
+        from allegro.packets.packet_views import PacketViews
         from allegro.storage.disk_formatter import Formatter
         from allegro.supervisor.api_server import serve
         from allegro.supervisor.inputs_care import presenter_parts
@@ -375,6 +377,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
             jobs=jobs,
             cutter=cutter,
             live=LiveStreams(around),
+            packets=PacketViews(
+                PacketSources(around, paths.cut_packets),
+                *(paths.dissectors, lambda: settings.current.time.zone),
+            ),
             recorder=recorder,
             restart_recorder=restart if with_network else _no_recorder,
             machine_facts=machine_facts,

@@ -33,6 +33,8 @@ from allegro.network.overview import Address, Interface, Port
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.notify.notifier import Notifier
+from allegro.packets.packet_sources import PacketSources
+from allegro.packets.packet_views import PacketViews
 from allegro.paths import Paths
 from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
@@ -333,6 +335,7 @@ def make_bench(
         jobs=jobs,
         cutter=cutter,
         live=LiveStreams(around, live_command),
+        packets=PacketViews(PacketSources(around, paths.cut_packets), paths.dissectors, lambda: "UTC"),
         recorder=lambda: bench.recorder,
         restart_recorder=lambda: bench.asked.append("restart recording"),
         machine_facts=lambda: [("version.txt", b"Allegro 1.2.3\n")],

@@ -84,3 +84,10 @@ def test_what_compiles_filters_is_on_both_images() -> None:
     """`allegro.filters.libpcap` reaches it by ctypes, so no package asks for it."""
     assert "\tselect BR2_PACKAGE_LIBPCAP " in (REPOSITORY / "package/allegro/Config.in").read_text()
     assert "\nlibpcap0.8" in (REPOSITORY / "board/allegro/debian/packages.txt").read_text()
+
+
+def test_what_dissects_packets_is_on_both_images() -> None:
+    configuration = (REPOSITORY / "configs/allegro_x86_64_defconfig").read_text()
+    assert "\nBR2_PACKAGE_WIRESHARK=y\n# BR2_PACKAGE_WIRESHARK_GUI is not set\n" in configuration
+    assert "\nwireshark-common" in (REPOSITORY / "board/allegro/debian/packages.txt").read_text()
+    assert "sharkd" not in (BUILDROOT.parent / "debian/drop.txt").read_text().split()

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from allegro.accounts.roles import ROLES, includes
 from allegro.export.queue import UploadQueue
 from allegro.storage import capture_files
 from allegro.storage.capture_files import FileInfo
@@ -53,10 +54,10 @@ def test_the_menu_has_the_names_that_are_used_everywhere() -> None:
 
 
 def test_every_page_opens_for_every_role(world: World) -> None:
-    for role in ("admin", "capture", "viewer"):
+    for role in ROLES:
         browser = world.user(role)
         for page in PAGES:
-            allowed = page.role == "viewer" or role == "admin"
+            allowed = includes(role, page.role)
             assert browser.get(page.path).status_code == (200 if allowed else 403), (role, page.path)
 
 

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.local_time import comes_twice, local_of, utc_of, which_of
-from allegro.web.site import Action, Page, Visit
+from allegro.web.site import Action, Page, Visit, see
 
 PATH = "/capture"
 PRESSES = 200
@@ -61,15 +61,37 @@ async def _timeline(visit: Visit) -> Response:
     return JSONResponse({"ring": ring, "presses": presses})
 
 
-async def _capture(visit: Visit) -> Response:
+async def _packets(visit: Visit) -> Response:
+    """Leads to the packets of the part that is typed."""
+    typed = _typed(visit)
+    try:
+        start, end = _window(typed, visit.zone)
+        _request(start, end, typed["filter"])
+    except InvalidInput as error:
+        return await _look(visit, typed, {error.place: f"{error.message} {error.remedy}".strip()})
+    asked = {"start": f"{start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
+    return see(f"/packets?{urlencode(asked | {'filter': typed['filter']})}")
+
+
+def _typed(visit: Visit) -> dict[str, str]:
     names = (*MOMENTS, *(f"{name}_which" for name in MOMENTS), "filter", *SHAPE)
-    typed = {name: visit.typed(name) for name in names}
+    return {name: visit.typed(name) for name in names}
+
+
+def _window(typed: dict[str, str], zone: str) -> tuple[datetime, datetime]:
+    """In UTC. Raises InvalidInput for the field that holds no time."""
+    start, end = (
+        datetime.fromisoformat(utc_of(typed[name], zone, name, typed[f"{name}_which"])).astimezone(UTC)
+        for name in MOMENTS
+    )
+    return start, end
+
+
+async def _capture(visit: Visit) -> Response:
+    typed = _typed(visit)
     zone: str = (await visit.api.get("/settings"))["time"]["zone"]
     try:
-        start, end = (
-            datetime.fromisoformat(utc_of(typed[name], zone, name, typed[f"{name}_which"]))
-            for name in MOMENTS
-        )
+        start, end = _window(typed, zone)
         asked = _request(start, end, typed["filter"])
         asked |= {name: typed[name].strip() or "0" for name in SHAPE if name in visit.data}
         job: dict[str, Any] = await visit.api.post("/trigger", asked)
@@ -110,5 +132,6 @@ PAGE = Page(
         Action("GET", PATH, lambda visit: _look(visit)),
         Action("GET", f"{PATH}/timeline", _timeline),
         Action("POST", PATH, _capture, role="capture"),
+        Action("POST", f"{PATH}/packets", _packets, role="capture"),
     ),
 )
