@@ -102,6 +102,11 @@ class Paths:
         return self.data / "ring"
 
     @property
+    def memory_ring(self) -> Path:
+        """The packet ring while its disk cannot be used."""
+        return self.run / "ring"
+
+    @property
     def firmware(self) -> Path:
         """Firmware files, and what happened to the firmware."""
         return self.data / "firmware"

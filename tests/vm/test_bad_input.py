@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Lab
 from tests.harness.device import ApiRefusedError
 from tests.harness.frames import number_of, series
+from tests.harness.waiting import wait_for
 
 WRONG_COMMANDS = {
     "unknown setting": ("settings set trigger.befor_s=5", "trigger.befor_s"),
@@ -95,6 +96,28 @@ def test_a_damaged_ring_costs_only_what_is_damaged(lab: Lab, tmp_path: Path, res
     lab.ports[0].send_all(series(100, number=8))
     after = device.capture(tmp_path, before_s=60)
     assert [number_of(p.data) for p in after.packets][-100:] == [(8, number) for number in range(100)]
+
+
+@pytest.mark.spec("R5", "R8")
+def test_without_a_ring_on_the_disk_packets_are_kept_in_memory(lab: Lab, tmp_path: Path) -> None:
+    """By the recorder as the device runs it, with few rights; captures are made of both."""
+    device = lab.device
+
+    def in_memory() -> bool:
+        return device.get("/ring")["in_memory_since"] is not None
+
+    for number, command in enumerate(
+        ("chmod 0 /data/ring; systemctl restart allegro-recorder", "chmod 750 /data/ring")
+    ):
+        lab.machine.run(command, timeout=120)
+        wait_for(lambda: in_memory() is (number == 0), "the other ring", 60)  # noqa: B023 (asked now)
+        problems = {problem["id"] for problem in device.status()["problems"]}
+        assert ("ring-in-memory" in problems) is (number == 0)
+        lab.ports[0].send_all(series(300, number=number))
+        device.wait_recorded(300 * (number + 1))
+        capture = device.capture(tmp_path, before_s=60)
+        found = [number_of(packet.data) for packet in capture.packets]
+        assert found == [(number, frame) for frame in range(300)]
 
 
 @pytest.mark.spec("W6", "S2")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
-from allegro.capture.extraction.shape import Format, ShapeWishes
+from allegro.capture.extraction.shape import ShapeWishes
 from allegro.settings.filter_table import FileFormat, PacketLength, SizeLimit
 from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
@@ -20,6 +20,11 @@ from allegro.trigger.rows import Row
 from allegro.trigger.service import Triggers
 from allegro.trigger.windows import parsed_time
 from allegro.words import SECOND_NS, utc, utc_or_none
+
+FORMAT = (
+    "pcapng, or pcap: classic, with nanoseconds, its notes stand in a text beside it. Another word is one"
+    " of a newer version"
+)
 
 
 class TriggerRequest(BaseModel):
@@ -73,7 +78,7 @@ class RowAnswer(BaseModel):
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes that the packets in the file had on the wire, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
-    format: Format = Field(description="pcap: classic, with nanoseconds; its notes stand in a text beside it")
+    format: str = Field(description=FORMAT)
     packet_length: int = Field(description="Bytes that are saved of each packet at most; 0: all")
     size_limit_mib: int = Field(description="MiB that the file has at most; 0: no limit")
     limited: bool = Field(description="The file ends at its size limit, before the window does")
@@ -113,7 +118,7 @@ class JobAnswer(BaseModel):
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes that the packets in the file had on the wire, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
-    format: Format = Field(description="pcap: classic, with nanoseconds; its notes stand in a text beside it")
+    format: str = Field(description=FORMAT)
     packet_length: int = Field(description="Bytes that are saved of each packet at most; 0: all")
     size_limit_mib: int = Field(description="MiB that the file has at most; 0: no limit")
     limited: bool = Field(

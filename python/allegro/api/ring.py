@@ -54,7 +54,11 @@ class RingAnswer(BaseModel):
         description="silent: the recorder has not been heard of, so that it is not known"
     )
     message: str = Field(description="Plain words about what is wrong; may be empty")
-    size: int = Field(description="Bytes reserved on disk")
+    directory: str = Field(description="Where the ring lies; empty if that is not known")
+    in_memory_since: str | None = Field(
+        description="Since when the ring is one in memory, as its disk cannot be used; null: it is not"
+    )
+    size: int = Field(description="Bytes reserved on disk, or in memory")
     used: int = Field(description="Bytes taken by packets; equals about the size once the ring is full")
     oldest_time: str | None = Field(description="Time of the oldest packet, if there is one")
     newest_time: str | None = Field(description="Time of the newest packet, if there is one")
@@ -80,6 +84,8 @@ class RingAnswer(BaseModel):
         return cls(
             state="silent" if status is None else _state(status.state),
             message="The recorder has not been heard of." if status is None else status.message,
+            directory=known.ring_directory,
+            in_memory_since=utc_or_none(known.in_memory_since_ns or None),
             size=ring.size if ring else 0,
             used=ring.used if ring else 0,
             oldest_time=utc_or_none(ring.oldest_ns if ring else None),

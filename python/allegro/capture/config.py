@@ -25,6 +25,8 @@ class RecorderConfig:
     `block_size` (a power of two, 64 KiB to 4 MiB) and `blocks_per_port` (4 to 1024; 0: by the port's speed
     and the machine's memory) are the memory between kernel and disk; `retire_ms` (1 to 1000) is how long the
     kernel may keep a block that is not full. `rules` say how much of each packet is kept.
+    While no ring can be had in `ring_directory`, one of `memory_size` bytes lies in `memory_directory`, which
+    is in memory (None: there is none then).
     """
 
     ring_directory: Path
@@ -35,6 +37,8 @@ class RecorderConfig:
     blocks_per_port: int = 0
     retire_ms: int = 100
     rules: PortRules = NO_RULES
+    memory_directory: Path | None = None
+    memory_size: int = 0
 
     def __post_init__(self) -> None:
         """Raises InvalidInput if a value is out of range."""
@@ -55,6 +59,7 @@ class RecorderConfig:
             "blocks_per_port",
             "must be 4 to 1024, or 0",
         )
+        _check(self.memory_size >= 0, "memory_size", "must not be negative")
         _check(1 <= self.retire_ms <= 1000, "retire_ms", "must be 1 to 1000")
 
 
@@ -106,8 +111,10 @@ def _convert(field: dataclasses.Field[Any], value: dict[str, Any]) -> Any:
     if field.type == "int":
         _check(isinstance(item, int) and not isinstance(item, bool), field.name, "must be a whole number")
         return item
+    if field.type == "Path | None" and item is None:
+        return None
     _check(isinstance(item, str) and item != "", field.name, "must be a text")
-    return Path(item) if field.type == "Path" else item
+    return Path(item) if field.type in ("Path", "Path | None") else item
 
 
 def _check(condition: bool, place: str, message: str) -> None:

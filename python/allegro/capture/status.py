@@ -86,7 +86,8 @@ class RecorderStatus:
     use, `slowest_write_s` the longest time that one write took. Within the last minute, a write took
     `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`.
     `clock_steps` is how often the wall clock was set since the recorder's start. `ring_directory` is where
-    the ring lies that is in use, or else the one that is being opened: readers take it from here.
+    the ring lies that is in use, or else the one that is being opened: readers take it from here. A ring in
+    memory has been in use since `in_memory_since_ns` (0: the one in use is none), because of `memory_reason`.
     """
 
     time_ns: int = 0
@@ -116,6 +117,8 @@ class RecorderStatus:
     recent_slowest_sync_s: float = 0.0
     clock_steps: int = 0
     ring_directory: str = ""
+    in_memory_since_ns: int = 0
+    memory_reason: str = ""
 
 
 def to_json(status: RecorderStatus) -> bytes:

@@ -36,6 +36,8 @@ def text(answer: Answer) -> str:
         ),
         ("Refused writes", number(answer["write_errors"])),
     ]
+    if answer["in_memory_since"]:
+        lines.insert(1, ("In memory only", f"since {moment(answer['in_memory_since'])}"))
     if answer["rules"]:
         lines.append(("Discarded by rule", f"about {number(answer['discarded'])}"))
         lines.append(("Rules", answer["rules"]))

@@ -133,14 +133,17 @@ def _labelled(label: str, text: str, style: Style = "plain") -> Line:
 def _recording(facts: Facts) -> Line:
     state = facts.recorder
     message = ""
+    style: Style = "good"
     if facts.status is not None:
         ring = facts.status["ring"]
+        if ring["in_memory_since"]:
+            style = "warning"
         state, message = ring["state"], ring["message"]
         if state == "recording":
             message = f"reaches back {duration(ring['reach_back_s'])}" + (f" - {message}" if message else "")
     match state:
         case "recording":
-            return _labelled("Recording", f"yes{', ' if message else ''}{message}", "good")
+            return _labelled("Recording", f"yes{', ' if message else ''}{message}", style)
         case "starting":
             return _labelled("Recording", "starting", "warning")
         case "no-ring":

@@ -96,6 +96,11 @@ def _ring(said: RecorderStatus) -> Iterable[Family]:
     ring = said.ring
     if ring is None:
         return
+    yield _gauge(
+        "allegro_ring_in_memory",
+        "1 while the ring is one in memory, as its disk cannot be used",
+        bool(said.in_memory_since_ns),
+    )
     yield _gauge("allegro_ring_size_bytes", "What is reserved for the ring on its disk", ring.size)
     yield _gauge("allegro_ring_target_bytes", "What the ring is set to", ring.target)
     yield _gauge("allegro_ring_used_bytes", "What of it packets take", ring.used)

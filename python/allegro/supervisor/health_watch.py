@@ -112,6 +112,8 @@ class Watch:
             recorder_age_s=None if status is None else age_s(status, time.time_ns()),
             recorder_state=status.state if status else "",
             recorder_message=status.message if status else "",
+            memory_reason=status.memory_reason if status else "",
+            reach_back_s=status.reach_back_s if status else 0,
             write_errors=status.write_errors if status else 0,
             ports=tuple((port.name, port.link_up) for port in status.ports) if status else (),
             recent_drops=self._recent_drops(status.drops + status.nic_missed if status else None),

@@ -49,6 +49,7 @@ def folders(paths: Paths) -> list[Folder]:
         Folder(paths.ssh, 0o700),
         Folder(paths.ring, 0o750, RECORDER_USER),
         Folder(paths.ring_disk, 0o755),
+        Folder(paths.memory_ring, 0o750, RECORDER_USER),
         Folder(paths.web, 0o700, WEB_USER),
         Folder(paths.storage, 0o750),
         Folder(paths.upload, 0o750),

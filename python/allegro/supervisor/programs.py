@@ -56,7 +56,8 @@ def _recorder(paths: Paths, must_record: bool) -> list[str]:
     if status is None or age_s(status, time.time_ns()) > RECORDER_SILENT_S:
         return ["the recorder does not answer"]
     # A disk that is broken is not the fault of the new version: another one would not record either.
-    if status.state != "recording" and must_record and not data_problem(paths.data):
+    records = status.state == "recording" and not status.in_memory_since_ns
+    if not records and must_record and not data_problem(paths.data):
         return ["the recorder does not record"]
     return []
 

@@ -61,7 +61,14 @@ def wanted_config(settings: Settings, paths: Paths, on_disk: Path | None = None)
     try:
         present = config.load(paths.recorder_config)
     except InvalidInput:
-        return RecorderConfig(ring, size, paths.recorder_status, rules=rules)
+        return RecorderConfig(
+            ring,
+            size,
+            paths.recorder_status,
+            rules=rules,
+            memory_directory=paths.memory_ring,
+            memory_size=space.ring_in_memory(paths.run),
+        )
     return dataclasses.replace(present, ring_directory=ring, ring_size=size, rules=rules)
 
 

@@ -28,7 +28,7 @@ def surroundings(
 
     def recording() -> bool:
         status = recorder()
-        return status is not None and status.state == "recording"
+        return status is not None and status.state == "recording" and not status.in_memory_since_ns
 
     return Surroundings(
         version=version,

@@ -56,6 +56,8 @@ class Facts:
     recorder_age_s: float | None = None  # since the recorder's last word; None = it never said anything
     recorder_state: str = ""  # "recording", "no-ring" or "starting"
     recorder_message: str = ""
+    memory_reason: str = ""  # why packets are kept in memory only
+    reach_back_s: float = 0  # of the ring
     write_errors: int = 0
     ports: tuple[tuple[str, bool], ...] = ()  # name, has link
     recent_drops: int = 0  # within DROPS_WINDOW_S
@@ -112,6 +114,19 @@ def no_ring(facts: Facts) -> Iterable[Problem]:
             "error",
             f"No packets are being recorded: {facts.recorder_message or 'there is no packet ring buffer.'}",
             "Make the packet ring buffer smaller, or free space on its storage device.",
+        )
+
+
+def ring_in_memory(facts: Facts) -> Iterable[Problem]:
+    """The disk of the ring gives none. A data partition that cannot be used says so itself."""
+    if not recorder_is_silent(facts) and facts.memory_reason and not facts.data_problem:
+        yield Problem(
+            "ring-in-memory",
+            "error",
+            "The storage device of the packet ring buffer cannot be used: the last"
+            f" {duration(facts.reach_back_s)} are kept in memory only. {facts.memory_reason}",
+            "Captures can be made of that time. Free space on the storage device, or check it, and replace it"
+            " if it is worn out; packets go there again by themselves.",
         )
 
 
@@ -186,12 +201,18 @@ def no_link(facts: Facts) -> Iterable[Problem]:
 def data_unusable(facts: Facts) -> Iterable[Problem]:
     """Ring, captures, jobs and settings have no place."""
     if facts.data_problem:
+        kept = "No packets are recorded, no captures made and no settings saved; links and management go on."
+        if facts.memory_reason and not recorder_is_silent(facts):
+            kept = (
+                f"The last {duration(facts.reach_back_s)} are kept in memory only: a live capture can be"
+                " streamed and downloaded, but no captures are made on the device and no settings saved;"
+                " links and management go on. A restart loses these packets."
+            )
         yield Problem(
             "data-unusable",
             "error",
             f"The data partition cannot be used: {facts.data_problem}",
-            "No packets are recorded, no captures made and no settings saved; links and management go on."
-            " Restart the device; if this message stays, repair or replace the disk.",
+            f"{kept} Restart the device; if this message stays, repair or replace the disk.",
         )
 
 
@@ -421,6 +442,7 @@ RULES: tuple[Callable[[Facts], Iterable[Problem]], ...] = (
     data_unusable,
     recorder_silent,
     no_ring,
+    ring_in_memory,
     ring_not_written,
     ring_too_short,
     ring_waits,

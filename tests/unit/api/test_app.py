@@ -1,5 +1,7 @@
+import contextlib
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,14 @@ def test_jobs_are_limited_and_newest_first(bench: Bench) -> None:
     assert bench.refused(422, "GET", "/jobs?limit=0")["place"] == "limit"
     assert bench.refused(422, "GET", "/jobs/x")["place"] == "job_id"
     assert "no capture number 99" in bench.refused(404, "GET", "/jobs/99")["message"]
+
+
+def test_a_format_that_a_newer_version_made_is_shown_as_it_is(bench: Bench) -> None:
+    made = bench.call("POST", "/trigger").json()
+    with contextlib.closing(sqlite3.connect(bench.paths.database)) as database, database:
+        database.execute("UPDATE jobs SET format = 'pcapng.zst'")
+    assert bench.get(f"/jobs/{made['id']}")["format"] == "pcapng.zst"
+    assert [job["format"] for job in bench.get("/jobs")] == ["pcapng.zst"]
 
 
 def test_settings_change_is_merged_and_kept(bench: Bench) -> None:

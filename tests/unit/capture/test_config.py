@@ -26,7 +26,9 @@ def load(tmp_path: Path, value: object) -> RecorderConfig:
 
 def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
     rules = PortRules("1. a: keep whole all packets", (KEEP_ALL,), {"port1": 0})
-    wanted = RecorderConfig(Path("/a"), 5 << 30, Path("/b"), "eth[0-9]", 1 << 17, 8, 50, rules)
+    wanted = RecorderConfig(
+        Path("/a"), 5 << 30, Path("/b"), "eth[0-9]", 1 << 17, 8, 50, rules, Path("/m"), 1 << 26
+    )
     config.dump(wanted, tmp_path / "recorder.json")
     assert config.load(tmp_path / "recorder.json") == wanted
 
@@ -34,6 +36,9 @@ def test_what_is_dumped_is_loaded(tmp_path: Path) -> None:
 def test_defaults_and_unknown_keys(tmp_path: Path) -> None:
     loaded = load(tmp_path, {**GOOD, "future": True})
     assert (loaded.port_pattern, loaded.block_size, loaded.blocks_per_port) == ("port[0-9]+", 1 << 20, 0)
+    assert loaded.memory_directory is None
+    config.dump(loaded, tmp_path / "recorder.json")
+    assert config.load(tmp_path / "recorder.json") == loaded
 
 
 @pytest.mark.parametrize(
@@ -49,6 +54,8 @@ def test_defaults_and_unknown_keys(tmp_path: Path) -> None:
         ({"blocks_per_port": 1}, "blocks_per_port"),
         ({"retire_ms": 0}, "retire_ms"),
         ({"rules": None}, "rules"),
+        ({"memory_directory": ""}, "memory_directory"),
+        ({"memory_size": -1}, "memory_size"),
         ({"rules": {"text": "x", "programs": []}}, "rules"),
         ({"rules": {"text": "x", "programs": ["zz"], "ports": {}}}, "rules"),
         ({"rules": {"text": "x", "programs": ["0600"], "ports": {}}}, "rules"),

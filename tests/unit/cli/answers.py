@@ -63,6 +63,8 @@ RING: dict[str, Any] = {
     "discarded": 0,
     "rules": "",
     "write_errors": 0,
+    "directory": "/data/ring",
+    "in_memory_since": None,
     "reach_back_s": 7300.0,
     "ports": [
         {

@@ -8,7 +8,7 @@ from allegro.console.codes import GLYPHS
 from allegro.console.screen import HINT, SHORT_HINT, Facts, Interface, Line, changes, screen
 
 STATUS: dict[str, Any] = {
-    "ring": {"state": "recording", "message": "", "reach_back_s": 7300.0},
+    "ring": {"state": "recording", "message": "", "reach_back_s": 7300.0, "in_memory_since": None},
     "presenters": ["Logitech R400"],
     "actions": [],
     "problems": [],
@@ -101,9 +101,16 @@ def test_says_what_is_missing(facts: Facts, expected: str) -> None:
 
 
 def test_a_ring_that_does_not_record_is_told_with_the_reason() -> None:
-    ring = {"state": "no-ring", "message": "The disk is full.", "reach_back_s": 0.0}
+    ring = {"state": "no-ring", "message": "The disk is full.", "reach_back_s": 0.0, "in_memory_since": None}
     lines = screen(replace(FACTS, status={**STATUS, "ring": ring}), 80, 24)
     assert Line(" Recording    NO: The disk is full.", "bad") in lines
+
+
+def test_a_ring_in_memory_is_no_good_news() -> None:
+    ring = {**STATUS["ring"], "in_memory_since": "2026-11-21T12:00:00Z", "message": "The disk is gone."}
+    lines = screen(replace(FACTS, status={**STATUS, "ring": ring}), 120, 24)
+    (line,) = (line for line in lines if "Recording" in line.text)
+    assert (line.style, "The disk is gone." in line.text) == ("warning", True)
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 160])
@@ -133,7 +140,12 @@ def test_only_changed_lines_are_drawn() -> None:
 
 
 def test_a_silent_recorder_is_not_said_to_record_nothing() -> None:
-    ring = {"state": "silent", "message": "The recorder has not been heard of.", "reach_back_s": 0.0}
+    ring = {
+        "state": "silent",
+        "message": "The recorder has not been heard of.",
+        "reach_back_s": 0.0,
+        "in_memory_since": None,
+    }
     shown = text(replace(FACTS, status={**STATUS, "ring": ring}))
     assert "Recording    not known: the recorder has not been heard of" in shown
     assert "NO" not in shown.replace("NO LINK", "")

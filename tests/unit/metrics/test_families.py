@@ -117,6 +117,7 @@ def test_the_recorder_tells_what_foretells_losses() -> None:
     assert samples["allegro_ring_sync_slowest_seconds",] == 1.5
     assert samples["allegro_clock_steps_total",] == 3
     assert samples["allegro_ring_reach_back_seconds",] == 60.5
+    assert samples["allegro_ring_in_memory",] == 0
     assert samples["allegro_ring_oldest_time_seconds",] == 10**9
     assert ("allegro_ring_newest_time_seconds",) not in samples
     assert samples["allegro_recorder_start_time_seconds",] == 1_795_271_405

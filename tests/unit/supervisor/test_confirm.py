@@ -89,8 +89,9 @@ def test_what_is_looked_at(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Non
         "the supervisor does not answer",
     )
     assert found.restarts == 2
-    write(RecorderStatus(time_ns=time.time_ns(), state="no-ring"), paths.recorder_status)
-    assert "the recorder does not record" in look(paths, must_record=True).problems
+    for said in (RecorderStatus(state="no-ring"), RecorderStatus(state="recording", in_memory_since_ns=1)):
+        write(replace(said, time_ns=time.time_ns()), paths.recorder_status)
+        assert "the recorder does not record" in look(paths, must_record=True).problems
     assert "the recorder does not record" not in look(paths, must_record=False).problems
     assert not web_answers(paths.page_socket)
 

@@ -53,6 +53,9 @@ def test_a_first_start(paths: Paths, tmp_path: Path, names: list[str]) -> None:
     ]
     recorder = json.loads(paths.recorder_config.read_text())
     assert recorder["ring_directory"] == str(paths.ring)
+    assert recorder["memory_directory"] == str(paths.memory_ring)
+    assert paths.memory_ring.is_dir()
+    assert 16 << 20 <= recorder["memory_size"] <= 512 << 20
     half = space.disk_size(paths.ring) // 2 >> 20
     assert recorder["ring_size"] == min(max(half, 1024), space.largest_ring(paths.ring) >> 20) << 20
     assert json.loads(paths.settings.read_text())["recording"]["ring_size_mib"] == recorder["ring_size"] >> 20
@@ -113,9 +116,10 @@ def test_folders_with_packets_are_closed_to_others(paths: Paths, tmp_path: Path)
         assert stat.S_IMODE(path.stat().st_mode) == 0o750
 
 
-def test_recorder_and_web_page_own_one_folder_each(paths: Paths) -> None:
+def test_recorder_and_web_page_own_their_folders(paths: Paths) -> None:
     owners = {folder.path: folder.user for folder in folders(paths) if folder.user != "root"}
-    assert owners == {paths.ring: "allegro-recorder", paths.web: "allegro-web"}
+    recorder = dict.fromkeys((paths.ring, paths.memory_ring), "allegro-recorder")
+    assert owners == {**recorder, paths.web: "allegro-web"}
     assert [folder.mode for folder in folders(paths) if folder.path == paths.web] == [0o700]
 
 

@@ -52,7 +52,11 @@ def test_a_clock_that_was_set_makes_nobody_silent(paths: Paths, seconds_ago: int
 def test_the_ring_size_is_changed_and_the_rest_of_the_file_kept(paths: Paths) -> None:
     settings = Settings(recording=Recording(ring_size_mib=64))
     assert recorder_process.wanted_config(settings, paths) == RecorderConfig(
-        paths.ring, 64 << 20, paths.recorder_status
+        paths.ring,
+        64 << 20,
+        paths.recorder_status,
+        memory_directory=paths.memory_ring,
+        memory_size=space.ring_in_memory(paths.run),
     )
     present = RecorderConfig(
         paths.ring, 1 << 30, paths.recorder_status, port_pattern="eth[0-9]", retire_ms=50

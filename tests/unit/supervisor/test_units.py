@@ -25,7 +25,11 @@ def test_the_data_partition_is_waited_for_but_not_required(unit: str) -> None:
 
 
 def test_the_recorder_starts_without_its_folder() -> None:
-    assert values("allegro-recorder.service", "ReadWritePaths") == ["-/data/ring", "-/run/allegro/ring-disk"]
+    assert values("allegro-recorder.service", "ReadWritePaths") == [
+        "-/data/ring",
+        "-/run/allegro/ring",
+        "-/run/allegro/ring-disk",
+    ]
 
 
 def test_ports_are_not_named_anew_on_a_running_device() -> None:

@@ -36,6 +36,16 @@ def test_a_healthy_device_has_no_problems() -> None:
             "No packets are being recorded: No space left.",
         ),
         (
+            replace(HEALTHY, memory_reason="The disk does not take packets.", reach_back_s=75.0),
+            "ring-in-memory",
+            "the last 1 min 15 s are kept in memory only. The disk does not take packets.",
+        ),
+        (
+            replace(HEALTHY, memory_reason="There is no disk.", data_problem="it is missing."),
+            "data-unusable",
+            "it is missing.",
+        ),
+        (
             replace(HEALTHY, network_taken_back="because nobody confirmed them in time"),
             "network-taken-back",
             "taken back because nobody confirmed",
@@ -124,6 +134,17 @@ def test_a_problem_is_seen_alone_and_says_what_to_do(facts: Facts, expected: str
     (problem,) = problems(facts)
     assert says in problem.text
     assert problem.remedy
+
+
+@pytest.mark.spec("R8")
+@pytest.mark.parametrize(
+    ("memory_reason", "remedy"),
+    [("", "No packets are recorded"), ("There is no disk.", "The last 8 s are kept in memory only")],
+)
+def test_without_a_data_partition_it_is_told_if_packets_are_kept(memory_reason: str, remedy: str) -> None:
+    facts = replace(HEALTHY, data_problem="it is missing.", memory_reason=memory_reason, reach_back_s=8.0)
+    (problem,) = problems(facts)
+    assert problem.remedy.startswith(remedy)
 
 
 def test_settings_are_not_to_be_saved_where_nothing_can_be_saved() -> None:

@@ -62,12 +62,13 @@ SYSTEM_KINDS = ("drops", "unwritten", "unrecorded")
 CARD_KINDS = ("missed", "fifo", "over")
 REFUSED_KINDS = ("crc", "length")
 
-RING, PORT, LINK = "ring", "port", "link"
+RING, PORT, LINK, BEGUN = "ring", "port", "link", "begun"
 
 
 @dataclass(frozen=True)
 class Away:
-    """Something (RING, PORT or LINK) was not there; None: since before, or still."""
+    """Something (RING, PORT or LINK) was not there; None: since before, or still. BEGUN: the ring holds
+    nothing of before `end_ns`, when it took the place of another one."""
 
     what: str
     port: str
@@ -177,7 +178,8 @@ def notes(
     `packets` is how many the file holds, `now_ns` the time of the extraction, `rejected` how many packets of
     the window the ring holds that did not match the filter.
     """
-    told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns)]
+    begun_ns = max((away.end_ns or 0 for away in findings.away if away.what == BEGUN), default=0)
+    told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns, begun_ns)]
     told += happenings(window, findings)
     if packets:
         return told
@@ -236,14 +238,15 @@ def _future(window: Window, now_ns: int) -> list[str]:
     return []
 
 
-def _downtimes(window: Window, ring: Ring, now_ns: int) -> list[str]:
-    """The parts of the window, as far as it is past, in which no recorder was running."""
+def _downtimes(window: Window, ring: Ring, now_ns: int, begun_ns: int) -> list[str]:
+    """The parts of the window, as far as it is past, in which no recorder was running; but for what is older
+    than the ring, or than `begun_ns`, which is told already."""
     up = ring.up
     if not up:
         return []
     told = []
     end_ns = min(window.end_ns, now_ns)
-    covered_ns = window.start_ns
+    covered_ns = max(window.start_ns, begun_ns, ring.oldest_ns or 0)
     if ring.unplaced_before_ns is not None and covered_ns < ring.unplaced_before_ns:
         covered_ns = min(ring.unplaced_before_ns, end_ns)
         told.append(
@@ -323,8 +326,11 @@ def _aways(window: Window, aways: Sequence[Away]) -> Iterable[str]:
         when = when if start_ns is not None else when.replace(" to ", " until ")
         if start_ns is not None and end_ns is not None:
             when += f" ({duration((end_ns - start_ns) / NS)})"
-        if away.what == RING:
-            reason = away.reason.rstrip(".")
+        reason = away.reason.rstrip(".")
+        if away.what == BEGUN:
+            begun = f"The packet ring was begun anew at {exact_moment(end_ns or 0)}"
+            yield f"{begun}{f': {reason}' if reason else ''}. It holds nothing that came in before."
+        elif away.what == RING:
             yield f"The packet ring was not open{when}{f': {reason}' if reason else ''}."
         else:
             yield f"{away.port} {'had no link' if away.what == LINK else 'was not there'}{when}."

@@ -12,6 +12,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from allegro import words
 from allegro.capture import _packets, status
@@ -32,6 +33,7 @@ from allegro.capture.ring import news, segments
 from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.tail import RingTail
+from allegro.errors import Unavailable
 from allegro.filters import program
 from allegro.system import boottime
 
@@ -43,6 +45,12 @@ SIGN_OF_LIFE_S = 10.0
 
 MOST_RECORDS = 4096
 """Looked at in one turn; when there are more, those of the last DISORDER_NS wait for the next turn."""
+
+CLOSING_S = 2.0
+"""So long after the recorder has left a ring, all that is in it can be found."""
+
+DYING_S = 30.0
+"""A ring that cannot be read is waited for so long: after ten seconds the recorder uses another one."""
 
 LATE_NS = 10 * NS
 """The end is not waited for longer than this if the recorder does not come so far."""
@@ -88,7 +96,11 @@ class Following:
             Watch(self._window, self._line, self._held.runs, coverage.Findings(), self._news)
             for _ in range(2)
         )
-        self._tail = RingTail(request.ring_directory, self._before())
+        self._directory = request.ring_directory
+        self._tail = RingTail(self._directory, self._before(self._window.start_ns))
+        self._left: dict[Path, int] = {}
+        """Of rings that were followed before, the number of the last record."""
+        self._moved_at = self._unreadable_since = 0.0
         self._waiting: list[tuple[int, int, Record]] = []
         self._sources: list[Source] = []
         self._rows = RowsByPort(lambda _, port: program.for_interface(request.program, port))
@@ -128,7 +140,7 @@ class Following:
         )  # of a slow reader the turn may last, and the recorder goes on meanwhile
         self._look_at_recorder()
         overtaken = self._tail.overtaken
-        records = list(itertools.islice(self._tail.new(), MOST_RECORDS))
+        records = self._new()
         for record in records:
             if record.boot_id.hex() == self._boot_id:
                 heapq.heappush(self._waiting, (self._line.first(record), record.sequence, record))
@@ -169,6 +181,7 @@ class Following:
         ]
         comment = pcapng.comment_text(fields, sentences, COMMENT_LIMIT)
         self._stream.statistics(self._counts(), comment)
+        self._reader.close()
 
     def _as_window(self) -> Request:
         """The same as an extraction would be asked for it."""
@@ -182,14 +195,14 @@ class Following:
             boot_offset_ns=self._offset_ns,
         )
 
-    def _before(self) -> int:
-        """Number of the last record that need not be looked at."""
-        start_ns = max(self._window.start_ns - self._offset_ns - DISORDER_NS - MARGIN_NS, 0)
+    def _before(self, since_ns: int) -> int:
+        """Number of the last record that need not be looked at, as it is older than this moment."""
+        start_ns = max(since_ns - self._offset_ns - DISORDER_NS - MARGIN_NS, 0)
         first = next(self._reader.iterate_boot(bytes.fromhex(self._boot_id), start_ns, LATEST_NS), None)
         if first is not None:
             return first.sequence - 1
         try:
-            paths = segments.list_segments(self._request.ring_directory)
+            paths = segments.list_segments(self._directory)
         except FileNotFoundError:
             return 0
         return (segments.first_sequence(paths[-1]) or 1) - 1 if paths else 0
@@ -200,8 +213,39 @@ class Following:
             said = status.from_json(self._request.status_file.read_bytes())
         except (OSError, ValueError):
             return
-        if said.boot_id == self._boot_id and said.complete_through_boot_ns:
+        if said.ring_directory not in ("", str(self._directory)):
+            self._move(said)
+        elif said.boot_id == self._boot_id and said.complete_through_boot_ns:
             self._through_ns = max(self._through_ns, said.complete_through_boot_ns + self._offset_ns)
+
+    def _new(self) -> list[Record]:
+        """What has been added. A ring whose disk has died is left by the recorder in a moment, which is
+        waited for."""
+        now = time.monotonic()
+        try:
+            found = list(itertools.islice(self._tail.new(), MOST_RECORDS))
+        except (OSError, Unavailable):
+            self._unreadable_since = self._unreadable_since or now
+            if not self._moved_at and now - self._unreadable_since > DYING_S:
+                raise
+            return []
+        self._unreadable_since = 0.0
+        return found
+
+    def _move(self, said: status.RecorderStatus) -> None:
+        """The recorder uses another ring: what is still in this one comes first."""
+        now = time.monotonic()
+        self._moved_at = self._moved_at or now
+        if said.ring is None or now - self._moved_at < CLOSING_S:
+            return
+        self._left[self._directory] = self._tail.last
+        self._directory, self._moved_at = Path(said.ring_directory), 0.0
+        self.ahead.close_files()
+        self._reader.close()
+        self._reader = RingReader(self._directory)
+        self._held.goes_on(self._reader, self._directory)
+        last = max(self._before(self._streamed_ns), self._left.get(self._directory, 0))
+        self._tail = RingTail(self._directory, last)
 
     def _stream_until(self, until_ns: int) -> None:
         """Streams the packets up to a moment up to which all records are known."""

@@ -21,6 +21,7 @@ class Held:
 
     def __init__(self, request: Request, reader: RingReader) -> None:
         self._reader = reader
+        self._directory = request.ring_directory
         self._status_file = request.status_file
         self.runs = reader.runs()
         self.line = _line_of(request, self.runs)
@@ -44,6 +45,10 @@ class Held:
     def saw(self, first_ns: int) -> None:
         """A block was read whose first packet is of this moment on the time line."""
         self._earliest_ns = min(first_ns, self._earliest_ns or first_ns)
+
+    def goes_on(self, reader: RingReader, directory: Path) -> None:
+        """What follows is in another ring."""
+        self._reader, self._directory = reader, directory
 
     def progress(self, moment_ns: int) -> float:
         """How far a moment is by time, within the part of the window that the ring holds; 0 to 1."""
@@ -86,6 +91,9 @@ class Held:
                 continue
             start_ns, alive_ns = span
             running = said is not None and said.run_id == run.run
+            if said is not None and running and not self._is_here(said):
+                findings.away.append(coverage.Away(coverage.RING, "", alive_ns, None, "it went on elsewhere"))
+                running, alive_ns = False, LATEST_NS
             if said is not None and running:
                 through_ns = said.complete_through_ns - (run.alive_ns - alive_ns)
                 if run.boot_id and said.boot_id == run.boot_id:
@@ -94,6 +102,10 @@ class Held:
             start_ns = max(start_ns, findings.opened.get(run.run, start_ns))
             ups.append(coverage.Up(start_ns, alive_ns, running, run.ended))
         return ups
+
+    def _is_here(self, said: status.RecorderStatus) -> bool:
+        """Whether the recorder writes into this ring."""
+        return said.ring_directory in ("", str(self._directory))
 
 
 def _recorder(status_file: Path | None) -> status.RecorderStatus | None:

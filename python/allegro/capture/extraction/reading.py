@@ -83,6 +83,10 @@ class ReadAhead:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self.close_files()
+
+    def close_files(self) -> None:
+        """Keeps no file open for the next groups. None may be under way."""
         for descriptor in self._files.values():
             os.close(descriptor)
         self._files.clear()

@@ -134,6 +134,8 @@ class Watch:
         moment = self._timeline.moment(record, told.boot_ns)
         began_ns = self._began.get(record.run, moment)
         match told:
+            case news.RingOpened() if told.begun:
+                self.findings.away.append(Away(coverage.BEGUN, "", None, moment, told.reason))
             case news.RingOpened():
                 since_ns = began_ns
                 if told.since_boot_ns:

@@ -4,6 +4,7 @@ The kernel fills blocks with packets; this program gives every finished block a 
 writer thread.  It does nothing per packet.  FILE is recorder.json (see `config`); SIGHUP reads it again,
 SIGTERM ends the recorder after everything received is written.  Without a usable ring it goes on counting,
 says why, and tries again every ten seconds; what passed meanwhile is told in the ring when there is one.
+Where `config` names a place in memory, a small ring there takes the place of one that its disk refuses.
 """
 
 from __future__ import annotations
@@ -134,18 +135,29 @@ class Recorder:
     def _open_ring(self, now: float) -> None:
         """Takes an opened ring into use; gives up a broken one."""
         if (reason := self._dispatcher.broken()) and not self._dispatcher.under_way():
-            self._close_ring(reason, now + RETRY_S)
+            self._close_ring(reason, RETRY_S)
+            if self._config_error:  # which may name another disk: this one was too slow to be left
+                self._reload = True
         writer = self._ring.look(self._config, now)
         if writer is None:
             return
+        if self._ring.writer is not None:  # from memory back to the disk
+            self._end_ring()
+            if self._dispatcher.under_way():
+                self._ring.not_now(writer)
+                return
+            self._close_ring("The disk can be used again.", 0.0)
         self._outbox.add(self._ring.use(writer, read_clocks()))
+        if self._ring.in_memory_since_ns:
+            _LOG.warning("packets are kept in memory: %s", self._ring.memory_reason())
+            return
         try:
             writer.resize(self._config.ring_size)  # SIGHUP may have told another one meanwhile
         except RingUnavailable as error:
             self._refuse_config(error)
 
-    def _close_ring(self, reason: str, open_again: float) -> None:
-        self._ring.give_up(reason, read_clocks(), open_again)
+    def _close_ring(self, reason: str, pause_s: float) -> None:
+        self._ring.give_up(reason, read_clocks(), pause_s)
         self._dispatcher.ring_closed()
 
     def _read_config(self) -> None:
@@ -156,7 +168,7 @@ class Recorder:
             writer = self._ring.writer
             if writer is not None and new.ring_directory == writer.directory:
                 writer.resize(new.ring_size)
-            elif writer is not None:
+            elif writer is not None and not self._ring.in_memory_since_ns:
                 self._end_ring()
                 if self._dispatcher.under_way():
                     raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
@@ -277,8 +289,8 @@ class Recorder:
     def _message(self) -> str:
         writer = self._ring.writer
         refused = self._ports.refused.values()
-        parts = [self._ring.reason, self._config_error, *refused, self._ports.rules.message()]
-        if writer is not None:
+        parts = [self._ring.message(), self._config_error, *refused, self._ports.rules.message()]
+        if writer is not None and not self._ring.in_memory_since_ns:
             parts.append(writer.shortage or writer.progress())
         parts.append(self._dispatcher.trouble.message())
         return " ".join(part for part in parts if part)

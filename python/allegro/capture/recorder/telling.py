@@ -79,4 +79,6 @@ def status_of(
         recent_slowest_sync_s=round(slowest_sync_s, 3),
         clock_steps=clock.steps_seen,
         ring_directory=str(keeper.directory or ""),
+        in_memory_since_ns=keeper.in_memory_since_ns,
+        memory_reason=keeper.memory_reason(),
     )

@@ -38,11 +38,13 @@ class News:
 
 @dataclass(frozen=True)
 class RingOpened(News):
-    """The recorder has taken the ring into use. Since `since_boot_ns` (0: the recorder's start) it had none,
-    for the reason `reason` (empty: it was only being opened)."""
+    """The recorder has taken the ring into use, which it had not done since `since_boot_ns` (0: its start),
+    for the reason `reason` (empty: it was only being opened). `begun` is 1 for a ring that takes the place of
+    another one, and holds nothing that came in before."""
 
     since_boot_ns: int = 0
     reason: str = ""
+    begun: int = 0
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class RingTail:
                 descriptor,
                 self._size,
                 self._identity.ring_id,
-                self.last + 1,
+                segments.first_sequence(self._segment.path) or 0,  # what was given is left out behind this
                 max(self._progress.last_end, self._end),
                 segment=self._segment,
                 stop_at_gap=stop_at_gap,

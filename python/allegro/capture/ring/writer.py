@@ -76,6 +76,8 @@ class RingWriter:
             ring = recovery.recover(directory)
             self.ring_id = ring.identity.ring_id
             self._next = ring.next_sequence
+            self.begun = not ring.segments
+            """Whether there was no record in it before."""
             self._earlier = ring.runs
             self._own = Run(run_ns, run_ns, run_ns, (), boot_id, start_boot_ns, start_boot_ns)
             """The run that goes on: only the main thread sets it, and always as a whole."""

@@ -25,6 +25,8 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     device = await visit.api.get("/status")
     device["problems"] = [*visit.site.problems(), *device["problems"]]
     kind, words = RECORDING[device["ring"]["state"]]
+    if device["ring"]["in_memory_since"]:
+        kind, words = "warning", "Recording in memory only"
     return {
         "device": device,
         "ring": device["ring"],

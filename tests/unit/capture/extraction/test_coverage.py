@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from allegro.capture.extraction.coverage import (
+    BEGUN,
     DAMAGED,
     KINDS,
     LINK,
@@ -79,6 +80,24 @@ def test_a_ring_that_has_overwritten_nothing_is_not_too_short() -> None:
 def test_a_window_that_is_not_over() -> None:
     assert told(now=NOON + 20 * S, ring=Ring(False, WHOLE.oldest_ns, (Up(0, NOON + 19 * S),))) == [
         f"This file was made at {at(20)}, 40 s before the end of the window."
+    ]
+
+
+@pytest.mark.spec("T6", "R5", "R8")
+def test_of_before_it_was_begun_a_ring_does_not_know_whether_the_recorder_was_running() -> None:
+    begun = Away(BEGUN, "", None, NOON + 20 * S, "The disk does not take packets.")
+    assert told(ring=Ring(False, None, (Up(NOON + 10 * S, NOW),)), findings=Findings(away=[begun])) == [
+        f"The packet ring was begun anew at {at(20)}: The disk does not take packets. It holds nothing that"
+        " came in before."
+    ]
+    later = Window(NOON + 21 * S, NOON + 60 * S)
+    assert told(window=later, findings=Findings(away=[begun])) == []
+
+
+@pytest.mark.spec("T6")
+def test_of_what_is_overwritten_it_is_not_told_when_the_recorder_was_running() -> None:
+    assert told(ring=Ring(False, NOON + 30 * S, (Up(NOON + 10 * S, NOW),))) == [
+        f"The ring reaches back only to {at(30)}: the first 30 s of the window are missing."
     ]
 
 

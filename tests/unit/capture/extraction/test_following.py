@@ -71,7 +71,12 @@ class Bench:
         beginning."""
         boot_ns = self.start_ns + at * MS + ORDER_SLACK_NS - self.offset_ns
         said = status.RecorderStatus(
-            pid=pid or os.getpid(), run_id=self.ring.run, boot_id=BOOT_ID, complete_through_boot_ns=boot_ns
+            pid=pid or os.getpid(),
+            run_id=self.ring.run,
+            boot_id=BOOT_ID,
+            complete_through_boot_ns=boot_ns,
+            ring=status.RingStatus(),
+            ring_directory=str(self.ring.directory),
         )
         status.write(said, self.status_file)
 
@@ -315,6 +320,27 @@ def test_what_the_recorder_did_not_come_to_is_told_at_the_end(
     comment = bench.end().statistics[0][1][0].decode()
     assert f"note: {sentence}" in comment
     assert comment.count("note:") == 1
+
+
+@pytest.mark.spec("R8", "R10")
+def test_it_goes_on_in_the_ring_that_the_recorder_uses(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was still in the other one comes first, and nothing comes twice when the recorder goes back."""
+    monkeypatch.setattr(following, "CLOSING_S", 1e-9)
+    disk, memory = bench.ring, Ring(tmp_path / "memory", run=bench.ring.run)
+    live = bench.follow(past_ns=PAST_NS)
+    for number, ring in enumerate((disk, memory, disk, memory)):
+        bench.add(1, {10 * number: 100 * number})
+        bench.complete(100 * number + 10)
+        live.turn()
+        bench.add(1, {10 * number + 1: 100 * number + 20})
+        bench.ring = memory if ring is disk else disk
+        bench.complete(100 * number + 50)
+        for _ in range(3):
+            live.turn()
+    live.finish()
+    assert numbers(bench.end()) == [0, 1, 10, 11, 20, 21, 30, 31]
 
 
 @pytest.mark.spec("R8")

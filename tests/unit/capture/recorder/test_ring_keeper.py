@@ -1,0 +1,142 @@
+"""Which ring is in use: the one on the disk, or one in memory while its disk refuses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from allegro.capture.config import RecorderConfig
+from allegro.capture.recorder import ring_keeper
+from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
+from allegro.capture.ring.news import RingOpened
+from allegro.capture.ring.writer import RingWriter
+from allegro.system.boottime import read_clocks
+from tests.harness.waiting import wait_for
+from tests.unit.capture.ring.writing import SMALLEST
+
+
+class Bench:
+    """A keeper, asked at moments that the test chooses."""
+
+    def __init__(self, folder: Path) -> None:
+        self.disk, self.memory = folder / "ring", folder / "memory"
+        self.options = RecorderConfig(
+            self.disk, SMALLEST, folder / "status.json", memory_directory=self.memory, memory_size=SMALLEST
+        )
+        self.keeper = RingKeeper(read_clocks(), bytes(16))
+        self.later_s = 0.0
+
+    def look(self) -> RingWriter | None:
+        return self.keeper.look(self.options, time.monotonic() + self.later_s)
+
+    def takes(self, directory: Path) -> RingOpened:
+        """Waits until a ring is opened, which must be this one, and takes it into use."""
+        writer = wait_for(self.look, "a ring", 20)
+        assert writer.directory == directory
+        if self.keeper.writer is not None:
+            self.keeper.give_up("The disk can be used again.", read_clocks(), 0.0)
+        told = self.keeper.use(writer, read_clocks())
+        assert self.keeper.directory == directory
+        return told
+
+    def refuse(self) -> None:
+        """The disk takes no ring."""
+        self.disk.write_bytes(b"in the way")
+
+    def fail(self) -> int:
+        """The ring in use is given up; returns the moment (CLOCK_BOOTTIME)."""
+        now = read_clocks()
+        self.keeper.give_up("The disk does not take packets.", now, RETRY_S)
+        return now.boot_ns
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.keeper.end()
+
+
+@pytest.mark.spec("R5", "R8", "R10")
+def test_while_the_disk_refuses_the_ring_is_in_memory(bench: Bench) -> None:
+    bench.refuse()
+    told = bench.takes(bench.memory)
+    assert (told.begun, told.since_boot_ns) == (1, 0)
+    assert "The folder of the packet ring cannot be used" in told.reason
+    assert bench.keeper.in_memory_since_ns == told.wall_ns
+    assert bench.keeper.message() == f"Packets are kept in memory only: {told.reason}"
+    bench.disk.unlink()
+    assert bench.look() is None, "it was tried a moment ago"
+    bench.later_s = RETRY_S
+    told = bench.takes(bench.disk)
+    assert (told.begun, told.since_boot_ns) == (1, 0)
+    assert "cannot be used" in told.reason
+    assert told.reason.endswith("What came in meanwhile was kept in memory only.")
+    assert bench.keeper.in_memory_since_ns == 0
+    assert bench.keeper.message() == bench.keeper.memory_reason() == ""
+
+
+@pytest.mark.spec("R5", "R8", "R10")
+def test_each_ring_is_told_since_when_it_was_not_in_use(bench: Bench) -> None:
+    assert bench.takes(bench.disk).reason == ""
+    left_ns = [bench.fail()]
+    assert bench.takes(bench.memory).begun
+    bench.later_s += RETRY_S
+    memory_left_ns = read_clocks().boot_ns
+    told = bench.takes(bench.disk)
+    assert (told.begun, told.since_boot_ns) == (0, left_ns[0])
+    assert told.reason == "The disk does not take packets. What came in meanwhile was kept in memory only."
+    bench.later_s = 0.0
+    bench.fail()
+    told = bench.takes(bench.memory)
+    assert told.begun == 0
+    assert told.since_boot_ns >= memory_left_ns
+    assert told.reason == "The disk does not take packets. What came in meanwhile was kept on the disk."
+
+
+@pytest.mark.spec("R5", "R8")
+def test_a_disk_that_fails_again_and_again_is_tried_ever_more_rarely(bench: Bench) -> None:
+    pauses = []
+    for _ in range(9):
+        bench.takes(bench.disk)
+        bench.later_s = 0.0
+        bench.fail()
+        pauses.append(round(bench.keeper._disk.open_again - time.monotonic()))
+        bench.takes(bench.memory)
+        bench.later_s = pauses[-1] + 1.0
+    assert pauses == [10, 20, 40, 80, 160, 320, 600, 600, 600]
+
+
+@pytest.mark.spec("R8")
+def test_a_ring_in_memory_that_is_not_needed_is_given_back_to_the_machine(bench: Bench) -> None:
+    bench.refuse()
+    bench.takes(bench.memory)
+    bench.disk.unlink()
+    bench.later_s = RETRY_S
+    bench.takes(bench.disk)
+    bench.look()
+    assert any(bench.memory.iterdir())
+    bench.later_s = ring_keeper.KEPT_S + 1
+    bench.look()
+    wait_for(lambda: not any(bench.memory.iterdir()), "an empty folder", 20)
+
+
+@pytest.mark.spec("R5")
+def test_without_memory_either_there_is_no_ring(bench: Bench) -> None:
+    bench.refuse()
+    bench.memory.write_bytes(b"in the way")
+    wait_for(lambda: bench.look() is None and bench.keeper._memory.failed, "word of it", 20)
+    assert bench.keeper.in_memory_since_ns == 0
+    assert str(bench.disk) in bench.keeper.message()
+
+
+@pytest.mark.spec("R5", "R10")
+def test_a_ring_in_another_directory_holds_nothing_of_before(bench: Bench, tmp_path: Path) -> None:
+    """As when the configuration names another disk."""
+    bench.takes(bench.disk)
+    bench.options = RecorderConfig(tmp_path / "other", SMALLEST, tmp_path / "status.json")
+    bench.keeper.give_up("The packet ring is being opened.", read_clocks(), 0.0)
+    assert bench.takes(tmp_path / "other").begun
