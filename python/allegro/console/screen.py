@@ -71,13 +71,13 @@ def screen(facts: Facts, columns: int, rows: int) -> list[Line]:
     if facts.leaving:
         head.append(Line("The device is shutting down or starting again. Please wait.", "warning"))
     body = [*_state(facts), Line(""), *_messages(facts, columns)]
-    codes = _codes(facts, columns)
-    keys = HINT_OF_CODES if codes else HINT
+    offered = _offered(facts)
+    keys = HINT_OF_CODES if offered else HINT
     hint = Line(keys if len(keys) <= columns else SHORT_HINT, "hint")
     free = max(rows - len(head) - 1, 0)
-    if codes and len(codes) <= free and facts.wants_codes:
-        body = codes
-    elif codes and len(body) + 1 + len(codes) <= free:
+    if offered and facts.wants_codes:
+        body = _codes(offered, columns, free)
+    elif offered and (codes := _side_by_side(offered, columns, free - len(body) - 1)):
         body = [*body, Line(""), *codes]
     if len(body) > free:
         body = [*body[: max(free - 1, 0)], Line("... more on the web page", "plain")][:free]
@@ -85,7 +85,7 @@ def screen(facts: Facts, columns: int, rows: int) -> list[Line]:
     return [Line(line.text[:columns], line.style) for line in (*head, *body, hint)][:rows]
 
 
-def _codes(facts: Facts, columns: int) -> list[Line]:
+def _offered(facts: Facts) -> list[Code]:
     """To join the WiFi and to open the page, as long as a password is that of a new device."""
     problems = facts.status["problems"] if facts.status else ()
     new = [each for each in problems if each["id"] == FIRST_PASSWORDS]
@@ -102,12 +102,31 @@ def _codes(facts: Facts, columns: int) -> list[Line]:
         first = f", first log-in: {new_device.PAGE_USER}, {new_device.PAGE_PASSWORD}"
         said = f"Open {page}{first if any('page' in each['text'] for each in new) else ''}"
         offered.append(Code(said, page))
-    rows = drawn(offered)
-    if not rows or len(rows[0]) > columns:
+    return offered
+
+
+def _codes(offered: Sequence[Code], columns: int, rows: int) -> list[Line]:
+    """As many as the screen has room for, the first of all; of the others what a person reads."""
+    for shown in (offered, offered[:1], offered[1:]):
+        said = [line for code in offered if code not in shown for line in _wrapped(code.caption, columns, "plain")]
+        if codes := _side_by_side(shown, columns, rows - len(said)):
+            return [*said, *codes]
+    said = [line for code in offered for line in _wrapped(code.caption, columns, "plain")]
+    return [*_wrapped("This screen is too small for the QR codes. Without them:", columns, "plain"), Line(""), *said]
+
+
+def _side_by_side(codes: Sequence[Code], columns: int, rows: int) -> list[Line]:
+    """Nothing if there is no room for them."""
+    drawn_rows = drawn(codes)
+    sides = ("Left", "Right") if len(codes) > 1 else ("Code",)
+    captions = [
+        line
+        for side, code in zip(sides, codes, strict=False)
+        for line in _wrapped(f"{side}: {code.caption}", columns, "plain")
+    ]
+    if not drawn_rows or len(drawn_rows[0]) > columns or len(captions) + len(drawn_rows) > rows:
         return []
-    sides = ("Left", "Right") if len(offered) > 1 else ("Code",)
-    captions = [Line(f" {side}: {code.caption}") for side, code in zip(sides, offered, strict=True)]
-    return [*captions, *(Line(row, "code") for row in rows)]
+    return [*captions, *(Line(row, "code") for row in drawn_rows)]
 
 
 def _title(facts: Facts, columns: int) -> Line:

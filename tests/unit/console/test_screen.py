@@ -205,9 +205,32 @@ def test_a_new_device_shows_codes_to_join_and_to_open_the_page(rows: int, wants:
 
 
 @pytest.mark.spec("N8")
+def test_who_asks_for_codes_gets_those_that_there_is_room_for_and_all_others_in_words() -> None:
+    def asked(ssid: str, columns: int, rows: int) -> tuple[list[list[int]], str]:
+        lines = screen(replace(NEW_DEVICE, wifi={**WIFI, "ssid": ssid}, wants_codes=True), columns, rows)
+        assert all(len(line.text) <= columns for line in lines)
+        return modules(lines), " ".join("".join(line.text for line in lines if line.style != "code").split())
+
+    shown, text = asked("allegro-mm-3456", 60, 25)
+    join = code("WIFI:T:WPA;S:allegro-mm-3456;P:Allegro-MM;;")
+    assert shown[: len(join)] == join
+    assert "Open https://192.168.78.1/, first log-in: admin, allegro" in text
+    long = "m" * 32
+    shown, text = asked(long, 80, 24)
+    page = code("https://192.168.78.1/")
+    assert shown[: len(page)] == page
+    assert f"Join the WiFi {long}, password Allegro-MM" in text
+    for columns, rows in ((80, 12), (36, 24)):
+        shown, text = asked(long, columns, rows)
+        assert shown == []
+        assert "This screen is too small for the QR codes." in text
+        assert "password Allegro-MM" in text
+        assert "https://192.168.78.1/" in text
+
+
+@pytest.mark.spec("N8")
 def test_without_room_or_first_passwords_there_are_no_codes() -> None:
     assert modules(screen(NEW_DEVICE, 80, 24)) == [], "nobody asked: the state of the device comes first"
-    assert modules(screen(replace(NEW_DEVICE, wants_codes=True), 60, 24)) == []
     own = replace(NEW_DEVICE, status=STATUS, wants_codes=True)
     assert modules(screen(own, 80, 60)) == []
     assert "allegro," not in "\n".join(line.text for line in screen(own, 80, 60))

@@ -47,12 +47,23 @@ def test_what_is_wrong_is_said_on_the_page(world: World, admin: Browser) -> None
     ):
         answer = admin.post("/configuration/compare", file=file)
         assert (answer.status_code, words in html.unescape(answer.text)) == (422, True)
-    admin.post("/configuration/import", file='{"allegro_configuration": 1, "settings": {}}')
-    page = admin.page("/configuration")
-    assert "Nothing is imported: no section was chosen." in page
-    assert "The configuration is imported." not in page
+    refused = admin.post("/configuration/import", file='{"allegro_configuration": 1, "settings": {}}')
+    assert refused.status_code == 422
+    assert "Nothing is imported: no section was chosen." in refused.text
+    assert "The configuration is imported." not in admin.page("/configuration")
     answer = admin.post("/configuration/export", password="short")
     assert (answer.status_code, "at least 8 characters" in answer.text) == (422, True)
+
+
+def test_a_wrong_password_costs_nobody_the_file(world: World, admin: Browser) -> None:
+    world.device.settings.change({"export": {"password": "geheim"}})
+    file = admin.post("/configuration/export", password="only for this").text
+    refused = admin.post("/configuration/compare", file=file, password="another one")
+    assert refused.status_code == 422
+    assert "does not open" in refused.text or "password" in refused.text
+    shown = re.search(r'<textarea id="import-file"[^>]*>(.*?)</textarea>', refused.text, re.DOTALL)
+    assert shown
+    assert json.loads(html.unescape(shown[1])) == json.loads(file)
 
 
 def test_what_is_left_out_is_named_after_the_import_too(world: World, admin: Browser) -> None:
@@ -70,8 +81,11 @@ def test_somebody_elses_change_in_between_keeps_the_import_back(world: World, ad
     seen = re.search(r'name="seen" value="(\w+)"', admin.post("/configuration/compare", file=file).text)
     assert seen
     world.device.settings.change({"trigger": {"after_s": 3}})
-    admin.post("/configuration/import", section="trigger", file=file, seen=seen[1])
-    assert "Somebody else has changed these settings meanwhile" in admin.page("/configuration")
+    refused = admin.post("/configuration/import", section="trigger", file=file, seen=seen[1])
+    assert refused.status_code == 412
+    assert "Somebody else has changed these settings meanwhile" in refused.text
+    assert "After the press (seconds)" in refused.text, "what would change by now"
+    assert re.search(r'name="section" value="trigger" checked', refused.text)
     assert world.device.settings.current.trigger.before_s == 90
 
 

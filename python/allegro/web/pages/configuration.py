@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from allegro.api.client import ApiError
-from allegro.errors import AllegroError, InvalidInput
+from allegro.errors import AllegroError, InvalidInput, Outdated
 from allegro.web.pages.management import HARMLESS, moved
 from allegro.web.pages.section import MOVES_AFTER_S
 from allegro.web.site import Action, Page, Visit
@@ -18,8 +18,10 @@ async def _look(visit: Visit) -> Response:
 
 
 async def _show(visit: Visit, status: int, error: AllegroError | None = None) -> Response:
+    """With the file that was sent, so that nobody has to choose it again for a mistake in its password."""
     history = await visit.api.get("/configuration/history")
-    return visit.render("configuration.html", status=status, history=history, error=error)
+    file = visit.typed("file")
+    return visit.render("configuration.html", status=status, history=history, error=error, file=file)
 
 
 async def _export(visit: Visit) -> Response:
@@ -34,7 +36,8 @@ async def _export(visit: Visit) -> Response:
     return Response(content, media_type="application/json", headers={"Content-Disposition": disposition})
 
 
-async def _compare(visit: Visit) -> Response:
+async def _compare(visit: Visit, refused: AllegroError | None = None) -> Response:
+    """With `refused`, what kept an import back; the sections that were chosen for that stay so."""
     try:
         wanted = _wanted(visit)
         comparison = await visit.api.post("/configuration/compare", wanted)
@@ -45,8 +48,11 @@ async def _compare(visit: Visit) -> Response:
     sections = list(dict.fromkeys((each["section"], _section(each)) for each in comparison["changes"]))
     return visit.render(
         "configuration_compare.html",
+        status=refused.status if refused else 200,
+        error=refused,
         comparison=comparison,
         sections=sections,
+        chosen=visit.data.get("section", ()) if refused else [name for name, _ in sections],
         moves=_moves(comparison["changes"]),
         file=visit.typed("file"),
         password=wanted["password"],
@@ -54,11 +60,16 @@ async def _compare(visit: Visit) -> Response:
 
 
 async def _import(visit: Visit) -> Response:
-    wanted = {**_wanted(visit), "sections": list(visit.data.get("section", ()))}
-    if not wanted["sections"]:
-        raise InvalidInput("Nothing is imported: no section was chosen.")
-    moves = "management" in wanted["sections"] and bool(visit.typed("moves"))
-    return await _changed(visit, "import", wanted, moves, "The configuration is imported.")
+    try:
+        wanted = {**_wanted(visit), "sections": list(visit.data.get("section", ()))}
+        if not wanted["sections"]:
+            raise InvalidInput("Nothing is imported: no section was chosen.")
+        moves = "management" in wanted["sections"] and bool(visit.typed("moves"))
+        return await _changed(visit, "import", wanted, moves, "The configuration is imported.")
+    except (InvalidInput, ApiError) as error:
+        if error.status not in (InvalidInput.status, Outdated.status):
+            raise
+        return await _compare(visit, error)
 
 
 async def _return(visit: Visit) -> Response:
