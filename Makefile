@@ -97,6 +97,9 @@ pictures: vm web-assets ## Take the pictures of README and manual anew, from the
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_web_page.py
 	cp build/test-report/web-vm/pictures/*.webp docs/images/
 
+guide: venv ## Print the installation guide as PDF: build/allegro-installation.pdf
+	$(BIN)/python -m scripts.guide
+
 powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
 	$(ROOT) $(TESTED) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
@@ -143,4 +146,4 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml $(wi
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo pictures run press vm bundle dist catalogue image image-menuconfig image-prepared image-check image-legal image-sbom image-cves web-assets lint check test soak powercut bench format lock clean distclean venv host-packages
+.PHONY: help demo pictures guide run press vm bundle dist catalogue image image-menuconfig image-prepared image-check image-legal image-sbom image-cves web-assets lint check test soak powercut bench format lock clean distclean venv host-packages

@@ -802,6 +802,7 @@ def test_without_scripts_everything_can_be_done(device: Device, watched: Watched
 
 
 @pytest.mark.spec("W1", "W6")
+@pytest.mark.usefixtures("watched")
 def test_curl_downloads_a_capture_and_http_leads_to_https(device: Device, tmp_path: Path) -> None:
     certificate = tmp_path / "device.crt"
     certificate.write_bytes((device.paths.web / "certificate.pem").read_bytes())
@@ -865,6 +866,7 @@ def test_firmware_files_are_taken_as_a_stream_and_leave_nothing_when_refused(
 
 
 @pytest.mark.spec("U2")
+@pytest.mark.usefixtures("watched")
 def test_an_upload_whose_sender_fell_silent_ends(device: Device) -> None:
     """As when a laptop falls asleep: the connection stays, and nothing comes any more."""
     host = device.url.removeprefix("https://")
@@ -899,7 +901,10 @@ def test_an_upload_from_the_page_is_not_broken_off_by_the_page(page: Page, tmp_p
     photograph(page, "firmware-refused-desktop-light.png")
 
 
-def test_the_web_page_runs_without_rights(device: Device) -> None:
+def test_the_web_page_runs_without_rights(device: Device, page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Press now").click()
+    expect(page.locator("#press-result")).to_contain_text("Accepted.")
     assert (device.paths.web / "users.json").stat().st_uid == NOBODY
     assert (device.paths.web / "certificate.pem").stat().st_mode & 0o777 == 0o600
     log = device.log.read_text()

@@ -108,11 +108,17 @@ def _offered(facts: Facts) -> list[Code]:
 def _codes(offered: Sequence[Code], columns: int, rows: int) -> list[Line]:
     """As many as the screen has room for, the first of all; of the others what a person reads."""
     for shown in (offered, offered[:1], offered[1:]):
-        said = [line for code in offered if code not in shown for line in _wrapped(code.caption, columns, "plain")]
+        said = [
+            line for code in offered if code not in shown for line in _wrapped(code.caption, columns, "plain")
+        ]
         if codes := _side_by_side(shown, columns, rows - len(said)):
             return [*said, *codes]
     said = [line for code in offered for line in _wrapped(code.caption, columns, "plain")]
-    return [*_wrapped("This screen is too small for the QR codes. Without them:", columns, "plain"), Line(""), *said]
+    return [
+        *_wrapped("This screen is too small for the QR codes. Without them:", columns, "plain"),
+        Line(""),
+        *said,
+    ]
 
 
 def _side_by_side(codes: Sequence[Code], columns: int, rows: int) -> list[Line]:

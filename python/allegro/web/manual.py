@@ -6,7 +6,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from allegro.web.manual_search import Found, search, sections
+
 ONE_FILE = "allegro-manual.html"
+FOR_PROGRAMS = frozenset({"command-line", "rest-api", "metrics"})
+"""Pages that nobody needs who has the page."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,16 @@ class Manual:
             self.front = _html(folder, "front")
             listed = json.loads(contents.read_text("utf-8"))
             self.parts = tuple(_part(folder, each["name"], each["title"]) for each in listed)
+
+    def search(self, wanted: str) -> tuple[list[Found], list[Found]]:
+        """What has these words: in the pages for people, in those for programs."""
+        found = []
+        for for_programs in (False, True):
+            chosen = [part for part in self.parts if (part.name in FOR_PROGRAMS) is for_programs]
+            found.append(
+                search(wanted, [s for part in chosen for s in sections(part.name, part.title, part.html)])
+            )
+        return found[0], found[1]
 
     def part(self, name: str) -> Part | None:
         """The page of that name."""

@@ -6,10 +6,22 @@ from allegro.errors import NotFound
 from allegro.web.manual import ONE_FILE
 from allegro.web.site import Action, Page, Visit
 
+LONGEST = 100
+"""Characters that are searched for."""
+
 
 async def _contents(visit: Visit) -> Response:
     manual = visit.site.manual
-    return visit.render("manual.html", parts=manual.parts, front=manual.front, part=None)
+    wanted = visit.request.query_params.get("search", "")[:LONGEST].strip()
+    people, programs = manual.search(wanted)
+    return visit.render(
+        "manual.html",
+        parts=manual.parts,
+        front=manual.front,
+        part=None,
+        wanted=wanted,
+        found=(("", people), ("For programs", programs)),
+    )
 
 
 async def _part(visit: Visit) -> Response:
