@@ -152,6 +152,7 @@ class Watched:
         self._device = device
         self._contexts: list[BrowserContext] = []
         self.state: Any = None
+        self.url = device.url
         self.foreign: list[str] = []
         self.complaints: list[str] = []
 
@@ -709,6 +710,55 @@ def test_keyboard_alone_is_enough(device: Device, watched: Watched) -> None:
     device.until(lambda: page.evaluate("document.getElementById('all-captures') !== window.before"))
     expect(page.locator("#all-captures")).to_be_focused()
     watched.close()
+
+
+@pytest.mark.spec("W3")
+def test_an_open_page_has_one_stream_and_a_log_in_that_ends_takes_nothing_along(watched: Watched) -> None:
+    page = watched.window(logged_in=False)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition(watched.url)[2]))
+    page.goto("/ring")
+    log_in(page)
+    packets = page.locator("#live").get_by_text("Packets since start").locator("xpath=../dd")
+    before = packets.inner_text()
+    expect(packets).not_to_have_text(before)
+    streams = [each for each in asked if each.startswith("/live?")]
+    assert streams == ["/live?part=%2Fring%2Flive"]
+    assert "/ring/live" not in asked
+    size = page.locator("[name='recording.ring_size_mib']")
+    size.fill("63")
+    other = page.context.new_page()
+    other.goto("/")
+    other.locator("details.account summary").click()
+    other.get_by_role("button", name="Log out").click()
+    page.bring_to_front()
+    expect(page.locator("#ended")).to_contain_text("You are no longer logged in")
+    expect(size).to_have_value("63")
+    assert_accessible(page)
+    page.get_by_role("link", name="Log in again").click()
+    log_in(page)
+    expect(page.locator("#typed-again")).to_be_visible()
+    expect(size).to_have_value("63")
+    page.reload()
+    expect(size).not_to_have_value("63")
+    watched.close()
+
+
+@pytest.mark.spec("W3")
+def test_a_page_without_a_stream_asks_by_itself(watched: Watched) -> None:
+    page = watched.window()
+    page.route("**/live?*", lambda route: route.fulfill(status=429))
+    page.goto("/ring")
+    packets = page.locator("#live").get_by_text("Packets since start").locator("xpath=../dd")
+    before = packets.inner_text()
+    expect(packets).not_to_have_text(before)
+    watched.close()
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
 
 
 @pytest.mark.spec("W1")

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from allegro.api.asker import USER_HEADER, header
 from allegro.errors import AllegroError
 from allegro.events.event import Event
 from allegro.events.event_list import EventList
@@ -22,7 +21,7 @@ from allegro.events.event_list import EventList
 MEDIA_TYPE = "text/event-stream"
 MOST_OF_ONE = 4
 MOST = 16
-"""Streams of one user, and of all: each holds one of the page's connections to the supervisor."""
+"""Streams of one user, and of all: each holds a connection, and costs something as long as it lasts."""
 
 AT_ONCE = 100
 """So many of the newest are looked at; of what was missed, the older ones are in the list."""
@@ -40,7 +39,7 @@ class TooManyStreams(AllegroError):
     status = 429
 
     def __init__(self) -> None:
-        super().__init__("Too many follow the list of events already.", remedy="Close a page that shows it.")
+        super().__init__("Too many follow what happens already.", remedy="Close a page that shows it.")
 
 
 class Streams:
@@ -50,9 +49,8 @@ class Streams:
         self._held: Counter[str] = Counter()
 
     @contextmanager
-    def one(self, scope: Scope) -> Iterator[None]:
-        """One more as long as this lasts. Raises TooManyStreams."""
-        name = header(scope, USER_HEADER) or ""
+    def one(self, name: str) -> Iterator[None]:
+        """One more of this user as long as this lasts. Raises TooManyStreams."""
         if self._held[name] >= MOST_OF_ONE or self._held.total() >= MOST:
             raise TooManyStreams
         self._held[name] += 1

@@ -112,7 +112,7 @@ def router(events: EventList) -> APIRouter:
         if wants_no_body(request.scope):
             return Response(media_type=MEDIA_TYPE)
         with ExitStack() as held:
-            held.enter_context(streams.one(request.scope))
+            held.enter_context(streams.one(header(request.scope, USER_HEADER) or ""))
             news = follow(
                 events, last_event_id, stops(request.scope), lambda each: EventAnswer.of(each).model_dump()
             )

@@ -17,7 +17,7 @@ from allegro.accounts.tokens import TokenStore
 from allegro.accounts.users import UserStore
 from allegro.api.regular_paths import RegularPaths
 from allegro.errors import AllegroError, NotFound
-from allegro.web import gateway, history, login, site
+from allegro.web import gateway, history, live_parts, login, site
 from allegro.web.accounts import AccountsApi
 from allegro.web.backend import Backend
 from allegro.web.headers import Headers
@@ -70,6 +70,7 @@ def create_app(made: Site, built: Path) -> ASGIApp:
         Mount("/static", StaticFiles(directory=OWN_FILES)),
         *gateway.routes(made, doorkeeper, own),
         *login.routes(made, doorkeeper),
+        live_parts.route(made),
         *(site.route(made, action, page) for page in made.pages for action in page.actions),
     ]
 

@@ -23,10 +23,21 @@ class History:
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, dict[str, float]]] = deque(maxlen=KEPT)
+        self._fed_s = 0.0
 
     def add(self, time_s: float, ring: dict[str, Any]) -> None:
         """One answer of GET /ring; `time_s` in seconds since 1970."""
         self._samples.append((time_s, {port["name"]: port["bytes_per_s"] * 8 for port in ring["ports"]}))
+
+    def feed(self, time_s: float, ring: dict[str, Any]) -> None:
+        """The same by somebody who has asked anyway (an open dashboard): the sampler need not ask then."""
+        self._fed_s = time_s
+        if not self._samples or abs(time_s - self._samples[-1][0]) > INTERVAL_S / 2:  # there may be several
+            self.add(time_s, ring)
+
+    def is_fed(self, time_s: float) -> bool:
+        """Whether somebody else has seen to the present sample."""
+        return 0 <= time_s - self._fed_s < 1.5 * INTERVAL_S
 
     def gap(self, time_s: float) -> None:
         """Nothing is known of this time."""
@@ -45,10 +56,11 @@ class History:
 
 
 async def sample(history: History, backend: Backend) -> None:
-    """Asks every two seconds, for ever."""
+    """Asks every two seconds what nobody else asks for, for ever."""
     while True:
         try:
-            history.add(time.time(), await backend.ask(SAMPLER, "GET", "/ring"))
+            if not history.is_fed(time.time()):
+                history.add(time.time(), await backend.ask(SAMPLER, "GET", "/ring"))
         except (AllegroError, KeyError, TypeError, ValueError, AttributeError):
             history.gap(time.time())
         await asyncio.sleep(INTERVAL_S)

@@ -64,13 +64,17 @@ Handler = Callable[["Visit"], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class Action:
-    """What answers one address. `role`: the least that may use it; `poll`: the page asks, not the user."""
+    """What answers one address. `role`: the least that may use it.
+
+    `every_s`: it is a part of a page that changes by itself, which the page, not its user, looks at so often
+    (`allegro.web.live_parts`).
+    """
 
     method: Literal["GET", "POST"]
     path: str
     handler: Handler
     role: Role = "viewer"
-    poll: bool = False
+    every_s: float = 0.0
     before_new_password: bool = False  # can be used although a new password is due
 
 
@@ -191,6 +195,8 @@ class Visit:
     data: Mapping[str, Sequence[str]]  # the form that was sent
     confirm_within_s: float | None = None  # a change of the network waits for so long
     zone: str = "UTC"  # of the device: its times are shown in it
+    kept: dict[str, Any] | None = None
+    """What a part of the page leaves for its next look; None where it is asked for once."""
 
     @property
     def api(self) -> UserApi:
@@ -222,7 +228,7 @@ class Visit:
             "page": self.page,
             "menu": self.site.menu,
             "may": self.may,
-            "csrf": self.session.csrf,
+            "csrf": self.session.csrf if self.kept is None else "",  # a stream is compressed: no secret in it
             "host_name": self.site.host_name,
             "confirm_within_s": self.confirm_within_s,
             "zone": self.zone,
@@ -232,8 +238,8 @@ class Visit:
 
     @property
     def is_part(self) -> bool:
-        """A script of the page asks for a part of it."""
-        return self.request.headers.get("HX-Request") == "true"
+        """A part of the page is asked for by one of its scripts, or by its stream."""
+        return self.kept is not None or self.request.headers.get("HX-Request") == "true"
 
     def done(self, text: str, path: str = "", *, warnings: Sequence[str] = ()) -> Response:
         """Back to the page (so that loading it again does nothing twice), which says what was done.
@@ -260,37 +266,40 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
         except AllegroError as error:
             return plain_error(site, error)
         token = request.cookies.get(COOKIE, "")
-        session = site.sessions.get(token, site.now_s(), poll=action.poll) if token else None
+        session = site.sessions.get(token, site.now_s(), poll=action.every_s > 0) if token else None
         user = site.users.get(session.user) if session else None
         if session is None or user is None:
-            return to_login(request)
+            return to_login(request, page.path if page else "")
         user_is_known(request.scope)
         zone = await site.zone.name(site.backend, site.now_s())
         visit = Visit(site, request, session, user, page, data, zone=zone)
         if user.must_change and not action.before_new_password:
             return _go(request, NEW_PASSWORD)
-        try:
-            if action.method not in LOOKS:
-                sent = request.headers.get("X-CSRF-Token") or visit.typed("csrf")
-                if not session.is_csrf(sent):
-                    raise Forbidden(
-                        "This page is too old.", remedy="Load it again, then repeat what you did."
-                    )
-            if not visit.may(action.role):
-                raise Forbidden(
-                    f"Your role ({user.role}) does not allow this.",
-                    remedy="Ask an administrator of the device.",
-                )
-            if not (action.poll or visit.is_part or user.must_change):
-                visit = replace(visit, confirm_within_s=await _confirm_within_s(visit))
-            return await action.handler(visit)
-        except AllegroError as error:
-            return _failed(visit, action, error)
-        finally:
-            if action.method not in LOOKS:
-                site.zone.forget()
+        return await answered(visit, action)
 
     return Route(action.path, endpoint, methods=[action.method])
+
+
+async def answered(visit: Visit, action: Action) -> Response:
+    """What the action answers to who may use it. A failure is told in its place."""
+    try:
+        if action.method not in LOOKS:
+            sent = visit.request.headers.get("X-CSRF-Token") or visit.typed("csrf")
+            if not visit.session.is_csrf(sent):
+                raise Forbidden("This page is too old.", remedy="Load it again, then repeat what you did.")
+        if not visit.may(action.role):
+            raise Forbidden(
+                f"Your role ({visit.user.role}) does not allow this.",
+                remedy="Ask an administrator of the device.",
+            )
+        if not (action.every_s or visit.is_part or visit.user.must_change):
+            visit = replace(visit, confirm_within_s=await _confirm_within_s(visit))
+        return await action.handler(visit)
+    except AllegroError as error:
+        return _failed(visit, action, error)
+    finally:
+        if action.method not in LOOKS:
+            visit.site.zone.forget()
 
 
 async def _confirm_within_s(visit: Visit) -> float | None:
@@ -347,11 +356,11 @@ def _host(address: str) -> str | None:
         return None
 
 
-def to_login(request: Request) -> Response:
-    """After the session has ended: to the login, and back from there."""
+def to_login(request: Request, page: str) -> Response:
+    """After the session has ended: to the login, and back from there; what is no page leads back to one."""
     looked_at = request.method in LOOKS and request.headers.get("HX-Request") != "true"
-    here = request.url.path if looked_at and request.url.path != "/" else ""
-    return _go(request, f"/login?next={quote(here)}" if here else "/login")
+    here = request.url.path if looked_at else page
+    return _go(request, f"/login?next={quote(here)}" if here.strip("/") else "/login")
 
 
 def plain_error(site: Site, error: AllegroError) -> Response:

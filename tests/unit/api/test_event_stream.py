@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from allegro.api import event_stream
-from allegro.api.asker import USER_HEADER
 from allegro.api.event_stream import MOST, MOST_OF_ONE, Streams, TooManyStreams, follow
 from allegro.events.event_list import EventList
 
@@ -63,23 +62,19 @@ def test_a_quiet_stream_shows_that_it_is_there(events: EventList, monkeypatch: p
     assert asyncio.run(first()) == [b": events\n\n", b":\n\n", b":\n\n"]
 
 
-def scope(name: str) -> dict[str, object]:
-    return {"headers": [(USER_HEADER.lower().encode(), name.encode())]}
-
-
 def test_nobody_follows_without_bounds_nor_all_together(events: EventList) -> None:
     streams = Streams()
-    held = [streams.one(scope("anna")) for _ in range(MOST_OF_ONE)]
+    held = [streams.one("anna") for _ in range(MOST_OF_ONE)]
     for each in held:
         each.__enter__()
-    with pytest.raises(TooManyStreams), streams.one(scope("anna")):
+    with pytest.raises(TooManyStreams), streams.one("anna"):
         pass
-    others = [streams.one(scope(f"user{number}")) for number in range(MOST - MOST_OF_ONE)]
+    others = [streams.one(f"user{number}") for number in range(MOST - MOST_OF_ONE)]
     for each in others:
         each.__enter__()
-    with pytest.raises(TooManyStreams), streams.one(scope("carla")):
+    with pytest.raises(TooManyStreams), streams.one("carla"):
         pass
     for each in (*held, *others):
         each.__exit__(None, None, None)
-    with streams.one(scope("anna")):
+    with streams.one("anna"):
         pass

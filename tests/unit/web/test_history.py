@@ -66,3 +66,16 @@ def test_the_sampler_survives_whatever_it_is_answered(monkeypatch: pytest.Monkey
 
     (port,) = asyncio.run(run()).series()["ports"]
     assert port["bits_per_s"][:8] == [*[None] * 7, 8]
+
+
+def test_what_an_open_dashboard_has_asked_anyway_is_not_asked_again() -> None:
+    ring = {"ports": [{"name": "port1", "bytes_per_s": 1.0}]}
+    history = History()
+    assert not history.is_fed(100.0)
+    history.feed(100.0, ring)
+    history.feed(100.5, ring)  # a second one
+    assert history.is_fed(102.0)
+    history.feed(102.0, ring)
+    assert history.series()["times"] == [100.0, 102.0]
+    assert not history.is_fed(106.0)
+    assert not history.is_fed(50.0), "a clock that was set back keeps nobody from asking"

@@ -100,6 +100,13 @@ def test_an_idle_session_ends_although_its_page_polls(world: World) -> None:
     assert browser.get("/storage").headers["location"] == "/login?next=/storage"
 
 
+def test_what_is_sent_too_late_leads_back_to_its_page(world: World) -> None:
+    browser = world.user("admin")
+    world.clock.now += IDLE_S * 2
+    assert browser.send("POST", "/trigger", data={}).headers["location"] == "/login?next=/trigger"
+    assert browser.send("POST", "/press", data={}).headers["location"] == "/login"
+
+
 def test_logging_out_ends_the_session_on_the_device(world: World) -> None:
     browser = world.user("viewer")
     stolen = Browser(world.app)

@@ -1,5 +1,6 @@
 """Dashboard: how the device is, at a glance, and the button that captures."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +12,7 @@ from allegro.web.setup_offer import unfinished
 from allegro.web.site import Action, Page, Visit, see
 
 CAPTURES = 8
+ASK_AGAIN_S = 30.0
 RECORDING = {
     "recording": ("good", "Recording"),
     "starting": ("warning", "Recording starts"),
@@ -30,9 +32,27 @@ async def _facts(visit: Visit) -> dict[str, Any]:
     return {
         "device": device,
         "ring": device["ring"],
-        **await captures(visit, device["time"], CAPTURES),
+        **await _captures(visit, device),
         "recording": {"kind": kind, "words": words},
     }
+
+
+async def _captures(visit: Visit, device: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The last captures and their files.
+
+    An open dashboard asks for them again when the status tells of a change, as long as one is being made, and
+    now and then for what no status tells.
+    """
+    counts = [device["storage"][name] for name in ("files", "sent", "on_disk")]
+    seen = [device["jobs"], counts, device["uploads_waiting"]]
+    kept = {} if visit.kept is None else visit.kept
+    if kept.get("seen") == seen and visit.site.now_s() < kept["until_s"]:
+        known: Mapping[str, Any] = kept["captures"]
+        return known
+    made = await captures(visit, device["time"], CAPTURES)
+    if not any(job["state"] in ("accepted", "waiting", "cutting") for job in made["jobs"]):
+        kept.update(seen=seen, captures=made, until_s=visit.site.now_s() + ASK_AGAIN_S)
+    return made
 
 
 async def captures(visit: Visit, time: str, most: int) -> dict[str, Any]:
@@ -89,7 +109,9 @@ def _offered(trigger: Mapping[str, Any]) -> str:
 
 
 async def _live(visit: Visit) -> Response:
-    return visit.render("parts/dashboard_live.html", **await _facts(visit))
+    facts = await _facts(visit)
+    visit.site.history.feed(time.time(), facts["ring"])
+    return visit.render("parts/dashboard_live.html", **facts)
 
 
 async def _graph(visit: Visit) -> Response:
@@ -149,8 +171,8 @@ PAGE = Page(
     manual="dashboard",
     actions=(
         Action("GET", "/", lambda visit: _look(visit)),
-        Action("GET", "/dashboard/live", _live, poll=True),
-        Action("GET", "/dashboard/graph", _graph, poll=True),
+        Action("GET", "/dashboard/live", _live, every_s=2),
+        Action("GET", "/dashboard/graph", _graph, every_s=2),
         Action("POST", "/press", press, role="capture"),
     ),
 )

@@ -64,7 +64,7 @@ PAGE = Page(
     group=("Settings", "Remote access and export"),
     actions=(
         *SECTION.actions(PATH, _show),
-        Action("GET", "/export/live", _live, poll=True),
+        Action("GET", "/export/live", _live, every_s=3),
         Action("POST", "/export/test", _test, role="admin"),
         Action("POST", "/export/accept", _accept, role="admin"),
         Action("POST", "/export/forget", _forget, role="admin"),

@@ -87,7 +87,7 @@ PAGE = Page(
     group=("Settings",),
     actions=(
         *SECTION.actions(PATH, _show),
-        Action("GET", "/firmware/live", _live, poll=True),
+        Action("GET", "/firmware/live", _live, every_s=2),
         Action("POST", "/firmware/check", _check, role="admin"),
         Action("POST", "/firmware/download", _download, role="admin"),
         Action("POST", "/firmware/install", _install, role="admin"),

@@ -73,8 +73,8 @@ PAGE = Page(
     group=("Info",),
     actions=(
         Action("GET", "/log", _look),
-        Action("GET", "/log/live", _live, poll=True),
-        Action("GET", "/log/events", _newest, role="admin", poll=True),
+        Action("GET", "/log/live", _live, every_s=5),
+        Action("GET", "/log/events", _newest, role="admin", every_s=2),
         Action("GET", "/log/file", _file),
     ),
 )

@@ -183,7 +183,7 @@ PAGE = Page(
             ),
             role="admin",
         ),
-        Action("GET", "/management/wifi/live", _live, poll=True),
+        Action("GET", "/management/wifi/live", _live, every_s=3),
         Action("POST", "/management/wifi/scan", _scan, role="admin"),
         Action("POST", "/management/wifi/join", _join, role="admin"),
         Action("POST", "/management/temporary-address", _claim, role="admin"),

@@ -44,7 +44,7 @@ PAGE = Page(
     group=("Settings", "Remote access and export"),
     actions=(
         *SECTION.actions(PATH, _show),
-        Action("GET", "/notifications/live", _live, poll=True),
+        Action("GET", "/notifications/live", _live, every_s=5),
         Action("POST", "/notifications/test", _test, role="admin"),
     ),
 )

@@ -24,6 +24,6 @@ PAGE = Page(
     group=("Generic",),
     actions=(
         *SECTION.actions("/ring", _show, "Saved. The packet ring buffer is made to fit within some seconds."),
-        Action("GET", "/ring/live", _live, poll=True),
+        Action("GET", "/ring/live", _live, every_s=3),
     ),
 )

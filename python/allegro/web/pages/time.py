@@ -72,7 +72,7 @@ PAGE = Page(
     group=("Settings",),
     actions=(
         *SECTION.actions(PATH, _show),
-        Action("GET", "/time/live", _live, poll=True),
+        Action("GET", "/time/live", _live, every_s=5),
         Action("POST", "/time/set", _set, role="admin"),
     ),
 )

@@ -102,7 +102,7 @@ PAGE = Page(
     group=("Settings", "Expert settings"),
     actions=(
         *SECTION.actions("/trigger", _show),
-        Action("GET", "/trigger/live", _live, poll=True),
+        Action("GET", "/trigger/live", _live, every_s=2),
         Action("POST", "/trigger/learn", _learn, role="admin"),
         Action("POST", "/trigger/forget", _forget, role="admin"),
         Action("POST", "/trigger/use", use, role="admin"),

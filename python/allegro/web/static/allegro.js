@@ -95,9 +95,6 @@ for (const input of document.querySelectorAll("input[type=file][data-read-into]"
 // A file goes to the API as it is, with its progress: too large for a form. Meanwhile nothing else may change the
 // page: loading it anew would break the upload off.
 let uploading = false;
-document.addEventListener("htmx:beforeOnLoad", (event) => {
-  if (uploading) event.preventDefault();
-});
 for (const form of document.querySelectorAll("form[data-upload]")) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
@@ -140,17 +137,42 @@ function upload(form, file) {
   request.send(file);
 }
 
-// What the device tells by itself (server-sent events); where that cannot be, it is asked now and then.
-for (const element of document.querySelectorAll("[data-follow]")) {
-  const news = () => htmx.trigger(element, "news");
-  let soon = 0;
-  const source = new EventSource(element.dataset.follow);
-  source.addEventListener("event", () => {
-    clearTimeout(soon);
-    soon = setTimeout(news, 300); // several come together
-  });
-  source.addEventListener("error", () => {
-    if (source.readyState === EventSource.CLOSED) setInterval(news, 15000);
+// What was typed outlives a log-in that has ended meanwhile: kept for this tab and user when a form is sent or the log-in is
+// asked for, put back if the next page was the log-in. Never passwords.
+function typedFields() {
+  return [...document.querySelectorAll("#content :is(input:not([type=hidden], [type=password], [type=file]), select, textarea)[name]")];
+}
+
+function keepTyped() {
+  const fields = typedFields().map((field) => [field.name, field.value, Boolean(field.checked)]);
+  sessionStorage.setItem("typed", JSON.stringify({ path: location.pathname, user: userName(), fields }));
+}
+
+function userName() {
+  return document.querySelector(".account-name")?.textContent;
+}
+
+function putBackTyped(kept) {
+  const present = typedFields();
+  for (const [name, value, checked] of kept.fields) {
+    const at = present.findIndex((field) => field.name === name);
+    if (at < 0) continue;
+    const [field] = present.splice(at, 1);
+    if (field.type === "checkbox" || field.type === "radio") field.checked = checked;
+    else field.value = value;
+  }
+  document.getElementById("typed-again").hidden = false;
+}
+
+const kept = JSON.parse(sessionStorage.getItem("typed") ?? "null");
+if (document.body.classList.contains("door")) {
+  if (kept) sessionStorage.setItem("typed", JSON.stringify({ ...kept, again: true }));
+} else {
+  sessionStorage.removeItem("typed");
+  if (kept?.again && kept.path === location.pathname && kept.user === userName()) putBackTyped(kept);
+  document.querySelector("#ended a").addEventListener("click", keepTyped);
+  document.addEventListener("submit", (event) => {
+    if (event.target.closest("#content") && event.target.method === "post") keepTyped();
   });
 }
 

@@ -1,4 +1,4 @@
-// The throughput of each port over the last minutes, redrawn every two seconds.
+// The throughput of each port over the last minutes, drawn anew with each of its news (live.js).
 "use strict";
 
 (() => {
@@ -6,10 +6,10 @@
   const legend = document.getElementById("graph-legend");
   if (!place || typeof uPlot === "undefined") return;
 
-  const INTERVAL_MS = 2000;
   const SHOWN_S = 300;
   const UNITS = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
   let plot = null;
+  let answer = null;
   let drawn = "";
   let now = 0; // of the device, as the data says: the browser's clock may be another one
 
@@ -41,16 +41,8 @@
     plots.showLegend(legend, names);
   }
 
-  async function draw() {
-    if (document.hidden) return;
-    let answer;
-    try {
-      const response = await fetch(place.dataset.source, { headers: { "HX-Request": "true" } });
-      if (response.status !== 200) return;
-      answer = await response.json();
-    } catch {
-      return; // the device is busy or restarting: the next try comes soon
-    }
+  function draw() {
+    if (!answer) return;
     now = answer.times.at(-1) ?? Date.now() / 1000;
     const names = answer.ports.map((port) => port.name);
     const data = [answer.times, ...answer.ports.map((port) => port.bits_per_s)];
@@ -65,6 +57,9 @@
 
   new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: place.clientHeight })).observe(place);
   plots.dark.addEventListener("change", draw);
-  draw();
-  setInterval(draw, INTERVAL_MS);
+  place.addEventListener("news", (event) => {
+    event.preventDefault();
+    answer = JSON.parse(event.detail);
+    draw();
+  });
 })();
