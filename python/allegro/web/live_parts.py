@@ -83,6 +83,8 @@ def route(site: Site) -> Route:
         user = site.users.get(session.user) if session else None
         if session is None or user is None or user.must_change:
             return Response(ENDED, media_type=MEDIA_TYPE)
+        if request.method == "HEAD":
+            return Response(media_type=MEDIA_TYPE)
         user_is_known(request.scope)
 
         def is_in() -> bool:

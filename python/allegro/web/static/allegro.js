@@ -161,7 +161,12 @@ function putBackTyped(kept) {
     if (field.type === "checkbox" || field.type === "radio") field.checked = checked;
     else field.value = value;
   }
-  document.getElementById("typed-again").hidden = false;
+  showWords("typed-words");
+}
+
+// A sentence that the page brings along, below its title.
+function showWords(id) {
+  document.querySelector("#content .title").after(document.getElementById(id).content.cloneNode(true));
 }
 
 const kept = JSON.parse(sessionStorage.getItem("typed") ?? "null");
@@ -170,7 +175,9 @@ if (document.body.classList.contains("door")) {
 } else {
   sessionStorage.removeItem("typed");
   if (kept?.again && kept.path === location.pathname && kept.user === userName()) putBackTyped(kept);
-  document.querySelector("#ended a").addEventListener("click", keepTyped);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#ended a")) keepTyped();
+  });
   document.addEventListener("submit", (event) => {
     if (event.target.closest("#content") && event.target.method === "post") keepTyped();
   });

@@ -28,9 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function end() {
     ended = true;
     rest();
-    const words = document.getElementById("ended");
-    words.hidden = false;
-    words.scrollIntoView({ block: "nearest" });
+    showWords("ended-words");
   }
 
   async function ask() {
