@@ -23,7 +23,7 @@ class Lasting:
 
     async def passed(self, parts: AsyncIterator[bytes], is_in: Callable[[], bool]) -> AsyncIterator[bytes]:
         """The parts as they come, until `is_in` denies that they may be seen."""
-        coming = asyncio.ensure_future(_next(parts))
+        coming = _coming(parts)
         try:
             while not self._ends and is_in():
                 done, _ = await asyncio.wait({coming}, timeout=LOOK_EVERY_S)
@@ -32,7 +32,7 @@ class Lasting:
                 part = coming.result()
                 if part is None or not is_in():
                     return
-                coming = asyncio.ensure_future(_next(parts))
+                coming = _coming(parts)
                 yield part
         finally:
             coming.cancel()
@@ -40,8 +40,6 @@ class Lasting:
             # would keep the source from tidying up behind itself; `asyncio.wait` hands no cancellation on.
             with CancelScope(shield=True):
                 await asyncio.wait({coming})
-            if not coming.cancelled():
-                coming.exception()  # of what nobody waits for any more: else asyncio writes it to the log
 
     async def streamed(self, parts: AsyncIterator[bytes], is_in: Callable[[], bool]) -> AsyncIterator[bytes]:
         """The same of a stream in which something comes every few seconds."""
@@ -71,6 +69,18 @@ class Lasting:
 
 async def _send(send: Send, message: Message) -> None:
     await send(message)
+
+
+def _coming(parts: AsyncIterator[bytes]) -> asyncio.Task[bytes | None]:
+    coming = asyncio.create_task(_next(parts))
+    coming.add_done_callback(_noticed)
+    return coming
+
+
+def _noticed(coming: asyncio.Task[bytes | None]) -> None:
+    """What broke when nobody waited for it any more is no news: asyncio would write it to the log."""
+    if not coming.cancelled():
+        coming.exception()
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes | None:

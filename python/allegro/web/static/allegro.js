@@ -161,12 +161,14 @@ function putBackTyped(kept) {
     if (field.type === "checkbox" || field.type === "radio") field.checked = checked;
     else field.value = value;
   }
-  showWords("typed-words");
+  showWords("typed-words", "status");
 }
 
 // A sentence that the page brings along, below its title.
-function showWords(id) {
-  document.querySelector("#content .title").after(document.getElementById(id).content.cloneNode(true));
+function showWords(id, role) {
+  const words = document.getElementById(id).content.firstElementChild.cloneNode(true);
+  words.role = role; // a screen reader says what is put in with it
+  document.querySelector("#content .title").after(words);
 }
 
 const kept = JSON.parse(sessionStorage.getItem("typed") ?? "null");

@@ -28,7 +28,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function end() {
     ended = true;
     rest();
-    showWords("ended-words");
+    showWords("ended-words", "alert");
   }
 
   async function ask() {
