@@ -90,4 +90,4 @@ def test_what_dissects_packets_is_on_both_images() -> None:
     configuration = (REPOSITORY / "configs/allegro_x86_64_defconfig").read_text()
     assert "\nBR2_PACKAGE_WIRESHARK=y\n# BR2_PACKAGE_WIRESHARK_GUI is not set\n" in configuration
     assert "\nwireshark-common" in (REPOSITORY / "board/allegro/debian/packages.txt").read_text()
-    assert "sharkd" not in (BUILDROOT.parent / "debian/drop.txt").read_text().split()
+    assert "usr/bin/sharkd" not in (BUILDROOT.parent / "debian/drop.txt").read_text().splitlines()
