@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -92,6 +93,7 @@ async def serve(
     `redirect` answers on the port of HTTP, `inside` on the socket `own_path`; raises Unavailable without it.
     """
     gc.freeze()  # what is there now stays: looking for what can go need not go through it
+    asyncio.get_running_loop().set_exception_handler(_told)
     own = listen_inside(own_path)
     servers = [
         (DoorServer(page, Crowd(Limits()), tls, lifespan=True), https),
@@ -116,6 +118,15 @@ async def serve(
     await asyncio.gather(*running)
     watched.cancel()
     own_path.unlink(missing_ok=True)
+
+
+def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As asyncio tells it, but for a read of anyio that was cancelled in the turn in which it had come.
+
+    Whoever waited for it is gone, and nothing is lost.
+    """
+    if not isinstance(context.get("exception"), asyncio.InvalidStateError):
+        loop.default_exception_handler(context)
 
 
 async def _tell_alive(inside: Path) -> None:
