@@ -98,9 +98,10 @@ class Following:
         )
         self._directory = request.ring_directory
         self._tail = RingTail(self._directory, self._before(self._window.start_ns))
-        self._left: dict[Path, int] = {}
-        """Of rings that were followed before, the number of the last record."""
-        self._moved_at = self._unreadable_since = 0.0
+        self._left: dict[segments.RingIdentity | None, int] = {}
+        """Of rings that were followed before, the number of the last record: another one may have come into
+        the same directory meanwhile."""
+        self._moved_at = self._unreadable_since = self._exhausted_at = 0.0
         self._waiting: list[tuple[int, int, Record]] = []
         self._sources: list[Source] = []
         self._rows = RowsByPort(lambda _, port: program.for_interface(request.program, port))
@@ -215,7 +216,9 @@ class Following:
             return
         if said.ring_directory not in ("", str(self._directory)):
             self._move(said)
-        elif said.boot_id == self._boot_id and said.complete_through_boot_ns:
+            return
+        self._moved_at = 0.0
+        if said.boot_id == self._boot_id and said.complete_through_boot_ns:
             self._through_ns = max(self._through_ns, said.complete_through_boot_ns + self._offset_ns)
 
     def _new(self) -> list[Record]:
@@ -228,23 +231,26 @@ class Following:
             self._unreadable_since = self._unreadable_since or now
             if not self._moved_at and now - self._unreadable_since > DYING_S:
                 raise
+            self._exhausted_at = now
             return []
         self._unreadable_since = 0.0
+        if len(found) < MOST_RECORDS:
+            self._exhausted_at = now
         return found
 
     def _move(self, said: status.RecorderStatus) -> None:
         """The recorder uses another ring: what is still in this one comes first."""
-        now = time.monotonic()
-        self._moved_at = self._moved_at or now
-        if said.ring is None or now - self._moved_at < CLOSING_S:
+        self._moved_at = self._moved_at or time.monotonic()
+        if said.ring is None or self._exhausted_at < self._moved_at + CLOSING_S:
             return
-        self._left[self._directory] = self._tail.last
+        self._left[self._tail.identity] = self._tail.last
         self._directory, self._moved_at = Path(said.ring_directory), 0.0
         self.ahead.close_files()
         self._reader.close()
         self._reader = RingReader(self._directory)
         self._held.goes_on(self._reader, self._directory)
-        last = max(self._before(self._streamed_ns), self._left.get(self._directory, 0))
+        left = self._left.get(segments.read_identity(self._directory), 0)
+        last = max(self._before(self._streamed_ns), left)
         self._tail = RingTail(self._directory, last)
 
     def _stream_until(self, until_ns: int) -> None:

@@ -17,13 +17,13 @@ from allegro.errors import Unavailable
 
 class RingTail:
     """Gives the records behind number `last`. `overtaken` counts the numbers of records that were overwritten
-    before they could be given."""
+    before they could be given; `identity` is that of the ring (None: not known)."""
 
     def __init__(self, directory: Path, last: int) -> None:
         self.last = last
         self.overtaken = 0
         self._directory = directory
-        self._identity = segments.read_identity(directory)
+        self.identity = segments.read_identity(directory)
         self._segment: Segment | None = None
         self._size = 0
         self._progress = index.Progress()
@@ -35,7 +35,7 @@ class RingTail:
 
         Raises Unavailable if another ring was begun.
         """
-        if segments.read_identity(self._directory) != self._identity:
+        if segments.read_identity(self._directory) != self.identity:
             raise Unavailable("The packet ring was begun anew.", remedy="Start the live capture again.")
         while True:
             if (self._segment is None or _gone(self._segment)) and not self._find():
@@ -105,14 +105,14 @@ class RingTail:
 
     def _walk(self, *, stop_at_gap: bool) -> Iterator[Record]:
         assert self._segment is not None  # noqa: S101
-        if self._identity is None:
+        if self.identity is None:
             return
         descriptor = os.open(self._segment.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             found = segments.walk(
                 descriptor,
                 self._size,
-                self._identity.ring_id,
+                self.identity.ring_id,
                 segments.first_sequence(self._segment.path) or 0,  # what was given is left out behind this
                 max(self._progress.last_end, self._end),
                 segment=self._segment,

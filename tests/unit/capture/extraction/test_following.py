@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ from allegro.filters.translate import translated
 from allegro.system import boottime
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame
-from tests.unit.capture.rings import Ring
+from tests.unit.capture.rings import RING_ID, Ring
 
 BOOT_ID = boottime.boot_id()
 MS = 1_000_000
@@ -328,7 +329,7 @@ def test_it_goes_on_in_the_ring_that_the_recorder_uses(
 ) -> None:
     """What was still in the other one comes first, and nothing comes twice when the recorder goes back."""
     monkeypatch.setattr(following, "CLOSING_S", 1e-9)
-    disk, memory = bench.ring, Ring(tmp_path / "memory", run=bench.ring.run)
+    disk, memory = bench.ring, another_ring(tmp_path / "memory", bench)
     live = bench.follow(past_ns=PAST_NS)
     for number, ring in enumerate((disk, memory, disk, memory)):
         bench.add(1, {10 * number: 100 * number})
@@ -341,6 +342,59 @@ def test_it_goes_on_in_the_ring_that_the_recorder_uses(
             live.turn()
     live.finish()
     assert numbers(bench.end()) == [0, 1, 10, 11, 20, 21, 30, 31]
+
+
+def another_ring(directory: Path, bench: Bench) -> Ring:
+    """In place of one that may lie there, of the same run of the recorder."""
+    made = Ring(directory, run=bench.ring.run)
+    segments.write_identity(directory, segments.RingIdentity(RING_ID, time.time_ns()))
+    return made
+
+
+@pytest.mark.spec("R8", "R10")
+def test_all_that_is_in_a_ring_comes_before_what_is_in_the_next_one(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to a slow reader, who is far behind when the recorder goes there."""
+    monkeypatch.setattr(following, "CLOSING_S", 1e-9)
+    monkeypatch.setattr(following, "MOST_RECORDS", 2)
+    live = bench.follow(past_ns=PAST_NS)
+    for number in range(9):
+        bench.add(1, {number: number})
+    bench.complete(20)
+    live.turn()
+    bench.ring = another_ring(tmp_path / "memory", bench)
+    bench.add(1, {9: 100})
+    bench.complete(200)
+    for _ in range(8):
+        live.turn()
+    live.finish()
+    assert numbers(bench.end()) == list(range(10))
+
+
+@pytest.mark.spec("R8", "R10")
+def test_a_ring_that_was_begun_anew_meanwhile_is_followed_from_its_beginning(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one in memory ten minutes after the return of the disk, when that fails once more."""
+    monkeypatch.setattr(following, "CLOSING_S", 1e-9)
+    disk, memory = bench.ring, another_ring(tmp_path / "memory", bench)
+    live = bench.follow(past_ns=PAST_NS)
+
+    def record(number: int, ring: Ring, packets: int) -> None:
+        bench.ring = ring
+        for packet in range(packets):
+            bench.add(1, {10 * number + packet: 100 * number + packet})
+        bench.complete(100 * number + 50)
+        for _ in range(3):
+            live.turn()
+
+    for number, ring in enumerate((disk, memory, disk)):
+        record(number, ring, 3)
+    shutil.rmtree(memory.directory)
+    record(3, another_ring(memory.directory, bench), 2)
+    live.finish()
+    assert numbers(bench.end()) == [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31]
 
 
 @pytest.mark.spec("R8")
