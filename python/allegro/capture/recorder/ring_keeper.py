@@ -107,8 +107,8 @@ class RingKeeper:
         """Since the ring on the disk was in use."""
         self._forget_memory_at = 0.0
         self._given_up = 0
-        self._left_ns: dict[Path, int] = {}
-        """When this recorder has left the ring of a directory."""
+        self._left_ns: dict[bytes, int] = {}
+        """When this recorder has left a ring, by its id: the next one in its directory may be another one."""
 
     def opening(self) -> bool:
         """Whether a ring is being opened: what comes in meanwhile may wait for it in memory."""
@@ -165,7 +165,7 @@ class RingKeeper:
     def use(self, writer: RingWriter, now: Reading) -> RingOpened:
         """Takes an opened ring into use; what is to be told of that."""
         in_memory = writer.directory == self._memory_directory
-        since_ns = self._left_ns.get(writer.directory, 0)
+        since_ns = self._left_ns.get(writer.ring_id, 0)
         begun = writer.begun and not since_ns and (in_memory or bool(self._left_ns))
         reason = self._disk.failed or self._why
         if in_memory and since_ns:
@@ -187,7 +187,7 @@ class RingKeeper:
         if self.writer is not None:
             place = self._memory if self.in_memory_since_ns else self._disk
             place.worker.submit(self.writer.close)
-            self._left_ns[self.writer.directory] = now.boot_ns
+            self._left_ns[self.writer.ring_id] = now.boot_ns
             place.failed = reason if pause_s else place.failed
             if pause_s and place is self._disk and self._memory_directory is not None:
                 pause_s = min(pause_s * 2**self._given_up, LONGEST_RETRY_S)

@@ -15,7 +15,9 @@ from allegro.capture.ring.news import RingOpened
 from allegro.capture.ring.writer import RingWriter
 from allegro.system.boottime import read_clocks
 from tests.harness.waiting import wait_for
+from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.ring.writing import SMALLEST
+from tests.unit.capture.rings import Ring
 
 
 class Bench:
@@ -122,6 +124,11 @@ def test_a_ring_in_memory_that_is_not_needed_is_given_back_to_the_machine(bench:
     bench.later_s = ring_keeper.KEPT_S + 1
     bench.look()
     wait_for(lambda: not any(bench.memory.iterdir()), "an empty folder", 20)
+    bench.later_s = 0.0
+    bench.fail()
+    told = bench.takes(bench.memory)
+    assert (told.begun, told.since_boot_ns) == (1, 0), "what was in the one before is gone"
+    assert told.reason == "The disk does not take packets."
 
 
 @pytest.mark.spec("R5")
@@ -131,6 +138,28 @@ def test_without_memory_either_there_is_no_ring(bench: Bench) -> None:
     wait_for(lambda: bench.look() is None and bench.keeper._memory.failed, "word of it", 20)
     assert bench.keeper.in_memory_since_ns == 0
     assert str(bench.disk) in bench.keeper.message()
+
+
+@pytest.mark.spec("R5", "R10")
+@pytest.mark.parametrize("has_packets", [False, True])
+def test_another_disk_in_the_same_place_holds_nothing_that_came_in_since_the_start(
+    bench: Bench, tmp_path: Path, has_packets: bool
+) -> None:
+    """As when another disk is chosen for the ring, or the chosen one has been formatted."""
+    other, options = tmp_path / "other", bench.options
+    if has_packets:
+        Ring(other).add(1, [Frame(NS, bytes(60))])
+    bench.takes(bench.disk)
+    bench.options = RecorderConfig(tmp_path / "own", SMALLEST, tmp_path / "status.json")
+    bench.keeper.give_up("The packet ring goes to another disk.", read_clocks(), 0.0)
+    assert bench.takes(tmp_path / "own").begun
+    bench.disk.rename(tmp_path / "pulled")
+    if has_packets:
+        other.rename(bench.disk)
+    bench.options = options
+    bench.keeper.give_up("The packet ring goes to another disk.", read_clocks(), 0.0)
+    told = bench.takes(bench.disk)
+    assert (told.since_boot_ns, told.begun) == (0, int(not has_packets))
 
 
 @pytest.mark.spec("R5", "R10")
