@@ -166,10 +166,16 @@ class RingCare:
             raise
 
     def _wait_until_left(self, folder: str) -> None:
+        """Until the recorder has another ring: it opens none before it has closed this one. Where it gets
+        none, this one has been closed all the same."""
         until = self._now_s() + _OPENS_WITHIN_S
-        while (said := self._recorder()) is not None and said.ring_directory == folder:
-            if self._now_s() > until:
+        while (said := self._recorder()) is not None:
+            there = said.ring_directory == folder
+            late = self._now_s() > until
+            if there and late:
                 raise Conflict("The recorder does not leave the disk.", remedy="Try again later.")
+            if late or (not there and said.ring is not None):
+                return
             self._stop.wait(0.1)
 
     def _size(self, wanted: int | None) -> int:

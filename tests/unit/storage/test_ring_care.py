@@ -43,6 +43,8 @@ class Bench:
         )
         self.folder = self.disk.folder
         self.there = OWN
+        self.closing_looks = 0
+        """So often the recorder says that it has no ring yet, as it still closes the one before."""
 
     def clock(self) -> float:
         self.now += 0.01
@@ -54,7 +56,10 @@ class Bench:
             self.there = str(self.told[-1] or OWN)
 
     def recorder(self) -> RecorderStatus:
-        ring = RingStatus(directory=self.there)
+        ring = None if self.closing_looks else RingStatus(directory=self.there)
+        if self.closing_looks:
+            self.closing_looks -= 1
+            self.mounts.in_use = self.closing_looks > 0
         return RecorderStatus(message="The disk refuses.", ring=ring, ring_directory=self.there)
 
     def choose(self, uuid: str, size_mib: int | None = 64) -> None:
@@ -141,6 +146,15 @@ def test_it_is_not_let_go_while_captures_need_it_or_the_recorder_is_there(bench:
     assert bench.mounts.mounted == RING
     bench.care.step()
     assert bench.care.directory() == bench.folder
+
+
+def test_it_is_let_go_when_the_ring_on_it_is_closed(bench: Bench) -> None:
+    """Which takes as long as what was recorded last is being written."""
+    bench.choose(RING)
+    bench.closing_looks = 3
+    bench.care._stop.set()  # it does not wait between its looks
+    bench.care.remove()
+    assert bench.mounts.mounted == ""
 
 
 def test_a_disk_that_is_still_read_stays_in_use(bench: Bench) -> None:
