@@ -254,15 +254,19 @@ def capture_disk_unusable(facts: Facts) -> Iterable[Problem]:
 
 
 def ring_disk_unusable(facts: Facts) -> Iterable[Problem]:
-    """The ring is on the device's own disk instead."""
-    if facts.ring_disk:
-        yield Problem(
-            "ring-disk",
-            "warning",
-            "The packet ring buffer lies on the device's own disk, not on the one that was chosen for it:"
-            f" {facts.ring_disk}",
-            "Packets are recorded all the same. Plug that disk in, or choose another (Storage).",
-        )
+    """The ring is on the device's own disk instead, if that takes it."""
+    if not facts.ring_disk:
+        return
+    known = not recorder_is_silent(facts) and facts.recorder_state == "recording"
+    on_own_disk = known and not facts.memory_reason
+    lies = "lies on the device's own disk, not on the one" if on_own_disk else "is not on the disk"
+    recorded = "Packets are recorded all the same. " if on_own_disk else ""
+    yield Problem(
+        "ring-disk",
+        "warning",
+        f"The packet ring buffer {lies} that was chosen for it: {facts.ring_disk}",
+        f"{recorded}Plug that disk in, or choose another (Storage).",
+    )
 
 
 def disks_fail(facts: Facts) -> Iterable[Problem]:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,26 @@ def seen(facts: Facts) -> list[str]:
 
 def test_a_healthy_device_has_no_problems() -> None:
     assert seen(HEALTHY) == []
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"memory_reason": "The disk does not take packets."},
+        {"recorder_state": "no-ring"},
+        {"recorder_age_s": None},
+    ],
+)
+def test_that_the_ring_is_on_the_own_disk_is_said_only_where_it_is(otherwise: dict[str, Any]) -> None:
+    (told,) = (
+        each
+        for each in problems(replace(HEALTHY, ring_disk="It is not plugged in.", **otherwise))
+        if each.id == "ring-disk"
+    )
+    assert told.text == (
+        "The packet ring buffer is not on the disk that was chosen for it: It is not plugged in."
+    )
+    assert "recorded" not in told.remedy
 
 
 @pytest.mark.parametrize(
