@@ -35,6 +35,8 @@ def prepare(top: Path, system_id: str, user: str) -> None:
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise Conflict("“allegro-ring” on it is no folder.", remedy=_FREE_IT)
     check_owner(folder, system_id)
+    if not all(stat.S_ISREG(path.lstat().st_mode) for path in folder.iterdir()):  # a pipe: it would wait
+        raise Conflict("“allegro-ring” on it holds what is no file.", remedy=_FREE_IT)
     if _marked(folder / MARK) != system_id:
         write_atomically(folder / MARK, json.dumps({"system_id": system_id}).encode() + b"\n", mode=0o644)
     try:
@@ -42,8 +44,7 @@ def prepare(top: Path, system_id: str, user: str) -> None:
     except KeyError:
         raise Unavailable(f"There is no user {user} here.") from None
     for path in (folder, *folder.iterdir()):  # another image may have other numbers for its users
-        found = path.lstat()
-        if found.st_uid != number.pw_uid and (path == folder or stat.S_ISREG(found.st_mode)):
+        if path.lstat().st_uid != number.pw_uid:
             os.chown(path, number.pw_uid, number.pw_gid, follow_symlinks=False)
 
 

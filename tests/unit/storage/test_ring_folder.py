@@ -1,6 +1,7 @@
 import json
 import os
 import pwd
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,15 @@ def test_a_mark_that_leads_elsewhere_or_waits_for_ever_counts_for_nothing(top: P
     (folder / MARK).unlink()
     os.mkfifo(folder / MARK)
     with pytest.raises(Conflict, match="nobody knows"):
+        prepare(top, OWN, USER)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/etc/passwd")])
+def test_what_is_no_file_is_not_left_to_the_recorder(top: Path, make: Callable[[Path], None]) -> None:
+    """It would wait for ever at a pipe: anybody can make one, and write the id of a device into the mark."""
+    prepare(top, OWN, USER)
+    make(top / FOLDER / "ring.json")
+    with pytest.raises(Conflict, match="no file"):
         prepare(top, OWN, USER)
 
 
