@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 def request_for(
     around: Surroundings,
+    ring: Path,
     job: Job,
     output: Path,
     filter_text: str,
@@ -24,11 +25,12 @@ def request_for(
     notes: Sequence[str],
     row: str = "",
 ) -> Request:
-    """The request for the file `output` of a job; `row` is the name of the row that it is of, if any."""
+    """The request for the file `output` of a job, from the ring in this directory, which is the same for all
+    its rows; `row` is the name of the row that it is of, if any."""
     device = f" ({job.device})" if job.device else ""
     text, program, unfiltered = _filter(job, filter_text)
     return Request(
-        ring_directory=around.ring_now(),
+        ring_directory=ring,
         start_ns=max(0, job.start_ns),
         end_ns=job.end_ns,
         output=output,

@@ -145,7 +145,8 @@ class Maker:
             return self._interrupted(job) or (_NO_SPACE if full else "")
 
         hidden = hidden_path(directory, job.id)
-        request = request_for(self._around, job, hidden, job.filter, job.shape, notes)
+        ring = self._around.ring_now()
+        request = request_for(self._around, ring, job, hidden, job.filter, job.shape, notes)
         self._publish(job, self._extractions.run(request, on_progress, should_stop))
 
     def _publish(self, job: Job, result: Result | None) -> None:

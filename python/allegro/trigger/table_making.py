@@ -168,9 +168,11 @@ class TableMaker:
             full = files.free() < RESERVE // 2 and self._around.space_problem()
             return self._interrupted(job) or (FULL if full else "")
 
+        ring = self._around.ring_now()  # which may be another one before the last row is asked for
         requests = [
             request_for(
                 self._around,
+                ring,
                 job,
                 hidden_path(directory, job.id, row.number),
                 row.filter,

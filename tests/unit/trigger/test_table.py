@@ -1,6 +1,7 @@
 """A press with the filter table: a file for each row, and each row stands for itself."""
 
 import errno
+import itertools
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from allegro.trigger.jobs import Job
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.rows import Row
+from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.table_making import FULL
 from tests.unit.trigger.test_cutter import PRESS_NS, Bench, Defaults, wait_for
 
@@ -161,6 +163,19 @@ def test_a_filter_that_is_asked_for_makes_one_file(bench: Bench) -> None:
     bench.start()
     job = bench.ended(bench.press(filter_text="port == 443"))
     assert (rows(bench, job), job.filter, bool(job.file)) == ([], "port == 443", True)
+
+
+def test_all_rows_are_cut_from_one_ring(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the recorder goes to another one meanwhile: only so the extraction takes them together."""
+    rings = bench.ring, bench.root / "memory"
+    rings[1].mkdir()
+    now = itertools.cycle(rings)
+    monkeypatch.setattr(Surroundings, "ring_now", lambda _: next(now))
+    bench.start()
+    bench.ended(bench.press())
+    (calls,) = (ring / "calls" for ring in rings if (ring / "calls").exists())
+    asked = json.loads(calls.read_text())
+    assert [request["ring_directory"] for request in asked] == [str(calls.parent)] * len(FOUR)
 
 
 def test_a_row_that_fails_leaves_the_others_alone(bench: Bench) -> None:

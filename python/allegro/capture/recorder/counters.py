@@ -52,7 +52,7 @@ def parse_table(text: bytes) -> dict[str, Row]:
         name, colon, told = line.rpartition(b":")  # a name may have one, too
         values = told.split()
         if colon and len(values) > _LOST.stop:
-            found[name.strip().decode()] = Row(int(values[0]), int(values[1]), tuple(values[_LOST]))
+            found[os.fsdecode(name.strip())] = Row(int(values[0]), int(values[1]), tuple(values[_LOST]))
     return found
 
 
