@@ -44,27 +44,29 @@ static uint64_t *slot_for(uint64_t *slots, uint32_t slot_count, uint64_t wanted)
     return NULL;
 }
 
-/* Make room for the most values. Whether it could be done; else all is as it was. */
-static int grow(struct set *set)
+/* Make room for the most values. If that cannot be done, all stays as it is, and is the most. */
+static void grow(struct set *set)
 {
-    uint64_t *slots = set->slot_count < set->most_slots ? calloc(set->most_slots, sizeof *slots) : NULL;
+    uint64_t *slots = calloc(set->most_slots, sizeof *slots);
 
-    if (slots == NULL)
-        return 0;
-    for (uint32_t place = 0; place < set->slot_count; place++)
+    for (uint32_t place = 0; slots != NULL && place < set->slot_count; place++)
         if (set->slots[place] != 0) {
             uint64_t *slot = slot_for(slots, set->most_slots, set->slots[place] & VALUE_MASK);
 
-            if (slot == NULL) {
+            if (slot != NULL) {
+                *slot = set->slots[place];
+            } else {
                 free(slots);
-                return 0;
+                slots = NULL;
             }
-            *slot = set->slots[place];
         }
+    if (slots == NULL) {
+        set->most_slots = set->slot_count;
+        return;
+    }
     free(set->slots);
     set->slots = slots;
     set->slot_count = set->most_slots;
-    return 1;
 }
 
 static void add(struct set *set, enum class class, int side, uint32_t value)
@@ -87,10 +89,11 @@ static void add(struct set *set, enum class class, int side, uint32_t value)
         }
         if (slot != NULL && set->used < most)
             break;
-        if (!grow(set)) {
+        if (set->slot_count == set->most_slots) {
             set->unknown |= 1u << class;
             return;
         }
+        grow(set);
     }
     *slot = here;
     set->used++;

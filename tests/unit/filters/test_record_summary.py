@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ipaddress
+import itertools
 import random
 import struct
 from collections.abc import Sequence
@@ -168,6 +169,36 @@ def test_values_chosen_to_fall_into_the_same_places_are_given_up() -> None:
     assert all(may_match(f"ip == 10.0.0.0 && port == {port}", summary) for port in (80, 81))
     assert may_match("ip == 172.16.0.1", summary)
     assert not may_match("port == 443", summary)
+
+
+def slot_of(kind: int, value: int) -> int:
+    """By the hash in the source, of the largest table."""
+    return ((kind << 32 | value) * 0x9E3779B97F4A7C15 % 2**64 >> 40) % 2**15
+
+
+def addresses_in(slot: int, count: int) -> list[int]:
+    """IPv4 addresses that fall into one slot."""
+    found = [next(value for value in itertools.count(0x0A000000) if slot_of(1, value) == slot)]
+    while len(found) < count:
+        following = (found[-1] + step for step in (25_639, 32_411, 58_050))
+        found.append(next(value for value in following if slot_of(1, value) == slot))
+    return found
+
+
+def test_values_chosen_so_that_the_table_cannot_grow_are_tried_once() -> None:
+    """These fit into the first table, around its end, and not into a larger one; then that one has to do, and
+    its room is the others'."""
+    chosen = addresses_in(1948, 110) + addresses_in(2047, 240)
+    ports = [port for port in range(1000, 60_000) if 400 < slot_of(4, port) % 2048 < 1900][:900]
+    packets = [udp(80, 81) for _ in chosen] + [udp(*two) for two in zip(ports[::2], ports[1::2], strict=True)]
+    sources = chosen + chosen[:1] * 450
+    frames = [
+        Frame(T + number, ethernet(0x0800, ipv4(17, packet, source=str(ipaddress.ip_address(source)))))
+        for number, (packet, source) in enumerate(zip(packets, sources, strict=True))
+    ]
+    summary = _packets.summarize(image(frames), 1 << 16)
+    assert all(may_match(f"port == {port}", summary) for port in (80, *ports))
+    assert not may_match("port == 60001", summary)
 
 
 def in_bursts(chance: random.Random, room: int) -> list[Frame]:
