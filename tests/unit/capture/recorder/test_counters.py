@@ -60,6 +60,11 @@ def test_the_table_of_all_interfaces_shows_whether_any_kind_of_loss_has_grown() 
         assert (before.lost != after.lost, before[:2]) == (True, after[:2])
 
 
+def test_an_interface_may_have_a_name_that_is_no_text() -> None:
+    """As socket.if_nameindex() has it: the kernel takes any bytes but spaces, slashes and colons."""
+    assert list(parse_table(b"\xff1: " + b"0 " * 16)) == ["\udcff1"]
+
+
 def test_the_table_says_of_an_interface_what_its_own_files_say() -> None:
     table = InterfaceTable()
     before = packets_received("lo")
