@@ -278,7 +278,7 @@ PyObject *matching_parts(PyObject *module, PyObject *arguments)
     struct summary summary;
     const struct rows *rows;
     const char *message;
-    uint32_t found = 0;
+    uint32_t found = 0, all = 0;
 
     (void)module;
     if (!PyArg_ParseTuple(arguments, "Oy*:matching_parts", &capsule, &known))
@@ -287,12 +287,14 @@ PyObject *matching_parts(PyObject *module, PyObject *arguments)
     message = rows != NULL ? open_summary(known.buf, (size_t)known.len, &summary) : NULL;
     if (message != NULL)
         PyErr_SetString(PyExc_ValueError, message);
-    for (size_t number = 0; rows != NULL && message == NULL && number < rows->count; number++)
+    else if (rows != NULL)
+        all = all_parts(&summary);
+    for (size_t number = 0; found != all && number < rows->count; number++)
         found |= may_match(&rows->programs[number], &summary);
     PyBuffer_Release(&known);
     if (rows == NULL || message != NULL)
         return NULL;
-    if (found != 0 && found == all_parts(&summary))
+    if (found == all)
         return Py_NewRef(Py_None);
     return places_of_parts(&summary, found);
 }
