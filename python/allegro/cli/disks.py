@@ -114,12 +114,12 @@ def _where(answer: Any) -> str:
 
 
 def _where_ring(ring: Any) -> str:
-    own = "The packet ring buffer lies on the device's own disk"
+    own = "The packet ring buffer has its place on the device's own disk"
     if not ring["chosen"]:
         return f"{own}."
     if not ring["used"]:
         return f"{own} until the disk {ring['chosen']} can be used. {ring['reason']}".strip()
-    return f"The packet ring buffer lies on the disk {ring['chosen']}, with {ring['size_mib']} MiB."
+    return f"The packet ring buffer has its place on the disk {ring['chosen']}, with {ring['size_mib']} MiB."
 
 
 def _text(answer: Any) -> str:

@@ -336,15 +336,15 @@ def test_the_ring_goes_to_a_disk_after_a_question(world: World) -> None:
     assert "format it with ext4" in shown
     assert "Record the ring here" not in capture.page("/storage")
     capture.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="")
-    assert "lies on the device's own disk." in admin.page("/storage")
+    assert "has its place on the device's own disk." in admin.page("/storage")
     admin.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="5")
-    assert "lies on the device's own disk." in admin.page("/storage")
+    assert "has its place on the device's own disk." in admin.page("/storage")
     admin.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="512")
-    assert "The packet ring buffer lies on the disk below, with 512" in admin.page("/storage")
+    assert "The packet ring buffer has its place on the disk below, with 512" in admin.page("/storage")
     admin.post("/storage/remove-ring-disk")
     assert "It can be pulled." in admin.page("/storage")
     admin.post("/storage/use-ring-disk", name="", size="")
-    assert "lies on the device's own disk." in admin.page("/storage")
+    assert "has its place on the device's own disk." in admin.page("/storage")
 
 
 @pytest.mark.spec("W5")

@@ -203,7 +203,7 @@ async def _use_ring_disk(visit: Visit) -> Response:
     return visit.done(
         "The packet ring buffer goes to the disk."
         if uuid
-        else "The packet ring buffer lies on the device's own disk."
+        else "The packet ring buffer has its place on the device's own disk."
     )
 
 
