@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from allegro.capture.status import RecorderStatus
 from allegro.errors import AllegroError
@@ -113,6 +114,7 @@ class Watch:
             recorder_state=status.state if status else "",
             recorder_message=status.message if status else "",
             memory_reason=status.memory_reason if status else "",
+            ring_on_chosen_disk=_has_ring_in(status, self._paths.ring_disk),
             reach_back_s=status.reach_back_s if status else 0,
             write_errors=status.write_errors if status else 0,
             ports=tuple((port.name, port.link_up) for port in status.ports) if status else (),
@@ -194,3 +196,9 @@ def _full_reach_s(status: RecorderStatus | None) -> float | None:
     if status is None or status.ring is None:
         return None
     return full_reach_s(status.reach_back_s, status.ring.used, status.ring.size)
+
+
+def _has_ring_in(status: RecorderStatus | None, place: Path) -> bool:
+    """Whether the recorder has a ring there."""
+    ring = status.ring if status is not None else None
+    return ring is not None and Path(ring.directory).is_relative_to(place)

@@ -57,6 +57,7 @@ class Facts:
     recorder_state: str = ""  # "recording", "no-ring" or "starting"
     recorder_message: str = ""
     memory_reason: str = ""  # why packets are kept in memory only
+    ring_on_chosen_disk: bool = False  # the recorder writes to the disk that was chosen for the ring
     reach_back_s: float = 0  # of the ring
     write_errors: int = 0
     ports: tuple[tuple[str, bool], ...] = ()  # name, has link
@@ -202,7 +203,12 @@ def data_unusable(facts: Facts) -> Iterable[Problem]:
     """Ring, captures, jobs and settings have no place."""
     if facts.data_problem:
         kept = "No packets are recorded, no captures made and no settings saved; links and management go on."
-        if facts.memory_reason and not recorder_is_silent(facts):
+        if facts.ring_on_chosen_disk and not recorder_is_silent(facts):
+            kept = (
+                "Packets are recorded on the disk that was chosen for them, but no captures are made on the"
+                " device and no settings saved; links and management go on."
+            )
+        elif facts.memory_reason and not recorder_is_silent(facts):
             kept = (
                 f"The last {duration(facts.reach_back_s)} are kept in memory only: a live capture can be"
                 " streamed and downloaded, but no captures are made on the device and no settings saved;"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from allegro.capture.status import PortStatus, RecorderStatus, write
+from allegro.capture.status import PortStatus, RecorderStatus, RingStatus, write
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
 from allegro.export.queue import UploadQueue
@@ -38,10 +38,13 @@ class Bench:
     notifications: tuple[Problem, ...] = ()
     told_before: dict[str, str] = dataclasses.field(default_factory=dict)
 
-    def say(self, drops: int = 0) -> None:
+    def say(self, drops: int = 0, ring: Path | None = None) -> None:
         """The recorder works and has lost so many packets since its start."""
         ports = (PortStatus("port1", 1, True),)
-        status = RecorderStatus(time_ns=time.time_ns(), state="recording", ports=ports, drops=drops)
+        lies = RingStatus(str(ring)) if ring else None
+        status = RecorderStatus(
+            time_ns=time.time_ns(), state="recording", ports=ports, drops=drops, ring=lies
+        )
         write(status, self.paths.recorder_status)
 
     def problems(self) -> list[str]:
@@ -86,6 +89,13 @@ def test_first_passwords_are_told(bench: Bench) -> None:
 def test_a_recorder_that_never_spoke(bench: Bench) -> None:
     bench.paths.recorder_status.unlink()
     assert bench.problems() == ["recorder-silent"]
+
+
+@pytest.mark.spec("W5")
+def test_it_is_known_that_the_ring_lies_on_the_disk_that_was_chosen_for_it(bench: Bench) -> None:
+    for ring, chosen in ((bench.paths.ring, False), (bench.paths.ring_disk / "allegro-ring", True)):
+        bench.say(ring=ring)
+        assert bench.watch.facts().ring_on_chosen_disk is chosen
 
 
 @pytest.mark.spec("R5")

@@ -159,12 +159,15 @@ def test_a_problem_is_seen_alone_and_says_what_to_do(facts: Facts, expected: str
 
 @pytest.mark.spec("R8")
 @pytest.mark.parametrize(
-    ("memory_reason", "remedy"),
-    [("", "No packets are recorded"), ("There is no disk.", "The last 8 s are kept in memory only")],
+    ("kept", "remedy"),
+    [
+        ({}, "No packets are recorded"),
+        ({"memory_reason": "There is no disk."}, "The last 8 s are kept in memory only"),
+        ({"ring_on_chosen_disk": True}, "Packets are recorded on the disk that was chosen"),
+    ],
 )
-def test_without_a_data_partition_it_is_told_if_packets_are_kept(memory_reason: str, remedy: str) -> None:
-    facts = replace(HEALTHY, data_problem="it is missing.", memory_reason=memory_reason, reach_back_s=8.0)
-    (problem,) = problems(facts)
+def test_without_a_data_partition_it_is_told_if_packets_are_kept(kept: dict[str, Any], remedy: str) -> None:
+    (problem,) = problems(replace(HEALTHY, data_problem="it is missing.", reach_back_s=8.0, **kept))
     assert problem.remedy.startswith(remedy)
 
 
