@@ -35,6 +35,7 @@ SHORTEST_AWAY_NS = 500_000_000
 
 OVERWRITTEN = "were already overwritten"
 DAMAGED = "are damaged on the disk"
+PULLED = "are on a disk that is not there any more"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from allegro.capture import _packets
-from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN
+from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN, PULLED
 from allegro.capture.extraction.group_parts import Contents, Found
 from allegro.capture.extraction.pieces import Pieces, Wanted, size, spans
 from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment, fields
@@ -146,7 +146,7 @@ class ReadAhead:
             if _is_gone(record.segment):
                 return OVERWRITTEN
         except FileNotFoundError:
-            return OVERWRITTEN
+            return _why_gone(record.segment)
         except OSError:
             return DAMAGED
         head_only = pieces[-1].end < record.used
@@ -169,7 +169,7 @@ class ReadAhead:
         except OSError:
             complete, gone = False, False
         if gone:
-            return [OVERWRITTEN] * len(run)
+            return [_why_gone(segment)] * len(run)
         if complete:
             places = _packets.sound_places(buffer, at, run, begin, PACKET_SLACK_NS)
             return [DAMAGED if place is None else place for place in places]
@@ -255,6 +255,11 @@ def _is_gone(segment: Segment) -> bool:
     """To be asked after reading: a segment is renamed before it is overwritten, see
     `allegro.capture.ring.segments`. Raises OSError, FileNotFoundError if it is."""
     return segment.path.stat().st_ino != segment.inode
+
+
+def _why_gone(segment: Segment) -> str:
+    """A ring on a disk that was pulled is gone as a whole."""
+    return OVERWRITTEN if segment.path.parent.exists() else PULLED
 
 
 def _opened(path: Path, flags: int) -> int:

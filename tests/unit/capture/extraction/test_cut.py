@@ -225,6 +225,24 @@ def test_records_overwritten_while_reading(ring: Ring, cut: Cut, monkeypatch: py
     assert any("were already overwritten" in note for note in result.notes)
 
 
+@pytest.mark.spec("W5", "T6")
+def test_what_lies_on_a_disk_that_is_pulled_meanwhile_is_not_told_as_overwritten(
+    ring: Ring, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring.add(1, [frame(T)])
+    fill = ReadAhead._fill
+
+    def pulled(ahead: ReadAhead, segment: Segment, view: memoryview, offset: int) -> bool:
+        ring.directory.rename(ring.directory.with_name("pulled"))
+        return fill(ahead, segment, view, offset)
+
+    monkeypatch.setattr(ReadAhead, "_fill", pulled)
+    request = Request(ring.directory, T, T + NS, tmp_path / "out.pcapng")
+    result = extract(request, lambda *_: None, Courtesy(None))
+    (note,) = (note for note in result.notes if "Up to 1 packet of port1" in note)
+    assert note.endswith("they are on a disk that is not there any more.")
+
+
 @pytest.mark.spec("T6", "T3")
 def test_a_ring_that_reaches_back_too_little(ring: Ring, cut: Cut) -> None:
     ring.sequence = 1000
