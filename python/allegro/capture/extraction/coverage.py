@@ -83,13 +83,14 @@ class Up:
     """A period in which the recorder was running, and up to `alive_ns` had everything on disk.
 
     `running`: it still is. `ended`: it ended at `alive_ns`; else it may have run longer, and what came in
-    then was still in memory.
+    then was still in memory. `left`: it took another ring into use then.
     """
 
     start_ns: int
     alive_ns: int
     running: bool = False
     ended: bool = True
+    left: bool = False
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,10 @@ def _downtime(start_ns: int, end_ns: int, before: Up | None) -> list[str]:
     if end_ns - start_ns < SHORTEST_TOLD_NS:
         when = f"for less than {duration(SHORTEST_TOLD_NS / NS)} at {start}"
     cut_off = before is not None and not before.ended and start_ns - before.alive_ns <= LONGEST_BACKLOG_NS
-    return [f"The recorder was not running {when}{', or had not written yet what came in' * cut_off}."]
+    perhaps = ", or had not written yet what came in" if cut_off else ""
+    if before is not None and before.left:
+        perhaps = ", or kept packets in another ring (on another disk, or in memory)"
+    return [f"The recorder was not running {when}{perhaps}."]
 
 
 def _losses(losses: dict[tuple[str, str], list[Span]]) -> Iterable[str]:

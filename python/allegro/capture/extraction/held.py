@@ -100,7 +100,7 @@ class Held:
                     through_ns = said.complete_through_boot_ns + start_ns - run.start_boot_ns
                 alive_ns = max(alive_ns, through_ns)
             start_ns = max(start_ns, findings.opened.get(run.run, start_ns))
-            ups.append(coverage.Up(start_ns, alive_ns, running, run.ended))
+            ups.append(coverage.Up(start_ns, alive_ns, running, run.ended, run.left))
         return ups
 
     def _is_here(self, said: status.RecorderStatus) -> bool:

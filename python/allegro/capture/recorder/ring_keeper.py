@@ -186,6 +186,7 @@ class RingKeeper:
         """
         if self.writer is not None:
             place = self._memory if self.in_memory_since_ns else self._disk
+            self.writer.left()
             place.worker.submit(self.writer.close)
             self._left_ns[self.writer.ring_id] = now.boot_ns
             place.failed = reason if pause_s else place.failed

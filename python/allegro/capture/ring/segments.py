@@ -53,7 +53,7 @@ class Run(NamedTuple):
 
     `boot_id` (32 hex digits, empty: not known) is the start of the kernel, `start_boot_ns` and
     `alive_boot_ns` are the same two times by its CLOCK_BOOTTIME. `ended`: it ended in order, at `alive_ns`;
-    else it may have been up longer.
+    else it may have been up longer. `left`: it took another ring into use then.
     """
 
     run: int
@@ -64,6 +64,7 @@ class Run(NamedTuple):
     start_boot_ns: int = 0
     alive_boot_ns: int = 0
     ended: bool = False
+    left: bool = False
 
 
 def segment_size(ring_size: int) -> int:
@@ -181,6 +182,7 @@ def read_runs(directory: Path) -> list[Run]:
                     int(value.get("start_boot_ns", 0)),
                     int(value.get("alive_boot_ns", 0)),
                     value.get("ended") is True,
+                    value.get("left") is True,
                 )
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):

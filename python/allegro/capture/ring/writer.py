@@ -157,6 +157,10 @@ class RingWriter:
         self.alive(complete, ())
         self._own = self._own._replace(ended=True)
 
+    def left(self) -> None:
+        """Notes that the run goes on in another ring, from what was last said to be complete."""
+        self._own = self._own._replace(left=True)
+
     def resize(self, size: int) -> None:
         """Lets the ring grow or shrink to `size` bytes, in the background; shrinking loses the oldest.
 

@@ -140,6 +140,19 @@ def test_of_a_recorder_that_was_cut_off_no_more_is_said_than_is_known() -> None:
     ]
 
 
+@pytest.mark.spec("R10", "T6", "W5")
+def test_a_recorder_that_has_left_the_ring_may_have_gone_on_elsewhere() -> None:
+    """Until the device was started again: only the other ring knows how long."""
+    runs = (
+        Up(NOON - 2000 * S, NOON - 1000 * S, ended=False, left=True),
+        Up(NOON + 20 * S, NOON + 61 * S),
+    )
+    assert told(ring=Ring(False, None, runs)) == [
+        f"The recorder was not running from {at(0)} to {at(20)} (20 s), or kept packets in another ring"
+        " (on another disk, or in memory)."
+    ]
+
+
 @pytest.mark.spec("T6")
 def test_what_is_shorter_than_its_own_words_can_say_is_told_as_that() -> None:
     runs = (Up(NOON - 1000 * S, NOON + 10 * S), Up(NOON + 10 * S + 999_999, NOON + 61 * S))

@@ -11,6 +11,7 @@ import pytest
 from allegro.capture.config import RecorderConfig
 from allegro.capture.recorder import ring_keeper
 from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
+from allegro.capture.ring import segments
 from allegro.capture.ring.news import RingOpened
 from allegro.capture.ring.writer import RingWriter
 from allegro.system.boottime import read_clocks
@@ -86,6 +87,8 @@ def test_each_ring_is_told_since_when_it_was_not_in_use(bench: Bench) -> None:
     assert bench.takes(bench.disk).reason == ""
     left_ns = [bench.fail()]
     assert bench.takes(bench.memory).begun
+    assert wait_for(lambda: segments.read_runs(bench.disk)[-1].left, "a note in the ring that was left", 20)
+    assert not segments.read_runs(bench.memory)[-1].left
     bench.later_s += RETRY_S
     memory_left_ns = read_clocks().boot_ns
     told = bench.takes(bench.disk)
