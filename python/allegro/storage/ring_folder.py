@@ -19,6 +19,7 @@ FOLDER: Final = "allegro-ring"
 MARK: Final = "device.json"
 
 _LONGEST_MARK: Final = 4096
+_MODE: Final = 0o750
 _FREE_IT: Final = "Move its folder “allegro-ring” elsewhere on a computer, or format the disk."
 
 
@@ -31,7 +32,7 @@ def prepare(top: Path, system_id: str, user: str) -> None:
         raise Conflict("Its top folder is closed to other users.", remedy="Format it.")
     folder = top / FOLDER
     with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o750)
+        folder.mkdir(mode=_MODE)
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise Conflict("“allegro-ring” on it is no folder.", remedy=_FREE_IT)
     check_owner(folder, system_id)
@@ -43,8 +44,10 @@ def prepare(top: Path, system_id: str, user: str) -> None:
         number = pwd.getpwnam(user)
     except KeyError:
         raise Unavailable(f"There is no user {user} here.") from None
+    folder.chmod(_MODE)  # nobody else's business, and those of the group read it
     for path in (folder, *folder.iterdir()):  # another image may have other numbers for its users
-        if path.lstat().st_uid != number.pw_uid:
+        found = path.lstat()
+        if (found.st_uid, found.st_gid) != (number.pw_uid, number.pw_gid):
             os.chown(path, number.pw_uid, number.pw_gid, follow_symlinks=False)
 
 

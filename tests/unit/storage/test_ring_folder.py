@@ -1,6 +1,8 @@
 import json
 import os
 import pwd
+import stat
+import types
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +71,22 @@ def test_a_mark_that_leads_elsewhere_or_waits_for_ever_counts_for_nothing(top: P
     os.mkfifo(folder / MARK)
     with pytest.raises(Conflict, match="nobody knows"):
         prepare(top, OWN, USER)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o700])
+def test_the_group_of_the_recorder_reads_it_and_nobody_else(
+    top: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    prepare(top, OWN, USER)
+    (top / FOLDER).chmod(mode)
+    changed: list[tuple[str, int]] = []
+    own = pwd.getpwnam(USER)
+    other = types.SimpleNamespace(pw_uid=own.pw_uid, pw_gid=own.pw_gid + 1)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _: other)
+    monkeypatch.setattr(os, "chown", lambda path, _, group, **__: changed.append((path.name, group)))
+    prepare(top, OWN, USER)
+    assert stat.S_IMODE((top / FOLDER).stat().st_mode) == 0o750
+    assert changed == [(FOLDER, other.pw_gid), (MARK, other.pw_gid)]
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/etc/passwd")])
