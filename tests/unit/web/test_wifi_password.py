@@ -105,6 +105,12 @@ def test_another_one_can_be_typed(world: World) -> None:
     assert SHOWN.findall(browser.page("/password/wifi")) == ["typed by hand"]
 
 
+def test_one_that_is_typed_is_not_kept_by_the_browser(world: World) -> None:
+    for page in (first_page(world).page("/password"), world.user("admin").page("/password/wifi")):
+        (field,) = re.findall(r'<input [^>]*name="wifi"[^>]*>', page)
+        assert " data-secret" in field
+
+
 def test_a_password_that_nobody_was_shown_is_not_set(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor did not answer yet when the form was made."""
     browser = first_page(world)

@@ -138,30 +138,52 @@ function upload(form, file) {
 }
 
 // What was typed outlives a log-in that has ended meanwhile: kept for this tab and user when a form is sent or the log-in is
-// asked for, put back if the next page was the log-in. Never passwords.
+// asked for, put back if the next page was the log-in. Never what is secret, and nothing that was only shown: others may have
+// changed it meanwhile, and to save it would take that back.
+const KEEPS_NOTHING = ":is([type=hidden], [type=password], [type=file], [data-secret])";
+
 function typedFields() {
-  return [...document.querySelectorAll("#content :is(input:not([type=hidden], [type=password], [type=file]), select, textarea)[name]")];
+  return [...document.querySelectorAll(`#content :is(input, select, textarea)[name]:not(${KEEPS_NOTHING})`)];
+}
+
+function isCheck(field) {
+  return field.type === "checkbox" || field.type === "radio";
+}
+
+// What a field held when the page came.
+function shownIn(field) {
+  if (isCheck(field)) return field.defaultChecked;
+  if (!field.options) return field.defaultValue;
+  return ([...field.options].find((each) => each.defaultSelected) ?? field.options[0])?.value;
+}
+
+function holds(field) {
+  return isCheck(field) ? field.checked : field.value;
 }
 
 function keepTyped() {
-  const fields = typedFields().map((field) => [field.name, field.value, Boolean(field.checked)]);
-  sessionStorage.setItem("typed", JSON.stringify({ path: location.pathname, user: userName(), fields }));
+  const fields = typedFields().filter((field) => holds(field) !== shownIn(field));
+  const typed = fields.map((field) => [field.name, isCheck(field) ? field.value : shownIn(field), holds(field)]);
+  sessionStorage.setItem("typed", JSON.stringify({ path: location.pathname, user: userName(), fields: typed }));
 }
 
 function userName() {
   return document.querySelector(".account-name")?.textContent;
 }
 
+// Of several fields of one name, such as those of the rows of a list, into the one that it was typed into, or none.
 function putBackTyped(kept) {
-  const present = typedFields();
-  for (const [name, value, checked] of kept.fields) {
-    const at = present.findIndex((field) => field.name === name);
-    if (at < 0) continue;
-    const [field] = present.splice(at, 1);
-    if (field.type === "checkbox" || field.type === "radio") field.checked = checked;
-    else field.value = value;
+  let some = false;
+  for (const [name, before, typed] of kept.fields) {
+    const named = typedFields().filter((field) => field.name === name);
+    const same = named.find((field) => (isCheck(field) ? field.value : shownIn(field)) === before);
+    const field = same ?? (named.length === 1 && !isCheck(named[0]) ? named[0] : null);
+    if (!field) continue;
+    if (isCheck(field)) field.checked = typed;
+    else field.value = typed;
+    some = true;
   }
-  showWords("typed-words", "status");
+  if (some) showWords("typed-words", "status");
 }
 
 // A sentence that the page brings along, below its title.
@@ -182,6 +204,7 @@ if (document.body.classList.contains("door")) {
   });
   document.addEventListener("submit", (event) => {
     if (event.target.closest("#content") && event.target.method === "post") keepTyped();
+    else sessionStorage.removeItem("typed"); // as of who logs out: his form was sent, or given up
   });
 }
 
