@@ -29,8 +29,10 @@ class Dissectors:
 
     def kill(self) -> None:
         """Ends them all as a crash does."""
-        for child in self.running():
+        ended = set(self.running())
+        for child in ended:
             subprocess.run(["kill", f"-{signal.SIGSEGV}", str(child)], check=True)
+        wait_for(lambda: ended.isdisjoint(self.running()), "the end of these dissectors", 20)
 
 
 @contextmanager
