@@ -132,7 +132,9 @@ class Dissector:
         if not isinstance(answer, dict) or answer.get("id") != self._asked:
             raise _gone("answered something else")
         if "result" not in answer:
-            raise _Refused(str(answer.get("error"))[:200])
+            error = answer.get("error")
+            message = error.get("message") if isinstance(error, dict) else None
+            raise _Refused(repr(message)[:200] if isinstance(message, str) else "no reason")
         return answer["result"]
 
     def _send(self, data: bytes) -> None:
@@ -159,7 +161,9 @@ class Dissector:
         return bytes(parts)
 
     def _socket_part(self, until: float) -> bytes:
-        self._socket.settimeout(max(0.01, until - time.monotonic()))
+        if (left := until - time.monotonic()) <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
         if not (part := self._socket.recv(_PART)):
             raise _gone("ended")
         return part

@@ -18,6 +18,8 @@ PACKETS_FD = 3
 LONGEST = 1 << 20
 """Bytes of a line."""
 
+_LONGEST_WORDS = 300
+
 
 @dataclass(frozen=True)
 class Task:
@@ -81,13 +83,18 @@ def parse_answer(line: bytes) -> Taken | Refusal | None:
     try:
         value = json.loads(line)
         if "reason" in value:
-            return Refusal(str(value["reason"]))
+            return Refusal(_words(value["reason"]))
         return Taken(
             int(value["packets"]),
-            str(value["digest"]),
+            _words(value["digest"]),
             bool(value["more"]),
             int(value["searched"]),
-            str(value["broken"]),
+            _words(value["broken"]),
         )
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
+
+
+def _words(value: object) -> str:
+    """A text that controls no terminal and is no longer than any of ours."""
+    return "".join(each if each.isprintable() else "·" for each in str(value)[:_LONGEST_WORDS])

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
+from allegro.packets.capture_blocks import LARGEST
+
 LONGEST_TEXT = 1000
 """Characters of a line of the table or of the details; the rest is cut off."""
 
 MOST_DETAILS = 5000
 DEEPEST = 40
+MOST = 10_000
+"""Rows of a table, or pieces of a stream: a thousand packets have no more."""
 
 Transport = Literal["TCP", "UDP"]
 TRANSPORTS: tuple[Transport, ...] = get_args(Transport)
@@ -102,7 +106,7 @@ def column_numbers(info: object) -> dict[str, str]:
 def rows(answer: object) -> list[Row]:
     """What `frames` answers. Raises Nonsense."""
     found = []
-    for each in _list(answer):
+    for each in _few(answer):
         texts = _list(_dict(each).get("c"))
         if len(texts) != len(COLUMNS):
             raise Nonsense("A row has other columns.")
@@ -121,8 +125,11 @@ def details(answer: object) -> Details:
     streams: dict[Transport, str] = {}
     for each in _list(value.get("fol", [])):
         if isinstance(each, list) and len(each) >= 2 and each[0] in TRANSPORTS:
-            streams[each[0]] = str(each[1])[:LONGEST_TEXT]
-    return Details(tree, _bytes(value.get("bytes", "")), streams, left[0] < 0)
+            streams[each[0]] = _plain(each[1])[:LONGEST_TEXT]
+    data = _bytes(value.get("bytes", ""))
+    if len(data) > LARGEST:
+        raise Nonsense("A packet is larger than any.")
+    return Details(tree, data, streams, left[0] < 0)
 
 
 def stream(answer: object) -> Stream:
@@ -130,7 +137,7 @@ def stream(answer: object) -> Stream:
     value = _dict(answer)
     pieces = [
         Piece(_number(each.get("n", 0)), bool(each.get("s", 0)), _bytes(each.get("d", "")))
-        for each in map(_dict, _list(value.get("payloads", [])))
+        for each in map(_dict, _few(value.get("payloads", [])))
     ]
     return Stream(_end(value, "c"), _end(value, "s"), pieces)
 
@@ -165,7 +172,8 @@ def _place(each: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 def _time(text: str) -> str:
     seconds, _, fraction = text.partition(".")
-    if not (seconds.isdecimal() and seconds.isascii() and int(seconds) < _LATEST_S):
+    digits = seconds + fraction
+    if not (seconds and digits.isdecimal() and digits.isascii() and int(seconds) < _LATEST_S):
         raise Nonsense("A packet has no time.")
     nanoseconds = fraction[:9].ljust(9, "0")
     return f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds}Z"
@@ -173,12 +181,12 @@ def _time(text: str) -> str:
 
 def _text(value: object) -> str:
     """Without characters that would control a terminal, or turn a line around."""
-    return _CONTROL.sub("·", str(value)[:LONGEST_TEXT])
+    return _CONTROL.sub("·", _plain(value)[:LONGEST_TEXT])
 
 
 def _number(value: object) -> int:
     try:
-        number = int(str(value)[:20])
+        number = int(_plain(value)[:20])
     except ValueError:
         raise Nonsense("There is something else where a number belongs.") from None
     if not 0 <= number < 1 << 40:
@@ -188,9 +196,23 @@ def _number(value: object) -> int:
 
 def _bytes(value: object) -> bytes:
     try:
-        return base64.b64decode(str(value), validate=True)
+        return base64.b64decode(_plain(value), validate=True)
     except ValueError:
         raise Nonsense("There is something else where bytes belong.") from None
+
+
+def _plain(value: object) -> str:
+    """What is no list or object, as text."""
+    if isinstance(value, list | dict):
+        raise Nonsense("There is something else where a text belongs.")
+    return str(value)
+
+
+def _few(value: object) -> list[Any]:
+    found = _list(value)
+    if len(found) > MOST:
+        raise Nonsense("There are more than there can be.")
+    return found
 
 
 def _dict(value: object) -> Mapping[str, Any]:

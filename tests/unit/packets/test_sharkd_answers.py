@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from allegro.packets.capture_blocks import LARGEST
 from allegro.packets.sharkd_answers import (
     DEEPEST,
     LONGEST_TEXT,
+    MOST,
     MOST_DETAILS,
     Detail,
     Nonsense,
@@ -126,3 +128,20 @@ def test_nothing_that_may_come_is_more_than_nonsense(value: object) -> None:
                 reader(json.loads(json.dumps(wrapped)))
             except Nonsense:
                 continue
+
+
+@pytest.mark.parametrize("fraction", ["12x", "1²", "-1", " 1"])
+def test_a_time_has_digits_only(fraction: str) -> None:
+    with pytest.raises(Nonsense):
+        rows([{"c": [CELLS[0], f"1763762000.{fraction}", *CELLS[2:]]}])
+
+
+def test_there_is_no_more_of_anything_than_there_can_be() -> None:
+    with pytest.raises(Nonsense):
+        rows([{"c": CELLS}] * (MOST + 1))
+    with pytest.raises(Nonsense):
+        stream({"payloads": [{}] * (MOST + 1)})
+    with pytest.raises(Nonsense):
+        details({"bytes": base64.b64encode(bytes(LARGEST + 1)).decode()})
+    with pytest.raises(Nonsense):
+        details({"tree": [{"l": ["a", "list"]}]})
