@@ -208,6 +208,11 @@ class Visit:
         """The user's."""
         return self.request.client.host if self.request.client else ""
 
+    @property
+    def way_back(self) -> str:
+        """The address that is looked at again after a log-in."""
+        return _way_back(self.request, self.page.path if self.page else "/")
+
     def note(self, kind: Kind, text: str) -> None:
         """For the list of events: what this user has done with what the page itself keeps."""
         self.site.reports.note(kind, text, who=self.user.name, source=self.address)
@@ -358,9 +363,15 @@ def _host(address: str) -> str | None:
 
 def to_login(request: Request, page: str) -> Response:
     """After the session has ended: to the login, and back from there; what is no page leads back to one."""
-    looked_at = request.method in LOOKS and request.headers.get("HX-Request") != "true"
-    here = request.url.path if looked_at else page
+    here = _way_back(request, page)
     return _go(request, f"/login?next={quote(here)}" if here.strip("/") else "/login")
+
+
+def _way_back(request: Request, page: str) -> str:
+    """The address to look at again: this one, or that of its `page` where something was sent to it."""
+    if request.method not in LOOKS or request.headers.get("HX-Request") == "true":
+        return page
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def plain_error(site: Site, error: AllegroError) -> Response:

@@ -1,4 +1,5 @@
 import base64
+import html
 import json
 from dataclasses import replace
 
@@ -105,6 +106,21 @@ def test_what_is_sent_too_late_leads_back_to_its_page(world: World) -> None:
     world.clock.now += IDLE_S * 2
     assert browser.send("POST", "/trigger", data={}).headers["location"] == "/login?next=/trigger"
     assert browser.send("POST", "/press", data={}).headers["location"] == "/login"
+
+
+def test_a_log_in_leads_back_to_what_was_asked_for_with_its_query(world: World) -> None:
+    asked = "/packets?file=a%26b.pcapng&filter=port+%3D%3D+80"
+    browser = Browser(world.app)
+    to_login = browser.get(asked).headers["location"]
+    assert to_login == "/login?next=/packets%3Ffile%3Da%2526b.pcapng%26filter%3Dport%2B%253D%253D%2B80"
+    assert f'name="next" value="{html.escape(asked)}"' in browser.get(to_login).text
+    admin = world.user("admin")
+    form = {"name": "the-admin", "password": PASSWORD + "!", "next": asked}
+    assert browser.send("POST", "/login", data=form).headers["location"] == asked
+    assert 'href="/login?next=/log%3Flevel%3Derror"' in admin.page("/log?level=error")
+    wrong = admin.post("/time/set", None, local="tomorrow")
+    assert wrong.status_code == 422
+    assert 'href="/login?next=/time"' in wrong.text, "what was sent to cannot be looked at"
 
 
 def test_logging_out_ends_the_session_on_the_device(world: World) -> None:
