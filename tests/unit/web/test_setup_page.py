@@ -166,6 +166,23 @@ def test_a_press_of_the_presenter_is_heard_and_one_of_an_unknown_is_learnt(world
     assert world.device.learning == Learning(None, None), "waits no longer than somebody is there"
 
 
+def test_a_key_can_be_waited_for_again_without_loading_the_page(world: World) -> None:
+    browser = new_device(world)
+    browser.post("/setup", step="presenter")
+    again = 'action="/setup/learn"'
+    assert again not in browser.page("/setup/presenter")
+    world.device.learning = Learning(None, None)
+    assert again in browser.page("/setup/presenter")
+    browser.post("/setup/learn")
+    assert world.device.learning == Learning(300, None)
+
+
+def test_it_names_no_table_that_it_does_not_show(world: World) -> None:
+    part = world.site.templates.get_template("parts/presenters.html")
+    assert "known presenters below" in part.render(presenters=[], known=[])
+    assert "known presenters below" not in part.render(presenters=[], known=[], use_path="/setup/use")
+
+
 def press(world: World, key: str) -> None:
     now_ns = time.time_ns()
     world.device.jobs.accept([Press(now_ns, "presenter", key, "Logitech R400")], Span(1, 0), now_ns=now_ns)
