@@ -16,7 +16,7 @@ from typing import Final
 
 from allegro.errors import AllegroError, Conflict, NotFound
 from allegro.packets.dissector import Dissector, DissectorGone
-from allegro.packets.packet_sources import PacketSources, Source
+from allegro.packets.packet_sources import PacketSources, Source, WindowSource
 from allegro.packets.sandbox_contract import Taken, Task
 from allegro.packets.sharkd_answers import Details, Row, Stream, Transport
 
@@ -120,6 +120,8 @@ class PacketViews:
             except DissectorGone as error:
                 view.close()
                 error.message = f"{error.message[:-1]} while it read {source.words}."
+                if isinstance(source, WindowSource):
+                    error.remedy = "Capture it as a file, and look at that with Wireshark."
                 raise
             finally:
                 view.turn.release()
