@@ -30,7 +30,7 @@ _TURN_S: Final = 60.0
 
 
 class TooMany(AllegroError):
-    """Others are looking just now."""
+    """As many as can be looked at are being looked at just now."""
 
     status = 429
 
@@ -201,6 +201,6 @@ def _row(shown: Shown, number: int, digest: str) -> Row:
 
 def _too_many() -> TooMany:
     return TooMany(
-        "Others are looking at packets just now, as many as the device can show at once.",
+        "The device is busy with other packets that are being looked at.",
         remedy="Try again in a moment.",
     )

@@ -17,6 +17,9 @@ from allegro.web.site import Action, Page, Visit
 
 PATH = "/packets"
 PER_PAGE = 200
+LAST_PAGE = 6
+"""Behind the end of any list: there are 1,000 packets at most."""
+
 LONGEST = {"file": 255, "start": 64, "end": 64, "filter": 4096}
 MOST_TEXT = 64 * 1024
 """Bytes of a stream that are shown."""
@@ -29,7 +32,7 @@ async def _look(visit: Visit) -> Response:
     asked = _asked(visit)
     if not asked.get("file") and not asked.get("start"):
         return visit.render("packets.html", error=None, found=None, **_frame(visit))
-    number = _number(visit, "page")
+    number = min(_number(visit, "page"), LAST_PAGE)
     query = {**asked, "offset": str((number - 1) * PER_PAGE), "limit": str(PER_PAGE)}
     try:
         found = await visit.api.get(f"/packets?{urlencode(query)}")
