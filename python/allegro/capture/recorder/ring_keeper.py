@@ -38,15 +38,22 @@ class _Place:
     are done in a thread, one after the other; each place has its own."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self.worker = ThreadPoolExecutor(1, name)
         self.opening: Future[RingWriter] | None = None
+        self._directory = Path()
+        """Of the ring that is being opened."""
         self.open_again = 0.0
         self.failed = ""
         """Why there is no ring here, once it was refused or given up."""
 
     def opened(self, directory: Path, now: float) -> RingWriter | None:
         """The ring that has been opened here, if that has just ended; notes why there is none."""
-        if self.opening is None or not self.opening.done():
+        if self.opening is None:
+            return None
+        if not self.opening.done():
+            if self._directory != directory:  # another disk, for which a slow one is not waited for
+                self._leave_alone(self.opening)
             return None
         opening, self.opening = self.opening, None
         if error := opening.exception():
@@ -59,10 +66,18 @@ class _Place:
             return None
         return opened
 
-    def open(self, now: float, make: Callable[[], RingWriter]) -> None:
+    def open(self, now: float, directory: Path, make: Callable[[], RingWriter]) -> None:
         """Begins to open a ring, unless that is under way, or it is too early to try again."""
         if self.opening is None and now >= self.open_again:
+            self._directory = directory
             self.opening = self.worker.submit(make)
+
+    def _leave_alone(self, opening: Future[RingWriter]) -> None:
+        """Whenever it has been opened, the ring is closed; a new thread opens the next one."""
+        self.worker.submit(_close_opened, opening)
+        self.worker.shutdown(wait=False)
+        self.worker = ThreadPoolExecutor(1, self._name)
+        self.opening = None
 
     def _refused(self, error: BaseException) -> None:
         """Whatever has kept the ring from being opened: it is tried again."""
@@ -137,7 +152,8 @@ class RingKeeper:
         if opened is not None:
             return opened
         if self.writer is None or self.in_memory_since_ns:
-            self._disk.open(now, lambda: self._open(options.ring_directory, options.ring_size))
+            directory, size = options.ring_directory, options.ring_size
+            self._disk.open(now, directory, lambda: self._open(directory, size))
         if self.writer is None and self._disk.failed:
             self.reason = self._disk.failed
         return self._look_at_memory(options.memory_directory, options.memory_size, now)
@@ -152,7 +168,7 @@ class RingKeeper:
         if opened is not None:  # the disk was faster
             self._memory.worker.submit(opened.close)
         if self.writer is None and self._disk.failed:
-            self._memory.open(now, lambda: self._open(directory, size))
+            self._memory.open(now, directory, lambda: self._open(directory, size))
         elif self.writer is not None and not self.in_memory_since_ns and now >= self._forget_memory_at > 0:
             self._forget_memory_at, self._given_up = 0.0, 0
             self._memory.worker.submit(_remove_files, directory)
@@ -215,6 +231,12 @@ class RingKeeper:
         for place in (self._disk, self._memory):
             if (opened := place.end()) is not None:
                 opened.close()
+
+
+def _close_opened(opening: Future[RingWriter]) -> None:
+    """Closes a ring that nobody waits for any more."""
+    with contextlib.suppress(Exception):
+        opening.result().close()
 
 
 def _remove_files(directory: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from allegro.capture.config import RecorderConfig
 from allegro.capture.recorder import ring_keeper
 from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
-from allegro.capture.ring import segments
+from allegro.capture.ring import recovery, segments
 from allegro.capture.ring.news import RingOpened
 from allegro.capture.ring.writer import RingWriter
 from allegro.system.boottime import read_clocks
@@ -141,6 +143,29 @@ def test_without_memory_either_there_is_no_ring(bench: Bench) -> None:
     wait_for(lambda: bench.look() is None and bench.keeper._memory.failed, "word of it", 20)
     assert bench.keeper.in_memory_since_ns == 0
     assert str(bench.disk) in bench.keeper.message()
+
+
+@pytest.mark.spec("R5", "W5")
+def test_a_disk_that_hangs_while_its_ring_is_opened_keeps_no_other_waiting(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, recover = threading.Event(), recovery.recover
+
+    def slow(directory: Path) -> recovery.RecoveredRing:
+        if directory == bench.disk:
+            assert hangs.wait(30)
+        return recover(directory)
+
+    monkeypatch.setattr(recovery, "recover", slow)
+    bench.look()
+    wait_for((bench.disk / segments.LOCK_FILE).exists, "the ring on the disk being opened", 20)
+    bench.options = RecorderConfig(tmp_path / "own", SMALLEST, tmp_path / "status.json")
+    bench.takes(tmp_path / "own")
+    with (bench.disk / segments.LOCK_FILE).open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        hangs.set()
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as the other ring was closed as soon as it had been opened
 
 
 @pytest.mark.spec("R5", "R10")
