@@ -54,7 +54,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "ring", str(memory)], check=True)
         yield made
     finally:
-        subprocess.run(["umount", "--recursive", str(tmp_path)], check=True)
+        subprocess.run(["umount", "--lazy", "--recursive", str(tmp_path)], check=True)
 
 
 def die(disk: Disk) -> None:
