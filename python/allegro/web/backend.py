@@ -14,8 +14,11 @@ from allegro.api.client import ApiError, refusal
 from allegro.errors import Unavailable
 from allegro.web.neighbourhood import readable
 
-TIMEOUT = httpx.Timeout(120.0, connect=5.0)
-"""A test upload waits for a server that may not answer; everything else answers at once."""
+TIMEOUT = httpx.Timeout(120.0, connect=60.0)
+"""A test upload waits for a server that may not answer; everything else answers at once.
+
+Where nobody listens, a unix socket refuses at once: who waits to connect waits for this program's own turn.
+"""
 
 CONNECTIONS = 50
 """To the supervisor, at most."""
