@@ -42,7 +42,7 @@ from allegro.web.sessions import Session, Sessions
 # The prefix makes browsers insist on Secure, on Path=/ and on no Domain (RFC 6265bis, 4.1.3.2).
 COOKIE = "__Host-allegro"
 LOOKS = ("GET", "HEAD")
-_CHANGE_S = 2.0
+_CHANGE_S = 5.0
 LARGEST_FORM, LARGEST_TABLES = 256 * 1024, 2 * 1024 * 1024
 """Bytes of a form; of one of an administrator, whose tables come twice: as they are, and as they were."""
 
