@@ -8,12 +8,10 @@ begins anew.
 import contextlib
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-from allegro.export.errand import Errand, carry_out, trial_errand
-from allegro.export.http_files import HttpFiles, below, connected, password_of, pieces
-from allegro.export.pace import Pace
-from allegro.export.way import Lane, Memory, Progress, Sent, Step, Trial
+from allegro.export.errand import Errand, trial_errand
+from allegro.export.http_files import HttpFiles, HttpLane, below, connected, password_of, pieces
+from allegro.export.way import Lane, Sent, Step, Trial
 from allegro.settings.model import Export
 
 RENAMES = 3
@@ -36,7 +34,7 @@ class DavWay:
             yield [DavLane(there, self._device)]
 
 
-class DavLane:
+class DavLane(HttpLane):
     """One connection. Raises httpx.HTTPError for what breaks it."""
 
     def __init__(self, files: HttpFiles, device: str) -> None:
@@ -57,18 +55,6 @@ class DavLane:
         if answer.status_code not in (201, 405) and self._files.client.head(url).status_code != 200:
             raise self._files.refused(answer, f"make the directory {path}", path)
 
-    def send(
-        self,
-        file: Path,
-        directory: str,
-        progress: Progress,
-        memory: Memory,
-        pace: Pace,
-        dispose: Callable[[Path], None],
-    ) -> Sent | None:
-        """See `Lane`."""
-        return carry_out(file, below(directory), progress, memory, pace, dispose, self._send)
-
     def try_out(self, directory: str, text: str) -> Trial:
         """See `Lane`. A test file of before is replaced."""
         errand = trial_errand(text, below(directory))
@@ -80,7 +66,8 @@ class DavLane:
         notes = ("An interrupted upload will begin anew: WebDAV cannot go on with a part.",)
         return Trial(errand.path(final), notes)
 
-    def _send(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+    def bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+        """See `HttpLane`."""
         part = self._part(errand)
         final, there = self._final_name(errand, part, "looking", 0)
         if there:

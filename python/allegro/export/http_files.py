@@ -6,14 +6,18 @@ RFC 9110. No listing is read: HEAD tells what is there, by its name.
 import contextlib
 import posixpath
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
 
 from allegro.connecting import cause, explained
-from allegro.export.errand import Errand
+from allegro.export.errand import Errand, carry_out
 from allegro.export.failures import FileTrouble, ServerTrouble, disk_full
+from allegro.export.pace import Pace
+from allegro.export.way import Memory, Progress, Sent
 from allegro.settings.model import Export
 from allegro.storage.capture_files import numbered
 from allegro.trust import trusting
@@ -205,6 +209,26 @@ class HttpFiles:
 
     def _head(self, path: str) -> httpx.Response:
         return self.client.head(self.url(path), headers={"Accept-Encoding": "identity"})
+
+
+class HttpLane(ABC):
+    """One connection to a web server. Raises httpx.HTTPError for what breaks it."""
+
+    def send(
+        self,
+        file: Path,
+        directory: str,
+        progress: Progress,
+        memory: Memory,
+        pace: Pace,
+        dispose: Callable[[Path], None],
+    ) -> Sent | None:
+        """See `Lane`."""
+        return carry_out(file, below(directory), progress, memory, pace, dispose, self.bring)
+
+    @abstractmethod
+    def bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+        """See `errand.Bring`."""
 
 
 def pieces(errand: Errand, start: int, length: int) -> Iterator[bytes]:

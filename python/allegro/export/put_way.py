@@ -10,23 +10,22 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import eq
-from pathlib import Path
 
 import httpx
 
-from allegro.export.errand import Errand, carry_out, trial_errand
+from allegro.export.errand import Errand, trial_errand
 from allegro.export.failures import FileTrouble, ServerTrouble
 from allegro.export.http_files import (
     ONLY_IF_FREE,
     OVERWRITES,
     HttpFiles,
+    HttpLane,
     below,
     connected,
     password_of,
     pieces,
 )
-from allegro.export.pace import Pace
-from allegro.export.way import Lane, Memory, Progress, Sent, Trial
+from allegro.export.way import Lane, Sent, Trial
 from allegro.settings.model import Export
 
 TRIES = 3
@@ -65,7 +64,7 @@ class PutFiles(HttpFiles):
         return super().refused(answer, doing, place)
 
 
-class PutLane:
+class PutLane(HttpLane):
     """One connection. Raises httpx.HTTPError for what breaks it."""
 
     def __init__(self, files: PutFiles) -> None:
@@ -73,18 +72,6 @@ class PutLane:
 
     def make_directory(self, directory: str) -> None:
         """It is there, or the server makes it with the first file: there is no request for it."""
-
-    def send(
-        self,
-        file: Path,
-        directory: str,
-        progress: Progress,
-        memory: Memory,
-        pace: Pace,
-        dispose: Callable[[Path], None],
-    ) -> Sent | None:
-        """See `Lane`."""
-        return carry_out(file, below(directory), progress, memory, pace, dispose, self._send)
 
     def try_out(self, directory: str, text: str) -> Trial:
         """See `Lane`. A test file of before is replaced where the server removes it."""
@@ -98,7 +85,8 @@ class PutLane:
             notes.append(OVERWRITES)
         return Trial(path, tuple(notes))
 
-    def _send(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+    def bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+        """See `HttpLane`."""
         final, there = self._bring(errand)
         if not there and not is_still_here():
             self._files.delete(errand.path(final))

@@ -12,17 +12,15 @@ AbortMultipartUpload; limits: S3 User Guide, "Amazon S3 multipart upload limits"
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 
-from allegro.export.errand import Errand, carry_out, trial_errand
+from allegro.export.errand import Errand, trial_errand
 from allegro.export.failures import FileTrouble
-from allegro.export.http_files import OVERWRITES, below, connected, nobody_has, pieces
-from allegro.export.pace import Pace
+from allegro.export.http_files import OVERWRITES, HttpLane, below, connected, nobody_has, pieces
 from allegro.export.s3_files import TAKEN, S3Files, Signature, Stored, Upload, UploadGone
 from allegro.export.s3_parts import Part, digests, parts_of
-from allegro.export.way import Lane, Memory, Progress, Sent, Trial
+from allegro.export.way import Lane, Sent, Trial
 from allegro.settings.model import Export
 
 TRIES = 3
@@ -64,7 +62,7 @@ class Noted:
         return f"{self.name}\n{self.upload}" if self.upload else self.name
 
 
-class S3Lane:
+class S3Lane(HttpLane):
     """One connection. Raises httpx.HTTPError for what breaks it."""
 
     def __init__(self, files: S3Files) -> None:
@@ -72,18 +70,6 @@ class S3Lane:
 
     def make_directory(self, directory: str) -> None:
         """There are none: a name may hold slashes."""
-
-    def send(
-        self,
-        file: Path,
-        directory: str,
-        progress: Progress,
-        memory: Memory,
-        pace: Pace,
-        dispose: Callable[[Path], None],
-    ) -> Sent | None:
-        """See `Lane`."""
-        return carry_out(file, below(directory), progress, memory, pace, dispose, self._bring)
 
     def try_out(self, directory: str, text: str) -> Trial:
         """See `Lane`: in parts, and whole. A test file of before is replaced where the server removes it."""
@@ -108,7 +94,7 @@ class S3Lane:
             notes.append(OVERWRITES)
         return Trial(errand.path(name), tuple(notes))
 
-    def _bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
+    def bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
         """None: it was deleted here meanwhile, and there, too."""
         noted = Noted.of(errand.memory.renamed)
         for _ in range(TRIES):
