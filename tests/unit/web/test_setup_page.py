@@ -220,7 +220,8 @@ def test_a_server_counts_once_it_has_taken_the_test_file(
         return await real(self, asker, method, path, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Backend, "ask", ask)
-    world.device.settings.change({"export": {"protocol": "webdav"}})
+    before = {"protocol": "webdav", "url": "https://dav.example/in", "enabled": True}
+    world.device.settings.change({"export": before})  # what goes elsewhere until now waits for the test, too
     typed = {"export.host": "files.example", "export.port": "22", "export.username": "me"}
     shown = browser.post("/setup/server", None, **typed, **{"export.password": "geheim"})
     assert asked == ["files.example"]

@@ -166,8 +166,9 @@ async def _accept(visit: Visit) -> Response:
 
 async def _tested(visit: Visit) -> Response:
     """Captures are sent only to a server that has taken the test file."""
-    if (await visit.api.get("/settings/export"))["protocol"] != "sftp":
-        await visit.api.patch("/settings/export", {"protocol": "sftp"})
+    export = await visit.api.get("/settings/export")
+    if export["protocol"] != "sftp" or export["enabled"]:
+        await visit.api.patch("/settings/export", {"protocol": "sftp", "enabled": False})
     result = await visit.api.post("/export/test")
     if not result["accepted"]:
         return await _show(visit, "captures", result=result)
