@@ -93,7 +93,7 @@ async def serve(
     `redirect` answers on the port of HTTP, `inside` on the socket `own_path`; raises Unavailable without it.
     """
     gc.freeze()  # what is there now stays: looking for what can go need not go through it
-    asyncio.get_running_loop().set_exception_handler(_told)
+    asyncio.get_running_loop().set_exception_handler(told)
     own = listen_inside(own_path)
     servers = [
         (DoorServer(page, Crowd(Limits()), tls, lifespan=True), https),
@@ -120,12 +120,13 @@ async def serve(
     own_path.unlink(missing_ok=True)
 
 
-def _told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def told(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """As asyncio tells it, but for a read of anyio that was cancelled in the turn in which it had come.
 
     Whoever waited for it is gone, and nothing is lost.
     """
-    if not isinstance(context.get("exception"), asyncio.InvalidStateError):
+    woken = "set_result" in str(context.get("message"))
+    if not (woken and isinstance(context.get("exception"), asyncio.InvalidStateError)):
         loop.default_exception_handler(context)
 
 

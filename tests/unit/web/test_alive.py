@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from allegro.errors import Unavailable
-from allegro.web.__main__ import _answers, listen_inside
+from allegro.web.__main__ import _answers, listen_inside, told
 
 
 async def asked(path: Path, answer: bytes | None, within_s: float = 5.0) -> bool:
@@ -53,3 +53,19 @@ def test_the_own_way_is_roots_and_replaces_one_that_was_left_over(tmp_path: Path
     (tmp_path / "file").touch()
     with pytest.raises(Unavailable, match="socket cannot be made"):
         listen_inside(tmp_path / "file/page.sock")
+
+
+def test_only_a_read_that_was_cancelled_as_it_came_is_no_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        late = "Exception in callback Future.set_result(None)"
+        told(loop, {"message": late, "exception": asyncio.InvalidStateError("invalid state")})
+        assert caplog.text == ""
+        told(loop, {"message": "Exception in callback other()", "exception": asyncio.InvalidStateError()})
+        told(loop, {"message": late, "exception": ValueError("wrong")})
+        assert "other()" in caplog.text
+        assert "wrong" in caplog.text
+    finally:
+        loop.close()

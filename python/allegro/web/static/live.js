@@ -11,6 +11,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const token = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
   let source = null;
   let asking = 0;
+  let again = 0;
   let ended = false;
 
   // Who draws a part himself says so; all others are text.
@@ -49,6 +50,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function rest() {
     source?.close();
     clearInterval(asking);
+    clearTimeout(again);
     source = null;
     asking = 0;
   }
@@ -69,7 +71,7 @@ document.addEventListener("DOMContentLoaded", () => {
     source.addEventListener("ended", end);
     source.addEventListener("error", () => {
       if (!asking) asking = setInterval(ask, ASK_EVERY_MS);
-      if (source.readyState === EventSource.CLOSED) setTimeout(follow, TRY_AGAIN_MS); // refused: too many at once
+      if (source.readyState === EventSource.CLOSED) again = setTimeout(follow, TRY_AGAIN_MS); // refused: too many at once
     });
   }
 
