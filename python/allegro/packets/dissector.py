@@ -23,8 +23,8 @@ from allegro.packets.sandbox_contract import (
     task_line,
 )
 
-MOST_ANSWER: Final = 16 << 20
-"""Bytes of an answer: a thousand rows have a quarter of a MiB."""
+MOST_ANSWER: Final = 4 << 20
+"""Bytes of an answer: a thousand rows have a quarter of a MiB. Parsed, the worst takes some 90 MB."""
 
 ANSWERS_WITHIN_S: Final = 30.0
 
