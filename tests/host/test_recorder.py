@@ -114,6 +114,7 @@ def test_kill_at_random_moments_under_load(namespace: Namespace, recording: Reco
     recording.ring_size = 256 * MIB
     rng = random.Random(4)
     load = Load(namespace, "gen1")
+    judged = 0  # a single moment may find the sender without a turn
     try:
         for _ in range(10):
             recording.start_with_ports("port1")
@@ -129,8 +130,8 @@ def test_kill_at_random_moments_under_load(namespace: Namespace, recording: Reco
                 for number, time_ns in found.items()
                 if begin_ns < time_ns < complete.complete_through_ns
             )
-            assert len(inside) > 10  # few, where the sender gets no turn
-            assert inside == list(range(inside[0], inside[-1] + 1))
+            judged += len(inside)
+            assert inside == list(range(inside[0], inside[-1] + 1)) != []
             self_made = [
                 (path, index.read(index.index_path(path))) for path in segments.list_segments(recording.ring)
             ]
@@ -151,6 +152,7 @@ def test_kill_at_random_moments_under_load(namespace: Namespace, recording: Reco
             shutil.rmtree(bare)
     finally:
         load.stop()
+    assert judged > 1000
     recording.start_with_ports("port1")
     recording.stop()
     with RingReader(recording.ring) as reader:
