@@ -100,12 +100,9 @@ class BridgeBench:
             options = ["stp_state", "0", "forward_delay", "0", "mcast_snooping", "0", "mcast_querier", "0"]
             ip("link", "add", "br1", "type", "bridge", *options, "group_fwd_mask", str(BRIDGE_GROUP_MASK))
         self._space.sysctl("net.ipv6.conf.br1.disable_ipv6", "1")
-        for table in (
-            "iptables",
-            "ip6tables",
-            "arptables",
-        ):  # as without br_netfilter: the device has none
-            self._space.run(["sysctl", "-q", "-e", "-w", f"net.bridge.bridge-nf-call-{table}=0"])
+        if self.name != BARE:  # links as on the device, whose kernel has no br_netfilter
+            for table in ("iptables", "ip6tables", "arptables"):
+                self._space.run(["sysctl", "-q", "-e", "-w", f"net.bridge.bridge-nf-call-{table}=0"])
         for port in PORTS:
             ip("link", "set", port, "master", "br1")
             if ours:
