@@ -16,7 +16,8 @@ from allegro.firmware.authority import Authority
 from allegro.firmware.boot_state import BootState
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.releases import Release
-from allegro.firmware.update import FirmwareService, Surroundings
+from allegro.firmware.surroundings import Surroundings
+from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
 from scripts.build_vm import project_fact
 from tests.harness.bundle_maker import BundleMaker, tools

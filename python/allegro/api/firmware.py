@@ -13,7 +13,8 @@ from allegro.api.judge import requires
 from allegro.api.targets import UPLOADER
 from allegro.errors import InvalidInput
 from allegro.firmware.events import Event, Kind
-from allegro.firmware.update import FirmwareService, Held, Overview, Place
+from allegro.firmware.inventory import Held, Place
+from allegro.firmware.update import FirmwareService, Overview
 from allegro.firmware.versions import Compared
 from allegro.words import utc, utc_or_none
 

@@ -7,99 +7,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
 
 from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
-from allegro.firmware import boot_state, bundle_files, bundles, release_index, releases
-from allegro.firmware.authority import Authority
-from allegro.firmware.boot_state import FACTORY, SLOTS, BootName, BootState, Slot, other_slot
-from allegro.firmware.bundle_files import FirmwareFiles, StoredFile
+from allegro.firmware import bundle_files, bundles, release_index
+from allegro.firmware.boot_state import SLOTS, Slot, other_slot
+from allegro.firmware.bundle_files import FirmwareFiles
 from allegro.firmware.bundles import Bundle
 from allegro.firmware.events import Event, Events
-from allegro.firmware.release_index import Index, Offer
-from allegro.firmware.releases import Release
+from allegro.firmware.inventory import Held, Inventory
+from allegro.firmware.release_index import Index
+from allegro.firmware.surroundings import Surroundings, UpdateServer
 from allegro.firmware.trial import Trial, TrialNote, fell_back
 from allegro.firmware.verity import check_payload
-from allegro.firmware.versions import Compared, compared
+from allegro.firmware.versions import compared
 from allegro.system.actions import Actions, Running
 
 ACTION = "firmware"
 """Name of all long actions here: there is only one at a time."""
 
-Place = Literal["slot-a", "slot-b", "factory", "file", "server"]
-
 FELL_BACK_SHOWN_S = 7 * 86400.0
 
 log = logging.getLogger(__name__)
-
-
-class Installer(Protocol):
-    """What is needed of RAUC (`allegro.firmware.rauc.Rauc`)."""
-
-    def inspect(self, bundle: str) -> dict[str, Any]:  # noqa: D102
-        ...
-
-    def install(self, bundle: str, progress: Callable[[float], None]) -> None:  # noqa: D102
-        ...
-
-    def mark(self, state: Literal["good", "bad", "active"], slot: str) -> None:  # noqa: D102
-        ...
-
-    def unfinished(self, slot: str) -> bool:  # noqa: D102
-        ...
-
-
-class UpdateServer(Protocol):
-    """What is needed of an update server (`allegro.firmware.update_client.Server`)."""
-
-    def index(self) -> bytes:  # noqa: D102
-        ...
-
-    def download(  # noqa: D102
-        self, offer: Offer, target: Path, progress: Callable[[float], None], stop: threading.Event
-    ) -> None: ...
-
-    def close(self) -> None:  # noqa: D102
-        ...
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What the device is. Functions may be called from any thread.
-
-    `running`: version and slot (None: not started from one); `look`: release in a slot; `boot_state`: as it
-    is.
-    """
-
-    version: str
-    slot: BootName | None
-    boot_id: str
-    authority: Callable[[], Authority]
-    installer: Installer
-    server: Callable[[], UpdateServer]
-    boot_state: Callable[[], BootState] = boot_state.read
-    look: Callable[[str], Release | None] = releases.read_slot
-    own_release: Callable[[], Release | None] = lambda: releases.read(Path("/"))
-    slot_size: Callable[[str], int] = releases.slot_size
-    recording: Callable[[], bool] = lambda: True
-    restart: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class Held:
-    """A version at hand. `name`: of slot or file; `size` in bytes; `good`: None where it has no meaning."""
-
-    place: Place
-    name: str
-    version: str
-    date: str
-    notes: str
-    size: int
-    compared: Compared
-    running: bool = False
-    starts_next: bool = False
-    good: bool | None = None
-    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,8 +65,7 @@ class FirmwareService:
         self._stop = threading.Event()
         self._check = Check()
         self._servers = 0  # changes with the server's settings
-        self._known: dict[StoredFile, Bundle | AllegroError] = {}
-        self._releases: dict[str, Release | None] = {}
+        self._inventory = Inventory(self._files, around, self._busy.locked)
 
     # -- looking
 
@@ -173,12 +100,12 @@ class FirmwareService:
         """All versions at hand: slots, files, server."""
         state = self._around.boot_state()
         slot = self._around.slot
-        held = [*self._in_slots(state), *self._in_files()]
+        held = self._inventory.on_the_device(state)
         with_files = {each.version for each in held if each.place == "file" and not each.problem}
         found = self._check.found
         for offer in found.offers if found is not None else ():
             if offer.version not in with_files:
-                held.append(self._held("server", offer.file, offer, offer.size))
+                held.append(self._inventory.held("server", offer.file, offer, offer.size))
         return Overview(
             version=self._around.version,
             slot=slot or "",
@@ -187,67 +114,6 @@ class FirmwareService:
             newer=self.newer(),
             checked_ns=self._check.time_ns,
             check_problem=self._check.problem,
-        )
-
-    def _in_slots(self, state: BootState) -> Iterator[Held]:
-        next_slot = boot_state.boot_order(state)[0]
-        for name in (*SLOTS, FACTORY):
-            running = name == self._around.slot
-            release = self._release(name, running=running)
-            size = self._around.slot_size(name)
-            good = None if name == FACTORY else state.slot(name).good
-            if release is None:
-                if name == FACTORY or not size:
-                    continue
-                problem = "empty or damaged" if name in self._releases else "something is being done with it"
-                yield Held(name, name, "", "", "", size, "unknown", running, False, good, problem)
-            else:
-                made = self._held(name, name, release, size)
-                yield replace(made, running=running, starts_next=name == next_slot, good=good)
-
-    def _release(self, slot: BootName, *, running: bool) -> Release | None:
-        if slot not in self._releases and not self._busy.locked():
-            self._releases[slot] = self._around.own_release() if running else self._look(slot)
-        return self._releases.get(slot)
-
-    def _look(self, slot: BootName) -> Release | None:
-        """What lies in a slot that is not running; None if it is empty, damaged, or half of something."""
-        with contextlib.suppress(Unavailable):  # then nobody can start it either
-            if slot in SLOTS and self._around.installer.unfinished(slot):
-                return None
-        return self._around.look(slot)
-
-    def _in_files(self) -> Iterator[Held]:
-        for file in self._files.all():
-            known = self._inspected(file)
-            if isinstance(known, Bundle):
-                yield self._held("file", file.name, known, file.size)
-            else:
-                yield Held("file", file.name, "", "", "", file.size, "unknown", problem=str(known))
-
-    def _inspected(self, file: StoredFile) -> Bundle | AllegroError:
-        if file not in self._known:
-            if self._busy.locked():  # RAUC does one thing at a time
-                return Conflict("Something else is being done with the firmware; look again later.")
-            try:
-                known: Bundle | AllegroError = self._inspect(self._files.path(file.name))
-            except Unavailable as error:
-                return error
-            except AllegroError as error:
-                known = error
-            self._known = {each: value for each, value in self._known.items() if each.name != file.name}
-            self._known[file] = known
-        return self._known[file]
-
-    def _held(self, place: Place, name: str, what: Release | Bundle | Offer, size: int) -> Held:
-        return Held(
-            place,
-            name,
-            what.version,
-            what.date,
-            what.notes,
-            size,
-            compared(what.version, self._around.version),
         )
 
     # -- the server
@@ -348,7 +214,7 @@ class FirmwareService:
     def _take(self, path: Path, name: str, running: Running, expected: str = "") -> None:
         """Judges a complete file, and gives it its name or deletes it."""
         try:
-            bundle = self._inspect(path)
+            bundle = self._inventory.inspect(path)
             if expected and bundle.version != expected:
                 raise bundles.Refusal(f"It holds version {bundle.version}, not {expected}.")
             text = f"Checking {name}"
@@ -364,23 +230,7 @@ class FirmwareService:
         except OSError as error:
             path.unlink(missing_ok=True)
             raise Unavailable(f"{name} cannot be stored: {error.strerror}.") from error
-        with contextlib.suppress(AllegroError):
-            stored = next(file for file in self._files.all() if file.name == name)
-            self._known[stored] = bundle
-
-    def _inspect(self, path: Path) -> Bundle:
-        """The manifest of a bundle that this device takes. Raises Refusal, Unavailable."""
-        authority = self._around.authority()
-        try:
-            manifest = self._around.installer.inspect(str(path))
-        except Unavailable:
-            raise
-        except AllegroError as error:
-            log.info("RAUC refuses %s: %s", path.name, error.message)
-            raise bundles.in_words(error.message, bundle_files.head(path)) from error
-        bundle = bundles.from_manifest(manifest)
-        bundles.check_fits(bundle, authority.compatible, min(map(self._around.slot_size, SLOTS)))
-        return bundle
+        self._inventory.know(name, bundle)
 
     def delete(self, name: str) -> None:
         """Deletes a firmware file. Raises NotFound, InvalidInput, Conflict while something is being done."""
@@ -413,7 +263,7 @@ class FirmwareService:
                 " what the device would fall back to.",
                 remedy="Wait a few minutes until it is confirmed.",
             )
-        bundle = self._inspect(path)
+        bundle = self._inventory.inspect(path)
         bundles.check_not_older(bundle.version, self._around.version, confirmed=older, what="install")
         return path, bundle, own
 
@@ -425,7 +275,7 @@ class FirmwareService:
         check_payload(path, bundle.tree, lambda far: running.tell(f"Checking {name}", far * 0.3))
         if self._around.boot_state().primary != own:  # or a cut would leave a half-written slot as the first
             self._around.installer.mark("active", "booted")
-        self._releases.pop(target, None)
+        self._inventory.forget(target)
         self._note.remove()
         try:
             self._around.installer.install(str(path), lambda far: running.tell(text, 0.3 + far * 0.7))
@@ -462,7 +312,7 @@ class FirmwareService:
             self._note.remove()
             self._events.add("activated", f"{self._around.version} in {slot} stays the one that starts.")
             return self._around.version
-        release = self._look(slot)
+        release = self._inventory.look(slot)
         if release is None:
             raise Conflict(f"{slot} is empty or damaged.", place="slot", remedy="Install a version first.")
         bundles.check_not_older(release.version, self._around.version, confirmed=older, what="start")

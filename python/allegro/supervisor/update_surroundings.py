@@ -7,7 +7,7 @@ from allegro.capture.status import RecorderStatus
 from allegro.firmware import boot_state
 from allegro.firmware.authority import read_authority
 from allegro.firmware.rauc import Rauc
-from allegro.firmware.update import Surroundings, UpdateServer
+from allegro.firmware.surroundings import Surroundings, UpdateServer
 from allegro.settings.model import Firmware
 from allegro.system.power import power
 

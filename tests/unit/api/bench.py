@@ -26,8 +26,8 @@ from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.firmware.disk_install import Installer
 from allegro.firmware.rauc import Rauc
+from allegro.firmware.surroundings import Surroundings as FirmwareSurroundings
 from allegro.firmware.update import FirmwareService
-from allegro.firmware.update import Surroundings as FirmwareSurroundings
 from allegro.network import ports as port_rules
 from allegro.network.overview import Address, Interface, Port
 from allegro.network.ports import NetworkDevice

@@ -12,7 +12,8 @@ from allegro.errors import Unavailable
 from allegro.firmware.authority import Authority
 from allegro.firmware.rauc import Refused
 from allegro.firmware.releases import Release
-from allegro.firmware.update import FirmwareService, Surroundings
+from allegro.firmware.surroundings import Surroundings
+from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
 
 COMPATIBLE = "allegro-x86_64"

@@ -15,8 +15,9 @@ from allegro.firmware.boot_state import BAD, PROVEN, BootState, SlotState
 from allegro.firmware.bundles import Refusal
 from allegro.firmware.release_index import Offer
 from allegro.firmware.releases import Release
+from allegro.firmware.surroundings import Surroundings
 from allegro.firmware.trial import Trial, TrialNote
-from allegro.firmware.update import FirmwareService, Surroundings
+from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
 from tests.harness.certificates import TestAuthority, cms
 from tests.unit.firmware.bundle_making import COMPATIBLE, FakeRauc, make_bundle
