@@ -11,8 +11,8 @@ from allegro.accounts.tokens import LONGEST_DAYS, Token
 from allegro.accounts.users import User
 from allegro.api.asker import USER_HEADER, header
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.words import utc, utc_or_none
 
 
@@ -139,7 +139,7 @@ Name = Annotated[str, Path(description="Name of a user")]
 
 def router(accounts: Callable[[], Accounts]) -> APIRouter:
     """Everything below /users, /password and /tokens."""
-    routes = APIRouter(tags=["accounts"], responses=ERRORS)
+    routes = noun("accounts")
 
     @routes.get("/users", dependencies=[requires("admin")])
     def users() -> list[UserAnswer]:

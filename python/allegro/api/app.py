@@ -40,6 +40,7 @@ from allegro.api import (
 from allegro.api.described import Api, layered
 from allegro.api.device import Device
 from allegro.api.judge import requires
+from allegro.api.noun import PREFIX
 from allegro.storage.capture_files import FileStore
 from allegro.storage.captures import Captures
 
@@ -61,8 +62,8 @@ def create_app(device: Device) -> ASGIApp:
         device.jobs,
         device.export.is_sending,
     )
-    api.describe(accounts.router(_elsewhere))
-    api.describe(certificate.router(_elsewhere))
+    api.describe(lambda: accounts.router(_elsewhere))
+    api.describe(lambda: certificate.router(_elsewhere))
     for router in (
         _description(api),
         status.router(device),
@@ -113,7 +114,7 @@ def _elsewhere() -> Any:
 
 
 def _description(api: FastAPI) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(prefix=PREFIX)
 
     @routes.get("/openapi.json", include_in_schema=False, dependencies=[requires("viewer")])
     def openapi() -> JSONResponse:

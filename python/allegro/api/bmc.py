@@ -5,8 +5,8 @@ from typing import Literal, Self
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.system.bmc import Bmc, BmcLan, Wanted
 
 
@@ -29,7 +29,7 @@ class BmcAnswer(BaseModel):
 
 def router(bmc: Bmc) -> APIRouter:
     """GET and PUT /bmc."""
-    routes = APIRouter(tags=["bmc"], responses=ERRORS)
+    routes = noun("bmc")
 
     @routes.get("/bmc", dependencies=[requires("viewer")])
     def get() -> BmcAnswer:

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 
 
 class CertificateAnswer(BaseModel):
@@ -58,7 +58,7 @@ class Certificates(Protocol):
 
 def router(certificates: Callable[[], Certificates]) -> APIRouter:
     """Everything below /certificate."""
-    routes = APIRouter(prefix="/certificate", tags=["certificate"], responses=ERRORS)
+    routes = noun("certificate", "/certificate")
 
     @routes.get("", dependencies=[requires("admin")])
     def certificate() -> CertificateAnswer:

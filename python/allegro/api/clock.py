@@ -7,8 +7,8 @@ from typing import Self
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.system.clock import ClockState
 from allegro.words import utc
 
@@ -52,7 +52,7 @@ class Setting(BaseModel):
 
 def router(state: Callable[[], ClockState], set_clock: Callable[[int], None]) -> APIRouter:
     """GET and PUT /time; `set_clock` takes ns since 1970."""
-    routes = APIRouter(tags=["time"], responses=ERRORS)
+    routes = noun("time")
 
     @routes.get("/time", dependencies=[requires("viewer")])
     def clock() -> ClockAnswer:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.accounts.passwords import LONGEST, check_new
 from allegro.api.audit import say, user_of
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.api.settings import ApplyAfter, Change, IfMatch, SettingsChanged, made_for, tag, what_changed
 from allegro.settings.configuration_file import (
     TakenOver,
@@ -125,7 +125,7 @@ def router(
     remaining_s: Callable[[], float | None],
 ) -> APIRouter:
     """Everything below /configuration. `attempt`: what a change would make; `remaining_s`: see settings."""
-    routes = APIRouter(prefix="/configuration", tags=["configuration"], responses=ERRORS)
+    routes = noun("configuration", "/configuration")
 
     def read(wanted: ConfigurationFile) -> TakenOver:
         file = configuration(wanted.file)

@@ -1,5 +1,6 @@
 """An API whose description says who may use what, and which does not take a route that does not say so."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -10,10 +11,9 @@ from allegro.api import errors
 from allegro.api.audit import Audit
 from allegro.api.head import Head
 from allegro.api.judge import roles
+from allegro.api.noun import PREFIX
 from allegro.api.regular_paths import RegularPaths
 from allegro.events.event import Note
-
-PREFIX = "/api"
 
 _SCHEMES = {
     "password": {"type": "http", "scheme": "basic", "description": "Name and password of a user"},
@@ -34,33 +34,38 @@ class Api(FastAPI):
             redoc_url=None,
         )
         self._roles: dict[tuple[str, str], Role] = {}
-        self._elsewhere: list[APIRouter] = []
+        self._elsewhere: list[Callable[[], APIRouter]] = []
         errors.install(self)
 
     def add(self, router: APIRouter) -> None:
         """Takes the routes of a noun. Raises TypeError for a route that does not say which role it needs."""
-        found = roles(router).items()
-        self._roles |= {(method, f"{PREFIX}{path}"): role for (method, path), role in found}
-        self.include_router(router, prefix=PREFIX)
+        below = "" if router.prefix.startswith(PREFIX) else PREFIX
+        self._roles |= {(method, f"{below}{path}"): role for (method, path), role in roles(router).items()}
+        if below:
+            self.include_router(router, prefix=below)
+        else:  # as they are: one that is included is made a second time, when a first request looks at it
+            self.routes.extend(router.routes)
 
-    def describe(self, router: APIRouter) -> None:
-        """Puts routes into the description that another program answers."""
+    def describe(self, router: Callable[[], APIRouter]) -> None:
+        """Puts routes into the description that another program answers; asked for it then."""
         self._elsewhere.append(router)
 
     def openapi(self) -> dict[str, Any]:
         """The description; the least role for an operation stands in its `security` (OpenAPI 3.1, 4.8.30)."""
         described = super().openapi()
-        described["components"]["securitySchemes"] = _SCHEMES
+        components = described.setdefault("components", {"schemas": {}})
+        components["securitySchemes"] = _SCHEMES
+        components["schemas"] |= errors.schemas()
         for (method, path), role in self._roles.items():
             operation = described["paths"].get(path, {}).get(method.lower())
             if operation is not None:
                 operation["security"] = [{scheme: [role]} for scheme in _SCHEMES]
         for router in self._elsewhere:
             other = Api(self.version)
-            other.add(router)
+            other.add(router())
             there = other.openapi()
             described["paths"] |= there["paths"]
-            described["components"]["schemas"] |= there["components"]["schemas"]
+            components["schemas"] |= there["components"]["schemas"]
         return described
 
 

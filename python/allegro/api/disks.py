@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.asker import SOURCE_HEADER, header
 from allegro.api.audit import say, user_of
-from allegro.api.errors import ERRORS
 from allegro.api.install import DiskAnswer
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.api.settings import Change
 from allegro.events.event import Note
 from allegro.settings.model import Settings
@@ -198,7 +198,7 @@ def router(
     """GET /disks, PUT /disks/chosen, POST /disks/remove, the same for /disks/ring, POST /disks/format,
     PUT /disks/label, DELETE /disks/known/ID.
     """
-    routes = APIRouter(prefix="/disks", tags=["disks"], responses=ERRORS)
+    routes = noun("disks", "/disks")
 
     def shown(each: Candidate) -> dict[str, object]:
         said = HealthAnswer.of(health.of(each.disk.name, each.sequence))

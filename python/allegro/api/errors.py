@@ -16,6 +16,9 @@ from allegro.settings.base import in_words
 
 log = logging.getLogger(__name__)
 
+REFERENCE = "#/components/schemas/{model}"
+"""Where a description has its models (OpenAPI 3.1, 4.8.7)."""
+
 
 class Mistake(BaseModel):
     """What happened, where, and what to do about it."""
@@ -39,14 +42,24 @@ class ErrorAnswer(BaseModel):
     error: ErrorDetail
 
 
+_CONTENT = {"application/json": {"schema": {"$ref": REFERENCE.format(model=ErrorAnswer.__name__)}}}
 ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorAnswer, "description": "The request cannot be done; the answer says why"},
+    "4XX": {"description": "The request cannot be done; the answer says why", "content": _CONTENT},
     "5XX": {
-        "model": ErrorAnswer,
         "description": "The device cannot do it at the moment; the answer says why",
+        "content": _CONTENT,
     },
 }
-"""For `responses=` of every router: true for each route, because `install` handles every exception."""
+"""For `responses=` of every router: true for each route, because `install` handles every exception.
+
+By reference: of a model FastAPI would make a validator of its own for each route, at every start.
+"""
+
+
+def schemas() -> dict[str, Any]:
+    """What ERRORS refers to, for the components of a description."""
+    whole = ErrorAnswer.model_json_schema(ref_template=REFERENCE, mode="serialization")
+    return {**whole.pop("$defs"), ErrorAnswer.__name__: whole}
 
 
 def install(app: FastAPI) -> None:

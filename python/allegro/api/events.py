@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from allegro.api.asker import USER_HEADER, WEB_PROGRAM, Forbidden, header
-from allegro.api.errors import ERRORS
 from allegro.api.event_stream import MEDIA_TYPE, Streams, follow, stops
 from allegro.api.head import wants_no_body
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.events.event import Event, Kind
 from allegro.events.event_list import EventList
 from allegro.words import utc
@@ -78,7 +78,7 @@ class Reports(BaseModel):
 
 def router(events: EventList) -> APIRouter:
     """GET /events and /events/stream for administrators; POST /events for the web page's program only."""
-    routes = APIRouter(tags=["log"], responses=ERRORS)
+    routes = noun("log")
     streams = Streams()
 
     @routes.get("/events", dependencies=[requires("admin")])

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.audit import user_of
-from allegro.api.errors import ERRORS
 from allegro.api.files import MOST_NAMES
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.api.settings import Change
 from allegro.errors import AllegroError
 from allegro.export.export_status import ExportStatus, Run, Running
@@ -183,7 +183,7 @@ def _state(state: str) -> Literal["off", "idle", "uploading"]:
 
 def router(service: ExportService, current: Callable[[], Settings], change: Change) -> APIRouter:
     """GET /export and what can be done: now, test, host-key, delete a file of the queue."""
-    routes = APIRouter(prefix="/export", tags=["export"], responses=ERRORS)
+    routes = noun("export", "/export")
 
     @routes.get("", dependencies=[requires("viewer")])
     def export(

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Receive, Scope, Send
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.head import wants_no_body
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.errors import NotFound, Unavailable
 from allegro.storage.captures import Captures
 from allegro.storage.file_search import Directory, Listed, Order, Search, part, search_words
@@ -91,7 +91,7 @@ class Download(FileResponse):
 
 def router(captures: Captures) -> APIRouter:
     """GET /files, GET, PATCH and DELETE /files/{name}, GET /archive."""
-    routes = APIRouter(tags=["files"], responses=ERRORS)
+    routes = noun("files")
 
     @routes.get("/files", dependencies=[requires("viewer")])
     def files(

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.capture.status import RecorderStatus
 from allegro.errors import InvalidInput
 from allegro.filters import completion
@@ -64,7 +64,7 @@ def router(recorder: Callable[[], RecorderStatus | None], groups: Callable[[], G
 
     `groups` are the link groups.
     """
-    routes = APIRouter(prefix="/filter", tags=["filter"], responses=ERRORS)
+    routes = noun("filter", "/filter")
 
     def ports() -> list[str] | None:
         status = recorder()

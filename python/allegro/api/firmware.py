@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.api.targets import UPLOADER
 from allegro.errors import InvalidInput
 from allegro.firmware.events import Event, Kind
@@ -124,7 +124,7 @@ class StartedAnswer(BaseModel):
 
 def router(service: FirmwareService) -> APIRouter:
     """Everything below /firmware."""
-    routes = APIRouter(prefix="/firmware", tags=["firmware"], responses=ERRORS)
+    routes = noun("firmware", "/firmware")
     started = StartedAnswer(action="firmware")
 
     @routes.get("", dependencies=[requires("viewer")])

@@ -5,8 +5,8 @@ from typing import Self
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.firmware.disk_install import Installer
 from allegro.storage.disks import Disk
 
@@ -77,7 +77,7 @@ class InstallStarted(BaseModel):
 
 def router(installer: Installer) -> APIRouter:
     """GET and POST /install."""
-    routes = APIRouter(tags=["install"], responses=ERRORS)
+    routes = noun("install")
 
     @routes.get("/install", dependencies=[requires("viewer")])
     def overview() -> InstallAnswer:

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.capture.extraction.shape import ShapeWishes
 from allegro.settings.filter_table import FileFormat, PacketLength, SizeLimit
 from allegro.system import boottime
@@ -172,7 +172,7 @@ def recent(store: JobStore, limit: int, offset: int = 0) -> list[JobAnswer]:
 
 def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
     """POST /trigger, GET /jobs, GET /jobs/{id}, POST /jobs/{id}/cancel, /jobs/{id}/rows/{number}/cancel."""
-    routes = APIRouter(tags=["jobs"], responses=ERRORS)
+    routes = noun("jobs")
 
     def answer(job: Job) -> JobAnswer:
         return JobAnswer.of(job, store.rows.of(job.id))

@@ -10,10 +10,10 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from allegro.api.errors import ERRORS
 from allegro.api.files import MEDIA_TYPE
 from allegro.api.head import wants_no_body
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.trigger.live_streams import LiveStreams
 
 LONGEST_S = 7 * 86400
@@ -37,7 +37,7 @@ class _Live(StreamingResponse):
 
 def router(streams: LiveStreams) -> APIRouter:
     """GET /live."""
-    routes = APIRouter(tags=["files"], responses=ERRORS)
+    routes = noun("files")
 
     @routes.get(
         "/live",

@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.system.journal import MOST, Choice, Entry, Level
 from allegro.words import utc
 
@@ -31,7 +31,7 @@ class LogAnswer(BaseModel):
 
 def router(read: ReadLog) -> APIRouter:
     """GET /log. `read` answers with the newest messages of a level."""
-    routes = APIRouter(tags=["log"], responses=ERRORS)
+    routes = noun("log")
 
     @routes.get("/log", dependencies=[requires("viewer")])
     def log(

@@ -7,8 +7,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from allegro.api.device import Device
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.errors import AllegroError
 from allegro.metrics import exposition
 from allegro.metrics.families import Facts, families
@@ -18,7 +18,7 @@ from allegro.trigger.jobs import TRANSITIONS
 
 def router(device: Device) -> APIRouter:
     """GET /metrics."""
-    routes = APIRouter(tags=["status"], responses=ERRORS)
+    routes = noun("status")
 
     @routes.get(
         "/metrics",

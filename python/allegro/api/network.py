@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.network.overview import Interface, Port
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
@@ -156,7 +156,7 @@ class BlinkRequest(BaseModel):
 
 def router(parts: NetworkParts) -> APIRouter:
     """GET /network and what can be done with it."""
-    routes = APIRouter(prefix="/network", tags=["network"], responses=ERRORS)
+    routes = noun("network", "/network")
 
     def answer() -> NetworkAnswer:
         ports = parts.ports()

@@ -5,8 +5,8 @@ from typing import Literal, Self
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.notify.notifier import Notifier, WayStatus
 from allegro.words import utc_or_none
 
@@ -59,7 +59,7 @@ class TrialAnswer(BaseModel):
 
 def router(notifier: Notifier) -> APIRouter:
     """GET /notifications, POST /notifications/test."""
-    routes = APIRouter(prefix="/notifications", tags=["notifications"], responses=ERRORS)
+    routes = noun("notifications", "/notifications")
 
     @routes.get("", dependencies=[requires("viewer")])
     def ways() -> list[WayAnswer]:

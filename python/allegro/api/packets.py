@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.errors import InvalidInput
 from allegro.packets.packet_sources import Source, WindowSource, file_source
 from allegro.packets.packet_views import PacketViews, Shown
@@ -144,7 +144,7 @@ class StreamAnswer(BaseModel):
 
 def router(views: PacketViews, captures: Captures) -> APIRouter:
     """GET /packets, /packets/{number} and /packets/{number}/stream."""
-    routes = APIRouter(prefix="/packets", tags=["packets"], responses=ERRORS)
+    routes = noun("packets", "/packets")
 
     def asked(
         request: Request,

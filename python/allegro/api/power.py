@@ -5,8 +5,8 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.system.power import Action
 
 
@@ -20,7 +20,7 @@ class PowerRequest(BaseModel):
 
 def router(power: Callable[[Action], None], restart_without_data: Callable[[], None]) -> APIRouter:
     """POST /power, and /power/rescue for the web page where nobody can log in."""
-    routes = APIRouter(tags=["power"], responses=ERRORS)
+    routes = noun("power")
 
     @routes.post("/power", dependencies=[requires("admin")], status_code=202)
     def post(request: PowerRequest) -> PowerRequest:

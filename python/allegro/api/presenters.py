@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.settings.model import Settings
 from allegro.trigger.beep import Player, Signal
 from allegro.trigger.input_reader import ConnectedPresenter
@@ -97,7 +97,7 @@ class ToneRequest(BaseModel):
 
 def router(parts: PresenterParts) -> APIRouter:
     """Everything below /presenters."""
-    routes = APIRouter(prefix="/presenters", tags=["presenters"], responses=ERRORS)
+    routes = noun("presenters", "/presenters")
 
     def answer() -> PresentersAnswer:
         learning, last = parts.learning(), parts.last()

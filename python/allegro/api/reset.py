@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.system.configuration_reset import Keep
 
 
@@ -25,7 +25,7 @@ class ResetRequest(BaseModel):
 
 def router(configuration: Callable[[Iterable[str]], None]) -> APIRouter:
     """POST /reset."""
-    routes = APIRouter(tags=["reset"], responses=ERRORS)
+    routes = noun("reset")
 
     @routes.post("/reset", dependencies=[requires("admin")], status_code=202)
     def reset(request: ResetRequest) -> ResetRequest:

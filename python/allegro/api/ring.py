@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.capture.extraction.traffic import Traffic
 from allegro.capture.status import PortStatus, RecorderStatus
 from allegro.errors import InvalidInput
@@ -170,7 +170,7 @@ def router(
     recorder: Callable[[], RecorderStatus | None], read_traffic: ReadTraffic, restart: Callable[[], None]
 ) -> APIRouter:
     """GET /ring, GET /ring/timeline, POST /ring/restart. `recorder`: None when the recorder is silent."""
-    routes = APIRouter(tags=["ring"], responses=ERRORS)
+    routes = noun("ring")
 
     @routes.get("/ring/timeline", dependencies=[requires("viewer")])
     def timeline(

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from allegro.api.audit import say, user_of
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.errors import NotFound, Outdated
 from allegro.events.event import LONGEST_TEXT
 from allegro.settings.masks import hidden, masked
@@ -76,7 +76,7 @@ def router(
 
     `remaining_s`: seconds left to confirm a change of the network, None if none waits.
     """
-    routes = APIRouter(tags=["settings"], responses=ERRORS)
+    routes = noun("settings")
 
     def saved(
         patch: Mapping[str, Any],

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from allegro.api.audit import say
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.first_steps import Place
 from allegro.system.set_up import SetUp
 
@@ -23,7 +23,7 @@ class SetUpPlace(BaseModel):
 
 def router(set_up: SetUp) -> APIRouter:
     """GET and PUT /setup."""
-    routes = APIRouter(tags=["setup"], responses=ERRORS)
+    routes = noun("setup")
 
     @routes.get("/setup", dependencies=[requires("viewer")])
     def place() -> SetUpPlace:

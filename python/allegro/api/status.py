@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from allegro.api.device import Device
-from allegro.api.errors import ERRORS
 from allegro.api.jobs import JobAnswer, recent
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.api.ring import RingAnswer
 from allegro.storage.capture_files import FileStore
 from allegro.system.actions import Action
@@ -93,7 +93,7 @@ class StatusAnswer(BaseModel):
 
 def router(device: Device) -> APIRouter:
     """GET /status."""
-    routes = APIRouter(tags=["status"], responses=ERRORS)
+    routes = noun("status")
 
     @routes.get("/status", dependencies=[requires("viewer")])
     def status() -> StatusAnswer:

@@ -15,10 +15,10 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from allegro.api.errors import ERRORS
 from allegro.api.head import wants_no_body
 from allegro.api.inside import asked
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.storage.zip_stream import Sink
 from allegro.system.journal import MOST
 
@@ -52,7 +52,7 @@ def router(
     app: ASGIApp, name: Callable[[], str], machine: Callable[[], Sequence[tuple[str, bytes]]]
 ) -> APIRouter:
     """GET /support. `app` answers the API's requests; `machine`: files about versions and disks."""
-    routes = APIRouter(tags=["support"], responses=ERRORS)
+    routes = noun("support")
 
     async def stream() -> AsyncIterator[bytes]:
         sink = Sink()

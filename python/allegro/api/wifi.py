@@ -5,8 +5,8 @@ from typing import Self
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from allegro.api.errors import ERRORS
 from allegro.api.judge import requires
+from allegro.api.noun import noun
 from allegro.network.wifi_adapters import Adapter, Capabilities
 from allegro.network.wifi_care import WifiCare
 from allegro.network.wifi_scan import FoundNetwork, Security, Station
@@ -147,7 +147,7 @@ class WifiAnswer(BaseModel):
 
 def router(care: WifiCare) -> APIRouter:
     """GET /wifi, POST /wifi/scan."""
-    routes = APIRouter(prefix="/wifi", tags=["network"], responses=ERRORS)
+    routes = noun("network", "/wifi")
 
     @routes.get("", dependencies=[requires("viewer")])
     def wifi() -> WifiAnswer:

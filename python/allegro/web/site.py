@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote, urlsplit
@@ -150,6 +151,7 @@ class Site:
         return told
 
 
+@cache
 def templates() -> jinja2.Environment:
     """The page templates, with the filters of `allegro.web.filters`."""
     environment = jinja2.Environment(
