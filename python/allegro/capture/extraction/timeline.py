@@ -10,10 +10,10 @@ clock than that of its stamps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from allegro.capture.ring.index import Summary, start_mark
+from allegro.capture.ring.index import start_mark
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import Run
 from allegro.system.boottime import STEP_NS, Reading
@@ -69,16 +69,19 @@ class Timeline:
             return record.wall_offset_ns - self._offset(record)
         return -self.correction_ns
 
-    def extent(self, summary: Summary) -> tuple[int, int] | None:
-        """The moments of the first and the last packet of a segment, as well as its summary knows them; None
-        if it has no place."""
-        marks = {start_mark(boot_id): boot_id for boot_id in (*self.offsets, *self.unplaced)}
-        boot_id = marks.get(summary.first_start, b"") if summary.first_start == summary.last_start else b""
-        if boot_id in self.unplaced:
-            return None
-        if (offset_ns := self.offsets.get(boot_id)) is not None:
-            return summary.first_boot_ns + offset_ns, summary.last_boot_ns + offset_ns
-        return summary.first_ns + self.correction_ns, summary.last_ns + self.correction_ns
+    def extents(self, rows: Iterable[tuple[int, ...]]) -> Iterator[tuple[int, int] | None]:
+        """Of each segment (`summaries.Row`) the moments of its first and its last packet, as well as its
+        summary knows them; None if it has no place. There may be ten thousands."""
+        marks = {start_mark(boot_id): offset_ns for boot_id, offset_ns in self.offsets.items()}
+        nowhere = {start_mark(boot_id) for boot_id in self.unplaced}
+        correction_ns = self.correction_ns
+        for _, _, first_ns, last_ns, first_boot_ns, last_boot_ns, first_start, last_start in rows:
+            if first_start != last_start or first_start not in marks:
+                placed = first_start != last_start or first_start not in nowhere
+                yield (first_ns + correction_ns, last_ns + correction_ns) if placed else None
+            else:
+                offset_ns = marks[first_start]
+                yield first_boot_ns + offset_ns, last_boot_ns + offset_ns
 
     def moment(self, record: Record, boot_ns: int) -> int:
         """The moment of a time of CLOCK_BOOTTIME that a record tells, which has to know its start."""

@@ -24,14 +24,13 @@ SHORTEST_AWAY_NS = 1_000_000_000
 
 
 class Piece(NamedTuple):
-    """Packets that came in between two moments (ns, both included), and how many were lost. `port` is empty
-    for all ports together; then nothing is known of losses."""
+    """Packets that came in between two moments (ns, both included), and how many were lost."""
 
     first_ns: int
     last_ns: int
     packets: int
-    port: str = ""
-    lost: int = 0
+    port: str
+    lost: int
 
 
 class Span(NamedTuple):
@@ -73,21 +72,24 @@ def traffic(
     reader: RingReader, line: Timeline, start_ns: int | None, end_ns: int | None, steps: int
 ) -> Traffic:
     """What the ring holds between two moments of the time line (None: its own ends), in `steps` steps."""
+    table, rows = reader.outline()
+    # Plain tuples, and few steps for each: of a large ring there are ten thousands.
     placed = [
-        (extent, place)
-        for place in reader.segments()
-        if place.summary and (extent := line.extent(place.summary))
+        (extent[0], extent[1], row[1], row[0], number)
+        for number, (row, extent) in enumerate(zip(rows, line.extents(rows), strict=True))
+        if row[0] and extent
     ]
-    oldest_ns = min((extent[0] for extent, _ in placed), default=0)
-    newest_ns = max((extent[1] for extent, _ in placed), default=0)
+    oldest_ns = min([one[0] for one in placed], default=0)
+    newest_ns = max([one[1] for one in placed], default=0)
     start_ns = oldest_ns if start_ns is None else start_ns
     end_ns = newest_ns if end_ns is None else end_ns
     window = Span(start_ns, max(end_ns, start_ns + steps))
-    inside = [
-        (extent, place) for extent, place in placed if extent[0] <= window.end_ns and extent[1] >= start_ns
-    ]
-    summaries = [place.summary for _, place in inside if place.summary]
-    if sum(summary.records for summary in summaries) <= MOST_RECORDS:
+    inside = [one for one in placed if one[0] <= window.end_ns and one[1] >= start_ns]
+    packets: dict[str, list[float]] = {}
+    lost: dict[str, list[float]] = {}
+    if sum([one[3] for one in inside]) > MOST_RECORDS:
+        packets[""] = spread((one[:3] for one in inside), window, steps)
+    else:
         pieces = [
             Piece(
                 line.first(record),
@@ -96,25 +98,14 @@ def traffic(
                 record.port_name,
                 record.losses.system + record.losses.card,
             )
-            for _, place in inside
-            for record in reader.records_of(place)
+            for *_, number in inside
+            for record in reader.records_of(table[number])
             if line.has(record)
         ]
-    else:
-        pieces = [
-            Piece(*extent, summary.packets) for (extent, _), summary in zip(inside, summaries, strict=True)
-        ]
-    names = sorted({piece.port for piece in pieces}, key=lambda name: (len(name), name))
-    by_name = {name: [piece for piece in pieces if piece.port == name] for name in names}
-    packets = {
-        name: spread(((*one[:2], one.packets) for one in found), window, steps)
-        for name, found in by_name.items()
-    }
-    lost = {
-        name: spread(((*one[:2], one.lost) for one in found if one.lost), window, steps)
-        for name, found in by_name.items()
-        if name
-    }
+        for name in sorted({piece.port for piece in pieces}, key=lambda name: (len(name), name)):
+            found = [piece for piece in pieces if piece.port == name]
+            packets[name] = spread(((*one[:2], one.packets) for one in found), window, steps)
+            lost[name] = spread(((*one[:2], one.lost) for one in found if one.lost), window, steps)
     return Traffic(window, oldest_ns, newest_ns, packets, lost, away(reader.runs(), line, window))
 
 
@@ -128,7 +119,11 @@ def spread(pieces: Iterable[tuple[int, int, int]], window: Span, steps: int) -> 
         if last_ns < start_ns or first_ns > end_ns:
             continue
         begin, end = (first_ns - start_ns) * scale, (last_ns - start_ns) * scale
-        low, high = max(int(begin), 0), min(int(end), steps - 1)
+        low, high = int(begin), int(end)
+        if low == high and begin >= 0 and low < steps:
+            counts[low] += count
+            continue
+        low, high = max(low, 0), min(high, steps - 1)
         if low >= high and begin >= 0 and end <= steps:
             counts[min(low, steps - 1)] += count
             continue

@@ -172,13 +172,13 @@ class RingReader:
             return None
         return oldest[0], newest[1]
 
-    def segments(self) -> Iterator[Listed]:
-        """Every segment with records, oldest first, each with its summary."""
+    def outline(self) -> tuple[SegmentTable, list[tuple[int, ...]]]:
+        """All segments, oldest first, and what each holds (`summaries.Row`); 0 records: none yet, or gone."""
         table = self._segments()
-        for number, place in enumerate(table):
-            summary = place.summary or self._summary(table, number)
-            if summary.records:
-                yield place._replace(summary=summary)
+        rows = table.rows()
+        for number in [number for number, row in enumerate(rows) if not row[0]]:
+            rows[number] = summaries.row(self._summary(table, number))
+        return table, rows
 
     def records_of(self, place: Listed) -> Iterator[Record]:
         """The records of one segment; none if it has been overwritten.

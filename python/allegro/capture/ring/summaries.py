@@ -30,7 +30,7 @@ _STALE_ALLOWED = 1024
 
 # Places of fields in an entry, in words of eight bytes, and of four.
 _WORDS, _HALF_WORDS = _ENTRY.size // 8, _ENTRY.size // 4
-_SEQUENCE, _RECORDS, _FIRST_NS, _LAST_NS, _FIRST_BOOT_NS, _LAST_BOOT_NS = 1, 3, 6, 7, 10, 11
+_SEQUENCE, _RECORDS, _PACKETS, _FIRST_NS, _LAST_NS, _FIRST_BOOT_NS, _LAST_BOOT_NS = 1, 3, 4, 6, 7, 10, 11
 _FIRST_START, _LAST_START = 24, 25
 
 
@@ -42,6 +42,24 @@ class Listed(NamedTuple):
     size: int
     summary: Summary | None
     record_summaries: int = 0
+
+
+class Row(NamedTuple):
+    """What a picture of the ring takes from the summary of a segment."""
+
+    records: int
+    packets: int
+    first_ns: int
+    last_ns: int
+    first_boot_ns: int
+    last_boot_ns: int
+    first_start: int
+    last_start: int
+
+
+def row(summary: Summary) -> Row:
+    """Taken from this one."""
+    return Row(*(getattr(summary, name) for name in Row._fields))
 
 
 class SegmentTable:
@@ -118,9 +136,15 @@ class SegmentTable:
             or (first == mark and last_ns >= start_boot_ns and first_ns <= end_boot_ns)
         ]
 
+    def rows(self) -> list[tuple[int, ...]]:
+        """Of each segment what `Row` names, as plain tuples; all 0 of one that is not finished."""
+        words = (_RECORDS, _PACKETS, _FIRST_NS, _LAST_NS, _FIRST_BOOT_NS, _LAST_BOOT_NS)
+        starts = (self._column(word, "I", _HALF_WORDS) for word in (_FIRST_START, _LAST_START))
+        return list(zip(*map(self._column, words), *starts, strict=True))
+
     def _column(self, field: int, kind: Literal["Q", "I"] = "Q", stride: int = _WORDS) -> list[int]:
         values: list[int] = memoryview(self._data).cast(kind)[field::stride].tolist()
-        return [values[entry] for entry in self._entries]
+        return list(map(values.__getitem__, self._entries))
 
 
 def read(directory: Path) -> SegmentTable | None:

@@ -82,7 +82,7 @@ def test_of_a_segment_in_use_what_is_left_over_behind_a_gap_is_not_looked_at(tmp
         ring.add(1, [Frame(RUN + second * NS, bytes(60))], times=times(FIRST, second, RUN))
     ring.damage(2, 0, bytes(64))
     with RingReader(ring.directory) as reader:
-        (place,) = reader.segments()
+        (place,), _ = reader.outline()
         assert [record.sequence for record in reader.records_of(place)] == [1, 2]
         ring.finish()
         assert [record.sequence for record in reader.records_of(place)] == [1, 2, 4, 5]
