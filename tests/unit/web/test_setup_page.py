@@ -146,10 +146,13 @@ def test_a_press_of_the_presenter_is_heard_and_one_of_an_unknown_is_learnt(world
     assert world.device.learning == Learning(300, None), "an unknown one is waited for at once"
     page = browser.page("/setup")
     assert "Press a key of the presenter now." in page
+    other = "Is it another presenter? Press any key of that one: 300 seconds left."
+    assert other in page
     assert "Heard: key" not in page, "a press of before is none of now"
     press(world, "prev")
     heard = browser.page("/setup/presenter")
     assert "Heard: key <strong>prev</strong> on Logitech R400." in heard
+    assert other not in heard
     assert "With a USB sound device a short tone would have said so" in heard
     world.device.sound_cards = [SoundCard(1, 0)]
     assert "A short tone on the USB sound device said so, too" in browser.page("/setup/presenter")
