@@ -1,12 +1,16 @@
 """The browser of the tests: Debian's chromium by Playwright, sizes of screens, the judge of accessibility."""
 
 import base64
+import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from tests.harness.bench_errors import BenchError
 from tests.harness.qemu import REPOSITORY
@@ -21,16 +25,58 @@ WAIT_MS = 20_000 * PATIENCE
 
 
 @contextmanager
-def chromium_browser(wait_ms: float = WAIT_MS) -> Iterator[Browser]:
-    """A browser without a screen, in which `expect` waits so long. Raises BenchError without chromium."""
+def chromium_browser(wait_ms: float = WAIT_MS, certificate: str = "") -> Iterator[Browser]:
+    """A browser without a screen, in which `expect` waits so long. Raises BenchError without chromium.
+
+    A `certificate` (PEM) that is given is trusted: from a server that is not, chromium keeps nothing, and
+    scripts and styles come anew with every page.
+    """
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         raise BenchError("chromium is missing: scripts/install-host-packages")
     expect.set_options(timeout=wait_ms)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        trusted = [f"--ignore-certificate-errors-spki-list={_key_hash(certificate)}"] if certificate else []
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *trusted])
         yield browser
         browser.close()
+
+
+def _key_hash(certificate: str) -> str:
+    """SHA-256 of the public key (SubjectPublicKeyInfo), in Base64 (chromium's network_switch_list.h)."""
+    key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    return base64.b64encode(
+        hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    ).decode()
+
+
+class Thumb:
+    """Somebody with a keyboard alone; what is pressed counts as a tap of a phone's user."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.taps = 0
+
+    def press(self, button: Locator, key: str = "Enter") -> None:
+        """Goes there by Tab, and presses."""
+        self.reach(button)
+        self._page.keyboard.press(key)
+        self.taps += 1
+
+    def reach(self, element: Locator) -> None:
+        """Goes there by Tab."""
+        expect(element).to_be_visible()
+        for _ in range(60):
+            if element.evaluate("element => element === document.activeElement"):
+                return
+            self._page.keyboard.press("Tab")
+        pytest.fail(f"{element} is not reached by the keyboard")
+
+    def type(self, field: Locator, text: str) -> None:
+        """What stands there goes."""
+        self.reach(field)
+        self._page.keyboard.press("Control+A")
+        self._page.keyboard.type(text)
 
 
 def photograph(page: Page, path: Path) -> None:

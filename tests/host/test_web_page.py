@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from allegro import joining
 from allegro.paths import Paths
 from allegro.web.local_time import local_of
 from allegro.web.pages import PAGES
-from tests.harness import browser, command_line
-from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, WAIT_MS, assert_accessible
+from tests.harness import browser, command_line, qr_reader
+from tests.harness.browser import BUILT, DESKTOP, PHONE, SMALL_PHONE, WAIT_MS, Thumb, assert_accessible
 from tests.harness.namespaces import Namespace
 from tests.harness.sftp_server import SftpServer
 from tests.harness.waiting import PATIENCE, wait_for
@@ -232,6 +233,8 @@ def first_login(watched: Watched) -> None:
     code = page.get_by_role("img", name="QR code to join the WiFi network")
     expect(code.locator("svg")).to_be_visible()
     made = page.locator("#wifi-password").inner_text()
+    ssid = (code.get_attribute("aria-label") or "").rpartition(" ")[2]
+    assert qr_reader.texts(code.screenshot()) == [joining.wifi(ssid, made)]
     photograph(page, "first-password-phone-light.png")
     assert_accessible(page)
     page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
@@ -258,33 +261,6 @@ def first_login(watched: Watched) -> None:
 def photograph(page: Page, name: str) -> None:
     """For the test report."""
     browser.photograph(page, REPORT / name)
-
-
-class Thumb:
-    """Somebody with a keyboard alone; what is pressed counts as a tap of a phone's user."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        self.taps = 0
-
-    def press(self, button: Locator) -> None:
-        """Goes there by Tab, and presses."""
-        self.reach(button)
-        self._page.keyboard.press("Enter")
-        self.taps += 1
-
-    def reach(self, element: Locator) -> None:
-        expect(element).to_be_visible()
-        for _ in range(60):
-            if element.evaluate("element => element === document.activeElement"):
-                return
-            self._page.keyboard.press("Tab")
-        pytest.fail(f"{element} is not reached by the keyboard")
-
-    def type(self, field: Locator, text: str) -> None:
-        self.reach(field)
-        self._page.keyboard.press("Control+A")
-        self._page.keyboard.type(text)
 
 
 @pytest.mark.spec("W11", "W8")
@@ -328,8 +304,7 @@ def test_a_device_is_set_up_by_keyboard_alone(device: Device, watched: Watched, 
             ("Password", server.password),
         ):
             thumb.type(page.get_by_label(label, exact=True), text)
-        thumb.reach(page.get_by_label("Upload at once"))
-        page.keyboard.press("Space")
+        thumb.press(page.get_by_label("Upload at once"), "Space")
         thumb.press(button("Save and test"))
         expect(page.get_by_text(server.fingerprint)).to_be_visible()
         assert_accessible(page)
