@@ -6,14 +6,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Root leaves nothing in the tree that would be in its owner's way, and finds the tools of the administrator.
 export PATH := $(PATH):/usr/sbin:/sbin
-# Tests that run side by side: two virtual machines are what two processors can take.
+# Machines, or tests without, that run side by side: two virtual machines are what two processors can take.
 JOBS ?= 2
 # What is waited for may take so many times longer than on a machine with nothing else to do.
 PATIENCE ?= 3
 # After so many minutes no further test begins; they are named at the end. Empty: all are run, however long that takes.
 MINUTES ?=
 # In the order of tests/conftest.py: xdist would begin with the files that hold the most tests.
-PARALLEL := --numprocesses $(JOBS) --dist loadscope --no-loadscope-reorder
+SHARED := --dist loadscope --no-loadscope-reorder
+PARALLEL := --numprocesses $(JOBS) $(SHARED)
+# A machine often waits: what needs none is run meanwhile, beside them.
+BESIDE := --numprocesses $(shell expr $(JOBS) + 1) --machines $(JOBS) $(SHARED)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 ROOT := $(SUDO) env PATH="$(PATH)" PATIENCE=$(PATIENCE) MINUTES=$(MINUTES) PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 
@@ -91,7 +94,7 @@ build/image/allegro.img:
 	@echo "There is no image built with Buildroot yet: make image"; exit 1
 
 test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
-	$(ROOT) $(TESTED) $(BIN)/python -m tests.run --timetable --no-fold-skipped $(PARALLEL) $(TESTS)
+	$(ROOT) $(TESTED) $(BIN)/python -m tests.run --timetable --no-fold-skipped $(BESIDE) $(TESTS)
 
 pictures: vm web-assets ## Take the pictures of README and manual anew, from the page of the image
 	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_web_page.py

@@ -12,7 +12,6 @@ from typing import Protocol
 import hypothesis
 import pytest
 from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from tests import timetable
 from tests.harness import booted, situations, starts
@@ -28,6 +27,7 @@ from tests.harness.qemu import (
     save_diagnosis,
 )
 from tests.harness.sftp_server import SftpServer
+from tests.shares import Shares
 
 # How long an example takes says nothing on a busy machine; pytest's own time limit ends what hangs.
 hypothesis.settings.register_profile(
@@ -41,7 +41,10 @@ BEGIN_WITH = (
     *("tests/host/test_image_reproducible.py", "tests/host/test_dist.py"),
     *(
         f"tests/vm/test_{name}.py"
-        for name in ("firmware_update", "web_page", "reset", "install_to_disk", "wifi", "management", "boot")
+        for name in (
+            *("web_page", "firmware_update", "install_to_disk", "wifi", "bridge", "firmware_refused", "boot"),
+            *("boot_menu", "management", "reset", "clock", "growth", "watchdog"),
+        )
     ),
     *("tests/vm/", "tests/host/", "tests/unit/"),
 )
@@ -69,6 +72,7 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What `make test` adds."""
     parser.addoption("--timetable", action="store_true", help="show where the time of the run went")
+    parser.addoption("--machines", type=int, help="how many of the workers may start virtual machines")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -130,16 +134,6 @@ def pytest_runtest_setup() -> None:
 
 def _rank(test: str) -> int:
     return next((place for place, begin in enumerate(BEGIN_WITH) if test.startswith(begin)), len(BEGIN_WITH))
-
-
-class Shares(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """Where tests run side by side: those of a file one after the other, as they share what they need.
-
-    Only those with a machine of their own each are given away one by one.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith("tests/vm/") else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shares:

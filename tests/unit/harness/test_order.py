@@ -20,7 +20,7 @@ def test_what_takes_long_comes_first_and_tests_of_a_file_stay_in_order() -> None
         "tests/vm/test_firmware_power_cut.py::test_a",
         "tests/host/test_dist.py::test_a",
         "tests/vm/test_boot.py::test_a",
-        "tests/vm/test_bridge.py::test_a",
+        "tests/vm/test_console.py::test_a",
         "tests/host/test_sftp.py::test_a",
         "tests/unit/web/test_forms.py::test_a",
         "tests/new/test_new.py::test_a",
