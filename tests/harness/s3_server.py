@@ -13,6 +13,7 @@ from botocore.credentials import Credentials
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import s3_backends
+from requests.structures import CaseInsensitiveDict
 
 from tests.harness.wsgi_server import Environ, WsgiServer
 
@@ -39,6 +40,12 @@ class S3Server(WsgiServer):
     def put(self, name: str, content: bytes) -> None:
         """As if somebody else had sent it."""
         self._storage.put_object(BUCKET, name, content)
+
+    def begin(self, name: str) -> None:
+        """Somebody else begins an upload in parts."""
+        self._storage.create_multipart_upload(
+            BUCKET, name, CaseInsensitiveDict(), "STANDARD", {}, None, "", ""
+        )
 
     def files(self) -> dict[str, bytes]:
         """Everything that is seen in the bucket."""

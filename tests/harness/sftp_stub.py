@@ -13,6 +13,7 @@ from paramiko import SFTPAttributes, SFTPHandle, SFTPServer, SFTPServerInterface
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.sftp import (
     CMD_EXTENDED,
+    CMD_EXTENDED_REPLY,
     CMD_FSTAT,
     CMD_INIT,
     CMD_VERSION,
@@ -21,6 +22,7 @@ from paramiko.sftp import (
     SFTP_OK,
     SFTP_OP_UNSUPPORTED,
     SFTP_PERMISSION_DENIED,
+    int64,
 )
 
 from allegro.export.session import fingerprint
@@ -65,7 +67,8 @@ class StubServer:
     the new path. If `at_close` raises an exception, the answer to CLOSE is SSH_FX_FAILURE. `odd` holds names
     out of ODD_ANSWERS. `room`: what lies beyond so many bytes of a file is refused, as with a quota;
     `offsets`: those of all writes so far. `at_session` is called before SFTP begins, with the number of the
-    session on its connection (from 1) and the connection.
+    session on its connection (from 1) and the connection. `longest_write`: what it answers to
+    limits@openssh.com, which it then announces.
     """
 
     user = "upload"
@@ -82,6 +85,7 @@ class StubServer:
         self.sessions: Counter[paramiko.Transport] = Counter()
         self.room: int | None = None
         self.offsets: list[int] = []
+        self.longest_write: int | None = None
         self._key = paramiko.ECDSAKey.generate()
         self._transports: list[paramiko.Transport] = []
         self._listener = socket.create_server((self.address, 0))
@@ -101,6 +105,10 @@ class StubServer:
         """Ends all sessions and takes no more."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """As if it had been killed, and started again at once."""
         for transport in self._transports:
             transport.close()
 
@@ -135,7 +143,7 @@ class _Door(paramiko.ServerInterface):
 
 
 class _Server(SFTPServer):
-    """Announces fsync if asked to, and refuses all extensions."""
+    """Announces fsync if asked to, and refuses all extensions but its limits."""
 
     @property
     def _odd(self) -> frozenset[str]:
@@ -150,15 +158,20 @@ class _Server(SFTPServer):
         stub.at_session(stub.sessions[connection], connection)
         answer = paramiko.Message()
         answer.add_int(3)
-        if "fsync refused" in self._odd:
-            for word in ("fsync@openssh.com", "1"):
-                answer.add_string(word)
+        limits = ("limits@openssh.com", "1") if stub.longest_write is not None else ()
+        for word in (*(("fsync@openssh.com", "1") if "fsync refused" in self._odd else ()), *limits):
+            answer.add_string(word)
         self._send_packet(CMD_VERSION, answer)  # type: ignore[attr-defined]
         return int(paramiko.Message(data).get_int())
 
     def _process(self, kind: int, number: int, message: paramiko.Message) -> None:
         if kind == CMD_EXTENDED:
-            self._send_status(number, SFTP_FAILURE)  # type: ignore[attr-defined]
+            longest = cast(_Files, self.server)._stub.longest_write
+            if longest is None or message.get_text() != "limits@openssh.com":
+                self._send_status(number, SFTP_FAILURE)  # type: ignore[attr-defined]
+                return
+            limits = (int64(each) for each in (0, 0, longest, 0))
+            self._response(number, CMD_EXTENDED_REPLY, *limits)  # type: ignore[attr-defined]
         elif kind == CMD_FSTAT and "no fstat" in self._odd:
             self._send_status(number, SFTP_OP_UNSUPPORTED)  # type: ignore[attr-defined]
         else:

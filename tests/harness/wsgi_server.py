@@ -1,17 +1,33 @@
 """A WSGI application served by HTTPS on the loopback (cheroot), which can be made to misbehave."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 Environ = dict[str, Any]
 Before = Callable[[str, str], str | None]
 """Method and path of a request → a status line to answer with instead, or None."""
+
+
+class _Connection(HTTPConnection):
+    """Who breaks it off ends it, and not the thread of the server that tells him so."""
+
+    def communicate(self) -> bool:
+        try:
+            return bool(super().communicate())  # type: ignore[no-untyped-call]
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
 
 
 class WsgiServer:
@@ -27,6 +43,7 @@ class WsgiServer:
         self._application = application
         self._server = Server(("127.0.0.1", 0), self._answer, numthreads=4)
         self._server.ssl_adapter = BuiltinSSLAdapter(str(certificate), str(key))
+        self._server.ConnectionClass = _Connection
         self._server.prepare()
         self._thread = threading.Thread(target=self._server.serve, name="wsgi", daemon=True)
 

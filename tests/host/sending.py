@@ -1,6 +1,7 @@
 """Sends one file to a server of the bench, as the device does; what tests of all ways out share."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from allegro.export.host_keys import HostKey
 from allegro.export.pace import Pace
 from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, session
+from allegro.export.sftp_client import SftpClient
 from allegro.export.uploads import ExportService
-from allegro.export.way import Memory, Progress, Sent, Way
+from allegro.export.way import Memory, Progress, Sent, Step, Way
 from allegro.settings.model import Export
 from allegro.storage.uploaded import remove
 from tests.harness.sftp_server import SftpServer
@@ -21,6 +23,14 @@ from tests.harness.sftp_stub import StubServer
 
 NAME = "20261121T143005Z_presenter_next.pcapng"
 DEVICE = "allegro-mm-1234"
+
+PLACES: tuple[tuple[Step, int], ...] = (
+    *(("sending", 0), ("sending", 1), ("sending", 50), ("sending", 99)),
+    *(("checking", 100), ("renaming", 100), ("removing", 100)),
+)
+"""Where an upload may break off: steps, and percent of the file that are on the server."""
+BREAKS = [(place, True) for place in PLACES] + [(place, False) for place in PLACES[2::3]]
+"""With the power going there, or somebody who stops it."""
 
 
 def target(server: SftpServer | StubServer) -> Target:
@@ -51,6 +61,31 @@ def put_file(upload: Path, size: int, name: str = NAME) -> tuple[Path, bytes]:
     path = upload / name
     path.write_bytes(content)
     return path, content
+
+
+class PowerCut(BaseException):
+    """Nothing of the device runs any more."""
+
+
+def break_off(client: SftpClient, file: Path, place: Step, percent: int, *, power_goes: bool) -> str:
+    """Sends it until the user stops it there, or the power goes; what is remembered then."""
+    noted = [""]
+
+    def progress(step: Step, done: int, size: int) -> None:
+        if step != place or done * 100 < size * percent:
+            return
+        if not power_goes:
+            raise UploadStopped
+        channel = client.get_channel()
+        assert channel is not None
+        connection = channel.get_transport()
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.join()
+        raise PowerCut
+
+    with pytest.raises(PowerCut if power_goes else UploadStopped):
+        sftp.send(client, file, ".", DEVICE, progress, memory=Memory(note=noted.append))
+    return noted[-1]
 
 
 class Kept:

@@ -23,6 +23,7 @@ from allegro.supervisor.__main__ import set_up_log
 from tests.harness.certificates import TestAuthority
 from tests.harness.receivers import PASSWORD, USER, MailServer, SyslogServer, WebServer, tls
 from tests.harness.waiting import wait_for
+from tests.host.sending import PowerCut
 
 pytestmark = [pytest.mark.spec("X7"), pytest.mark.timeout(120)]
 
@@ -161,6 +162,7 @@ def test_a_webhook_is_called(authority: TestAuthority, chain: str, form: str) ->
     assert call.path == (SECRET_PATH.rpartition("/")[0] + "/" if form == "ntfy" else SECRET_PATH)
     assert call.headers["Authorization"] == "Bearer tk_1234567"
     assert call.headers["Content-Type"] == "application/json"
+    assert call.headers["Idempotency-Key"] == f'"{NOTICE.id}"'
     assert "It is dark." in json.dumps(call.body)
 
 
@@ -295,6 +297,32 @@ def test_after_a_day_without_the_server_each_message_comes_once(tmp_path: Path, 
         assert ids(server) == expected
     assert trouble() == ""
     assert queue.standing(name).waiting == 0
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_after_a_power_cut_a_message_comes_at_most_once_more_and_with_its_id(
+    tmp_path: Path, name: WayName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, settings_of, ids = WAYS[name]
+    first, second = (f"{number:032x}" for number in range(2))
+    with make(0) as server:
+        settings = notifications(settings_of(server))
+        queue = NoticeQueue(tmp_path / "notifications.sqlite")
+        for each in (first, second):
+            queue.add((name,), replace(NOTICE, id=each))
+        with monkeypatch.context() as dying:
+            dying.setattr(NoticeQueue, "sent", power_goes)  # the server has it, and the disk does not know
+            with pytest.raises(PowerCut):
+                Courier(name, queue, lambda: settings, lambda: "meter-7", lambda: NOTICE.time_ns).step()
+        again = NoticeQueue(tmp_path / "notifications.sqlite")
+        Courier(name, again, lambda: settings, lambda: "meter-7", lambda: NOTICE.time_ns).step()
+        wait_for(lambda: len(ids(server)) >= 3, "all messages", 30)
+        assert ids(server) == [first, first, second]
+    assert again.standing(name).waiting == 0
+
+
+def power_goes(*_: object) -> None:
+    raise PowerCut
 
 
 class Device:

@@ -188,6 +188,41 @@ def test_who_may_not_read_knows_his_own_file_by_what_was_noted(
     assert server.files() == {NAME: content}
 
 
+def test_what_is_given_up_while_the_storage_is_away_is_thrown_away_with_the_next_upload(
+    server: S3Server, authority: TestAuthority, tmp_path: Path
+) -> None:
+    made = service(tmp_path, settings(server, authority, directory="{date}"))
+    put_file(tmp_path / "upload", 2 * PART)
+    server.before = lambda _method, _path: "503 Slow Down" if server.parts() else None
+    made.upload_now()
+    made._step()
+    assert server.uploads() == [f"2026-11-21/{NAME}"]
+    made.delete(NAME)
+    server.before = lambda _method, _path: None
+    _, content = put_file(tmp_path / "upload", 10, "other.pcapng")
+    again = service(tmp_path, settings(server, authority, directory="{date}"))
+    again.upload_now()
+    again._step()
+    assert server.uploads() == []
+    assert [*server.files().values()] == [content]
+
+
+def test_an_upload_in_parts_whose_id_was_lost_is_thrown_away_and_no_other(
+    server: S3Server, export: Export, tmp_path: Path
+) -> None:
+    file, content = put_file(tmp_path, 2 * PART)
+    kept = Kept()
+    server.begin(f"{NAME}.of-somebody-else")
+    server.after = lambda method, _path: "503 Slow Down" if method == "POST" else None
+    with pytest.raises(FileTrouble, match="refused to begin an upload in parts"):
+        send(export, file, kept=kept)
+    assert server.uploads() == [f"{NAME}.of-somebody-else", NAME]
+    server.after = lambda _method, _path: None
+    assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=0)
+    assert server.uploads() == [f"{NAME}.of-somebody-else"]
+    assert server.files() == {NAME: content}
+
+
 WRONG = {
     "key": ({"username": "AKIAOTHER"}, "did not accept this access key"),
     "secret": ({"password": "wrong"}, "did not accept this access key"),

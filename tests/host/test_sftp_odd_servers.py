@@ -1,28 +1,31 @@
 """Uploads to servers that answer oddly: a file arrives whole and once, or stays here with the true reason."""
 
+import contextlib
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import paramiko
 import pytest
 from paramiko.sftp import CMD_READ
 
-from allegro.export import lanes, upload_part
+from allegro.export import lanes, sftp, upload_part
 from allegro.export import session as session_module
 from allegro.export.failures import FileTrouble, ServerTrouble, UploadStopped
 from allegro.export.host_keys import HostKey
 from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, session
+from allegro.export.sftp_client import SftpClient
 from allegro.export.upload_part import part_name
 from allegro.export.upload_trial import try_out
 from allegro.export.uploads import ExportService
 from allegro.export.way import TEST_FILE, Memory, Step, Trial
 from allegro.settings.model import Export
 from tests.harness.sftp_stub import ODD_ANSWERS, REFUSED_WRITE, StubServer
-from tests.host.sending import DEVICE, NAME, deliver, put_file, target
+from tests.host.sending import BREAKS, DEVICE, NAME, break_off, deliver, put_file, quiet, target
 
 KIB = 1024
 PART = part_name(NAME, DEVICE)
@@ -75,8 +78,12 @@ def stop_at(wanted: Step, at_least: int = 0) -> Callable[[Step, int, int], None]
     return progress
 
 
+def logged_in(stub: StubServer) -> AbstractContextManager[SftpClient]:
+    return session(target(stub), Login(stub.user, stub.password), HostKey(stub.fingerprint))
+
+
 def tried_out(stub: StubServer, number: int = 1) -> Trial:
-    with session(target(stub), Login(stub.user, stub.password), HostKey(stub.fingerprint)) as client:
+    with logged_in(stub) as client:
         return try_out(client, ".", DEVICE, f"Test upload {number} of this device.\n")
 
 
@@ -99,21 +106,39 @@ def test_a_file_arrives_whole_whatever_the_server_answers(
     assert len(arrived(stub)) == 2
 
 
-def test_an_interrupted_file_goes_on_or_begins_anew_in_the_same_try(
+def test_a_file_that_breaks_off_goes_on_or_begins_anew_in_the_same_try(
     stub: StubServer, upload: Path, mixture: str
 ) -> None:
     stub.odd = MIXTURES[mixture]
     tried = tried_out(stub)
-    for at in (0, 128 * KIB, 300 * KIB):
-        file, content = put_file(upload, 300 * KIB, f"{at}.pcapng")
-        with pytest.raises(UploadStopped):
-            deliver(stub, file, progress=stop_at("sending", at))
-        sent = deliver(stub, file)
-        assert sent is not None
-        assert sent.name == file.name
-        assert bool(sent.resumed_at) == (at > 0 and mixture not in BEGIN_ANEW)
-        assert arrived(stub)[file.name] == content
-        assert not file.exists()
+    expected = {TEST_FILE: arrived(stub)[TEST_FILE]}
+    with logged_in(stub) as later:
+        for (place, percent), power_goes in BREAKS:
+            file, content = put_file(upload, 160 * KIB, f"{place}{percent}{power_goes}.pcapng")
+            with logged_in(stub) if power_goes else contextlib.nullcontext(later) as client:
+                noted = break_off(client, file, place, percent, power_goes=power_goes)
+            assert file.read_bytes() == content
+            assert (file.name in arrived(stub)) == (place == "removing")
+            sent = sftp.send(later, file, ".", DEVICE, quiet, memory=Memory(noted))
+            assert sent is not None
+            assert sent.name == file.name
+            assert sent.already_there == (place == "removing")
+            assert bool(sent.resumed_at) == (
+                percent > 0 and place != "removing" and mixture not in BEGIN_ANEW
+            )
+            assert not file.exists()
+            expected[file.name] = content
+
+    def dies(step: Step, done: int, size: int) -> None:
+        if step == "renaming":
+            stub.end_sessions()
+
+    file, expected[NAME] = put_file(upload, 160 * KIB)
+    with pytest.raises((OSError, EOFError, paramiko.SSHException)):
+        deliver(stub, file, progress=dies)
+    assert NAME not in arrived(stub)
+    assert deliver(stub, file) is not None
+    assert arrived(stub) == expected
     begins_anew = any("begin anew" in note for note in tried.notes)
     assert begins_anew == (mixture in BEGIN_ANEW), "what the test upload says is what happens"
     assert any("fsync" in note for note in tried.notes)
@@ -239,6 +264,20 @@ def test_a_quota_costs_nothing_of_the_part(stub: StubServer, upload: Path) -> No
     sent = deliver(stub, file)
     assert sent is not None
     assert sent.resumed_at == 192 * KIB
+    assert arrived(stub) == {NAME: content}
+
+
+@pytest.mark.parametrize(
+    ("told", "length"), [(100_000, 100_000), (1, 32 * KIB), (1 << 30, 120 * KIB), (0, 32 * KIB)]
+)
+def test_writes_are_as_long_as_the_server_takes_them(
+    stub: StubServer, upload: Path, monkeypatch: pytest.MonkeyPatch, told: int, length: int
+) -> None:
+    monkeypatch.setattr(upload_part, "WINDOW", 64)
+    stub.longest_write = told
+    file, content = put_file(upload, 3 * length + 1)
+    assert deliver(stub, file) is not None
+    assert stub.offsets == [0, length, 2 * length, 3 * length]
     assert arrived(stub) == {NAME: content}
 
 

@@ -1,8 +1,11 @@
 """Uploads to OpenSSH servers that refuse a part of the protocol, interrupted at every place."""
 
+import contextlib
+import datetime as dt
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import paramiko
@@ -10,17 +13,21 @@ import pytest
 
 from allegro.export import sftp, upload_part
 from allegro.export.device_key import device_key
-from allegro.export.failures import FileTrouble, HostKeyChanged, ServerTrouble, UploadStopped
+from allegro.export.failures import FileTrouble, HostKeyChanged, ServerTrouble
 from allegro.export.host_keys import HostKey
 from allegro.export.key_file import KeyKind
 from allegro.export.pace import Pace
+from allegro.export.queue import UploadQueue
 from allegro.export.session import Login, server_host_key, session
-from allegro.export.upload_part import CHUNK
+from allegro.export.sftp_client import SftpClient
+from allegro.export.upload_part import CHUNK, part_name
 from allegro.export.upload_trial import try_out
-from allegro.export.way import Memory, Step
+from allegro.export.uploads import ExportService
+from allegro.export.way import TEST_FILE, Memory, Progress, Step
+from allegro.settings.model import Export
 from tests.harness.sftp_server import SftpServer
 from tests.harness.waiting import wait_for
-from tests.host.sending import DEVICE, NAME, deliver, put_file, quiet, target
+from tests.host.sending import BREAKS, DEVICE, NAME, break_off, deliver, put_file, quiet, target
 
 KIB = 1024
 SIZE = 300 * KIB
@@ -37,6 +44,7 @@ OPTIONS = {
     "no list": "-P opendir,readdir",
     "no removing": "-P remove",
 }
+ACCESS = ("no ed25519 for users", "ecdsa host key alone", "another host key added")
 BEGIN_ANEW = {"reading refused", "only writing"}
 NO_FSYNC = {"fsync refused", "no extensions", "only writing"}
 
@@ -60,46 +68,85 @@ def server(tmp_path: Path) -> Iterator[SftpServer]:
     made.close()
 
 
-@pytest.mark.parametrize("kind", OPTIONS)
-@pytest.mark.spec("X1")
-def test_wherever_it_is_interrupted_a_file_arrives_once(server: SftpServer, upload: Path, kind: str) -> None:
-    server.options = OPTIONS[kind]
+def door(server: SftpServer, kind: str, folder: Path) -> Callable[[], AbstractContextManager[SftpClient]]:
+    """Starts the server; how the device logs in there."""
+    login = Login(server.user, server.password)
+    server.options = OPTIONS.get(kind, "")
+    if kind == "no ed25519 for users":
+        key = device_key(folder / "ssh", DEVICE, "ecdsa")
+        server.more = "PubkeyAcceptedAlgorithms ecdsa-sha2-nistp256\nPasswordAuthentication no"
+        server.authorize(key.public_line)
+        login = Login(server.user, key=key.private)
+    if "host key" in kind:
+        server.more_host_keys = (ecdsa_key(server),)
+        server.shows_its_key = False
     server.start()
-    with session(target(server), Login(server.user, server.password), HostKey(server.fingerprint)) as client:
+    pinned = server_host_key(target(server))
+    if kind == "another host key added":
+        server.stop()
+        server.shows_its_key = True
+        server.start()
+    return lambda: session(target(server), login, pinned)
+
+
+@pytest.mark.parametrize("kind", [*OPTIONS, *ACCESS])
+@pytest.mark.spec("X1")
+def test_wherever_it_breaks_off_a_file_arrives_once(
+    server: SftpServer, upload: Path, tmp_path: Path, kind: str
+) -> None:
+    log_in = door(server, kind, tmp_path)
+    with log_in() as client:
         tried = try_out(client, ".", DEVICE, "A test upload of this device, which may be deleted.\n")
     assert any("begin anew" in note for note in tried.notes) == (kind in BEGIN_ANEW)
     assert any("fsync" in note for note in tried.notes) == (kind in NO_FSYNC)
     assert any("removes nothing" in note for note in tried.notes) == (kind == "no removing")
-    places: list[tuple[Step, int]] = [("sending", 0), ("sending", 1), ("sending", SIZE // 2)]
-    places += [("sending", SIZE * 99 // 100), ("checking", SIZE), ("renaming", SIZE), ("removing", SIZE)]
-    for place, at in places:
-        file, content = put_file(upload, SIZE, f"{place}{at}.pcapng")
-        remembered: list[str] = [""]
-
-        def interrupt(step: Step, done: int, size: int, place: Step = place, at: int = at) -> None:
-            if step == place and done >= at:
-                raise UploadStopped
-
-        with pytest.raises(UploadStopped):
-            deliver(server, file, progress=interrupt, memory=Memory(note=remembered.append))
-        assert file.read_bytes() == content
-        sent = deliver(server, file, memory=Memory(remembered[-1]))
-        assert sent is not None
-        assert sent.already_there == (place == "removing")
-        assert bool(sent.resumed_at) == (at > 0 and place != "removing" and kind not in BEGIN_ANEW)
-        assert (server.root / file.name).read_bytes() == content
-        assert not file.exists()
-    assert len(server.files()) == len(places) + 1, "each once, and the test file"
-
-
-@pytest.mark.parametrize("kind", OPTIONS)
-def test_a_name_that_is_taken_is_left_alone(server: SftpServer, upload: Path, kind: str) -> None:
-    server.options = OPTIONS[kind]
+    arrived = {}
+    with log_in() as later:
+        for (place, percent), power_goes in BREAKS:
+            file, content = put_file(upload, SIZE, f"{place}{percent}{power_goes}.pcapng")
+            with log_in() if power_goes else contextlib.nullcontext(later) as client:
+                noted = break_off(client, file, place, percent, power_goes=power_goes)
+            assert file.read_bytes() == content
+            assert (file.name in server.files()) == (place == "removing")
+            sent = sftp.send(later, file, ".", DEVICE, quiet, memory=Memory(noted))
+            assert sent is not None
+            assert sent.already_there == (place == "removing")
+            assert bool(sent.resumed_at) == (percent > 0 and place != "removing" and kind not in BEGIN_ANEW)
+            assert not file.exists()
+            arrived[file.name] = content
+    file, content = put_file(upload, SIZE)
+    with pytest.raises((OSError, EOFError, paramiko.SSHException)), log_in() as client:
+        sftp.send(client, file, ".", DEVICE, dies_at("renaming", server))
+    assert file.read_bytes() == content
+    assert NAME not in server.files()
     server.start()
+    with log_in() as client:
+        assert sftp.send(client, file, ".", DEVICE, quiet) is not None
+    (server.root / TEST_FILE).unlink()
+    there = {each.name: each.read_bytes() for each in server.root.iterdir()}
+    assert there == {**arrived, NAME: content}, "each once, and no part"
+
+
+def dies_at(place: Step, server: SftpServer) -> Progress:
+    """The server's computer goes down."""
+
+    def progress(step: Step, done: int, size: int) -> None:
+        if step == place:
+            server.stop()
+
+    return progress
+
+
+@pytest.mark.parametrize("kind", [*OPTIONS, *ACCESS])
+def test_a_name_that_is_taken_is_left_alone(
+    server: SftpServer, upload: Path, tmp_path: Path, kind: str
+) -> None:
+    log_in = door(server, kind, tmp_path)
     for size in (SIZE, SIZE + 1):
         (server.root / f"{size}.pcapng").write_bytes(b"x" * SIZE)
         file, content = put_file(upload, size, f"{size}.pcapng")
-        sent = deliver(server, file)
+        with log_in() as client:
+            sent = sftp.send(client, file, ".", DEVICE, quiet)
         assert sent is not None
         assert not sent.already_there
         assert (server.root / sent.name).read_bytes() == content
@@ -168,7 +215,10 @@ def test_a_host_key_of_another_type_beside_the_pinned_one_is_no_alarm(
     assert "Failed password" not in server.log.read_text()
 
 
-def test_a_server_with_too_many_connections_is_not_taken_for_something_else(server: SftpServer) -> None:
+def test_a_server_with_too_many_connections_is_not_taken_for_something_else_and_gets_the_file_later(
+    server: SftpServer, upload: Path
+) -> None:
+    file, content = put_file(upload, SIZE)
     server.more = "MaxStartups 1"
     server.start()
 
@@ -182,8 +232,19 @@ def test_a_server_with_too_many_connections_is_not_taken_for_something_else(serv
 
     with wait_for(idle, "the only place", 20):
         with pytest.raises(ServerTrouble, match="closed the connection before") as caught:
-            log_in(server, HostKey(server.fingerprint))
+            deliver(server, file)
         assert "too many connections" in caught.value.remedy
+    assert file.read_bytes() == content
+    wait_for(lambda: delivered(server, file), "the place to be free", 20)
+    assert {each.name: each.read_bytes() for each in server.root.iterdir()} == {NAME: content}
+
+
+def delivered(server: SftpServer, file: Path) -> bool:
+    """Whether the server has let it in by now."""
+    try:
+        return deliver(server, file) is not None
+    except ServerTrouble:
+        return False
 
 
 @pytest.mark.spec("X1")
@@ -238,24 +299,34 @@ def test_a_limited_upload_is_spread_over_time_and_arrives_whole(server: SftpServ
     assert (server.root / NAME).read_bytes() == content
 
 
-@pytest.mark.parametrize("place", ["checking", "renaming"])
-def test_a_server_that_dies_before_the_renaming_has_the_file_once_in_the_end(
-    server: SftpServer, upload: Path, place: Step
+@pytest.mark.spec("X4")
+def test_a_limit_ends_with_its_time_of_day_in_the_middle_of_a_file(
+    server: SftpServer, upload: Path, tmp_path: Path
 ) -> None:
+    """By this limit the file would take most of an hour."""
     server.start()
-    file, content = put_file(upload, SIZE)
-
-    def die(step: Step, done: int, size: int) -> None:
-        if step == place:
-            server.stop()
-
-    with pytest.raises((OSError, EOFError, paramiko.SSHException)):
-        deliver(server, file, progress=die)
-    assert file.read_bytes() == content
-    assert not (server.root / NAME).exists()
-    server.start()
-    sent = deliver(server, file)
-    assert sent is not None
-    assert sent.resumed_at == SIZE
-    assert server.files() == [NAME]
+    _, content = put_file(upload, SIZE)
+    noon = int(dt.datetime(2026, 11, 21, 12).timestamp()) * 10**9
+    now = [noon]
+    export = Export(
+        host=server.address,
+        port=server.port,
+        username=server.user,
+        password=server.password,
+        host_key=server.fingerprint,
+        limit_kbit_s=1,
+        limit_begins="08:00",
+        limit_ends="18:00",
+    )
+    queue = UploadQueue(upload, tmp_path / "allegro.sqlite")
+    service = ExportService(queue, lambda: export, tmp_path / "ssh", DEVICE, clock_ns=lambda: now[0])
+    service.upload_now()
+    service.start()
+    try:
+        part = server.root / part_name(NAME, DEVICE)
+        wait_for(lambda: part.exists() and part.stat().st_size == CHUNK, "what may go at once", 20)
+        now[0] = noon + 7 * 3600 * 10**9
+        wait_for(lambda: not queue.waiting(), "an empty queue", 20)
+    finally:
+        service.stop()
     assert (server.root / NAME).read_bytes() == content

@@ -226,6 +226,10 @@ class HttpLane(ABC):
         """See `Lane`."""
         return carry_out(file, below(directory), progress, memory, pace, dispose, self.bring)
 
+    def throw_away(self, note: str) -> None:
+        """See `Lane`. Where only a name is noted, there is nothing."""
+        return
+
     @abstractmethod
     def bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
         """See `errand.Bring`."""

@@ -25,6 +25,11 @@ CREATE TABLE IF NOT EXISTS renamed (
     name TEXT PRIMARY KEY,
     final TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS given_up (
+    destination INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (destination, note)
+) STRICT;
 CREATE TABLE IF NOT EXISTS sent (
     number INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE
@@ -34,6 +39,12 @@ CREATE TABLE IF NOT EXISTS export_state (
     value INTEGER NOT NULL
 ) STRICT;
 """
+
+_GIVE_UP = (
+    "INSERT OR IGNORE INTO given_up (destination, note) SELECT value, final FROM renamed, export_state"
+    " WHERE export_state.name = 'destination' AND instr(final, char(10))"
+)
+"""A note of more than a name is of something that stays on the server unless it is thrown away there."""
 
 MOST_SENT = 2000
 """So many names of sent files are remembered: more than captures are listed."""
@@ -97,10 +108,10 @@ class UploadQueue:
                 "DELETE FROM uploads WHERE name = ? AND released_ns = ?",
                 [(name, known[name].released_ns) for name in gone],
             )
-            database.executemany(
-                "DELETE FROM renamed WHERE name = ? AND final = ?",
-                [(name, final) for name, final in renamed if name not in there],
-            )
+            for row in renamed:
+                if row[0] not in there:
+                    database.execute(f"{_GIVE_UP} AND renamed.name = ? AND final = ?", row)
+                    database.execute("DELETE FROM renamed WHERE name = ? AND final = ?", row)
         return [Waiting(file, known.get(file.name, Tries())) for file in files]
 
     def release(self, names: Sequence[str], now_ns: int, *, at_once: bool = False) -> None:
@@ -142,8 +153,9 @@ class UploadQueue:
                 )
 
     def forget(self, name: str) -> None:
-        """The file is sent or deleted: a later one of the same name begins anew."""
+        """The file is deleted: a later one of the same name begins anew."""
         with self._connection() as database:
+            database.execute(f"{_GIVE_UP} AND renamed.name = ?", (name,))
             database.execute("DELETE FROM uploads WHERE name = ?", (name,))
             database.execute("DELETE FROM renamed WHERE name = ?", (name,))
 
@@ -197,12 +209,26 @@ class UploadQueue:
             if row is not None and row[0] == number:
                 return
             if row is not None:  # else it is the one of before, when none was noted
+                database.execute(_GIVE_UP)
                 database.execute("DELETE FROM renamed")
             database.execute(
                 "INSERT INTO export_state (name, value) VALUES ('destination', ?)"
                 " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (number,),
             )
+
+    def given_up(self) -> list[str]:
+        """What was noted of uploads to the present destination that nobody goes on with."""
+        with self._connection() as database:
+            rows = database.execute(
+                "SELECT note FROM given_up, export_state WHERE name = 'destination' AND destination = value"
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def thrown_away(self, note: str) -> None:
+        """Nothing is left of this one."""
+        with self._connection() as database:
+            database.execute("DELETE FROM given_up WHERE note = ?", (note,))
 
     def last_run_ns(self) -> int:
         """When the last daily run began, or the export was switched on; 0 = never."""

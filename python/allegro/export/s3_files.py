@@ -115,6 +115,13 @@ class S3Files(HttpFiles):
             raise self.refused(answer, "begin an upload in parts", path)
         return Upload(path, name)
 
+    def uploads_to(self, path: str) -> list[str]:
+        """The ids of those in parts that are to have exactly this path; none if the server does not tell."""
+        answer = self.client.get(f"{self.url('')}?{_query({'prefix': path, 'uploads': ''})}")
+        tree = _tree(answer) if answer.status_code == 200 else None
+        found = [] if tree is None else tree.iterfind("{*}Upload")
+        return [each.findtext("{*}UploadId", "") for each in found if each.findtext("{*}Key", "") == path]
+
     def put_part(self, upload: Upload, part: Part, content: Iterator[bytes], sha256: str) -> str:
         """Writes it; its tag. Raises FileTrouble."""
         url = self._of(upload, {"partNumber": str(part.number)})

@@ -3,10 +3,10 @@
 What is sent is seen by nobody before it is complete: a small file comes by one PUT, a larger one in parts,
 which the server puts together at the end. Both only if the name is free (`If-None-Match: *`). Each request is
 signed together with the SHA-256 of its content, so the server refuses what arrives otherwise. The id of an
-upload in parts is noted before its first part: a later try goes on with it, or has it forgotten there.
+upload in parts is noted before its first part: a later try goes on with it, or has it thrown away there.
 
 Amazon S3 API Reference: PutObject, CreateMultipartUpload, UploadPart, ListParts, CompleteMultipartUpload,
-AbortMultipartUpload; limits: S3 User Guide, "Amazon S3 multipart upload limits".
+ListMultipartUploads, AbortMultipartUpload; limits: S3 User Guide, "Amazon S3 multipart upload limits".
 """
 
 import contextlib
@@ -25,6 +25,9 @@ from allegro.settings.model import Export
 
 TRIES = 3
 """The name may be taken by somebody else between the look and the upload."""
+
+BEGUN = "?"
+"""Noted as the id before the server is asked for one: its answer may be lost."""
 
 
 class S3Way:
@@ -45,21 +48,21 @@ class S3Way:
 
 @dataclass(frozen=True)
 class Noted:
-    """What an earlier try has noted: the name it was about to give, and the id of its upload in parts."""
+    """What an earlier try has noted: the name it was about to give; id and path of its upload in parts."""
 
     name: str = ""
     upload: str = ""
+    path: str = ""
 
     @classmethod
     def of(cls, text: str) -> "Noted":
         """As `text` says it."""
-        name, _, upload = text.partition("\n")
-        return cls(name, upload)
+        return cls(*text.split("\n")[:3])
 
     @property
     def text(self) -> str:
         """As it is remembered."""
-        return f"{self.name}\n{self.upload}" if self.upload else self.name
+        return "\n".join((self.name, self.upload, self.path)) if self.upload else self.name
 
 
 class S3Lane(HttpLane):
@@ -97,6 +100,9 @@ class S3Lane(HttpLane):
     def bring(self, errand: Errand, is_still_here: Callable[[], bool]) -> Sent | None:
         """None: it was deleted here meanwhile, and there, too."""
         noted = Noted.of(errand.memory.renamed)
+        if noted.upload == BEGUN:
+            self.throw_away(noted.text)
+            noted = Noted()
         for _ in range(TRIES):
             name, there = self._free_name(errand, noted)
             upload = Upload(errand.path(noted.name), noted.upload) if noted.upload else None
@@ -128,6 +134,13 @@ class S3Lane(HttpLane):
                 return Sent(name, errand.size, already_there=False, resumed_at=resumed_at)
             errand.memory.note("")  # what has this name now is somebody else's
         raise _taken(errand.name)
+
+    def throw_away(self, note: str) -> None:
+        """See `Lane`."""
+        noted = Noted.of(note)
+        begun = self._files.uploads_to(noted.path) if noted.upload == BEGUN else [noted.upload]
+        for each in begun:
+            self._files.forget(Upload(noted.path, each))
 
     def _free_name(self, errand: Errand, noted: Noted) -> tuple[str, bool]:
         def is_ours(candidate: str) -> bool:
@@ -170,8 +183,10 @@ class S3Lane(HttpLane):
             except UploadGone:
                 upload = None
         if upload is None:
-            upload = self._files.begin(errand.path(name))
-            errand.memory.note(Noted(name, upload.id).text)
+            path = errand.path(name)
+            errand.memory.note(Noted(name, BEGUN, path).text)
+            upload = self._files.begin(path)
+            errand.memory.note(Noted(name, upload.id, path).text)
         tags: dict[int, str] = {}
         kept = 0
         for part in parts_of(errand.size):

@@ -117,6 +117,7 @@ def _transport(target: Target, host_keys: tuple[str, ...]) -> Iterator[paramiko.
             connection.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(ANSWER_TIMEOUT_S * 1000)
             )  # tcp(7): ms until unacknowledged data ends the connection
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a question waits for no answer
             transport = paramiko.Transport(connection)
             transport.banner_timeout = CONNECT_TIMEOUT_S
             transport.auth_timeout = CONNECT_TIMEOUT_S

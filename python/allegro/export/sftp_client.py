@@ -1,6 +1,7 @@
 """paramiko's SFTP client with what it forgets: status codes, the answer to CLOSE, what is announced."""
 
 import errno
+from functools import cached_property
 
 import paramiko
 from paramiko.file import BufferedFile
@@ -26,6 +27,10 @@ VERSION = 3
 POSIX_RENAME = "posix-rename@openssh.com"
 FSYNC = "fsync@openssh.com"
 STATVFS = "statvfs@openssh.com"
+LIMITS = "limits@openssh.com"
+
+PIECE = 32 * 1024
+"""Bytes that are handed to the channel at once: a packet of most servers has no more."""
 
 
 class SftpStatusError(OSError):
@@ -131,6 +136,31 @@ class SftpClient(paramiko.SFTPClient):
         BufferedFile.close(file)  # from here on paramiko's own close does nothing
         self._request(CMD_CLOSE, file.handle)
 
+    @cached_property
+    def longest_write(self) -> int | None:
+        """limits@openssh.com: most bytes of one write; None if the server does not say, or knows no limit."""
+        if LIMITS not in self.extensions:
+            return None
+        try:
+            kind, message = self._request(CMD_EXTENDED, LIMITS)
+        except OSError as error:
+            if not is_refusal(error):
+                raise
+            return None
+        if kind != CMD_EXTENDED_REPLY:
+            return None
+        _packet, _read, write = (message.get_int64() for _ in range(3))
+        return int(write) or None
+
+    def _write_all(self, out: bytes) -> None:
+        """Replaces paramiko's, which copies all that is left for each packet."""
+        left = memoryview(out)
+        while left:
+            sent = self.sock.send(bytes(left[:PIECE]))
+            if sent <= 0:
+                raise EOFError
+            left = left[sent:]
+
     def free_bytes(self, path: str) -> int | None:
         """statvfs@openssh.com: bytes that can still be written at `path`; None if the server does not say."""
         if STATVFS not in self.extensions:
@@ -146,7 +176,7 @@ class SftpClient(paramiko.SFTPClient):
 
 
 class Writes:
-    """Writes on their way to one file: at most `window`, and each answer is looked at, in whatever order.
+    """Writes on their way to one file: at most `window` bytes, each answer is looked at, in whatever order.
 
     `taken`: whether the server has said yes to any of them.
     """
@@ -156,24 +186,27 @@ class Writes:
         self.file = file
         self.taken = False
         self._window = window
-        self._offsets: dict[int, int] = {}  # by the number of the request
+        self._under_way: dict[int, tuple[int, int]] = {}  # offset and length, by the number of the request
+        self._bytes = 0
         self._refused: OSError | None = None
 
     def put(self, offset: int, data: bytes) -> None:
         """Sends this, as soon as the window has room. Raises what the server answered to an earlier one."""
-        while len(self._offsets) >= self._window:
+        while self._under_way and self._bytes + len(data) > self._window:
             self._hear()
         request = self._client._async_request  # type: ignore[attr-defined]
-        self._offsets[request(self, CMD_WRITE, self.file.handle, int64(offset), data)] = offset
+        number = request(self, CMD_WRITE, self.file.handle, int64(offset), data)
+        self._under_way[number] = offset, len(data)
+        self._bytes += len(data)
 
     def settle(self) -> None:
         """Returns when all are answered with yes. Raises what the server answered."""
-        while self._offsets:
+        while self._under_way:
             self._hear()
 
     def safe_until(self, position: int) -> int:
         """How much of the file is on the server without a gap, of what was sent up to `position`."""
-        return min(self._offsets.values(), default=position)
+        return min((offset for offset, _ in self._under_way.values()), default=position)
 
     def _hear(self) -> None:
         self._client._read_response()  # type: ignore[attr-defined]
@@ -182,7 +215,7 @@ class Writes:
 
     def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
         """Called by paramiko with the answer to each request, also while the file is being closed."""
-        del self._offsets[number]
+        self._bytes -= self._under_way.pop(number)[1]
         try:
             if kind != CMD_STATUS:
                 raise SftpStatusError(SftpStatusError.FAILURE, "no status in answer to a write")

@@ -70,6 +70,9 @@ class SftpLane:
             dispose=dispose,
         )
 
+    def throw_away(self, note: str) -> None:
+        """See `Lane`. What is noted here is only a name."""
+
     def try_out(self, directory: str, text: str) -> Trial:
         """See `Lane`."""
         return upload_trial.try_out(self._client, directory, self._device, text)

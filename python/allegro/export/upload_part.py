@@ -7,7 +7,6 @@ server has taken more of, or writes on except beyond its end, stays: what is mis
 """
 
 import contextlib
-import itertools
 import logging
 import posixpath
 import time
@@ -24,8 +23,12 @@ log = logging.getLogger(__name__)
 
 CHUNK = 32 * 1024
 """Bytes of one SFTP write: every server must take so many (draft-ietf-secsh-filexfer-02, section 3)."""
+LONGEST = 120 * 1024
+"""Bytes of one where the server takes so many (limits@openssh.com): a third of packets and answers. For more
+the C library asks the kernel each time (M_MMAP_THRESHOLD, mallopt(3)), which costs more than it spares."""
 WINDOW = 64
-"""Writes on their way at once, as many as OpenSSH's sftp has (sftp(1), -R)."""
+"""So many short writes are on their way at once, as many as OpenSSH's sftp has (sftp(1), -R), or as many
+bytes."""
 CHECKED_HEAD = 64 * 1024
 CHECKED_TAIL = (WINDOW + 2) * CHUNK
 """More than a window: where one write was refused and those behind it were not, a hole lies in it."""
@@ -57,7 +60,7 @@ def write_part(client: SftpClient, errand: Errand, part: str) -> Written:
         log.info("The server does not let %s go on at byte %d: it is begun anew", part, start)
     try:
         with client.open(part, "wb") as there:
-            notes = _fill(client, Writes(client, there, WINDOW), errand, part, 0)
+            notes = _fill(client, Writes(client, there, WINDOW * CHUNK), errand, part, 0)
     except OSError as error:
         if not is_refusal(error):
             raise
@@ -140,7 +143,7 @@ def _write_on(client: SftpClient, errand: Errand, part: str, start: int) -> Writ
     writes = None
     try:
         with client.open_to_go_on(part) as there:
-            writes = Writes(client, there, WINDOW)
+            writes = Writes(client, there, WINDOW * CHUNK)
             notes = _fill(client, writes, errand, part, start)
     except OSError as error:
         if not is_refusal(error):
@@ -166,7 +169,7 @@ def _writes_again(client: SftpClient, errand: Errand, part: str, start: int) -> 
     errand.source.seek(start - length)
     try:
         with client.open_to_go_on(part) as there:
-            writes = Writes(client, there, 1)
+            writes = Writes(client, there, CHUNK)
             writes.put(start - length, errand.read(length))
             writes.settle()
     except OSError as error:
@@ -192,7 +195,7 @@ def _agrees(client: SftpClient, errand: Errand, part: str, *stretches: tuple[int
 
 def _fill(client: SftpClient, writes: Writes, errand: Errand, part: str, start: int) -> tuple[str, ...]:
     """Sends the rest, and has it written out; returns what was refused meanwhile. Raises what is answered."""
-    _copy(writes, errand, start)
+    _copy(writes, errand, start, _write_length(client, errand.size - start))
     errand.tell("checking")
     notes = _sync(client, writes.file)
     try:
@@ -219,28 +222,35 @@ def _sync(client: SftpClient, there: paramiko.SFTPFile) -> tuple[str, ...]:
     return ()
 
 
-def _copy(writes: Writes, errand: Errand, start: int) -> None:
-    """Sends the rest. Every write's answer is checked: one that failed would leave a hole in the file."""
+def _write_length(client: SftpClient, left: int) -> int:
+    """Bytes of one write, with so many bytes left to send."""
+    if left <= CHUNK:  # not worth asking
+        return CHUNK
+    return max(CHUNK, min(client.longest_write or CHUNK, LONGEST, WINDOW * CHUNK // 8))
+
+
+def _copy(writes: Writes, errand: Errand, start: int, length: int) -> None:
+    """Sends the rest, `length` bytes at a time, fewer where a limit of the bandwidth wants it even.
+
+    Every write's answer is checked: one that failed would leave a hole in the file.
+    """
     errand.source.seek(start)
-    position = start
+    position = told = start
     told_at = time.monotonic()
 
     def tell() -> None:
         errand.tell("sending", writes.safe_until(position))
 
     tell()
-    for count in itertools.count(1):
-        chunk = errand.read(CHUNK)
-        if not chunk:
-            break
+    while chunk := errand.read(CHUNK if errand.pace.holds else length):
         errand.pace.wait_for(len(chunk), tell)
         writes.put(position, chunk)
         position += len(chunk)
         late = errand.pace.holds and time.monotonic() - told_at >= 1
         if late:  # with a limit, a window is long
             writes.settle()
-        if late or count % max(1, WINDOW // 4) == 0:
-            told_at = time.monotonic()
+        if late or position - told >= WINDOW * CHUNK // 4:
+            told_at, told = time.monotonic(), position
             tell()
     writes.settle()
     tell()

@@ -285,9 +285,11 @@ class ExportService:
 
         try:
             target = checked_target(export)
-            self._queue.sending_to(f"{export.username}@{target or export.url} {export.directory}")
+            server = target or f"{export.protocol} {export.url}"  # each protocol notes what it needs
+            self._queue.sending_to(f"{export.username}@{server} {export.directory}")
             self._running = Running(pending[0], "connecting", 0, due[0].file.size)
             with self._way(export).lanes(len(due)) as lanes:
+                self._throw_away(lanes[0])
                 in_lanes(lanes, due, deliver)
         except UploadStopped:
             log.info("Upload interrupted")
@@ -299,6 +301,12 @@ class ExportService:
         finally:
             self._running = None
             self._last_run = replace(self._last_run, ended_ns=self._clock_ns())
+
+    def _throw_away(self, lane: Lane) -> None:
+        """What uploads that were given up have left on the server."""
+        for note in self._queue.given_up():
+            lane.throw_away(note)
+            self._queue.thrown_away(note)
 
     def _send(self, lane: Lane, export: Export, name: str, directory: str, pace: Pace) -> None:
         def progress(step: Step, done: int, size: int) -> None:

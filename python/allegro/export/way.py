@@ -19,7 +19,7 @@ class Memory:
 
     `note` remembers that name, and returns when it is on disk. A server that lets nobody read its files makes
     it needed: there a file of this name and size, while the part is gone, is the one sent. So does one that
-    has no temporary names. S3 adds the id of its upload in a line of its own.
+    has no temporary names. S3 adds in further lines what its upload leaves on the server if it is given up.
     """
 
     renamed: str = ""
@@ -73,6 +73,9 @@ class Lane(Protocol):
         None: it was deleted here meanwhile, and nothing of it stays there. What is on the server already is
         not sent again, and nothing there is overwritten. Raises FileTrouble, and what `progress` raises.
         """
+
+    def throw_away(self, note: str) -> None:
+        """Removes what the upload of which this was noted has left there: nobody goes on with it."""
 
     def try_out(self, directory: str, text: str) -> Trial:
         """Sends a test file with this content the whole way of a capture."""

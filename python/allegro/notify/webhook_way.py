@@ -1,4 +1,8 @@
-"""Calls a webhook: one POST with JSON for each message (RFC 9110)."""
+"""Calls a webhook: one POST with JSON for each message (RFC 9110).
+
+Not every form has a place for the id of the message, so a header tells it, the same at each try
+(draft-ietf-httpapi-idempotency-key-header).
+"""
 
 import contextlib
 import json
@@ -57,8 +61,8 @@ class WebhookWay:
     def _send(self, client: httpx.Client, notice: Notice) -> Taken:
         url, body = webhook_forms.call(self._settings.form, self._settings.url, notice)
         content = json.dumps(body, ensure_ascii=False).encode()
-        kind = {"Content-Type": "application/json"}
-        with client.stream("POST", url, content=content, headers=kind) as answer:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": f'"{notice.id}"'}
+        with client.stream("POST", url, content=content, headers=headers) as answer:
             text = b""
             for part in answer.iter_raw():
                 text += part

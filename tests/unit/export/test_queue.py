@@ -121,6 +121,30 @@ def test_a_name_on_the_server_is_remembered_only_for_its_file_and_destination(qu
     assert queue.renamed("a") == ""
 
 
+@pytest.mark.spec("X6")
+def test_what_a_given_up_upload_has_left_is_remembered_for_its_destination(queue: UploadQueue) -> None:
+    add(queue, "deleted", "gone", "sent", "elsewhere", "name")
+    queue.sending_to("u@one in")
+    for name in ("deleted", "gone", "sent", "elsewhere"):
+        queue.note_renamed(name, f"{name}\nid\nin/{name}")
+    queue.note_renamed("name", "a name alone leaves nothing")
+    assert queue.given_up() == []
+    queue.forget("deleted")
+    (queue.files.root / "gone").unlink()
+    queue.waiting()
+    queue.sent("sent")
+    queue.forget("name")
+    left = ["deleted\nid\nin/deleted", "gone\nid\nin/gone"]
+    assert set(queue.given_up()) == set(left)
+    queue.sending_to("u@two in")
+    assert queue.given_up() == []
+    queue.sending_to("u@one in")
+    assert set(queue.given_up()) == {*left, "elsewhere\nid\nin/elsewhere"}
+    for note in queue.given_up():
+        queue.thrown_away(note)
+    assert queue.given_up() == []
+
+
 def test_what_was_remembered_before_destinations_were_stays(queue: UploadQueue) -> None:
     add(queue, "a")
     queue.note_renamed("a", "a_2")

@@ -191,6 +191,18 @@ def test_another_destination_knows_no_names_of_the_one_before(
     assert bench.queue.renamed("a") == ""
 
 
+@pytest.mark.spec("X3", "X6")
+def test_what_was_noted_for_one_protocol_is_not_believed_for_another(bench: Bench) -> None:
+    bench.add("a")
+    there = {"url": "https://127.0.0.1:1/in"}
+    for protocol in ("webdav", "https", "s3", "webdav"):
+        bench.export = bench.export.model_copy(update={**there, "protocol": protocol})
+        bench.service.upload_now()
+        bench.attempts()
+        assert bench.queue.renamed("a") == ""
+        bench.queue.note_renamed("a", "a")
+
+
 @pytest.mark.spec("X1")
 def test_switching_off_withdraws_what_was_released(bench: Bench) -> None:
     bench.attempts()
