@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -155,10 +156,13 @@ def write(status: RecorderStatus, path: Path) -> None:
 T = TypeVar("T")
 
 
+_hints = functools.cache(typing.get_type_hints)
+"""To work them out takes a hundred times as long as all the rest, and the status is read for each press."""
+
+
 def _build(kind: type[T], value: dict[str, Any]) -> T:
-    hints = typing.get_type_hints(kind)
     good = {}
-    for name, hint in hints.items():
+    for name, hint in _hints(kind).items():
         if name in value:
             converted = _convert(hint, value[name])
             if converted is not _WRONG:
@@ -170,6 +174,8 @@ _WRONG = object()
 
 
 def _convert(hint: Any, value: Any) -> Any:
+    if type(value) is hint:
+        return value
     if isinstance(hint, types.UnionType):
         if value is None:
             return None

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +48,20 @@ def test_other_versions_are_understood() -> None:
         0,
         "",
     )
+
+
+def test_reading_it_takes_few_calls_as_a_press_waits_for_that() -> None:
+    """Counts, not seconds: to work out what kinds of values there are takes some thousand."""
+    said = status.to_json(replace(FULL, ports=tuple(PortStatus(f"port{number}") for number in range(4))))
+    status.from_json(said)
+    calls: Counter[str] = Counter()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: calls.update([event]))
+    try:
+        status.from_json(said)
+    finally:
+        sys.setprofile(before)
+    assert calls["call"] < 300
 
 
 def test_no_ring_is_none() -> None:
