@@ -25,6 +25,9 @@ _LOOK_EVERY_S: Final = 1.0
 _OPENS_WITHIN_S: Final = 30.0
 """So long the recorder may take to go to another ring before the device's own is taken instead."""
 
+_AWAITED_S: Final = 60.0
+"""So long after a start captures of before may wait for the recorder to go to the chosen disk."""
+
 _LEAVES_WITHIN_S: Final = 10.0
 _ENDS_WITHIN_S: Final = 5.0
 
@@ -60,6 +63,7 @@ class RingCare:
         self._reason = ""
         self._told: Path | None = None
         self._since_s = 0.0
+        self._began_s = now_s()
         self._changing = threading.RLock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="ring disk", daemon=True)
@@ -111,6 +115,15 @@ class RingCare:
         if not self.disk.wanted() or self.directory():
             return ""
         return self._reason or self.disk.reason
+
+    def is_awaited(self) -> bool:
+        """Whether the ring may still go on on the chosen disk since the start of this program: until then,
+        what was recorded there before cannot be read."""
+        wanted = self.disk.wanted()
+        if wanted in ("", self._given_up) or self._now_s() - self._began_s > _AWAITED_S:
+            return False
+        said = self._recorder()
+        return said is None or said.ring is None or said.ring.directory != str(self.disk.folder)
 
     def step(self) -> None:
         """Looks for the disk; has the recorder told when it has come or gone."""

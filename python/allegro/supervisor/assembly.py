@@ -220,6 +220,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         room=room.problem,
         on_complete=complete,
         on_failed=announcer.failed,
+        ring_is_awaited=lambda: ring_care.is_awaited(),
         boot_id=boottime.boot_id(),
     )
     cutter = Cutter(jobs, around)

@@ -9,13 +9,14 @@ from allegro.errors import AllegroError, Conflict
 from allegro.trigger.extraction import CANCELLED, STOPPING
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.making import Maker
-from allegro.trigger.order import Running, by_urgency, exhausted, is_short, wait_beside
+from allegro.trigger.order import Running, by_urgency, exhausted, is_short, soon_done, wait_beside
 from allegro.trigger.publish import remove_leftovers
 from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.waiting import Waiting
 
 _POLL_S: Final = 0.1  # while the recorder has not yet written the window
 _RETRY_S: Final = 5.0  # after something went wrong that was not foreseen
+_SOON_S: Final = 1.0  # so long to wait is not worth a write to the disk
 
 _BEHIND: Final = (
     "The recorder was behind and did not say in time that all of this is on disk: the newest packets of this"
@@ -136,11 +137,15 @@ class Cutter:
                 log.error("Captures cannot be worked on: %s", error, exc_info=not known)
                 delay = _RETRY_S
             if delay != 0:
-                with contextlib.suppress(
-                    Exception
-                ):  # told by the next job, which then starts a process itself
-                    self._maker.prepare()
+                self._prepare()
                 wake.wait(delay)
+
+    def _prepare(self) -> None:
+        """Lets the next capture begin sooner. Not beside one that is soon done: that has the lowest priority,
+        and would wait for what is started."""
+        if not soon_done(list(self._running.values())):
+            with contextlib.suppress(Exception):  # told by the next job, which then starts a process itself
+                self._maker.prepare()
 
     def _step(self, *, only_short: bool = False) -> float | None:
         """Cuts the most urgent job that can be cut. Returns seconds until the next try; None: until woken."""
@@ -166,15 +171,17 @@ class Cutter:
             monotonic = self._around.monotonic()
             left = self._waiting.remaining(job, left_ns=self._left_ns(job), monotonic=monotonic)
             left = max(left, self._not_before.get(job.id, 0.0) - monotonic)
+            worth_telling = abs(left) > _SOON_S
             if left <= 0:
                 ahead_ns = self._ahead_ns(job)
-                if self._waiting.on_disk(job, ahead_ns, monotonic=monotonic):
+                on_disk = self._waiting.on_disk(job, ahead_ns, monotonic=monotonic)
+                if on_disk and not self._ring_is_awaited(job):
                     if only_short and not is_short(self._size(job), running):
                         continue
                     behind = ahead_ns is not None and ahead_ns < 0
                     return (job, [_BEHIND] if behind else []), None
                 left = _POLL_S
-            if job.state == "accepted":
+            if job.state == "accepted" and worth_telling:
                 self._store.change(job.id, state="waiting")
             delay = left if delay is None else min(delay, left)
         return None, delay
@@ -195,6 +202,10 @@ class Cutter:
         if job.end_boot_ns is not None and job.boot_id == recorder.boot_id:
             return recorder.complete_through_boot_ns - job.end_boot_ns
         return recorder.complete_through_ns - job.end_ns
+
+    def _ring_is_awaited(self, job: Job) -> bool:
+        """Whether the ring that has a job of an earlier start may lie on a disk that is still to come."""
+        return job.boot_id != self._around.boot_id and self._around.ring_is_awaited()
 
     def _size(self, job: Job) -> int | None:
         """Bytes of the file at most; None if that cannot be said, which is then told where it is cut."""

@@ -129,7 +129,7 @@ class Maker:
             self.fail(job, problem)
             return
         log.info("Capture %d: cutting", job.id)
-        shown = float("-inf")
+        shown = self._around.monotonic()
 
         def on_progress(progress: Progress) -> None:
             nonlocal shown

@@ -36,6 +36,11 @@ def wait_beside(running: Sequence[Running], now: float) -> float | None:
     return 0.0 if long else max(0.0, min(one.since for one in running) + PATIENCE_S - now)
 
 
+def soon_done(running: Sequence[Running]) -> bool:
+    """Whether captures are being cut, and all of them are short."""
+    return bool(running) and all(one.size is not None and one.size <= SHORT_BYTES for one in running)
+
+
 def is_short(size: int | None, running: Sequence[Running]) -> bool:
     """Whether a capture of at most `size` bytes (None: not known) may be cut beside those.
 

@@ -49,8 +49,9 @@ class Surroundings:
     most, `facts` what each file says about the device (device, system_id, firmware), `ports` the names of the
     measuring ports, `groups` the link groups, `play` sounds a signal and returns at once, `on_complete` is
     told of every new file, `on_failed` of every job that ended without one. `sent` holds files that a server
-    has. `room` makes room for a file of so many bytes, and says why there is none. `boot_id` is the id of
-    this start of the kernel.
+    has. `room` makes room for a file of so many bytes, and says why there is none. `ring_is_awaited` tells
+    after a start whether the ring may still go on on another disk, with what was recorded before. `boot_id`
+    is the id of this start of the kernel.
     """
 
     ring: Path
@@ -68,6 +69,7 @@ class Surroundings:
     groups: Callable[[], GroupTexts] = tuple
     sent: Path | None = None
     room: Callable[[int], str] | None = None
+    ring_is_awaited: Callable[[], bool] = lambda: False
     boot_id: str = ""
     now_ns: Callable[[], int] = time.time_ns
     boot_ns: Callable[[], int] = boottime.now_ns

@@ -146,7 +146,7 @@ class TableMaker:
     def _cut(self, job: Job, rows: Sequence[Row], directory: Path, notes: Sequence[str]) -> None:
         log.info("Capture %d: cutting %d rows", job.id, len(rows))
         files = FileStore(directory)
-        shown = float("-inf")
+        shown = self._around.monotonic()
 
         def on_progress(progress: Progress) -> None:
             nonlocal shown

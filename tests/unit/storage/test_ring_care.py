@@ -94,6 +94,23 @@ def test_it_goes_to_the_chosen_disk_and_back_when_that_is_pulled(bench: Bench) -
     assert (bench.told[2:], bench.care.problem()) == ([bench.folder], "")
 
 
+def test_after_a_start_it_is_awaited_until_it_is_there_or_will_not_come(bench: Bench) -> None:
+    assert not bench.care.is_awaited()  # no disk was chosen
+    bench.settings = Settings(recording=Recording(ring_disk=RING, ring_disk_mib=64))
+    bench.plugged_in.discard(RING)
+    bench.care.step()
+    assert bench.care.is_awaited()  # a disk may be found a while after the start
+    bench.obeys = False
+    bench.plugged_in.add(RING)
+    bench.care.step()
+    assert bench.care.is_awaited()  # the recorder is told, and opens it
+    bench.there = str(bench.folder)
+    assert not bench.care.is_awaited()
+    bench.there = OWN
+    bench.now += 60
+    assert not bench.care.is_awaited()
+
+
 def test_without_a_size_it_gets_what_is_free_there(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("allegro.capture.space.available", lambda _folder: (500 << 20) + 5)
     bench.choose(RING, None)

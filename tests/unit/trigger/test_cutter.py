@@ -26,6 +26,7 @@ from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem
 from allegro.trigger.surroundings import Surroundings
+from allegro.trigger.windows import checked_span
 from allegro.words import SECOND_NS
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_extract.py")))
@@ -343,6 +344,28 @@ class TestFromPressToFile:
         later = bench.triggers.accept(press, after_s=3600)
         assert bench.ended(bench.press()).state == "complete"
         wait_for(lambda: bench.store.get(later.id).state == "waiting")
+
+    def test_a_job_of_an_earlier_start_waits_until_the_ring_is_where_it_was(self, bench: Bench) -> None:
+        """Its packets lie on the disk that was chosen for the ring, which is mounted some time later."""
+        awaited = [True]
+        bench.around = dataclasses.replace(
+            bench.around, boot_id="cd" * 16, ring_is_awaited=lambda: awaited[0]
+        )
+        bench.cutter = Cutter(bench.store, bench.around)
+        press = Press(PRESS_NS, "presenter", "next", "R400", 5)
+        span = checked_span(60, 0)
+        (earlier,) = bench.store.accept([press], span, now_ns=PRESS_NS, boot_id="ab" * 16)
+        assert bench.cutter._step() == pytest.approx(0.1)
+        (present,) = bench.store.accept([press], span, now_ns=PRESS_NS, boot_id="cd" * 16)
+        assert bench.cutter._step() == 0
+        assert (bench.store.get(earlier.id).state, bench.store.get(present.id).state) == (
+            "accepted",
+            "complete",
+        )
+        awaited.clear()
+        awaited.append(False)
+        assert bench.cutter._step() == 0
+        assert bench.store.get(earlier.id).state == "complete"
 
     def test_window_before_1970_is_cut_off(self, bench: Bench) -> None:
         bench.start()

@@ -9,6 +9,7 @@ from allegro.trigger.order import (
     by_urgency,
     exhausted,
     is_short,
+    soon_done,
     wait_beside,
 )
 
@@ -57,6 +58,15 @@ def test_short_is_little_or_little_against_what_it_would_wait_for(
 )
 def test_the_second_is_begun_beside_what_takes_long(running: list[Running], wait: float | None) -> None:
     assert wait_beside(running, 10.25) == wait
+
+
+@pytest.mark.spec("T10")
+@pytest.mark.parametrize(
+    ("sizes", "soon"),
+    [([], False), ([0, SHORT_BYTES], True), ([0, SHORT_BYTES + 1], False), ([None], False)],
+)
+def test_soon_done_are_short_ones_only(sizes: list[int | None], soon: bool) -> None:
+    assert soon_done([Running(size, 0.0) for size in sizes]) is soon
 
 
 @pytest.mark.spec("T10")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -80,4 +81,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    # All is said and written. A press would wait for the interpreter to take itself apart as well.
+    sys.stderr.flush()
+    os._exit(code)

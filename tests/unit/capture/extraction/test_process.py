@@ -63,6 +63,32 @@ def test_the_process(tmp_path: Path) -> None:
     assert wrong.stderr == ""
 
 
+_WATCHED = """
+import atexit, os, runpy, sys
+import allegro.capture.extraction.__main__
+before, end = set(sys.modules), os._exit
+def told(code):
+    print("late:", *sorted(set(sys.modules) - before), flush=True)
+    end(code)
+os._exit = told
+atexit.register(print, "the interpreter takes itself apart", flush=True)
+runpy.run_module("allegro.capture.extraction", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_press_waits_neither_for_imports_nor_for_the_end_of_the_interpreter(tmp_path: Path) -> None:
+    """The process that waits has all it needs, and is gone when it has said that its file is there."""
+    ring = Ring(tmp_path / "ring")
+    ring.add(1, [Frame(T, bytes(60))])
+    request = Request(ring.directory, T, T, tmp_path / "x")
+    done = subprocess.run(
+        [sys.executable, "-c", _WATCHED], input=request.to_json(), capture_output=True, check=True
+    )
+    *said, late = done.stdout.decode().splitlines()
+    assert '"result"' in said[-1]
+    assert set(late.removeprefix("late:").split()) <= {"encodings.ascii"}
+
+
 def test_an_unexpected_failure_is_told_without_a_traceback_on_the_output(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
