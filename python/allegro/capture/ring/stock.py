@@ -122,9 +122,10 @@ class SegmentStock:
     def progress(self) -> str:
         """How far the ring is laid out, in plain words; empty when it is."""
         with self._lock:
+            if not self._room_for_one():
+                return ""
             size, whole = self.size(), self.target - self.target % self.segment_size
-            laid_out = not self._room_for_one()
-        return "" if laid_out else f"The ring is being laid out: {mebibytes(size)} of {mebibytes(whole)}."
+        return f"The ring is being laid out: {mebibytes(size)} of {mebibytes(whole)}."
 
     # -- from one segment to the next ----------------------------------------------------------------
 
@@ -185,6 +186,7 @@ class SegmentStock:
                 self.segment_size = self._choose_segment_size(target)
                 self.target = target
                 self._space_checked = 0.0
+                self.wanted.set()
 
     def adjust(self) -> None:
         """Makes room for what comes next, and lets the ring shrink to what is wanted. Raises OSError."""

@@ -33,6 +33,9 @@ _LOG = logging.getLogger(__name__)
 
 _RUNS_INTERVAL = 1.0
 _UPKEEP_INTERVAL = 0.4
+_LONGEST_LOOK_INTERVAL = 2.0
+"""Between two looks at what the ring has; what has to be done soon is told."""
+
 _SHORTEST_SYNC_INTERVAL = 0.2
 _LIST_INTERVAL = 10.0
 _PUBLISH_PAUSE = 0.1
@@ -313,8 +316,9 @@ class RingWriter:
 
     def _upkeep(self) -> None:
         listed = time.monotonic()
+        works = True
         while not self._stopped:
-            self._stock.wanted.wait(_UPKEEP_INTERVAL)
+            self._stock.wanted.wait(_LONGEST_LOOK_INTERVAL if works else _UPKEEP_INTERVAL)
             self._stock.wanted.clear()
             now = time.monotonic()
             works = self._attempt(_NO_ROOM, self._stock.adjust)
