@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import types
 import typing
@@ -156,13 +155,15 @@ def write(status: RecorderStatus, path: Path) -> None:
 T = TypeVar("T")
 
 
-_hints = functools.cache(typing.get_type_hints)
-"""To work them out takes a hundred times as long as all the rest, and the status is read for each press."""
+_KINDS: dict[type, dict[str, Any]] = {
+    kind: typing.get_type_hints(kind) for kind in (PortStatus, RingStatus, RecorderStatus)
+}
+"""What each field is. Worked out once: that takes a hundred times as long as all the rest of a reading."""
 
 
 def _build(kind: type[T], value: dict[str, Any]) -> T:
     good = {}
-    for name, hint in _hints(kind).items():
+    for name, hint in _KINDS[kind].items():
         if name in value:
             converted = _convert(hint, value[name])
             if converted is not _WRONG:
