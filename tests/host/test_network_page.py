@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from allegro.web.local_time import local_of
 from allegro.words import utc
@@ -62,6 +62,21 @@ def test_ports_are_swapped_and_a_mistake_is_shown_at_its_port(site: Site, page: 
     page.get_by_role("button", name="Change the assignment").click()
     expect(page.locator(".message.good")).to_contain_text("The ports have their new names.")
     assert site.world.device.asked == [{"port1": "port2", "port2": "port1"}]
+
+
+@pytest.mark.spec("L3")
+def test_while_a_light_blinks_no_other_one_is_asked_for(site: Site, page: Page) -> None:
+    page.goto("/links")
+    held: list[Route] = []
+    page.route("**/links/blink", lambda route: held.append(route))
+    one, other = (page.get_by_role("button", name=f"Blink port{number}") for number in (1, 2))
+    one.click()
+    for button in (one, other):
+        expect(button).to_be_disabled()
+    held[0].continue_()
+    for button in (one, other):
+        expect(button).to_be_enabled()
+    assert site.world.device.asked == [("port1", 5)]
 
 
 @pytest.mark.spec("L1")

@@ -9,8 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from allegro.accounts.tokens import TokenStore
@@ -25,6 +24,7 @@ from allegro.web.known_browsers import KnownBrowsers
 from allegro.web.manual import Manual
 from allegro.web.menu import menu
 from allegro.web.own_addresses import DeviceName, own_addresses
+from allegro.web.own_files import OwnFiles
 from allegro.web.pages import PAGES
 from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
@@ -65,9 +65,10 @@ def create_app(made: Site, built: Path) -> ASGIApp:
     """The page, ready to be served over HTTPS."""
     doorkeeper = login.Doorkeeper(made)
     own = AccountsApi(made, doorkeeper)
-    routes: list[Route | Mount] = [
-        Mount("/static/vendor", StaticFiles(directory=built / "vendor", check_dir=False)),
-        Mount("/static", StaticFiles(directory=OWN_FILES)),
+    files = OwnFiles({"": OWN_FILES, "vendor/": built / "vendor"})
+    made.templates.globals["static"] = files.address
+    routes = [
+        files.route(),
         *gateway.routes(made, doorkeeper, own),
         *login.routes(made, doorkeeper),
         live_parts.route(made),

@@ -30,7 +30,7 @@ HEADERS = {
 
 
 class Headers:
-    """ASGI layer that adds them; no cache keeps anything but the program's own files."""
+    """ASGI layer that adds them; no cache keeps anything but what says so itself (`web.own_files`)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,9 +41,7 @@ class Headers:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                if "Cache-Control" not in headers:
-                    own_file = scope["path"].startswith("/static/")
-                    headers["Cache-Control"] = "no-cache" if own_file else "no-store"
+                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -23,6 +23,7 @@ from allegro.accounts.users import User
 from allegro.api.event_stream import HEARTBEAT_S, MEDIA_TYPE, Streams
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.connection import user_is_known
+from allegro.web.packing import GZIP, takes_packed
 from allegro.web.sessions import Session
 from allegro.web.site import COOKIE, Action, Page, Site, Visit, answered, plain_error
 
@@ -38,7 +39,6 @@ ENDED = b"event: ended\ndata:\n\n"
 """Nobody is logged in any more: there is nothing to come again for."""
 
 RELOAD = b"event: reload\ndata:\n\n"
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 @dataclass
@@ -100,7 +100,7 @@ def route(site: Site) -> Route:
                 site.lasting.passed(_looks(site, request, session, user, parts), is_in),
                 lambda: of_session() is None or site.users.get(user.name) is None,
             )
-            return _Stream(site, events, is_in, held.pop_all(), request.headers.get("Accept-Encoding", ""))
+            return _Stream(site, events, is_in, held.pop_all(), packed=takes_packed(request))
 
     return Route(PATH, endpoint, methods=["GET"])
 
@@ -142,7 +142,7 @@ async def _until_ended(events: AsyncIterator[bytes], ended: Callable[[], bool]) 
 
 
 async def _compressed(events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    packer = zlib.compressobj(wbits=_GZIP)
+    packer = zlib.compressobj(wbits=GZIP)
     async for event in events:
         yield packer.compress(event) + packer.flush(zlib.Z_SYNC_FLUSH)
     yield packer.flush()
@@ -152,9 +152,14 @@ class _Stream(StreamingResponse):
     """Gives its place back however it ends. Who takes nothing holds it no longer than he is logged in."""
 
     def __init__(
-        self, site: Site, events: AsyncIterator[bytes], is_in: Callable[[], bool], held: ExitStack, takes: str
+        self,
+        site: Site,
+        events: AsyncIterator[bytes],
+        is_in: Callable[[], bool],
+        held: ExitStack,
+        *,
+        packed: bool,
     ) -> None:
-        packed = "gzip" in takes
         headers = {"Content-Encoding": "gzip"} if packed else {}
         super().__init__(_compressed(events) if packed else events, headers=headers, media_type=MEDIA_TYPE)
         self._site, self._is_in, self._held = site, is_in, held

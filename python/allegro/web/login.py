@@ -223,10 +223,10 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
 
     actions = (
         Action("POST", "/logout", logout, before_new_password=True),
-        Action("GET", NEW_PASSWORD, ask_new, before_new_password=True),
-        Action("POST", NEW_PASSWORD, take_new, before_new_password=True),
-        Action("GET", WIFI_PASSWORD, show_wifi, role="admin"),
-        Action("POST", WIFI_PASSWORD, take_wifi, role="admin"),
+        Action("GET", NEW_PASSWORD, ask_new, before_new_password=True, packs=False),
+        Action("POST", NEW_PASSWORD, take_new, before_new_password=True, packs=False),
+        Action("GET", WIFI_PASSWORD, show_wifi, role="admin", packs=False),
+        Action("POST", WIFI_PASSWORD, take_wifi, role="admin", packs=False),
     )
     return [
         Route("/login", login, methods=["GET", "POST"]),

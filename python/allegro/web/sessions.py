@@ -15,6 +15,7 @@ MOST_OF_ONE = 50
 """So many of one user; one more ends the one that was used longest ago. Users are bounded, too."""
 
 _MOST_FLASHES = 10
+_CSRF_BYTES = 32
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Session:
     """One browser that has logged in. `csrf` has to come back with everything that changes something."""
 
     user: str
-    csrf: str
+    csrf: bytes
     started_s: float
     used_s: float
     flashes: list[tuple[str, str]] = field(default_factory=list)  # (kind, text) for the next page
@@ -41,9 +42,19 @@ class Session:
         taken, self.flashes = self.flashes, []
         return taken
 
+    def masked_csrf(self) -> str:
+        """`csrf` as a page has it: another text each time, as pages are compressed (`web.packing`)."""
+        mask = secrets.token_bytes(_CSRF_BYTES)
+        return (mask + _masked(self.csrf, mask)).hex()
+
     def is_csrf(self, token: str) -> bool:
         """Whether a request comes from a page that we made for this session."""
-        return hmac.compare_digest(token.encode(), self.csrf.encode())
+        try:
+            sent = bytes.fromhex(token)
+        except ValueError:
+            return False
+        mask, masked = sent[:_CSRF_BYTES], sent[_CSRF_BYTES:]
+        return len(masked) == _CSRF_BYTES and hmac.compare_digest(_masked(masked, mask), self.csrf)
 
 
 class Sessions:
@@ -56,7 +67,7 @@ class Sessions:
     def start(self, user: str, now_s: float) -> tuple[str, Session]:
         """A new session; its token (256 random bits) is the browser's secret."""
         token = secrets.token_urlsafe(32)
-        session = Session(user, secrets.token_urlsafe(32), now_s, now_s)
+        session = Session(user, secrets.token_bytes(_CSRF_BYTES), now_s, now_s)
         with self._lock:
             self._drop_old(now_s)
             own = {key: session.used_s for key, session in self._sessions.items() if session.user == user}
@@ -98,6 +109,10 @@ class Sessions:
 
 def _ended(session: Session, now_s: float) -> bool:
     return now_s - session.used_s > IDLE_S or now_s - session.started_s > LONGEST_S
+
+
+def _masked(content: bytes, mask: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(content, mask, strict=True))
 
 
 def _key(token: str) -> str:

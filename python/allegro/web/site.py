@@ -36,6 +36,7 @@ from allegro.web.lasting import Lasting
 from allegro.web.manual import Manual
 from allegro.web.menu import Heading
 from allegro.web.own_addresses import DeviceName
+from allegro.web.packing import pack
 from allegro.web.reports import Reports
 from allegro.web.served_certificate import ServedCertificate
 from allegro.web.sessions import Session, Sessions
@@ -77,6 +78,7 @@ class Action:
     role: Role = "viewer"
     every_s: float = 0.0
     before_new_password: bool = False  # can be used although a new password is due
+    packs: bool = True  # may be compressed (`allegro.web.packing`)
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,9 @@ class Visit:
             "page": self.page,
             "menu": self.site.menu,
             "may": self.may,
-            "csrf": self.session.csrf if self.kept is None else "",  # a stream is compressed: no secret in it
+            "csrf": self.session.masked_csrf()
+            if self.kept is None
+            else "",  # a stream is compressed: no secret in it
             "host_name": self.site.host_name,
             "confirm_within_s": self.confirm_within_s,
             "zone": self.zone,
@@ -282,7 +286,8 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
         visit = Visit(site, request, session, user, page, data, zone=zone)
         if user.must_change and not action.before_new_password:
             return _go(request, NEW_PASSWORD)
-        return await answered(visit, action)
+        answer = await answered(visit, action)
+        return pack(answer, request) if action.packs else answer
 
     return Route(action.path, endpoint, methods=[action.method])
 

@@ -161,6 +161,9 @@ def test_no_secret_is_in_it(world: World) -> None:
             await read.until(lambda: bool(read.parts("/export/live")))
             assert 'name="csrf" value=""' in read.parts("/export/live")[0]
             assert browser_token not in read.content.decode()
+            assert not any(
+                each.csrf.hex() in read.content.decode() for each in world.site.sessions._sessions.values()
+            )
 
     browser_token = browser.csrf()
     assert browser_token

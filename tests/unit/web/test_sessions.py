@@ -10,9 +10,18 @@ def test_tokens_are_secrets_and_are_not_kept() -> None:
     assert token not in repr(vars(sessions))
     assert sessions.get(token, 1.0) is session
     assert sessions.get(token + "x", 1.0) is None
-    assert session.is_csrf(session.csrf)
-    assert not session.is_csrf("")
-    assert not session.is_csrf("ä")
+    assert session.is_csrf(session.masked_csrf())
+    for wrong in ("", "ä", "ab", session.csrf.hex(), sessions.start("anna", 0.0)[1].masked_csrf()):
+        assert not session.is_csrf(wrong)
+
+
+@pytest.mark.spec("S3")
+def test_a_token_that_is_shown_again_is_another_text() -> None:
+    """Of which nothing can be guessed by the length of compressed pages."""
+    _, session = Sessions().start("anna", 0.0)
+    shown = [session.masked_csrf() for _ in range(9)]
+    assert len(set(shown)) == 9
+    assert not any(session.csrf.hex() in each for each in shown)
 
 
 def test_a_session_ends_when_idle_and_after_a_day_of_work() -> None:

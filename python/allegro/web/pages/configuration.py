@@ -134,8 +134,8 @@ PAGE = Page(
     actions=(
         Action("GET", "/configuration", _look, role="admin"),
         Action("POST", "/configuration/export", _export, role="admin"),
-        Action("POST", "/configuration/compare", _compare, role="admin"),
-        Action("POST", "/configuration/import", _import, role="admin"),
+        Action("POST", "/configuration/compare", _compare, role="admin", packs=False),
+        Action("POST", "/configuration/import", _import, role="admin", packs=False),
         Action("POST", "/configuration/return", _return, role="admin"),
     ),
 )

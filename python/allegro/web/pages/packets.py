@@ -176,8 +176,8 @@ PAGE = Page(
     role="capture",
     below="/storage",
     actions=(
-        Action("GET", PATH, _look, role="capture"),
-        Action("GET", f"{PATH}/packet", _packet, role="capture"),
-        Action("GET", f"{PATH}/stream", _stream, role="capture"),
+        Action("GET", PATH, _look, role="capture", packs=False),
+        Action("GET", f"{PATH}/packet", _packet, role="capture", packs=False),
+        Action("GET", f"{PATH}/stream", _stream, role="capture", packs=False),
     ),
 )

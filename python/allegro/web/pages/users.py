@@ -109,7 +109,7 @@ PAGE = Page(
         Action("POST", "/users/role", _role, role="admin"),
         Action("POST", "/users/password", _password, role="admin"),
         Action("POST", "/users/delete", _delete, role="admin"),
-        Action("POST", TOKENS, _add_token, role="admin"),
+        Action("POST", TOKENS, _add_token, role="admin", packs=False),
         Action("POST", "/users/tokens/delete", _delete_token, role="admin"),
     ),
 )

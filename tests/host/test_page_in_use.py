@@ -1,0 +1,101 @@
+"""The page as people use it: slowly connected, in two tabs, back and forth, clicking twice."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.harness.browser import WAIT_MS
+from tests.host.conftest import Site
+from tests.unit.web.world import PASSWORD
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.spec("W3", "W13", "W14")]
+
+FIRST_LOAD = 150_000
+"""Bytes, all that a browser fetches that has never been here."""
+
+SLOW = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
+"""Milliseconds and bytes a second: a phone at the edge of its network."""
+
+
+@contextmanager
+def counted(page: Page) -> Iterator[list[int]]:
+    """Bytes that come over the network for each answer, headers included."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    sizes: list[int] = []
+    session.on("Network.loadingFinished", lambda done: sizes.append(int(done["encodedDataLength"])))
+    yield sizes
+    session.detach()
+
+
+def test_the_first_load_is_small(site: Site, chromium: Browser) -> None:
+    """Log-in and the dashboard, which is the page with most scripts."""
+    context = chromium.new_context(ignore_https_errors=True, base_url=site.url)
+    context.set_default_timeout(WAIT_MS)
+    page = context.new_page()
+    with counted(page) as sizes:
+        page.goto("/login")
+        page.get_by_label("User name").fill("anna")
+        page.get_by_label("Password").fill(PASSWORD + "!")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#graph canvas")).to_be_visible()
+    context.close()
+    assert len(sizes) > 8, "scripts and styles are counted"
+    assert sum(sizes) <= FIRST_LOAD
+
+
+def test_a_slow_network_shows_what_goes_on_and_a_double_click_is_one_press(site: Site, anna: Page) -> None:
+    session = anna.context.new_cdp_session(anna)
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", SLOW)
+    anna.goto("/")
+    press = anna.get_by_role("button", name="Press now")
+    anna.wait_for_function("typeof htmx !== 'undefined'")
+    press.dblclick()
+    expect(anna.locator("#press-result")).to_contain_text("Accepted.")
+    expect(press).to_be_enabled()
+    assert len(site.world.device.jobs.recent(9)) == 1
+    session.send("Network.emulateNetworkConditions", {**SLOW, "offline": True})
+    press.click()
+    expect(press).to_be_enabled()
+    session.send("Network.emulateNetworkConditions", SLOW)
+    anna.goto("/storage")
+    expect(anna.get_by_role("heading", name="Storage", exact=True)).to_be_visible()
+
+
+def test_back_and_reload_do_nothing_twice_and_show_what_holds_now(site: Site, anna: Page) -> None:
+    settings = site.world.device.settings
+    anna.goto("/trigger")
+    anna.get_by_label("Before the press").fill("42")
+    anna.get_by_role("button", name="Save", exact=True).click()
+    expect(anna.locator(".message.good")).to_contain_text("Saved.")
+    anna.reload()
+    expect(anna.locator(".message.good")).to_have_count(0)
+    assert settings.current.trigger.before_s == 42
+    anna.goto("/storage")
+    settings.change({"trigger": {"before_s": 43}})
+    anna.go_back()
+    expect(anna.get_by_label("Before the press")).to_have_value("43")
+    anna.go_forward()
+    expect(anna.get_by_role("heading", name="Storage", exact=True)).to_be_visible()
+
+
+def test_of_two_tabs_the_older_one_puts_nothing_back(site: Site, anna: Page) -> None:
+    other = anna.context.new_page()
+    for each in (anna, other):
+        each.goto("/trigger")
+    anna.get_by_label("Before the press").fill("42")
+    other.get_by_label("After the press").fill("7")
+    anna.get_by_role("button", name="Save", exact=True).click()
+    expect(anna.locator(".message.good")).to_contain_text("Saved.")
+    other.get_by_role("button", name="Save", exact=True).click()
+    expect(other.get_by_text(re.compile("Somebody else has changed these settings"))).to_be_visible()
+    expect(other.get_by_label("Before the press")).to_have_value("42")
+    expect(other.get_by_label("After the press")).to_have_value("7")
+    other.get_by_role("button", name="Save", exact=True).click()
+    expect(other.locator(".message.good")).to_contain_text("Saved.")
+    trigger = site.world.device.settings.current.trigger
+    assert (trigger.before_s, trigger.after_s) == (42, 7)
