@@ -27,6 +27,9 @@ FORMAT = (
 )
 
 
+LONGEST_NOTE = 200
+
+
 class TriggerRequest(BaseModel):
     """What to cut out; everything may be left out."""
 
@@ -60,6 +63,14 @@ class TriggerRequest(BaseModel):
         default=None,
         description="The file ends before it has more MiB (of 1048576 bytes), 0: no limit; without it the"
         " settings",
+    )
+    target: Literal["storage", "upload"] | None = Field(
+        default=None, description="Where the file goes: upload is to be sent; without it as the export is set"
+    )
+    note: str = Field(
+        default="",
+        max_length=LONGEST_NOTE,
+        description="What is to be known of it: in its comment, and in the list",
     )
     source: Literal["api", "cli", "page"] = Field(default="api", description="Who asks; in the file name")
 
@@ -113,11 +124,12 @@ class JobAnswer(BaseModel):
     filter: str = Field(description="The filter that packets had to match; empty: all are saved")
     progress: float = Field(description="0 to 1")
     file: str = Field(description="Name of the file; empty as long as there is none")
-    directory: str = Field(description="storage, upload, sent or disk; empty as long as there is no file")
+    directory: str = Field(description="storage, upload, sent or disk; empty as long as that is not decided")
     size: int | None = Field(description="Bytes of the file, when known")
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes that the packets in the file had on the wire, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
+    note: str = Field(description="What whoever asked for it wanted to be known; may be empty")
     format: str = Field(description=FORMAT)
     packet_length: int = Field(description="Bytes that are saved of each packet at most; 0: all")
     size_limit_mib: int = Field(description="MiB that the file has at most; 0: no limit")
@@ -155,6 +167,7 @@ class JobAnswer(BaseModel):
             packets=job.packets,
             bytes=job.bytes,
             drops=job.drops,
+            note=job.note,
             format=job.format,
             packet_length=job.packet_length,
             size_limit_mib=job.size_limit_mib,
@@ -190,7 +203,10 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
         else:
             press = Press(parsed_time(asked.time), asked.source, asked.key)
         wishes = ShapeWishes(asked.format, asked.packet_length, asked.size_limit_mib)
-        return answer(triggers.accept(press, asked.before_s, asked.after_s, asked.filter, wishes))
+        window = asked.before_s, asked.after_s
+        return answer(
+            triggers.accept(press, *window, asked.filter, wishes, target=asked.target or "", note=asked.note)
+        )
 
     @routes.get("/jobs", dependencies=[requires("viewer")])
     def jobs(

@@ -14,11 +14,15 @@ from allegro.api.files import MEDIA_TYPE
 from allegro.api.head import wants_no_body
 from allegro.api.judge import requires
 from allegro.api.noun import noun
+from allegro.errors import InvalidInput
 from allegro.trigger.live_streams import LiveStreams
+from allegro.trigger.windows import parsed_time
+from allegro.words import SECOND_NS
 
 LONGEST_S = 7 * 86400
 LONGEST_PAST_S = 86400
 MOST_BYTES = 1 << 50
+LONGEST_TIME = 64
 
 
 class _Live(StreamingResponse):
@@ -65,12 +69,23 @@ def router(streams: LiveStreams) -> APIRouter:
         past: Annotated[
             float, Query(ge=0, le=LONGEST_PAST_S, description="Begins so many seconds before now")
         ] = 0,
+        start: Annotated[
+            str,
+            Query(
+                max_length=LONGEST_TIME,
+                description="With `end`: a window of the ring, ISO 8601; no file is made",
+            ),
+        ] = "",
+        end: Annotated[
+            str, Query(max_length=LONGEST_TIME, description="May lie in the past or in the future")
+        ] = "",
     ) -> StreamingResponse:
         """Packets of all ports as they come in, until the reader goes away or an end that is asked for.
 
         A reader that is slow is waited for; what the ring overwrites meanwhile is told in the stream.
         """
-        asked = await run_in_threadpool(streams.request, text, seconds, most_bytes, past)
+        window = _window(start, end) if start or end else None
+        asked = await run_in_threadpool(streams.request, text, seconds, most_bytes, past, window)
         resources = AsyncExitStack()
         if wants_no_body(request.scope):
             return _Live((), resources)
@@ -78,3 +93,17 @@ def router(streams: LiveStreams) -> APIRouter:
         return _Live(stream.parts(), resources)
 
     return routes
+
+
+def _window(start: str, end: str) -> tuple[int, int]:
+    """In ns since 1970. Raises InvalidInput."""
+    if not start or not end:
+        raise InvalidInput("A window has a start and an end.", place="end" if start else "start")
+    start_ns, end_ns = parsed_time(start, "start"), parsed_time(end, "end")
+    if start_ns <= 0:
+        raise InvalidInput("The time lies before 1970.", place="start")
+    if end_ns <= start_ns:
+        raise InvalidInput("The end has to come after the start.", place="end")
+    if end_ns - start_ns > LONGEST_S * SECOND_NS:
+        raise InvalidInput("This is more than a week.", place="start", remedy="Choose a shorter time.")
+    return start_ns, end_ns

@@ -129,6 +129,13 @@ class SpanAnswer(BaseModel):
     end_time: str
 
 
+class ClockStepAnswer(BaseModel):
+    """The clock was set."""
+
+    time: str = Field(description="When, by the clock as it is set now")
+    size_s: float = Field(description="By how much, in seconds; negative: back")
+
+
 class TimelineAnswer(BaseModel):
     """What the ring holds, over time: by the clock as it is set now."""
 
@@ -139,6 +146,9 @@ class TimelineAnswer(BaseModel):
     newest_time: str | None = Field(description="Time of the newest packet in the ring, if there is one")
     ports: list[TimelinePort]
     away: list[SpanAnswer] = Field(description="When the recorder was not running, of a second and more")
+    clock_steps: list[ClockStepAnswer] = Field(
+        description="When the clock was set, as far as each port is shown by itself"
+    )
 
     @classmethod
     def of(cls, found: Traffic, steps: int) -> Self:
@@ -159,6 +169,10 @@ class TimelineAnswer(BaseModel):
                 for name, counts in found.packets.items()
             ],
             away=[SpanAnswer(start_time=utc(start), end_time=utc(end)) for start, end in found.away],
+            clock_steps=[
+                ClockStepAnswer(time=utc(moment_ns), size_s=size_ns / SECOND_NS)
+                for moment_ns, size_ns in found.steps
+            ],
         )
 
 

@@ -38,6 +38,7 @@ def request_for(
             **around.facts(),
             "trigger": f"{job.source} {job.key}{device}",
             **({"row of the filter table": row} if row else {}),
+            **({"note": job.note} if job.note else {}),
             "press_ns": str(job.press_ns),
             "before_s": f"{job.before_ns / SECOND_NS:g}",
             "after_s": f"{job.after_ns / SECOND_NS:g}",

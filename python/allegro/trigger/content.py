@@ -2,9 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from allegro.capture.extraction.shape import WHOLE, Shape
 from allegro.filters.device import GroupTexts
+
+Target = Literal["", "storage", "upload"]
+"""Where a file goes; empty: as the export is set when it is made."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,16 @@ class WantedRow:
 class Content:
     """`filter` is the text of the filter that packets have to match; empty: all. `groups` (`groups_kept`) are
     the link groups at the press, if the filter may name one: it goes on meaning what it meant then. `shape`
-    is what the file looks like. With `rows`, each makes a file instead.
+    is what the file looks like. With `rows`, each makes a file instead. `note`: what somebody wants to be
+    known of it, on one line.
     """
 
     filter: str = ""
     groups: str = ""
     rows: tuple[WantedRow, ...] = ()
     shape: Shape = WHOLE
+    target: Target = ""
+    note: str = ""
 
 
 EVERYTHING = Content()

@@ -49,12 +49,13 @@ MAX_ID: Final = 2**63 - 1  # of SQLite
 class Job:
     """One press and what became of it. Times are UTC in nanoseconds since 1970, sizes bytes, progress 0..1.
 
-    `directory` is storage or upload. `file` is set when the file is about to appear under this name, which is
-    after it was written completely. `packets`, `bytes` (of packet data) and `drops` are None as long as they
-    are not known. `tries` counts how often work on it was begun; `press_boot_ns` is the press by the clock
-    that nobody sets, of the start of the kernel `boot_id` (None and empty if not known). For `filter` and
-    `groups` see `Content`; `content_held`: the file, or its rows (`JobStore.rows`), hold to it. `limited`:
-    it, or one of them, ends at its size limit.
+    `directory` is storage or upload, and empty until that is decided. `file` is set when the file is
+    about to appear under this name, which is after it was written completely. `packets`, `bytes` (of
+    packet data) and `drops` are None as long as they are not known. `tries` counts how often work on it
+    was begun; `press_boot_ns` is the press by the clock that nobody sets, of the start of the kernel
+    `boot_id` (None and empty if not known). For `filter` and `groups` see `Content`; `content_held`: the
+    file, or its rows (`JobStore.rows`), hold to it. `limited`: it, or one of them, ends at its size
+    limit. `note` is what whoever asked for it wants to be known of it.
     """
 
     id: int
@@ -85,6 +86,7 @@ class Job:
     packet_length: int = 0
     size_limit_mib: int = 0
     limited: bool = False
+    note: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -135,7 +137,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 )
 """
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 _ADDED: Final = (
     # by version 1
@@ -149,6 +151,8 @@ _ADDED: Final = (
     # by version 4
     ("content_held", "INTEGER NOT NULL DEFAULT 0"),
     *rows.ADDED,
+    # by version 6
+    ("note", "TEXT NOT NULL DEFAULT ''"),
 )
 
 _ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
@@ -156,13 +160,13 @@ _KNOWN = "state IN ('" + "', '".join(sorted(END_STATES | TRANSITIONS.keys())) + 
 _SELECT = (
     'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'  # noqa: S608 (constants only)
     " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id, filter,"
-    " groups, content_held, format, packet_length, size_limit_mib, limited"
+    " groups, content_held, format, packet_length, size_limit_mib, limited, note"
     f" FROM jobs WHERE {_KNOWN}"
 )
 _INSERT = (
     'INSERT INTO jobs (created_ns, press_ns, source, "key", device, before_ns, after_ns, state, message,'
-    " finished_ns, press_boot_ns, boot_id, filter, groups, format, packet_length, size_limit_mib)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " finished_ns, press_boot_ns, boot_id, filter, groups, format, packet_length, size_limit_mib,"
+    " directory, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
@@ -345,7 +349,15 @@ class JobStore:
                 pressed = (press.time_ns, press.source, press.key, press.device)
                 values = (now_ns, *pressed, span.before_ns, span.after_ns, state, message, finished_ns, *boot)
                 cursor = self._connection.execute(
-                    _INSERT, (*values, wanted.filter, wanted.groups, *astuple(wanted.shape))
+                    _INSERT,
+                    (
+                        *values,
+                        wanted.filter,
+                        wanted.groups,
+                        *astuple(wanted.shape),
+                        wanted.target,
+                        wanted.note,
+                    ),
                 )
                 job_id = cursor.lastrowid
                 assert job_id is not None  # noqa: S101 (always set after an INSERT)
@@ -365,6 +377,8 @@ class JobStore:
                         boot_id=boot[1],
                         filter=wanted.filter,
                         groups=wanted.groups,
+                        directory=wanted.target,
+                        note=wanted.note,
                         **asdict(wanted.shape),
                     )
                 )

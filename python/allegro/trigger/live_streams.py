@@ -12,7 +12,8 @@ from typing import Final
 
 from allegro.capture.extraction.contract import Failure, parse_message
 from allegro.capture.extraction.live_request import LiveRequest
-from allegro.errors import AllegroError, Unavailable
+from allegro.errors import AllegroError, InvalidInput, Unavailable
+from allegro.system import boottime
 from allegro.trigger.extraction import CONFINED
 from allegro.trigger.service import ring_problem
 from allegro.trigger.surroundings import Surroundings
@@ -65,14 +66,25 @@ class LiveStreams:
         self._running = 0
 
     def request(
-        self, filter_text: str, seconds: float | None, most_bytes: int | None, past_s: float
+        self,
+        filter_text: str,
+        seconds: float | None,
+        most_bytes: int | None,
+        past_s: float,
+        window: tuple[int, int] | None = None,
     ) -> LiveRequest:
-        """What a live capture is asked for. Raises InvalidInput for a mistake in the filter, Unavailable
-        without a recorder or a ring."""
+        """What a live capture is asked for. A `window` (ns since 1970, both included) goes before `seconds`
+        and `past_s`. Raises InvalidInput for a mistake in the filter and for a window of an earlier start,
+        Unavailable without a recorder or a ring."""
         recorder = self._around.recorder()
         problem = "The recorder does not run." if recorder is None else ""
         if problem := problem or ring_problem(recorder, self._around.ring_now()):
             raise Unavailable(problem, remedy="The status of the device says what to do.")
+        now = boottime.read_clocks()
+        if window and window[1] <= now.wall_ns - now.boot_ns:
+            raise InvalidInput(
+                "This lies before the last start of the device.", place="end", remedy="Capture it as a file."
+            )
         ports = tuple(self._around.ports())
         text, program = "", b""
         if filter_text.strip():
@@ -84,6 +96,8 @@ class LiveStreams:
             status_file=self._around.recorder_status,
             past_ns=round(past_s * SECOND_NS),
             length_ns=round((seconds or 0) * SECOND_NS),
+            start_ns=window[0] if window else 0,
+            end_ns=window[1] if window else 0,
             most_bytes=most_bytes or 0,
             comment=dict(self._around.facts()),
             ports=ports,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -12,12 +13,13 @@ from allegro.capture.extraction.shape import NO_WISHES, Format, Shape, ShapeWish
 from allegro.errors import AllegroError
 from allegro.filters.device import GroupTexts
 from allegro.trigger.beep import Signal
-from allegro.trigger.content import EVERYTHING, Content, WantedRow, groups_kept
+from allegro.trigger.content import EVERYTHING, Content, Target, WantedRow, groups_kept
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.jobs import Job, JobStore
 from allegro.trigger.press import SOURCE_PRESENTER, Press
 from allegro.trigger.surroundings import Recorder, Surroundings
 from allegro.trigger.windows import Span, checked_span, checked_time
+from allegro.words import harmless
 
 _NO_ROW = "No row of the filter table that is in use is for the key {}."
 
@@ -146,6 +148,8 @@ class Triggers:
         after_s: float | None = None,
         filter_text: str | None = None,
         wishes: ShapeWishes = NO_WISHES,
+        target: Target = "",
+        note: str = "",
     ) -> Job:
         """Makes a job of a press. Its state is accepted, or refused with the reason in `message`.
 
@@ -161,6 +165,7 @@ class Triggers:
         else:
             filter_text = checked_filter(filter_text, self._around.ports(), groups)
             content = content_of(filter_text, defaults, groups, wishes)
+        content = content and replace(content, target=target, note=harmless(note.strip()))
         span = checked_span(
             defaults.before_s if before_s is None else before_s,
             defaults.after_s if after_s is None else after_s,

@@ -262,6 +262,17 @@ class TestOtherReleases:
         assert again.get(job.id) == job
         assert again.rows.of(job.id) == rows
 
+    def test_a_table_of_version_5_knows_no_note(self, store: JobStore, path: Path) -> None:
+        wanted = Content(target="upload", note="after the new valve")
+        (job,) = store.accept([press()], SPAN, now_ns=7, content=lambda _: wanted)
+        assert store.get(job.id) == job
+        assert (job.directory, job.note) == ("upload", "after the new valve")
+        store.close()
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as old:
+            old.execute("ALTER TABLE jobs DROP COLUMN note")
+            old.execute("PRAGMA user_version = 5")
+        assert JobStore(path).get(job.id) == dataclasses.replace(job, note="")
+
     def test_a_file_of_0_1_0_has_none_of_the_limits_that_were_asked_for(
         self, store: JobStore, path: Path
     ) -> None:

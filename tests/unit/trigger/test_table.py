@@ -120,6 +120,18 @@ def calls(bench: Bench) -> list[list[dict[str, object]]]:
     return [json.loads(line) for line in (bench.ring / "calls").read_text().splitlines()]
 
 
+@pytest.mark.spec("W4")
+def test_a_file_goes_where_it_is_wanted_with_a_note_in_it(bench: Bench) -> None:
+    bench.start()
+    press = Press(PRESS_NS, "page", "pump")
+    wanted = bench.triggers.accept(press, filter_text="", target="upload", note=" of the\npump ")
+    job = bench.ended(wanted)
+    (asked,) = calls(bench)
+    assert asked[0]["comment"]["note"] == "of the?pump"  # type: ignore[index]
+    assert (job.state, job.directory, job.note) == ("complete", "upload", "of the?pump")
+    assert bench.visible(bench.upload) == [job.file]
+
+
 @pytest.mark.spec("T5", "T7")
 def test_each_row_makes_a_file_in_one_pass(bench: Bench) -> None:
     bench.start()

@@ -79,6 +79,56 @@ def test_limits_and_format_begin_as_set_and_are_asked_for(world: World) -> None:
     assert len(world.device.get("/jobs")) == 1
 
 
+PART = {"start": "2026-11-21T20:00:05", "end": "2026-11-21T20:01:05", "filter": ""}
+
+
+@pytest.mark.spec("W4")
+@pytest.mark.parametrize("target", ["storage", "upload"])
+def test_name_note_and_place_of_the_file_are_asked_for(world: World, target: str) -> None:
+    browser = world.user("capture")
+    asked = {"target": target, "name": " Pump: 3rd try ", "note": "after the\nnew valve"}
+    assert browser.post("/capture", None, **PART, **asked).status_code == 303
+    (job,) = world.device.get("/jobs")
+    assert (job["key"], job["note"], job["directory"]) == ("pump-3rd-try", "after the?new valve", target)
+    assert "name pump-3rd-try" in browser.page("/")
+    assert "after the?new valve" in browser.page("/")
+    for place, wrong in (("name", "???"), ("note", "x" * 201)):
+        refused = browser.post("/capture", None, **PART, **{place: wrong})
+        assert refused.status_code == 422
+        assert re.search(rf'id="{place}-error" role="alert">[^<]', refused.text)
+    assert len(world.device.get("/jobs")) == 1
+
+
+@pytest.mark.spec("W4")
+def test_where_a_capture_goes_begins_as_set(world: World) -> None:
+    browser = world.user("capture")
+    assert '<option value="storage" selected>' in browser.page("/capture")
+    world.device.settings.change({"export": {"host": "h", "username": "u", "enabled": True}})
+    assert '<option value="upload" selected>' in browser.page("/capture")
+
+
+@pytest.mark.spec("W4", "R8")
+def test_to_this_computer_it_streams_and_makes_no_file(world: World) -> None:
+    browser = world.user("capture")
+    shape = {"packet_length": "0", "size_limit_mib": "2", "format": "pcapng", "target": "computer"}
+    part = PART | {"filter": "port == 80"}
+    answer = browser.post("/capture", None, **part, **shape)
+    assert answer.headers["location"] == (
+        "/api/live?start=2026-11-21T20%3A00%3A05%2B00%3A00&end=2026-11-21T20%3A01%3A05%2B00%3A00"
+        f"&filter=port+%3D%3D+80&bytes={2 << 20}"
+    )
+    for place, wrong in (
+        ("packet_length", "96"),
+        ("size_limit_mib", "many"),
+        ("format", "pcap"),
+        ("filter", "prot == 80"),
+    ):
+        refused = browser.post("/capture", None, **(part | shape | {place: wrong}))
+        assert refused.status_code == 422
+        assert re.search(rf'id="{place}-error" role="alert">[^<]', refused.text)
+    assert world.device.get("/jobs") == []
+
+
 @pytest.mark.spec("W4", "S1")
 def test_who_may_only_look_sees_the_time_line_but_cannot_capture(world: World) -> None:
     browser = world.user("viewer")

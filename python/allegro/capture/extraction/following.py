@@ -85,8 +85,9 @@ class Following:
         self._reader = reader
         self._stream = stream
         self._courtesy = courtesy
-        end_ns = now.wall_ns + request.length_ns if request.length_ns else LATEST_NS
-        self._window = coverage.Window(max(now.wall_ns - request.past_ns, self._offset_ns), end_ns)
+        start_ns = request.start_ns or now.wall_ns - request.past_ns
+        end_ns = request.end_ns or (now.wall_ns + request.length_ns if request.length_ns else LATEST_NS)
+        self._window = coverage.Window(max(start_ns, self._offset_ns), end_ns)
         self._held = Held(self._as_window(), reader)
         reaches_to = self._held.ring(coverage.Findings()).oldest_ns
         if reaches_to is None or reaches_to <= self._window.start_ns:

@@ -20,9 +20,9 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class LiveRequest:
-    """From `past_ns` ago on, for `length_ns` from now or until `most_bytes` of packets are streamed (0:
-    without end). `comment` are the texts for the section comment, `ports` the names of all measuring ports,
-    `program` what `allegro.filters.program` made of the filter `filter` (empty: every packet)."""
+    """From `past_ns` ago on, or from the moment `start_ns`; for `length_ns` from now, to the moment `end_ns`,
+    which may lie in the past, or until `most_bytes` of packets are streamed (0: without end). `comment` are
+    the texts for the section comment, `ports` the names of all measuring ports, `program` what `allegro.filters.program` made of the filter `filter` (empty: every packet)."""
 
     ring_directory: Path
     status_file: Path
@@ -33,6 +33,8 @@ class LiveRequest:
     ports: tuple[str, ...] = ()
     filter: str = ""
     program: bytes = b""
+    start_ns: int = 0
+    end_ns: int = 0
 
     def to_json(self) -> bytes:
         """As `parse_live_request` reads it."""
@@ -48,6 +50,8 @@ def parse_live_request(text: bytes) -> LiveRequest:
             status_file=Path(value["status_file"]),
             past_ns=int(value["past_ns"]),
             length_ns=int(value["length_ns"]),
+            start_ns=int(value["start_ns"]),
+            end_ns=int(value["end_ns"]),
             most_bytes=int(value["most_bytes"]),
             comment={str(key): str(text) for key, text in value["comment"].items()},
             ports=tuple(str(port) for port in value["ports"]),

@@ -6,13 +6,15 @@ one the summaries of its segments, which know only how many packets there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from allegro.capture.extraction.timeline import Timeline, present
-from allegro.capture.ring.reader import RingReader
+from allegro.capture.ring.news import ClockStepped
+from allegro.capture.ring.reader import RecordDamaged, RecordGone, RingReader
+from allegro.capture.ring.record import FLAG_NEWS, Record
 from allegro.capture.ring.segments import Run
 from allegro.errors import Unavailable
 from allegro.system import boottime
@@ -40,10 +42,18 @@ class Span(NamedTuple):
     end_ns: int
 
 
+class Step(NamedTuple):
+    """The clock was set at a moment, by so much (negative: back)."""
+
+    moment_ns: int
+    size_ns: int
+
+
 @dataclass(frozen=True)
 class Traffic:
     """The ring between two moments. `packets` and `lost` have one number for each step of the same length;
-    the name of all ports together is empty, and then `lost` has none. In `away` no recorder was running.
+    the name of all ports together is empty, and then `lost` and `steps` have none. In `away` no recorder was
+    running.
 
     `oldest_ns` and `newest_ns` are the ends of the whole ring, 0 if it holds nothing.
     """
@@ -54,6 +64,7 @@ class Traffic:
     packets: dict[str, list[float]]
     lost: dict[str, list[float]]
     away: list[Span]
+    steps: list[Step]
 
 
 def of_ring(directory: Path, start_ns: int | None, end_ns: int | None, steps: int) -> Traffic:
@@ -87,9 +98,13 @@ def traffic(
     inside = [one for one in placed if one[0] <= window.end_ns and one[1] >= start_ns]
     packets: dict[str, list[float]] = {}
     lost: dict[str, list[float]] = {}
+    clock_steps: list[Step] = []
     if sum([one[3] for one in inside]) > MOST_RECORDS:
         packets[""] = spread((one[:3] for one in inside), window, steps)
     else:
+        records = [
+            record for *_, number in inside for record in reader.records_of(table[number]) if line.has(record)
+        ]
         pieces = [
             Piece(
                 line.first(record),
@@ -98,15 +113,31 @@ def traffic(
                 record.port_name,
                 record.losses.system + record.losses.card,
             )
-            for *_, number in inside
-            for record in reader.records_of(table[number])
-            if line.has(record)
+            for record in records
+        ]
+        clock_steps = [
+            step for step in _clock_steps(reader, line, records) if start_ns <= step[0] <= window.end_ns
         ]
         for name in sorted({piece.port for piece in pieces}, key=lambda name: (len(name), name)):
             found = [piece for piece in pieces if piece.port == name]
             packets[name] = spread(((*one[:2], one.packets) for one in found), window, steps)
             lost[name] = spread(((*one[:2], one.lost) for one in found if one.lost), window, steps)
-    return Traffic(window, oldest_ns, newest_ns, packets, lost, away(reader.runs(), line, window))
+    return Traffic(
+        window, oldest_ns, newest_ns, packets, lost, away(reader.runs(), line, window), clock_steps
+    )
+
+
+def _clock_steps(reader: RingReader, line: Timeline, records: Iterable[Record]) -> Iterator[Step]:
+    """What the records of news among them tell of the clock; few are."""
+    for record in records:
+        if record.flags & FLAG_NEWS and record.boot_id:
+            try:
+                told = reader.news(record)
+            except (RecordGone, RecordDamaged):
+                continue
+            for each in told:
+                if isinstance(each, ClockStepped):
+                    yield Step(line.moment(record, each.boot_ns), each.size_ns)
 
 
 def spread(pieces: Iterable[tuple[int, int, int]], window: Span, steps: int) -> list[float]:

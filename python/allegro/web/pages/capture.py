@@ -1,5 +1,7 @@
 """Capture: the time line of the ring, and any part of it as a file."""
 
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +23,10 @@ LONGEST = timedelta(days=1)
 SHAPE = ("format", "packet_length", "size_limit_mib")
 """What the file looks like; begins as the settings have it."""
 
+TARGETS = {"computer": "This computer, at once", "storage": "Storage of the device", "upload": "Upload queue"}
+LONGEST_NAME = 32
+LONGEST_NOTE = 200
+
 MOST = {"packet_length": 65535, "size_limit_mib": 1024 * 1024}
 """As `allegro.settings.filter_table` has them, which is loaded by the first form only."""
 
@@ -33,7 +39,11 @@ async def _look(
     zone: str = settings["time"]["zone"]
     if typed is None:
         now = datetime.now(UTC)
-        typed = {name: str(settings["trigger"][name]) for name in ("filter", *SHAPE)}
+        typed = {name: str(settings["trigger"][name]) for name in ("filter", *SHAPE)} | {
+            "name": "",
+            "note": "",
+        }
+        typed["target"] = "upload" if settings["export"]["enabled"] else "storage"
         for name, moment in (("start", now - OFFERED), ("end", now)):
             typed[name] = local_of(moment.isoformat(), zone)
             typed[f"{name}_which"] = which_of(moment.isoformat(), zone)
@@ -45,6 +55,8 @@ async def _look(
         twice={name: comes_twice(typed[name], zone) for name in MOMENTS},
         mistakes=mistakes or {},
         most=MOST,
+        targets=TARGETS,
+        upload_is_off=not settings["export"]["enabled"],
     )
 
 
@@ -74,7 +86,7 @@ async def _packets(visit: Visit) -> Response:
 
 
 def _typed(visit: Visit) -> dict[str, str]:
-    names = (*MOMENTS, *(f"{name}_which" for name in MOMENTS), "filter", *SHAPE)
+    names = (*MOMENTS, *(f"{name}_which" for name in MOMENTS), "filter", *SHAPE, "target", "name", "note")
     return {name: visit.typed(name) for name in names}
 
 
@@ -93,10 +105,15 @@ async def _capture(visit: Visit) -> Response:
     try:
         start, end = _window(typed, zone)
         asked = _request(start, end, typed["filter"])
+        if typed["target"] == "computer":
+            return await _to_this_computer(visit, typed, start, end)
         asked |= {name: typed[name].strip() or "0" for name in SHAPE if name in visit.data}
+        asked |= {"target": typed["target"] or None, "note": typed["note"]}
+        if typed["name"].strip():
+            asked["key"] = _name(typed["name"])
         job: dict[str, Any] = await visit.api.post("/trigger", asked)
     except AllegroError as error:
-        place = {"time": "start", "before_s": "start"}.get(error.place, error.place)
+        place = {"time": "start", "before_s": "start", "key": "name"}.get(error.place, error.place)
         if place not in typed:
             raise
         return await _look(visit, typed, {place: f"{error.message} {error.remedy}".strip()})
@@ -104,6 +121,37 @@ async def _capture(visit: Visit) -> Response:
         visit.session.flash("error", f"Nothing was captured. {job['message']}")
         return await _look(visit, typed)
     return visit.done("Accepted. The capture appears on the dashboard, and then in the storage.", PATH)
+
+
+def _name(text: str) -> str:
+    """As it may stand in the name of a file. Raises InvalidInput."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:LONGEST_NAME]
+    if not name:
+        raise InvalidInput("Letters and digits are needed.", place="name")
+    return name
+
+
+async def _to_this_computer(
+    visit: Visit, typed: Mapping[str, str], start: datetime, end: datetime
+) -> Response:
+    """Leads to the stream of the window; what is wrong with it is told on this page. Raises InvalidInput."""
+    if typed["packet_length"].strip() not in ("", "0"):
+        raise InvalidInput(
+            "What goes to this computer at once holds whole packets.", place="packet_length", remedy="Type 0."
+        )
+    if typed["format"] == "pcap":
+        raise InvalidInput("What goes to this computer at once is pcapng.", place="format")
+    limit = typed["size_limit_mib"].strip() or "0"
+    if not limit.isascii() or not limit.isdecimal() or int(limit) > MOST["size_limit_mib"]:
+        raise InvalidInput("This is no number of MiB.", place="size_limit_mib")
+    query = {"start": start.isoformat(), "end": end.isoformat(), "filter": typed["filter"]}
+    if int(limit):
+        query["bytes"] = str(int(limit) << 20)
+    if typed["filter"].strip():
+        mistake = (await visit.api.get(f"/filter/check?{urlencode({'text': typed['filter']})}"))["mistake"]
+        if mistake:
+            raise InvalidInput(mistake["message"], place="filter", remedy=mistake["remedy"])
+    return see(f"/api/live?{urlencode(query)}")
 
 
 def _request(start: datetime, end: datetime, filter_text: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-// The traffic in the ring over time: a part is chosen by dragging, by buttons, or by the two fields of the form.
+// The traffic in the ring over time: a part is chosen by dragging, by keys, by buttons, or by the two fields of the form.
+// Two fingers zoom.
 "use strict";
 
 (() => {
@@ -73,6 +74,7 @@
   }
 
   function underlay(drawn) {
+    for (const press of shown.presses) band(drawn, seconds(press.start), seconds(press.end), "--accent", 0.12);
     for (const away of shown.ring.away) band(drawn, seconds(away.start_time), seconds(away.end_time), "--quiet", 0.25);
     const { ports, step_s: step } = shown.ring;
     const start = seconds(shown.ring.start_time);
@@ -83,6 +85,7 @@
 
   function overlay(drawn) {
     for (const press of shown.presses) band(drawn, seconds(press.time), seconds(press.time), "--text", 0.9);
+    for (const step of shown.ring.clock_steps) band(drawn, seconds(step.time), seconds(step.time), "--warning", 0.9);
   }
 
   function tell() {
@@ -94,7 +97,10 @@
     if (ring.away.length) told.push("Grey: the recorder was not running.");
     const start = seconds(ring.start_time);
     const end = seconds(ring.end_time);
-    if (shown.presses.some((press) => start <= seconds(press.time) && seconds(press.time) <= end)) told.push("Upright lines: presses.");
+    if (shown.presses.some((press) => start <= seconds(press.time) && seconds(press.time) <= end)) told.push("Upright lines: presses; shaded: what they captured.");
+    for (const step of ring.clock_steps.slice(0, 3)) {
+      told.push(`Orange line: the clock was set ${step.size_s < 0 ? "back" : "forward"} by ${Math.abs(step.size_s)} s.`);
+    }
     return told.join(" ");
   }
 
@@ -134,9 +140,38 @@
         }],
       },
     }, [times, ...ring.ports.map((port) => port.packets.map((count) => count / step))], place);
+    takeFingers(plot.over);
     plots.showLegend(legend, names);
     words.textContent = tell();
     mark();
+  }
+
+  // One finger chooses, two zoom, such that what they touch goes with them. Mice are uPlot's matter.
+  function takeFingers(over) {
+    const fingers = new Map();
+    const x = (event) => event.clientX - over.getBoundingClientRect().left;
+    over.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "mouse") return;
+      over.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, { from: x(event), to: x(event) });
+    });
+    over.addEventListener("pointermove", (event) => {
+      const finger = fingers.get(event.pointerId);
+      if (!finger) return;
+      finger.to = x(event);
+      const ends = [finger.from, finger.to].sort((one, other) => one - other);
+      if (fingers.size === 1 && ends[1] - ends[0] > 8) choose(...ends.map((at) => plot.posToVal(at, "x")));
+    });
+    over.addEventListener("pointerup", () => {
+      const [one, other] = [...fingers.values()];
+      fingers.clear();
+      if (!other || Math.abs(other.to - one.to) < 8) return;
+      const times = [one, other].map((finger) => plot.posToVal(finger.from, "x"));
+      const scale = (times[1] - times[0]) / (other.to - one.to);
+      const start = times[0] - one.to * scale;
+      if (scale > 0) show(start, start + over.clientWidth * scale);
+    });
+    over.addEventListener("pointercancel", () => fingers.clear());
   }
 
   async function show(start, end) {
@@ -170,6 +205,22 @@
     later: () => { const [start, end] = view(); show(start + (end - start) / 2, end + (end - start) / 2); },
     all: () => show(),
   };
+
+  // Arrows move what is chosen, with Shift only its end.
+  place.addEventListener("keydown", (event) => {
+    const part = chosen();
+    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const wanted = { "+": "part", "-": "out", Home: "all" }[event.key];
+    if (!shown || (!wanted && (!way || !part))) return;
+    event.preventDefault();
+    if (wanted) {
+      shows[wanted]();
+      return;
+    }
+    const [start, end] = view();
+    const step = way * Math.max(SHORTEST_S, Math.round((end - start) / 50));
+    choose(event.shiftKey ? part[0] : part[0] + step, part[1] + step);
+  });
 
   buttons.hidden = false;
   buttons.addEventListener("click", (event) => {

@@ -252,6 +252,19 @@ def test_it_ends_with_its_time_and_says_what_it_holds(bench: Bench) -> None:
     assert numbers(bench.end()) == [1, 2]
 
 
+@pytest.mark.spec("R8", "W4")
+def test_a_window_of_the_past_is_streamed_at_once(bench: Bench) -> None:
+    bench.add(1, {1: 0, 2: 40, 3: 60, 4: 100})
+    bench.add(1, {5: 500_000})
+    bench.complete(600_000)
+    window = {"start_ns": bench.start_ns + 30 * MS, "end_ns": bench.start_ns + 99 * MS}
+    live = bench.follow(**window)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    assert numbers(bench.end()) == [2, 3]
+
+
 class Clock:
     """Says that it is so long after the end of a live capture."""
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from allegro.capture.extraction import traffic as traffics
 from allegro.capture.extraction.timeline import present
-from allegro.capture.extraction.traffic import Span, Traffic, spread, traffic
+from allegro.capture.extraction.traffic import Span, Step, Traffic, spread, traffic
 from allegro.capture.ring.reader import RingReader
 from allegro.errors import Unavailable
 from allegro.system.boottime import Reading
@@ -54,6 +54,18 @@ def test_a_window_shows_what_each_port_received_and_lost(device: Device) -> None
     lost = [sum(counts) for counts in zip(*found.lost.values(), strict=True)]
     assert sum(lost) == pytest.approx(200, abs=0.1)
     assert sum(lost[10:12]) == pytest.approx(200, abs=0.1)
+
+
+@pytest.mark.spec("W4", "N7")
+def test_steps_of_the_clock_are_told_where_they_were(device: Device) -> None:
+    device.record(5)
+    device.step(-3600 * NS)
+    device.record(5)
+    device.step(90 * NS)
+    device.record(5)
+    now_ns = device.wall_ns
+    assert looked(device).steps == [Step(now_ns - 10 * NS, -3600 * NS), Step(now_ns - 5 * NS, 90 * NS)]
+    assert looked(device, now_ns - 7 * NS, now_ns).steps == [Step(now_ns - 5 * NS, 90 * NS)]
 
 
 @pytest.mark.spec("W4")
