@@ -60,6 +60,7 @@ def test_a_slow_network_shows_what_goes_on_and_a_double_click_is_one_press(site:
     assert len(site.world.device.jobs.recent(9)) == 1
     session.send("Network.emulateNetworkConditions", {**SLOW, "offline": True})
     press.click()
+    expect(anna.locator("#press-result").get_by_role("alert")).to_contain_text("The device did not answer")
     expect(press).to_be_enabled()
     session.send("Network.emulateNetworkConditions", SLOW)
     anna.goto("/storage")

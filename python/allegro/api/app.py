@@ -100,7 +100,7 @@ def create_app(device: Device) -> ASGIApp:
         events.router(device.events),
         firmware.router(device.updates),
         install.router(device.installer),
-        export.router(device.export, device.settings, device.change_settings),
+        export.router(device.export, device.settings, device.change_settings, device.events.all),
         wifi.router(device.wifi),
         notifications.router(device.notifier),
         setup.router(device.set_up),

@@ -104,10 +104,15 @@ def happened(method: str, path: str) -> tuple[Kind, str]:
     if noun == "live":
         return "download", "Captured live"
     if noun == "files" and method == "DELETE":
-        return "file", f"Deleted {rest}"
+        return "file", deleted(rest)
     if noun == "trigger":
         return "press", "Pressed by page or program"
     return _KINDS.get(noun, "change"), f"{method} {path}"
+
+
+def deleted(name: str) -> str:
+    """What stands in the list of events of a file that somebody has deleted."""
+    return visible(f"Deleted {name}", LONGEST_TEXT)
 
 
 def user_of(scope: Scope) -> str:

@@ -1,17 +1,18 @@
 """Export to a server: the queue, uploads on request, the server's host key, the device's own key."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from allegro.api.audit import user_of
+from allegro.api.audit import deleted, say, user_of
 from allegro.api.files import MOST_NAMES
 from allegro.api.judge import requires
 from allegro.api.noun import noun
 from allegro.api.settings import Change
 from allegro.errors import AllegroError
+from allegro.events.event import Event
 from allegro.export.export_status import ExportStatus, Run, Running
 from allegro.export.host_keys import HostKey as ServerKey
 from allegro.export.queue import Waiting
@@ -140,6 +141,9 @@ class SentAnswer(BaseModel):
     noted_since: str | None = Field(
         description="Since when that is noted; of a file of before, it is not known. null: not yet"
     )
+    deleted_by: dict[str, str] = Field(
+        description="By whom which of them was deleted, as far as the list of events still knows it"
+    )
 
 
 class TestAnswer(BaseModel):
@@ -181,7 +185,18 @@ def _state(state: str) -> Literal["off", "idle", "uploading"]:
             return "off"
 
 
-def router(service: ExportService, current: Callable[[], Settings], change: Change) -> APIRouter:
+def deleted_by(names: Collection[str], events: Iterable[Event]) -> dict[str, str]:
+    """Who has deleted which of these files, by events (oldest first) as `allegro.api.audit` notes them."""
+    texts = {deleted(name): name for name in names}
+    return {texts[each.text]: each.who for each in events if each.text in texts}
+
+
+def router(
+    service: ExportService,
+    current: Callable[[], Settings],
+    change: Change,
+    events: Callable[[], Sequence[Event]],
+) -> APIRouter:
     """GET /export and what can be done: now, test, host-key, delete a file of the queue."""
     routes = noun("export", "/export")
 
@@ -205,7 +220,12 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
     ) -> SentAnswer:
         """Which of these captures were sent to the server: so their files are gone, and not deleted."""
         names, since_ns = service.were_sent(name)
-        return SentAnswer(names=names, noted_since=utc_or_none(since_ns))
+        gone = set(name).difference(names)
+        return SentAnswer(
+            names=names,
+            noted_since=utc_or_none(since_ns),
+            deleted_by=deleted_by(gone, events()) if gone else {},
+        )
 
     @routes.post("/now", dependencies=[requires("capture")], status_code=202)
     def now() -> Released:
@@ -237,8 +257,9 @@ def router(service: ExportService, current: Callable[[], Settings], change: Chan
         return export()
 
     @routes.delete("/files/{name}", dependencies=[requires("admin")], status_code=204)
-    def delete(name: str) -> None:
+    def delete(name: str, request: Request) -> None:
         """Deletes a file from the upload directory without sending it."""
         service.delete(name)
+        say(request, deleted(name))
 
     return routes

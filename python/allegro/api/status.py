@@ -15,6 +15,7 @@ from allegro.api.ring import RingAnswer
 from allegro.storage.capture_files import FileStore
 from allegro.system.actions import Action
 from allegro.system.health import Problem
+from allegro.system.temperature import warmest_c
 from allegro.words import utc
 
 LAST_JOBS = 5
@@ -78,6 +79,7 @@ class StatusAnswer(BaseModel):
     firmware: str = Field(description="Version")
     newer_firmware: str = Field(description="A newer version on the update server; empty if none is known")
     time: str = Field(description="The device's clock, ISO 8601, UTC")
+    temperature_c: float | None = Field(description="°C of the warmest sensor; null if none says anything")
     ring: RingAnswer
     storage: StorageAnswer
     export_enabled: bool
@@ -105,6 +107,7 @@ def router(device: Device) -> APIRouter:
             firmware=device.firmware,
             newer_firmware=device.updates.newer(),
             time=utc(time.time_ns()),
+            temperature_c=warmest_c(),
             ring=RingAnswer.of(device.recorder()),
             storage=StorageAnswer.of(device.storage, device.sent, FileStore(device.disks.disk.folder)),
             export_enabled=export.enabled,

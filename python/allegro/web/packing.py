@@ -1,10 +1,11 @@
 """Answers that are compressed (gzip, RFC 1952) where the client takes it.
 
 The length of what is compressed tells of its content: whoever sees lengths, and chooses a part of the
-content, can guess another part of it bit by bit (BREACH). So a page is compressed only where nothing in it is
-worth guessing. Its token against forged requests is another text each time (`Session.masked_csrf`); a cookie never
-stands in a page, and is not sent for a page of another site (SameSite=Strict). Pages with a password, a token
-or strangers' packets are never compressed (`Action.packs`), nor are answers of the API and captures.
+content, can guess another part of it bit by bit (BREACH). So a page is compressed only where nothing in it
+is worth guessing. Its token against forged requests is another text each time (`Session.masked_csrf`); a
+cookie never stands in a page, and is not sent for a page of another site (SameSite=Strict). Pages with a
+password, a token or strangers' packets are never compressed (`Action.packs`), nor are answers of the API
+and captures.
 """
 
 import zlib

@@ -17,7 +17,7 @@ NEVER = {"/packets"}
 
 
 def is_packed(answer: httpx.Response) -> bool:
-    return answer.headers.get("content-encoding") == "gzip"
+    return bool(answer.headers.get("content-encoding") == "gzip")
 
 
 @pytest.mark.parametrize(

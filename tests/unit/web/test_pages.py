@@ -667,6 +667,46 @@ def test_what_became_of_a_file_that_is_gone_is_told_as_far_as_it_is_known(world:
     ]
 
 
+@pytest.mark.spec("W3", "S7")
+def test_a_file_that_somebody_deleted_names_him_and_one_that_waits_says_until_when(world: World) -> None:
+    admin, capture = world.user("admin"), world.user("capture")
+    for directory in ("upload", "storage", "upload"):
+        capture.post("/press")
+        world.clock.now += 1
+        (job,) = world.device.jobs.recent(1)
+        name = f"{job.id} of.pcapng"
+        (getattr(world.device.paths, directory) / name).write_bytes(b"x")
+        for state in ("cutting", "complete"):
+            world.device.jobs.change(job.id, state=state, file=name, directory=directory, finished_ns=5)
+    assert capture.page("/dashboard/live").count("waits, as the upload is off") == 2
+    world.device.settings.change({"export": {"host": "h", "username": "u", "enabled": True}})
+    capture.post("/storage/delete", name="2 of.pcapng")
+    admin.post("/export/delete", name="3 of.pcapng")
+    live = capture.page("/dashboard/live")
+    assert "deleted by the-capture" in live
+    assert "deleted by the-admin" in live
+    assert live.count("waits until 02:00") == 1
+
+
+@pytest.mark.spec("W3", "W4")
+def test_a_capture_that_is_being_made_is_stopped_or_a_row_of_it(world: World) -> None:
+    capture, viewer = world.user("capture"), world.user("viewer")
+    rows = [{"name": name, "filter": ""} for name in ("before", "behind")]
+    world.device.settings.change({"trigger": {"rows": rows}})
+    capture.post("/press")
+    (job,) = world.device.jobs.recent(1)
+    assert "/dashboard/stop" not in viewer.page("/dashboard/live")
+    assert capture.page("/dashboard/live").count('action="/dashboard/stop"') == 3
+    capture.post("/dashboard/stop", job=str(job.id), row="1")
+    assert [row.state for row in world.device.jobs.rows.of(job.id)] == ["cancelled", "open"]
+    assert "is stopped" in capture.page("/")
+    capture.post("/dashboard/stop", job=str(job.id), row="")
+    assert world.device.jobs.get(job.id).state == "cancelled"
+    assert "/dashboard/stop" not in capture.page("/dashboard/live")
+    capture.post("/dashboard/stop", job="../status", row="")
+    assert "is stopped" not in capture.page("/")
+
+
 def test_a_capture_says_whether_it_waits_for_its_end_or_to_be_saved(world: World) -> None:
     browser = world.user("capture")
     for after_s in (600, 0):

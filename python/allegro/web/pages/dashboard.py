@@ -1,5 +1,6 @@
 """Dashboard: how the device is, at a glance, and the button that captures."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +8,9 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from allegro.api.client import segment
 from allegro.errors import AllegroError
+from allegro.web.readiness import Item, readiness
 from allegro.web.setup_offer import unfinished
 from allegro.web.site import Action, Page, Visit, see
 
@@ -61,20 +64,32 @@ async def captures(visit: Visit, time: str, most: int) -> dict[str, Any]:
     made = [*jobs, *(row for job in jobs for row in job["rows"])]
     names = [("name", one["file"]) for one in made if one["file"]]
     files = await visit.api.get(f"/files?{urlencode(names)}") if names else []
-    there = {file["name"] for file in files}
+    there = {file["name"]: file["directory"] for file in files}
+    waits = await _waits(visit) if "upload" in there.values() else ""
     gone = [("name", name) for _, name in names if name not in there]
     sent = await visit.api.get(f"/export/sent?{urlencode(gone)}") if gone else None
     for job in jobs:
         job["window_is_open"] = job["end_time"] > time
         for one in (job, *job["rows"]):
             one["became"] = became({"finished_time": job["finished_time"], **one}, sent) if sent else ""
+            one["waits"] = waits if there.get(one["file"]) == "upload" else ""
     return {"jobs": jobs, "files": there}
+
+
+async def _waits(visit: Visit) -> str:
+    """Until when files in the upload directory wait, in words."""
+    export = await visit.api.get("/settings/export")
+    if not export["enabled"]:
+        return "waits, as the upload is off"
+    return "waits to be sent" if export["immediately"] else f"waits until {export['time']}"
 
 
 def became(job: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
     """What became of a capture whose file is gone, as far as it is known (`sent`: GET /export/sent)."""
     if job["file"] in sent["names"]:
         return "sent"
+    if who := sent["deleted_by"].get(job["file"]):
+        return f"deleted by {who}"
     if job["directory"] == "disk":  # which may just be unplugged
         return "not here any more"
     since = sent["noted_since"]
@@ -90,6 +105,7 @@ async def _look(visit: Visit, typed: str | None = None, mistake: str = "") -> Re
         "dashboard.html",
         status=422 if mistake else 200,
         **await _facts(visit),
+        ready=await _readiness(visit),
         trigger=trigger,
         rows=_rows_in_use(trigger),
         filter=_offered(trigger) if typed is None else typed,
@@ -112,6 +128,15 @@ async def _live(visit: Visit) -> Response:
     facts = await _facts(visit)
     visit.site.history.feed(time.time(), facts["ring"])
     return visit.render("parts/dashboard_live.html", **facts)
+
+
+async def _readiness(visit: Visit) -> list[Item]:
+    paths = ("/status", "/settings", "/presenters", "/network", "/time", "/export?limit=1")
+    return readiness(*await asyncio.gather(*(visit.api.get(path) for path in paths)), zone=visit.zone)
+
+
+async def _ready(visit: Visit) -> Response:
+    return visit.render("parts/dashboard_ready.html", ready=await _readiness(visit))
 
 
 async def _graph(visit: Visit) -> Response:
@@ -158,6 +183,13 @@ async def _is_one_press(visit: Visit, before_s: float) -> bool:
     return visit.site.now_s() - before_s < debounce_ms / 1000
 
 
+async def _stop(visit: Visit) -> Response:
+    """A capture, or a row of it, that is not finished."""
+    number, row = visit.typed("job"), visit.typed("row")
+    await visit.api.post(f"/jobs/{segment(number)}{f'/rows/{segment(row)}' if row else ''}/cancel")
+    return visit.done("The capture is stopped: it has no file.")
+
+
 def _pressed(visit: Visit, kind: str, text: str) -> Response:
     if visit.is_part:
         return visit.render("parts/pressed.html", mistake="", kind=kind, text=text)
@@ -172,7 +204,9 @@ PAGE = Page(
     actions=(
         Action("GET", "/", lambda visit: _look(visit)),
         Action("GET", "/dashboard/live", _live, every_s=2),
+        Action("GET", "/dashboard/ready", _ready, every_s=10),
         Action("GET", "/dashboard/graph", _graph, every_s=2),
+        Action("POST", "/dashboard/stop", _stop, role="capture"),
         Action("POST", "/press", press, role="capture"),
     ),
 )

@@ -193,6 +193,15 @@ function showWords(id, role) {
   document.querySelector("#content .title").after(words);
 }
 
+// What a part of the page was asked for, and did not come.
+for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  document.addEventListener(failure, (event) => {
+    const words = document.getElementById("silent-words").content.firstElementChild.cloneNode(true);
+    words.role = "alert";
+    event.detail.target.replaceChildren(words);
+  });
+}
+
 const kept = JSON.parse(sessionStorage.getItem("typed") ?? "null");
 if (document.body.classList.contains("door")) {
   if (kept) sessionStorage.setItem("typed", JSON.stringify({ ...kept, again: true }));
