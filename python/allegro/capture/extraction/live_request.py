@@ -20,9 +20,10 @@ NS = 1_000_000_000
 
 @dataclass(frozen=True)
 class LiveRequest:
-    """From `past_ns` ago on, or from the moment `start_ns`; for `length_ns` from now, to the moment `end_ns`,
-    which may lie in the past, or until `most_bytes` of packets are streamed (0: without end). `comment` are
-    the texts for the section comment, `ports` the names of all measuring ports, `program` what `allegro.filters.program` made of the filter `filter` (empty: every packet)."""
+    """From `past_ns` ago on, or from the moment `start_ns`; for `length_ns` from now, to the moment
+    `end_ns`, which may lie in the past, or until `most_bytes` of packets are streamed (0: without end).
+    `comment` are the texts for the section comment, `ports` the names of all measuring ports, `program`
+    what `allegro.filters.program` made of the filter `filter` (empty: every packet)."""
 
     ring_directory: Path
     status_file: Path
