@@ -1,5 +1,5 @@
 /* Collects what a record's summary tells: the distinct values of its packets' keys, and in which parts of the block they are.
- * How that is written down: _summary_form.c.
+ * How that is written down: _summary_writing.c.
  */
 #include "_conversation.h"
 #include "_values.h"
@@ -171,7 +171,7 @@ static int collect(const uint8_t *block, const struct tpacket_hdr_v1 *descriptio
         if ((packet.header.tp_next_offset == 0) != (left == 1))
             return 0;
         /* If those between are as large as this one; a packet takes less time here than elsewhere. */
-        ahead = offset + (size_t)2 * PACKETS_AHEAD * packet.header.tp_next_offset;
+        ahead = offset + (size_t)4 * PACKETS_AHEAD * packet.header.tp_next_offset;
         prefetch_packet(block, description->blk_len, ahead, 2);
         for (; offset >= end; end += size) { /* a packet belongs to the part in which its header is */
             set->begin[++part] = (uint32_t)offset;

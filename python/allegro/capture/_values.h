@@ -1,5 +1,5 @@
 /* The values of a record's packets while its summary is made: what collecting them (_summary.c) and writing them down
- * (_summary_form.c) share. */
+ * (_summary_writing.c) share. */
 #ifndef ALLEGRO_VALUES_H
 #define ALLEGRO_VALUES_H
 

@@ -4,7 +4,7 @@ read those in which nothing can match.
 A cache, like the index, made by the recorder while it has time to spare, and never asked for by it.  Each
 entry has a CRC, and names its record by number and time: what is missing, damaged or of something else says
 nothing, which means that the record may match.  What is in an entry makes ``capture/_summary.c``,
-and ``capture/_summary_form.c`` writes and reads it.
+and ``capture/_summary_form.h`` says how it is written down.
 Version 0.1.0 does not know these files; what it leaves behind is removed at the next start (`recovery`).
 """
 

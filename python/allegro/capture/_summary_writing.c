@@ -1,34 +1,13 @@
-/* How a summary is written down, and what it answers.
- *
- * Layout: a header; if it has parts, their number, where the first packet of each begins and where the last one ends, and how
- * many packets each has (32 bits each); a 16-bit count for each class that is listed; the lists (32 bits each, ascending), with
- * parts behind each list 16 bits for each value, one for each part that has it; the bloom filter up to the end; in the byte
- * order of this machine. The filter is Bloom's (1970) with two hashes for all probes (Kirsch and Mitzenmacher, 2006). What lists
- * cost four or six bytes for costs the filter one or two, and about one wrong "maybe" in a hundred.
- *
- * A summary has no parts, and the form that it always had, if the block is small or there is no room to tell them apart.
- */
-#include "_values.h"
+/* Writes a summary down: which classes of values are listed, which go into the filter, and what there is no room for. */
+#include "_summary_form.h"
 
 #include <stdlib.h>
 
-#define FORMAT 1u
-#define FORMAT_WITH_PARTS 2u
 #define USUAL_BITS 10u /* of the filter for each value */
 #define PAIR_BITS 14u  /* for each pair of value and part, which is asked for part by part */
 #define FEWEST_BITS 2u /* below, a class is left out for the others' sake */
 #define MOST_PROBES 7u
-#define FEW 16u        /* values, which are listed in any case */
-#define MOST_ASKED 16u /* values that the filter is asked for in place of a range */
-#define PAIR_SHIFT 40  /* of the part's number in what is hashed */
-
-struct header {
-    uint8_t format, probes;
-    uint16_t exact, filtered;
-    uint16_t paired; /* of those in the filter: by value and part, not by value alone; 0 without parts */
-};
-
-/* --- writing ------------------------------------------------------------------------------------------------------ */
+#define FEW 16u /* values, which are listed in any case */
 
 struct plan { /* which class is kept how */
     uint32_t parts;
@@ -136,18 +115,6 @@ static uint32_t probes_for(const struct set *set, const struct plan *plan)
     size_t other = in_filter(set, plan, 1, 1), best = other ? plan->filter_size * 8 * 69 / 100 / other : 1; /* ln 2 */
 
     return best < 1 ? 1 : best > MOST_PROBES ? MOST_PROBES : (uint32_t)best;
-}
-
-static uint32_t probed(uint64_t hash, uint32_t number, uint32_t bit_count)
-{
-    uint32_t place = (uint32_t)hash + number * ((uint32_t)(hash >> 32) | 1u);
-
-    return (uint32_t)((uint64_t)place * bit_count >> 32);
-}
-
-static uint64_t hash_of_pair(uint64_t value, uint32_t part)
-{
-    return mixed(value | (uint64_t)(part + 1) << PAIR_SHIFT);
 }
 
 static uint8_t *put(uint8_t *to, const void *from, size_t length)
@@ -270,160 +237,4 @@ uint8_t *write_summary(struct set *set, size_t room, size_t *length)
     put_lists(set, &plan, put_head(set, &plan, bytes));
     *length = needed;
     return bytes;
-}
-
-/* --- asking ------------------------------------------------------------------------------------------------------- */
-
-struct rest { /* what is still to be read of a summary */
-    const uint8_t *at;
-    size_t length;
-};
-
-/* The next bytes; NULL if there are not so many. */
-static const uint8_t *take(struct rest *rest, size_t length)
-{
-    const uint8_t *at = rest->at;
-
-    if (length > rest->length)
-        return NULL;
-    rest->at += length;
-    rest->length -= length;
-    return at;
-}
-
-static const char *open_parts(struct rest *rest, struct summary *summary)
-{
-    const uint8_t *number = take(rest, sizeof summary->parts), *begin, *packets;
-
-    if (number == NULL)
-        return "a summary is cut off";
-    memcpy(&summary->parts, number, sizeof summary->parts);
-    if (summary->parts < 2 || summary->parts > MOST_PARTS)
-        return "a summary has no such parts";
-    begin = take(rest, (summary->parts + 1) * sizeof *summary->begin);
-    packets = take(rest, summary->parts * sizeof *summary->packets);
-    if (begin == NULL || packets == NULL)
-        return "a summary is cut off";
-    memcpy(summary->begin, begin, (summary->parts + 1) * sizeof *summary->begin);
-    memcpy(summary->packets, packets, summary->parts * sizeof *summary->packets);
-    for (uint32_t part = 0; part < summary->parts; part++)
-        if (summary->begin[part] > summary->begin[part + 1] ||
-            (summary->packets[part] != 0 && summary->begin[part] == summary->begin[part + 1]))
-            return "the parts of a summary have no order";
-    return NULL;
-}
-
-const char *open_summary(const uint8_t *bytes, size_t length, struct summary *summary)
-{
-    struct rest rest = {bytes, length};
-    struct header header;
-    const uint8_t *head = take(&rest, sizeof header);
-    size_t size = sizeof(uint32_t);
-
-    memset(summary, 0, sizeof *summary);
-    summary->parts = 1;
-    if (length == 0)
-        return NULL;
-    if (head == NULL)
-        return "a summary is cut off";
-    memcpy(&header, head, sizeof header);
-    if ((header.format != FORMAT && header.format != FORMAT_WITH_PARTS) || (header.exact | header.filtered) >> CLASSES ||
-        (header.exact & header.filtered))
-        return "this is no summary, or one of another version";
-    if (header.format == FORMAT_WITH_PARTS) {
-        const char *message = open_parts(&rest, summary);
-
-        if (message != NULL)
-            return message;
-        summary->paired = header.paired;
-        size += sizeof(uint16_t);
-    }
-    for (uint32_t class = 0; class < CLASSES; class++)
-        if (header.exact >> class & 1) {
-            const uint8_t *at = take(&rest, sizeof(uint16_t));
-            uint16_t count;
-
-            if (at == NULL)
-                return "a summary is cut off";
-            memcpy(&count, at, sizeof count);
-            summary->count[class] = count;
-        }
-    for (uint32_t class = 0; class < CLASSES; class++) {
-        summary->list[class] = take(&rest, summary->count[class] * size);
-        if (summary->list[class] == NULL)
-            return "a summary has not the length that it tells";
-    }
-    if (rest.length > UINT32_MAX / 8)
-        return "a summary has not the length that it tells";
-    summary->exact = header.exact;
-    summary->filtered = header.filtered;
-    summary->bits = rest.at;
-    summary->bit_count = (uint32_t)rest.length * 8;
-    summary->probes = header.probes;
-    return NULL;
-}
-
-/* The parts that have a listed value. */
-static uint32_t parts_of_listed(const struct summary *summary, enum class class, uint32_t low, uint32_t high)
-{
-    const uint8_t *list = summary->list[class];
-    uint32_t count = summary->count[class], begin = 0, value, found = 0;
-
-    for (uint32_t end = count; begin < end;) {
-        uint32_t middle = begin + (end - begin) / 2;
-
-        memcpy(&value, list + middle * sizeof value, sizeof value);
-        if (value < low)
-            begin = middle + 1;
-        else
-            end = middle;
-    }
-    for (; begin < count; begin++) {
-        uint16_t parts = 1;
-
-        memcpy(&value, list + begin * sizeof value, sizeof value);
-        if (value > high)
-            break;
-        if (summary->parts > 1)
-            memcpy(&parts, list + count * sizeof value + begin * sizeof parts, sizeof parts);
-        found |= parts;
-        if (summary->parts == 1)
-            break;
-    }
-    return found;
-}
-
-static int is_in_filter(const struct summary *summary, uint64_t hash)
-{
-    for (uint32_t number = 0; number < summary->probes; number++) {
-        uint32_t bit = probed(hash, number, summary->bit_count);
-
-        if ((summary->bits[bit / 8] >> bit % 8 & 1) == 0)
-            return 0;
-    }
-    return 1;
-}
-
-static uint32_t parts_in_filter(const struct summary *summary, enum class class, uint32_t value)
-{
-    uint32_t found = 0;
-
-    if (!(summary->paired >> class & 1))
-        return is_in_filter(summary, mixed(tagged(class, value))) ? all_parts(summary) : 0;
-    for (uint32_t part = 0; part < summary->parts; part++)
-        found |= (uint32_t)is_in_filter(summary, hash_of_pair(tagged(class, value), part)) << part;
-    return found;
-}
-
-uint32_t may_have(const struct summary *summary, enum class class, uint32_t low, uint32_t high)
-{
-    uint32_t found = 0;
-
-    if (summary->exact >> class & 1)
-        return parts_of_listed(summary, class, low, high) & all_parts(summary);
-    if (!(summary->filtered >> class & 1) || summary->bit_count == 0 || high - low >= MOST_ASKED)
-        return low <= high ? all_parts(summary) : 0;
-    for (uint32_t number = 0; number <= high - low; number++)
-        found |= parts_in_filter(summary, class, low + number);
-    return found;
 }
