@@ -87,7 +87,8 @@ class RecorderStatus:
     `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`.
     `clock_steps` is how often the wall clock was set since the recorder's start. `ring_directory` is where
     the ring lies that is in use, or else the one that is being opened: readers take it from here. A ring in
-    memory has been in use since `in_memory_since_ns` (0: the one in use is none), because of `memory_reason`.
+    memory has been in use since `in_memory_since_ns` (0: the one in use is none), because of `memory_reason`;
+    one that was in use before that on the disk may lie in `memory_beside` (empty: none does).
     """
 
     time_ns: int = 0
@@ -119,6 +120,7 @@ class RecorderStatus:
     ring_directory: str = ""
     in_memory_since_ns: int = 0
     memory_reason: str = ""
+    memory_beside: str = ""
 
 
 def to_json(status: RecorderStatus) -> bytes:
@@ -145,6 +147,16 @@ def ring_in_force(status_file: Path, usual: Path) -> Path:
     except (OSError, ValueError):
         said = ""
     return Path(said) if said else usual
+
+
+def memory_beside(status_file: Path | None, ring: Path) -> Path | None:
+    """Where a ring in memory may lie with what came in while the one in the directory `ring`, which is in use
+    again, could not be used; None if the recorder knows of none."""
+    try:
+        said = from_json(status_file.read_bytes()) if status_file is not None else RecorderStatus()
+    except (OSError, ValueError):
+        return None
+    return Path(said.memory_beside) if said.memory_beside and said.ring_directory == str(ring) else None
 
 
 def write(status: RecorderStatus, path: Path) -> None:

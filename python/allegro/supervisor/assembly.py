@@ -10,7 +10,7 @@ from pathlib import Path
 
 from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.extraction.yielding import Courtesy
-from allegro.capture.status import RecorderStatus, ring_in_force
+from allegro.capture.status import RecorderStatus, memory_beside, ring_in_force
 from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
 from allegro.events.event_rules import open_problems
@@ -204,6 +204,10 @@ def run(paths: Paths, *, with_network: bool) -> None:
     def ring() -> Path:
         return ring_in_force(paths.recorder_status, paths.ring)
 
+    def estimate(start_ns: int, end_ns: int) -> int:
+        in_force = ring()
+        return ring_estimate(in_force, memory_beside(paths.recorder_status, in_force))(start_ns, end_ns)
+
     around = Surroundings(
         ring=paths.ring,
         recorder_status=paths.recorder_status,
@@ -211,7 +215,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
         upload=paths.upload,
         to_upload=lambda: settings.current.export.enabled,
         recorder=recorder,
-        estimate=lambda start_ns, end_ns: ring_estimate(ring())(start_ns, end_ns),
+        estimate=estimate,
         facts=identity.facts,
         ports=lambda: _port_names(paths),
         groups=lambda: settings.current.groups.texts,

@@ -26,8 +26,10 @@ from allegro.capture.extraction.sifting import Sieve
 from allegro.capture.extraction.watching import DISORDER_NS, MARGIN_NS, Watch
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring import news
+from allegro.capture.ring.joined import reader_of
 from allegro.capture.ring.reader import ORDER_SLACK_NS, RecordDamaged, RecordGone, RingReader
 from allegro.capture.ring.record import Record
+from allegro.capture.status import memory_beside
 from allegro.errors import AllegroError, Unavailable
 
 Report = Callable[[float, int, int, int], None]
@@ -60,7 +62,7 @@ def extract_all(requests: Sequence[Request], report: Report, answer: Answer, cou
     window. A file that cannot be written leaves the others alone. Raises AllegroError, and then no further
     file is there."""
     with (
-        RingReader(requests[0].ring_directory) as reader,
+        _reader(requests[0]) as reader,
         Writer() as writer,
         contextlib.ExitStack() as stack,
     ):
@@ -86,6 +88,10 @@ def extract_all(requests: Sequence[Request], report: Report, answer: Answer, cou
                 place=str(requests[0].ring_directory),
                 remedy="Check the disk that holds it.",
             ) from error
+
+
+def _reader(request: Request) -> RingReader:
+    return reader_of(request.ring_directory, memory_beside(request.status_file, request.ring_directory))
 
 
 class _Files:

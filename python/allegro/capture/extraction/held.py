@@ -85,7 +85,8 @@ class Held:
         said = _recorder(self._status_file)
         ups = []
         # Of a run whose packets are being overwritten meanwhile, the ring says nothing any more.
-        for run in {run.run: run for run in (*self.runs, *self._reader.runs())}.values():
+        # A ring on a disk and one in memory may have parts of the same run.
+        for run in {(run.run, run.start_ns): run for run in (*self.runs, *self._reader.runs())}.values():
             span = self.line.run(run)
             if span is None:
                 continue

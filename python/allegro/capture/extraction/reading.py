@@ -18,7 +18,7 @@ from allegro.capture import _packets
 from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN, PULLED
 from allegro.capture.extraction.group_parts import Contents, Found
 from allegro.capture.extraction.pieces import Pieces, Wanted, size, spans
-from allegro.capture.ring.record import PACKET_SLACK_NS, Record, Segment, fields
+from allegro.capture.ring.record import NOWHERE, PACKET_SLACK_NS, Record, Segment, fields
 
 GROUP_BYTES = 4 << 20
 """A group is at most this long, unless it is a single record, or the reader wants other ones."""
@@ -217,12 +217,19 @@ class ReadAhead:
 
 
 def in_groups(records: Iterable[Wanted], most: int) -> Iterator[list[Wanted]]:
-    """Cuts the sequence into groups of at most so many bytes and GROUP_RECORDS, of one record at least."""
+    """Cuts the sequence into groups of at most so many bytes and GROUP_RECORDS, of one record at least.
+
+    A group is of one ring, as each has numbers of its own.
+    """
     group: list[Wanted] = []
-    length = 0
+    length, segment = 0, NOWHERE
     for wanted in records:
         one = wanted[0].length
-        if group and (length + one > most or len(group) == GROUP_RECORDS):
+        full = length + one > most or len(group) == GROUP_RECORDS
+        if wanted[0].segment is not segment:
+            before, segment = segment, wanted[0].segment
+            full = full or before.path.parent != segment.path.parent
+        if full and group:
             yield group
             group, length = [], 0
         group.append(wanted)

@@ -49,7 +49,10 @@ class Watch:
         self._timeline = timeline
         self.findings = findings
         self._read_news = read_news
-        self._began = {run.run: span[0] for run in runs if (span := timeline.run(run)) is not None}
+        self._began: dict[int, int] = {}
+        for run in runs:  # of which a ring in memory may have a part
+            if (span := timeline.run(run)) is not None:
+                self._began.setdefault(run.run, span[0])
         self._last_of_port: dict[str, Record] = {}
         self._gaps: list[tuple[int, int, int]] = []
         self._away: dict[tuple[str, str], int] = {}
@@ -103,6 +106,8 @@ class Watch:
     def _note_gap(self, previous: Record, record: Record) -> None:
         if not record.boot_id and record.first_ns < previous.first_ns - DISORDER_NS:
             self.findings.clock_set_back_ns = self._timeline.last(previous)
+        if previous.segment.path.parent != record.segment.path.parent:
+            return  # another ring has numbers of its own
         missing = record.sequence - previous.sequence - 1
         if previous.run == record.run and missing > 0:
             start_ns, end_ns = sorted((self._timeline.last(previous), self._timeline.first(record)))

@@ -118,8 +118,8 @@ class RingKeeper:
         self._memory_directory: Path | None = None
         self._why = ""
         """Why the ring that was in use before is in use no more."""
-        self._memory_was_used = False
-        """Since the ring on the disk was in use."""
+        self._memory_boot_ns = 0
+        """When one in memory was taken into use, since that on the disk was; 0: none was."""
         self._forget_memory_at = 0.0
         self._given_up = 0
         self._left_ns: dict[bytes, int] = {}
@@ -137,6 +137,11 @@ class RingKeeper:
     def message(self) -> str:
         """What is wrong, in plain words; empty if nothing is."""
         return f"Packets are kept in memory only: {why}" if (why := self.memory_reason()) else self.reason
+
+    def kept_beside(self) -> Path | None:
+        """Where a ring in memory may still lie while that on the disk is in use again."""
+        on_disk = self.writer is not None and not self.in_memory_since_ns
+        return self._memory_directory if on_disk and self._forget_memory_at else None
 
     def memory_reason(self) -> str:
         """Why the ring in use is in memory, in plain words; empty if it is not."""
@@ -186,15 +191,15 @@ class RingKeeper:
         reason = self._disk.failed or self._why
         if in_memory and since_ns:
             reason = f"{reason} {_KEPT_ON_DISK}"
-        elif self._memory_was_used and not in_memory:
+        elif self._memory_boot_ns and not in_memory:
             reason = f"{reason} {_KEPT_IN_MEMORY}"
         self.writer, self.directory, self.reason, self._why = writer, writer.directory, "", ""
         self.in_memory_since_ns = now.wall_ns if in_memory else 0
-        self._memory_was_used = in_memory
+        memory_boot_ns, self._memory_boot_ns = self._memory_boot_ns, now.boot_ns if in_memory else 0
         if not in_memory:
             self._disk.failed = ""
             self._forget_memory_at = time.monotonic() + KEPT_S
-        return RingOpened(*now, since_ns, reason, int(begun))
+        return RingOpened(*now, since_ns, reason, int(begun), 0 if in_memory else memory_boot_ns)
 
     def give_up(self, reason: str, now: Reading, pause_s: float) -> None:
         """Lets the ring in use be closed, and tries again after so many seconds; 0: at once, and then that it

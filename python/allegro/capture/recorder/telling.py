@@ -81,4 +81,5 @@ def status_of(
         ring_directory=str(keeper.directory or ""),
         in_memory_since_ns=keeper.in_memory_since_ns,
         memory_reason=keeper.memory_reason(),
+        memory_beside=str(keeper.kept_beside() or ""),
     )

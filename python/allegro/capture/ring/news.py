@@ -40,11 +40,13 @@ class News:
 class RingOpened(News):
     """The recorder has taken the ring into use, which it had not done since `since_boot_ns` (0: its start),
     for the reason `reason` (empty: it was only being opened). `begun` is 1 for a ring that takes the place of
-    another one, and holds nothing that came in before."""
+    another one, and holds nothing that came in before. Until now one in memory was in use, since
+    `memory_boot_ns` (0: none was)."""
 
     since_boot_ns: int = 0
     reason: str = ""
     begun: int = 0
+    memory_boot_ns: int = 0
 
 
 @dataclass(frozen=True)

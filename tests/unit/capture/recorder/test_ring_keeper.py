@@ -96,11 +96,14 @@ def test_each_ring_is_told_since_when_it_was_not_in_use(bench: Bench) -> None:
     told = bench.takes(bench.disk)
     assert (told.begun, told.since_boot_ns) == (0, left_ns[0])
     assert told.reason == "The disk does not take packets. What came in meanwhile was kept in memory only."
+    assert left_ns[0] <= told.memory_boot_ns <= memory_left_ns
+    assert bench.keeper.kept_beside() == bench.memory
     bench.later_s = 0.0
     bench.fail()
     told = bench.takes(bench.memory)
-    assert told.begun == 0
+    assert (told.begun, told.memory_boot_ns) == (0, 0)
     assert told.since_boot_ns >= memory_left_ns
+    assert bench.keeper.kept_beside() is None
     assert told.reason == "The disk does not take packets. What came in meanwhile was kept on the disk."
 
 
@@ -129,6 +132,7 @@ def test_a_ring_in_memory_that_is_not_needed_is_given_back_to_the_machine(bench:
     bench.later_s = ring_keeper.KEPT_S + 1
     bench.look()
     wait_for(lambda: not any(bench.memory.iterdir()), "an empty folder", 20)
+    assert bench.keeper.kept_beside() is None
     bench.later_s = 0.0
     bench.fail()
     told = bench.takes(bench.memory)
