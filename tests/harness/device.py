@@ -96,7 +96,9 @@ class Device:
                 status = self.status()
             except BenchError as error:
                 missing = str(error)
+                pause_s = 1.0  # asking costs the starting device time
             else:
+                pause_s = 0.3
                 ring = status["ring"]
                 links = [port for port in ring["ports"] if port["link_up"]]
                 if ring["state"] == "recording" and len(links) >= wanted:
@@ -105,7 +107,7 @@ class Device:
                 missing = (
                     f"ring {ring['state']} {ring['message']!r}, {len(links)} of {wanted} ports have a link"
                 )
-            time.sleep(1)  # asking costs the starting device time
+            time.sleep(pause_s)
         raise BenchTimeoutError(f"the device is not ready after {timeout:g} s: {missing}")
 
     def wait_jobs(self, count: int, timeout: float = 60.0, *, after: int = 0) -> list[dict[str, Any]]:

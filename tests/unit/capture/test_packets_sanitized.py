@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,17 +36,30 @@ sys.exit(pytest.main(["-q", "-x", "-s", "-p", "no:cacheprovider", *sys.argv[2:]]
 """
 
 
-def build(target: Path, sources: Path) -> Path:
-    """Of all C files in a folder."""
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fPIC", "-shared"]
-    include = sysconfig.get_paths()["include"]
-    subprocess.run(
-        ["cc", *flags, f"-I{include}", *map(str, sorted(sources.glob("*.c"))), "-o", str(target)], check=True
-    )
+FLAGS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fPIC"]
+
+
+def compiled(folder: Path, *sources: Path) -> None:
+    """The object files of C files, into `folder`."""
+    include = [f"-I{sysconfig.get_paths()['include']}", f"-I{SOURCES}"]
+    subprocess.run(["cc", *FLAGS, *include, "-c", *map(str, sources)], check=True, cwd=folder)
+
+
+def linked(target: Path, objects: list[Path]) -> Path:
+    """The extension, of all its object files."""
+    subprocess.run(["cc", *FLAGS, "-shared", *map(str, objects), "-o", str(target)], check=True)
     return target
 
 
-def run(extension: Path, *options: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Those of all C files as they are."""
+    folder = tmp_path_factory.mktemp("objects")
+    compiled(folder, *sorted(SOURCES.glob("*.c")))
+    return sorted(folder.glob("*.o"))
+
+
+def run(extension: Path, tests: Sequence[Path], *options: str) -> subprocess.CompletedProcess[str]:
     library = subprocess.run(
         ["cc", "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -58,34 +72,37 @@ def run(extension: Path, *options: str) -> subprocess.CompletedProcess[str]:
         "PYTHONMALLOC": "malloc",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    command = [sys.executable, "-c", RUN, str(extension), *map(str, TESTS), *options]
+    command = [sys.executable, "-c", RUN, str(extension), *map(str, tests), *options]
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.spec("R2")
 @pytest.mark.timeout(300)
-def test_no_read_or_write_out_of_bounds(tmp_path: Path) -> None:
-    result = run(build(tmp_path / "_packets.so", SOURCES), "-k", "not finds_what_the_plain_one_says")
+def test_no_read_or_write_out_of_bounds(objects: list[Path], tmp_path: Path) -> None:
+    extension = linked(tmp_path / "_packets.so", objects)
+    result = run(extension, TESTS, "-k", "not finds_what_the_plain_one_says")
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
     assert " passed" in result.stdout
 
 
 OVER_READS = (
-    ("_packets.c", "if (description->blk_len > size)", "torn_ends"),
-    ("_key.c", "if (length > rest->length)", "cut_off_anywhere"),
+    ("_packets.c", "if (description->blk_len > size)", "test_packets.py", "torn_ends"),
+    ("_key.c", "if (length > rest->length)", "test_program.py", "cut_off_anywhere"),
 )
 
 
-@pytest.mark.parametrize(("file", "check", "test"), OVER_READS)
-def test_the_sanitizers_would_see_an_over_read(tmp_path: Path, file: str, check: str, test: str) -> None:
-    sources = tmp_path / "sources"
-    sources.mkdir()
-    for source in SOURCES.glob("*.[ch]"):
-        text = source.read_text()
-        if source.name == file:
-            assert text.count(check) == 1
-            text = text.replace(check, "if (0)")
-        (sources / source.name).write_text(text)
-    result = run(build(tmp_path / "_packets.so", sources), "-k", test)
+@pytest.mark.parametrize(("file", "check", "tests", "test"), OVER_READS)
+def test_the_sanitizers_would_see_an_over_read(
+    objects: list[Path], tmp_path: Path, file: str, check: str, tests: str, test: str
+) -> None:
+    text = (SOURCES / file).read_text()
+    assert text.count(check) == 1
+    (tmp_path / file).write_text(text.replace(check, "if (0)"))
+    compiled(tmp_path, tmp_path / file)
+    changed = (tmp_path / file).with_suffix(".o")
+    others = [one for one in objects if one.name != changed.name]
+    assert len(others) == len(objects) - 1
+    extension = linked(tmp_path / "_packets.so", [changed, *others])
+    result = run(extension, [one for one in TESTS if one.name == tests], "-k", test)
     assert result.returncode != 0
     assert "AddressSanitizer" in result.stderr
