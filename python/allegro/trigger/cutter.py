@@ -241,7 +241,7 @@ class Cutter:
 
     def _cut(self, job: Job, notes: list[str]) -> None:
         try:
-            self._maker.cut(job, notes)
+            self._maker.cut(job, notes, self._running[job.id].size)
             self._not_before.pop(job.id, None)
         except AllegroError:  # the list of captures, or its disk: not this job's fault
             self._not_before[job.id] = self._around.monotonic() + _RETRY_S

@@ -69,13 +69,13 @@ class Maker:
         """Ends what `prepare` began."""
         self._extractions.close()
 
-    def cut(self, job: Job, notes: Sequence[str]) -> None:
-        """Works on a job in state cutting until it has ended.
+    def cut(self, job: Job, notes: Sequence[str], size: int | None) -> None:
+        """Works on a job in state cutting until it has ended; `size` is what `size` said, if it could.
 
         With STOPPING it does not end, but is as if it had not been begun. What is unforeseen is raised.
         """
         try:
-            self._make(job, notes)
+            self._make(job, notes, size)
         except ExtractionStopped as stopped:
             if stopped.reason == STOPPING:
                 discard(self._around.directory(job.directory), job.id)
@@ -111,7 +111,7 @@ class Maker:
             return 0
         return min(whole, job.shape.size_limit or whole)
 
-    def _make(self, job: Job, notes: Sequence[str]) -> None:
+    def _make(self, job: Job, notes: Sequence[str], size: int | None) -> None:
         if self.take_up(job):
             return
         if self._store.rows.of(job.id):
@@ -125,7 +125,8 @@ class Maker:
         files = FileStore(directory)
         # It may be far smaller than its window; a disk that gets full is noticed below.
         smaller = job.filter or job.packet_length
-        if problem := self._around.space_problem(0 if smaller else self.size(job)):
+        needed = self.size(job) if size is None else size
+        if problem := self._around.space_problem(0 if smaller else needed):
             self.fail(job, problem)
             return
         log.info("Capture %d: cutting", job.id)
