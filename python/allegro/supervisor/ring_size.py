@@ -20,6 +20,7 @@ from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.recorder_process import apply_config, wanted_config
 from allegro.system.health import MIB
 from allegro.trigger.jobs import Job
+from allegro.trigger.kept_in import may_lie_in
 
 GIB = 1 << 30
 _LOOK_EVERY_S = 1.0
@@ -105,7 +106,9 @@ class RingSize:
         with self._lock:
             self._settings = settings
             wanted = self._wanted(settings)
-            self._waits_for = {job.id for job in self._unfinished()} if self._loses(wanted) else set()
+            lost = self._lost(wanted)
+            needed = [job for job in self._unfinished() if may_lie_in(job, lost)] if lost else []
+            self._waits_for = {job.id for job in needed}
             if self._waits_for:
                 log.info("The packet ring buffer is changed after %d captures", len(self._waits_for))
                 with contextlib.suppress(OSError):
@@ -122,16 +125,16 @@ class RingSize:
     def _wanted(self, settings: Settings) -> RecorderConfig:
         return wanted_config(settings, self._paths, self._on_disk())
 
-    def _loses(self, wanted: RecorderConfig) -> bool:
-        """Whether packets of the present ring cannot be read then."""
+    def _lost(self, wanted: RecorderConfig) -> Path | None:
+        """The directory of the present ring, if packets of it cannot be read then."""
         try:
             present = config.load(self._paths.recorder_config)
         except InvalidInput:
-            return False
+            return None
         if wanted.ring_directory == present.ring_directory:
-            return wanted.ring_size < present.ring_size
+            return present.ring_directory if wanted.ring_size < present.ring_size else None
         in_force = ring_in_force(self._paths.recorder_status, self._paths.ring)
-        return in_force == present.ring_directory and in_force.is_dir()
+        return in_force if in_force == present.ring_directory and in_force.is_dir() else None
 
     def _tell_rules(self, rules: PortRules) -> None:
         """Only size and disk wait: rules may keep what nobody should see."""

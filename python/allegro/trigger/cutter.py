@@ -8,6 +8,7 @@ from typing import Final
 from allegro.errors import AllegroError, Conflict
 from allegro.trigger.extraction import CANCELLED, STOPPING
 from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.kept_in import may_lie_in
 from allegro.trigger.making import Maker
 from allegro.trigger.order import Running, by_urgency, exhausted, is_short, soon_done, wait_beside
 from allegro.trigger.publish import remove_leftovers
@@ -204,8 +205,9 @@ class Cutter:
         return recorder.complete_through_ns - job.end_ns
 
     def _ring_is_awaited(self, job: Job) -> bool:
-        """Whether the ring that has a job of an earlier start may lie on a disk that is still to come."""
-        return job.boot_id != self._around.boot_id and self._around.ring_is_awaited()
+        """Whether the packets of a job of an earlier start may lie on a disk that is still to come."""
+        earlier = job.boot_id != self._around.boot_id
+        return earlier and self._around.ring_is_awaited() and not may_lie_in(job, self._around.ring_now())
 
     def _size(self, job: Job) -> int | None:
         """Bytes of the file at most; None if that cannot be said, which is then told where it is cut."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
@@ -10,6 +11,7 @@ import pytest
 
 from allegro.capture import config, space
 from allegro.capture.config import RecorderConfig
+from allegro.capture.ring import segments
 from allegro.capture.status import RecorderStatus, write
 from allegro.paths import Paths
 from allegro.settings.model import Settings
@@ -195,3 +197,17 @@ class TestMoved:
         config.dump(RecorderConfig(broken, 64 * MIB, paths.recorder_status), paths.recorder_config)
         bench.apply(32)
         assert (bench.told, bench.sizes.waits_for()) == ([32], 0)
+
+    def test_captures_whose_packets_lie_on_the_disk_do_not_keep_the_ring_from_it(self, paths: Paths) -> None:
+        """Those of an earlier start, which wait for it."""
+        bench = Bench(paths)
+        bench.on_disk = paths.run / "ring-disk/allegro-ring"
+        left = segments.Run(1, 1, 1, (), "ab" * 16, 1, 50, left=True)
+        segments.write_runs(paths.ring, [left], sync=False)
+        earlier = dataclasses.replace(bench.jobs[0], press_boot_ns=60, boot_id=left.boot_id)
+        bench.jobs = [earlier]
+        bench.sizes.apply(Settings(recording=Recording(ring_disk="there", ring_disk_mib=64)))
+        assert (bench.told, bench.sizes.waits_for()) == ([64], 0)
+        bench.jobs = [dataclasses.replace(earlier, press_boot_ns=40)]
+        bench.sizes.apply(Settings(recording=Recording(ring_disk="there", ring_disk_mib=32)))
+        assert (bench.told, bench.sizes.waits_for()) == ([64], 1)

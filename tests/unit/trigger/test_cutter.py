@@ -12,6 +12,7 @@ import pytest
 
 from allegro.atomic import rename_without_replacing
 from allegro.capture.extraction.shape import NO_WISHES, Format, ShapeWishes
+from allegro.capture.ring import segments
 from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 from allegro.filters.translate import translated
 from allegro.settings.filter_table import FilterRow
@@ -362,6 +363,11 @@ class TestFromPressToFile:
             "accepted",
             "complete",
         )
+        run = segments.Run(1, 1, 1, (), "ef" * 16, 1, 4)
+        segments.write_runs(bench.ring, [run], sync=False)
+        (here,) = bench.store.accept([press], span, now_ns=PRESS_NS, boot_id=run.boot_id)
+        assert bench.cutter._step() == 0
+        assert bench.store.get(here.id).state == "complete"  # a disk was not there then, and need not be now
         awaited.clear()
         awaited.append(False)
         assert bench.cutter._step() == 0
