@@ -14,9 +14,9 @@ import pytest
 from allegro.errors import AllegroError, Conflict
 from allegro.firmware.authority import Authority
 from allegro.firmware.boot_state import BootState
+from allegro.firmware.device_around import Surroundings
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.releases import Release
-from allegro.firmware.surroundings import Surroundings
 from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
 from scripts.build_vm import project_fact

@@ -12,9 +12,9 @@ from allegro.firmware import boot_state, bundle_files, bundles
 from allegro.firmware.boot_state import FACTORY, SLOTS, BootName, BootState, Slot
 from allegro.firmware.bundle_files import FirmwareFiles, StoredFile
 from allegro.firmware.bundles import Bundle
+from allegro.firmware.device_around import Surroundings
 from allegro.firmware.release_index import Offer
 from allegro.firmware.releases import Release
-from allegro.firmware.surroundings import Surroundings
 from allegro.firmware.versions import Compared, compared
 
 Place = Literal["slot-a", "slot-b", "factory", "file", "server"]

@@ -13,10 +13,10 @@ from allegro.firmware import bundle_files, bundles, release_index
 from allegro.firmware.boot_state import SLOTS, Slot, other_slot
 from allegro.firmware.bundle_files import FirmwareFiles
 from allegro.firmware.bundles import Bundle
+from allegro.firmware.device_around import Surroundings, UpdateServer
 from allegro.firmware.events import Event, Events
 from allegro.firmware.inventory import Held, Inventory
 from allegro.firmware.release_index import Index
-from allegro.firmware.surroundings import Surroundings, UpdateServer
 from allegro.firmware.trial import Trial, TrialNote, fell_back
 from allegro.firmware.verity import check_payload
 from allegro.firmware.versions import compared

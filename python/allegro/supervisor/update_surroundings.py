@@ -6,8 +6,8 @@ from pathlib import Path
 from allegro.capture.status import RecorderStatus
 from allegro.firmware import boot_state
 from allegro.firmware.authority import read_authority
+from allegro.firmware.device_around import Surroundings, UpdateServer
 from allegro.firmware.rauc import Rauc
-from allegro.firmware.surroundings import Surroundings, UpdateServer
 from allegro.settings.model import Firmware
 from allegro.system.power import power
 

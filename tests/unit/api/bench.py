@@ -24,9 +24,9 @@ from allegro.errors import Unavailable
 from allegro.events.event_list import EventList
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
+from allegro.firmware.device_around import Surroundings as FirmwareSurroundings
 from allegro.firmware.disk_install import Installer
 from allegro.firmware.rauc import Rauc
-from allegro.firmware.surroundings import Surroundings as FirmwareSurroundings
 from allegro.firmware.update import FirmwareService
 from allegro.network import ports as port_rules
 from allegro.network.overview import Address, Interface, Port

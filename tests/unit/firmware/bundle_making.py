@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from allegro.errors import Unavailable
 from allegro.firmware.authority import Authority
+from allegro.firmware.device_around import Surroundings
 from allegro.firmware.rauc import Refused
 from allegro.firmware.releases import Release
-from allegro.firmware.surroundings import Surroundings
 from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
 

@@ -13,9 +13,9 @@ from allegro.firmware import boot_state
 from allegro.firmware.authority import Authority
 from allegro.firmware.boot_state import BAD, PROVEN, BootState, SlotState
 from allegro.firmware.bundles import Refusal
+from allegro.firmware.device_around import Surroundings
 from allegro.firmware.release_index import Offer
 from allegro.firmware.releases import Release
-from allegro.firmware.surroundings import Surroundings
 from allegro.firmware.trial import Trial, TrialNote
 from allegro.firmware.update import FirmwareService
 from allegro.system.actions import Actions
