@@ -21,6 +21,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.jobs.close()
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One for all tests that show that it does nothing."""
+    made = make_bench(tmp_path_factory.mktemp("untouched"))
+    yield made
+    made.jobs.close()
+
+
 def test_status_shows_the_device_at_a_glance(bench: Bench) -> None:
     bench.problems.append(Problem("no-link", "warning", "No link.", "Plug in the cable."))
     bench.actions.start("install", "Copying.")
@@ -150,14 +158,14 @@ BAD_TRIGGERS: list[tuple[object, str, str]] = [
 
 @pytest.mark.parametrize(("body", "place", "message"), BAD_TRIGGERS)
 def test_a_bad_trigger_is_refused_in_plain_words(
-    bench: Bench, body: object, place: str, message: str
+    untouched: Bench, body: object, place: str, message: str
 ) -> None:
-    response = bench.call("POST", "/trigger", body)
+    response = untouched.call("POST", "/trigger", body)
     assert response.status_code in (400, 422), response.text
     error = response.json()["error"]
     assert error["place"] == place or not message
     assert message in error["message"]
-    assert bench.get("/jobs") == []
+    assert untouched.get("/jobs") == []
 
 
 def test_a_body_that_does_not_say_it_is_json_is_refused(bench: Bench) -> None:

@@ -50,6 +50,15 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.jobs.close()
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """One for all tests that show that it does nothing."""
+    made = make_bench(tmp_path_factory.mktemp("untouched"))
+    (made.paths.storage / "a.pcapng").write_bytes(b"packets of others")
+    yield made
+    made.jobs.close()
+
+
 def raw(
     bench: Bench, method: str, path: bytes, headers: Mapping[str, str], *, owner: bool = False
 ) -> tuple[int, bytes]:
@@ -145,10 +154,10 @@ def test_each_role_may_use_what_the_description_says_and_nothing_else(bench: Ben
         {USER_HEADER: "vera", ROLE_HEADER: "root"},
     ],
 )
-def test_who_nobody_vouches_for_may_do_nothing(bench: Bench, headers: dict[str, str]) -> None:
-    for method, path in operations(bench):
+def test_who_nobody_vouches_for_may_do_nothing(untouched: Bench, headers: dict[str, str]) -> None:
+    for method, path in operations(untouched):
         target = path.replace("{name}", "a.pcapng").replace("{job_id}", "7").replace("{number}", "1").encode()
-        assert raw(bench, method, target, headers)[0] == 403, (method, path)
+        assert raw(untouched, method, target, headers)[0] == 403, (method, path)
 
 
 @pytest.mark.spec("S1")
@@ -180,9 +189,11 @@ def test_root_on_the_device_needs_no_headers_but_is_held_to_those_it_sends(bench
         "",
     ],
 )
-def test_paths_that_can_be_read_in_two_ways_are_refused_before_anything_else(bench: Bench, path: str) -> None:
+def test_paths_that_can_be_read_in_two_ways_are_refused_before_anything_else(
+    untouched: Bench, path: str
+) -> None:
     for headers, owner in ((by("viewer"), False), (by("admin"), False), ({}, True)):
-        status, content = raw(bench, "GET", path.encode(), headers, owner=owner)
+        status, content = raw(untouched, "GET", path.encode(), headers, owner=owner)
         assert status == 400, path
         assert b"packets" not in content
 
