@@ -19,13 +19,14 @@ from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.port_rules import PortRules
 from allegro.capture.ring.news import Discarded, PortOpened, RulesChanged, RulesHeld
+from allegro.capture.ring.reader import RingReader
 from allegro.filters.kernel_program import assembled
 from allegro.filters.rule_texts import Text, rule_set
 from allegro.filters.slicing import deciding, kept
 from tests.harness.frame_key import key_of
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import PATIENCE, wait_for
-from tests.host.recording import Load, Recording, add_port, contents, frame, send
+from tests.host.recording import MIB, Load, Recording, add_port, contents, frame, packets, send
 from tests.unit.capture import pcapng_reader
 from tests.unit.filters.test_kernel_program import TAGS, frames, rules
 
@@ -191,6 +192,46 @@ def test_rules_changed_a_hundred_times_under_traffic(namespace: Namespace, recor
         after = [packet.length for packet in seen if packet.time_ns > change.wall_ns]
         assert not after or after[0] in range(100 + number, 200)
     assert {change.ports for change in changes} == {"port1"}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_rules_changed_a_hundred_times_under_the_traffic_of_a_generator(
+    namespace: Namespace, recording: Recording, tmp_path: Path
+) -> None:
+    """The same with ten times the packets, about 200,000 a second, which are alike."""
+    sent, file = 800_000, tmp_path / "packet.cfg"
+    file.write_text(f"{{ {', '.join(map(str, frame(1, 0, 512)))} }}\n")
+    add_port(namespace, 1)
+    recording.ring_size = 1024 * MIB
+    recording.take_any_load()
+    recording.start_with_ports("port1")
+    command = ["trafgen", "-i", str(file), "-o", "gen1", "-P", "1", "-t", "1us", "-n", str(sent)]
+    generator = namespace.spawn(command, tmp_path / "generator")
+    for number in range(100):
+        name = f"set {number}."
+        tell(recording, told(Text(name, "", "keep", 100 + number)))
+        wait_for(functools.partial(is_logged, recording, name), name, 20, interval=0.01)
+    generator.wait(60 * PATIENCE)
+    print((tmp_path / "generator").read_text())
+    recording.wait_until_complete()
+    recording.stop()
+    assert recording.losses().system == 0
+    changes = [item for item in recording.news() if isinstance(item, RulesChanged)]
+    assert len(changes) == 100
+    count, until_ns = 0, dict[int, int]()  # of packets of each length, in their order: the last one's time
+    with RingReader(recording.ring) as reader:
+        for record in reader.records(0, 1 << 62):
+            for seen in packets(reader.read(record), record):
+                count += 1
+                assert seen.length not in until_ns or seen.length == next(reversed(until_ns)), "an old rule"
+                until_ns[seen.length] = seen.time_ns
+    assert count == sent
+    assert list(until_ns) == [512, *sorted(until_ns.keys() - {512})]
+    for number, change in enumerate(changes):
+        assert all(
+            ns <= change.wall_ns for size, ns in until_ns.items() if size not in range(100 + number, 200)
+        )
 
 
 @pytest.mark.spec("R10", "R12")
