@@ -12,6 +12,7 @@ import paramiko
 from paramiko import SFTPAttributes, SFTPHandle, SFTPServer, SFTPServerInterface
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 from paramiko.sftp import (
+    CMD_ATTRS,
     CMD_EXTENDED,
     CMD_EXTENDED_REPLY,
     CMD_FSTAT,
@@ -35,8 +36,8 @@ REFUSED_WRITE = 3 * 32 * 1024
 ODD_ANSWERS = (
     "end of file for absent",
     "failure for absent",
+    "fstat says empty",
     "fsync refused",
-    "no fstat",
     "no list",
     "no mkdir",
     "no reading",
@@ -174,6 +175,10 @@ class _Server(SFTPServer):
             self._response(number, CMD_EXTENDED_REPLY, *limits)  # type: ignore[attr-defined]
         elif kind == CMD_FSTAT and "no fstat" in self._odd:
             self._send_status(number, SFTP_OP_UNSUPPORTED)  # type: ignore[attr-defined]
+        elif kind == CMD_FSTAT and "fstat says empty" in self._odd:
+            empty = SFTPAttributes()
+            empty.st_size = 0
+            self._response(number, CMD_ATTRS, empty)  # type: ignore[attr-defined]
         else:
             super()._process(kind, number, message)  # type: ignore[misc]
 

@@ -1,13 +1,11 @@
 """A WSGI application served by HTTPS on the loopback (cheroot), which can be made to misbehave."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
@@ -16,34 +14,21 @@ Before = Callable[[str, str], str | None]
 """Method and path of a request → a status line to answer with instead, or None."""
 
 
-class _Connection(HTTPConnection):
-    """Who breaks it off ends it, and not the thread of the server that tells him so."""
-
-    def communicate(self) -> bool:
-        try:
-            return bool(super().communicate())  # type: ignore[no-untyped-call]
-        except OSError:
-            return False
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            super().close()
-
-
 class WsgiServer:
     """`before` and `after` are asked for each request that the application answers.
 
-    `hides`: headers, in small letters, that answers to HEAD lack.
+    `hides`: headers, in small letters, that answers to HEAD lack. `ended`: methods of all requests that it is
+    through with, also of those that broke off.
     """
 
     def __init__(self, application: Callable[..., Any], certificate: Path, key: Path) -> None:
         self.before: Before = lambda method, path: None
         self.after: Before = lambda method, path: None
         self.hides: frozenset[str] = frozenset()
+        self.ended: list[str] = []
         self._application = application
         self._server = Server(("127.0.0.1", 0), self._answer, numthreads=4)
         self._server.ssl_adapter = BuiltinSSLAdapter(str(certificate), str(key))
-        self._server.ConnectionClass = _Connection
         self._server.prepare()
         self._thread = threading.Thread(target=self._server.serve, name="wsgi", daemon=True)
 
@@ -64,6 +49,12 @@ class WsgiServer:
         self._thread.join()
 
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            return self._answered(environ, start)
+        finally:
+            self.ended.append(environ["REQUEST_METHOD"])
+
+    def _answered(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if (status := self.before(method, path)) is not None:
             start(status, [("Content-Length", "0"), ("Connection", "close")])

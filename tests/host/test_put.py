@@ -13,6 +13,7 @@ from allegro.settings.model import Export
 from allegro.storage.capture_files import numbered
 from tests.harness.certificates import TestAuthority
 from tests.harness.put_server import PutServer
+from tests.harness.waiting import wait_for
 from tests.harness.webdav_server import PASSWORD, USER, WebDavServer
 from tests.host.sending import NAME, Kept, put_file, quiet, send_by, service, stop_at
 
@@ -110,6 +111,7 @@ def test_a_part_under_the_final_name_is_written_anew_and_nothing_else_is(
     file, content = put_file(tmp_path, 3 * MIB)
     kept = Kept()
     stop_at(PutWay(export), export.directory, file, 2 * MIB, kept)
+    wait_for(lambda: "PUT" in in_place.ended, "the server to write no more", 20)
     there = in_place.folder / NAME
     there.write_bytes(content[:MIB])
     assert send(export, file, kept=kept) == Sent(NAME, len(content), already_there=False, resumed_at=0)
