@@ -280,6 +280,8 @@ class _Handle(SFTPHandle):
         self._stub.offsets.append(offset)
         if self._stub.room is not None and offset + len(data) > self._stub.room:
             return SFTP_FAILURE
+        if "long writes refused" in self._stub.odd and len(data) > 32 * 1024:
+            return SFTP_FAILURE
         if "a write refused" in self._stub.odd and offset == REFUSED_WRITE:
             return SFTP_FAILURE
         return int(super().write(offset, data))

@@ -281,6 +281,20 @@ def test_writes_are_as_long_as_the_server_takes_them(
     assert arrived(stub) == {NAME: content}
 
 
+@pytest.mark.parametrize("there", [0, 40 * KIB])
+def test_a_server_that_says_more_of_its_writes_than_is_true_gets_short_ones(
+    stub: StubServer, upload: Path, monkeypatch: pytest.MonkeyPatch, there: int
+) -> None:
+    monkeypatch.setattr(upload_part, "WINDOW", 64)
+    stub.longest_write, stub.odd = 1 << 20, frozenset({"long writes refused"})
+    file, content = put_file(upload, 300 * KIB)
+    (stub.root / PART).write_bytes(content[:there])
+    sent = deliver(stub, file)
+    assert sent is not None
+    assert sent.resumed_at == there
+    assert arrived(stub) == {NAME: content}
+
+
 def service_for(
     stub: StubServer, upload: Path, directory: Path, there: str
 ) -> tuple[ExportService, UploadQueue]:

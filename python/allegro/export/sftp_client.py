@@ -178,13 +178,13 @@ class SftpClient(paramiko.SFTPClient):
 class Writes:
     """Writes on their way to one file: at most `window` bytes, each answer is looked at, in whatever order.
 
-    `taken`: whether the server has said yes to any of them.
+    `longest_taken`: bytes of the longest to which the server has said yes; 0: to none.
     """
 
     def __init__(self, client: SftpClient, file: paramiko.SFTPFile, window: int) -> None:
         self._client = client
         self.file = file
-        self.taken = False
+        self.longest_taken = 0
         self._window = window
         self._under_way: dict[int, tuple[int, int]] = {}  # offset and length, by the number of the request
         self._bytes = 0
@@ -215,12 +215,13 @@ class Writes:
 
     def _async_response(self, kind: int, message: paramiko.Message, number: int) -> None:
         """Called by paramiko with the answer to each request, also while the file is being closed."""
-        self._bytes -= self._under_way.pop(number)[1]
+        length = self._under_way.pop(number)[1]
+        self._bytes -= length
         try:
             if kind != CMD_STATUS:
                 raise SftpStatusError(SftpStatusError.FAILURE, "no status in answer to a write")
             self._client._convert_status(message)
-            self.taken = True
+            self.longest_taken = max(length, self.longest_taken)
         except EndOfFile as error:
             self._refused = SftpStatusError(SftpStatusError.END_OF_FILE, str(error))
         except OSError as error:

@@ -58,15 +58,7 @@ def write_part(client: SftpClient, errand: Errand, part: str) -> Written:
         if written is not None:
             return written
         log.info("The server does not let %s go on at byte %d: it is begun anew", part, start)
-    try:
-        with client.open(part, "wb") as there:
-            notes = _fill(client, Writes(client, there, WINDOW * CHUNK), errand, part, 0)
-    except OSError as error:
-        if not is_refusal(error):
-            raise
-        raise explain_write(client, error, part, errand.size) from error
-    make_sure(client, part, errand.size)
-    return Written(0, notes)
+    return _write_anew(client, errand, part)
 
 
 def make_sure(client: SftpClient, path: str, size: int) -> None:
@@ -134,6 +126,34 @@ def _resumable(client: SftpClient, errand: Errand, part: str) -> int:
         return 0
 
 
+def _write_anew(client: SftpClient, errand: Errand, part: str) -> Written:
+    """From the beginning. Raises FileTrouble."""
+    writes = None
+    try:
+        with client.open(part, "wb") as there:
+            writes = Writes(client, there, WINDOW * CHUNK)
+            notes = _fill(client, writes, errand, part, 0)
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        if _may_be_too_long(client, writes):
+            return _write_anew(client, errand, part)
+        raise explain_write(client, error, part, errand.size) from error
+    make_sure(client, part, errand.size)
+    return Written(0, notes)
+
+
+def _may_be_too_long(client: SftpClient, writes: Writes | None) -> bool:
+    """Whether the server may have refused only the length of a write, whatever it says of it.
+
+    Then it gets short ones from now on.
+    """
+    if writes is None or writes.longest_taken > CHUNK or not client.longest_write:
+        return False
+    client.longest_write = None
+    return True
+
+
 def _write_on(client: SftpClient, errand: Errand, part: str, start: int) -> Written | None:
     """Goes on at `start`; None: the server does not do that, or not rightly.
 
@@ -148,9 +168,11 @@ def _write_on(client: SftpClient, errand: Errand, part: str, start: int) -> Writ
     except OSError as error:
         if not is_refusal(error):
             raise
+        if _may_be_too_long(client, writes):
+            return _write_on(client, errand, part, start)
         trouble = explain_write(client, error, part, errand.size)
-        goes_on = writes is not None and (writes.taken or _writes_again(client, errand, part, start))
-        if goes_on or isinstance(trouble, ServerFull):
+        took = writes is not None and (writes.longest_taken or _writes_again(client, errand, part, start))
+        if took or isinstance(trouble, ServerFull):
             raise trouble from error
         return None
     try:
