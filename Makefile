@@ -106,7 +106,7 @@ guide: venv ## Print the installation guide as PDF: build/allegro-installation.p
 powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
 	$(ROOT) $(TESTED) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
-soak: vm web-assets ## The tests that take too long for every change: silence, three updates, a hung system, release files, fuzzing
+soak: vm web-assets ## The tests that take too long for every change: silence, updates, from 0.1.0 and back, a hung system, release files, fuzzing
 	$(SUDO) scripts/install-host-packages soak
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/soak.txt
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
@@ -123,7 +123,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/dist build/image/out build/web build/test-report build/run build/demo build/bench build/test-bundles $(VENV)
+	$(SUDO) rm -rf build/vm build/dist build/image/out build/web build/test-report build/run build/demo build/bench build/test-bundles build/version-0.1.0 $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build
