@@ -1,4 +1,4 @@
-"""Gathers what the rules of `allegro.system.health` look at, and writes to the log what they find."""
+"""Gathers what the rules of `allegro.system.problems` look at, and writes to the log what they find."""
 
 import logging
 import threading
@@ -24,8 +24,8 @@ from allegro.system.health import (
     Problem,
     RecentIncrease,
     full_reach_s,
-    problems,
 )
+from allegro.system.problems import problems
 from allegro.trigger.input_reader import ConnectedPresenter
 from allegro.trigger.jobs import JobStore
 

@@ -10,7 +10,8 @@ import pytest
 from allegro.storage.disk_health import DiskHealth
 from allegro.storage.health_look import look
 from allegro.storage.smart import Health, command, heard, sleeps
-from allegro.system.health import Facts, disks_fail
+from allegro.system.health import Facts
+from allegro.system.storage_problems import disks_fail
 
 pytestmark = pytest.mark.spec("W5")
 

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from allegro.system.health import MIB, Facts, KeptFileProblem, RecentIncrease, full_reach_s, problems
+from allegro.system.health import MIB, Facts, KeptFileProblem, RecentIncrease, full_reach_s
+from allegro.system.problems import problems
 
 HEALTHY = Facts(
     recorder_age_s=0.2,
