@@ -142,6 +142,13 @@ def _files(bench: Bench, running: Dissectors) -> None:
     status, mistake = bench.ask("", file="whole.pcapng", filter="prot == 7")
     assert (status, mistake["error"]["place"]) == (422, "filter")
 
+    _, behind = bench.ask("", file="whole.pcapng", skip="6")
+    assert [each["time"] for each in behind["packets"]] == [each["time"] for each in found["packets"]][6:]
+    assert [each["number"] for each in behind["packets"]] == [1, 2], "of this table"
+    assert bench.ask("", file="whole.pcapng", skip="8")[1]["count"] == 0
+    _, second = bench.ask("", file="whole.pcapng", filter="tcpPort == 40002", skip="1")
+    assert second["count"] == 3
+
     status, packet = bench.ask("/7", file="whole.pcapng", digest=found["digest"])
     assert status == 200, packet
     assert "Hypertext Transfer Protocol" in [each["text"] for each in packet["details"]]

@@ -20,6 +20,7 @@ from allegro.trigger.windows import MAX_BEFORE_S, parsed_time
 from allegro.words import SECOND_NS, moment
 
 MOST_ROWS = 1000
+MOST_SKIPPED = 1_000_000
 
 _LONGEST_NAME = 255
 _LONGEST_FILTER = 4096
@@ -163,8 +164,13 @@ def router(views: PacketViews, captures: Captures) -> APIRouter:
                 alias="filter", max_length=_LONGEST_FILTER, description="Only packets that match; empty: all"
             ),
         ] = "",
+        skip: Annotated[
+            int, Query(ge=0, le=MOST_SKIPPED, description="Leaves out so many packets that match first")
+        ] = 0,
     ) -> Source:
-        source = file_source(file, captures.path(file), text) if file else _window(start, end, text)
+        source: Source = (
+            file_source(file, captures.path(file), text, skip) if file else _window(start, end, text, skip)
+        )
         say(request, f"Looked at packets of {_words(source)}")
         return source
 
@@ -180,7 +186,10 @@ def router(views: PacketViews, captures: Captures) -> APIRouter:
         offset: Annotated[int, Query(ge=0, le=MOST_ROWS, description="Leaves out so many first")] = 0,
         limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="At most so many")] = MOST_ROWS,
     ) -> PacketsAnswer:
-        """The first 1,000 packets (of 16 MiB at most) that the filter lets through, without a download."""
+        """1,000 packets (of 16 MiB at most) that the filter lets through, without a download.
+
+        The first ones, or those behind `skip` of them.
+        """
         return PacketsAnswer.of(views.shown(source), offset, limit)
 
     @routes.get("/{number}", dependencies=[requires("capture")])
@@ -201,7 +210,7 @@ def router(views: PacketViews, captures: Captures) -> APIRouter:
     return routes
 
 
-def _window(start: str, end: str, text: str) -> WindowSource:
+def _window(start: str, end: str, text: str, skip: int) -> WindowSource:
     if not start or not end:
         raise InvalidInput(
             "It is not said what to look at.", place="file", remedy="Name a file, or a start and an end."
@@ -215,7 +224,7 @@ def _window(start: str, end: str, text: str) -> WindowSource:
         raise InvalidInput("The end has to come after the start.", place="end")
     if end_ns - start_ns > MAX_BEFORE_S * SECOND_NS:
         raise InvalidInput("This is more than a day.", place="start", remedy="Choose a shorter time.")
-    return WindowSource(start_ns, end_ns, text)
+    return WindowSource(start_ns, end_ns, text, skip)
 
 
 def _words(source: Source) -> str:

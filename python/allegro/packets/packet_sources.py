@@ -26,12 +26,14 @@ _CUT_S: Final = 40.0
 
 @dataclass(frozen=True)
 class FileSource:
-    """A finished capture. `identity` is of its content: another file of the same name has another one."""
+    """A finished capture. `identity` is of its content: another file of the same name has another one. The
+    first `skip` packets that pass the filter are left out."""
 
     name: str
     path: Path
     identity: tuple[int, ...]
     filter: str = ""
+    skip: int = 0
 
     @property
     def words(self) -> str:
@@ -41,11 +43,12 @@ class FileSource:
 
 @dataclass(frozen=True)
 class WindowSource:
-    """A window of the ring; ns since 1970, both included."""
+    """A window of the ring; ns since 1970, both included. `skip` as of a file."""
 
     start_ns: int
     end_ns: int
     filter: str = ""
+    skip: int = 0
 
     @property
     def words(self) -> str:
@@ -56,14 +59,14 @@ class WindowSource:
 Source = FileSource | WindowSource
 
 
-def file_source(name: str, path: Path, filter_text: str) -> FileSource:
+def file_source(name: str, path: Path, filter_text: str, skip: int = 0) -> FileSource:
     """The file as it is now. Raises NotFound."""
     try:
         about = path.stat()
     except OSError as error:
         raise NotFound(f"There is no file {name}.", place="file") from error
     identity = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns)
-    return FileSource(name, path, identity, filter_text)
+    return FileSource(name, path, identity, filter_text, skip)
 
 
 @dataclass(frozen=True)

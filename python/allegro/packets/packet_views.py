@@ -173,7 +173,7 @@ class PacketViews:
             with self._sources.open(source) as capture:
                 dissector = Dissector(self._socket)
                 failed.callback(dissector.close)
-                taken = dissector.take(Task(capture.program, zone=zone), capture.descriptor)
+                taken = dissector.take(Task(capture.program, zone=zone, skip=source.skip), capture.descriptor)
             rows = dissector.rows() if taken.packets else []
             failed.pop_all()
         notes = (*capture.notes, *_notes(taken, source))

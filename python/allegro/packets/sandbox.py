@@ -44,7 +44,7 @@ def take(
     """Gives `out` a file of the packets that are wanted. Raises InvalidInput if `file` holds none at all."""
     until = clock() + task.seconds
     digest = hashlib.blake2b(digest_size=8)
-    count = size = 0
+    count = size = skipped = 0
     more, searched, broken = False, 0, ""
 
     def write(data: bytes) -> None:
@@ -61,6 +61,12 @@ def take(
                     break
                 continue
             is_packet = isinstance(part, Packet)
+            if is_packet and skipped < task.skip:
+                skipped += 1
+                if skipped % _TOGETHER or clock() <= until:
+                    continue
+                more, searched = True, file.tell()
+                break
             raw = part.raw if isinstance(part, Packet) else part
             if (is_packet and count == task.most_packets) or size + len(raw) > task.most_bytes:
                 more = True

@@ -23,14 +23,16 @@ _LONGEST_WORDS = 300
 
 @dataclass(frozen=True)
 class Task:
-    """Take the first `most_packets` that pass `program` (empty: all), of `most_bytes` together at most, and
-    look no longer than `seconds` for them. Times within the details are those of `zone`."""
+    """Leave out `skip` packets that pass `program` (empty: all), then take the first `most_packets`, of
+    `most_bytes` together at most, and look no longer than `seconds` for them. Times within the details
+    are those of `zone`."""
 
     program: bytes = b""
     most_packets: int = 1000
     most_bytes: int = 16 << 20
     seconds: float = 20.0
     zone: str = "UTC"
+    skip: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def parse_task(line: bytes) -> Task:
             int(value["most_bytes"]),
             float(value["seconds"]),
             str(value["zone"]),
+            int(value["skip"]),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise InvalidInput(f"This is no task for a dissector ({error!r}).") from None

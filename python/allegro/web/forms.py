@@ -51,6 +51,7 @@ class Field:
     fields: tuple["Field", ...] = ()  # of a group; of a table its columns
     rows: tuple[tuple["Field", ...], ...] = ()  # of a table
     ordered: bool = False  # of a table: its rows have buttons to move them
+    try_at: str = ""  # of a table: what a row is sent to, to be tried out
 
     @property
     def id(self) -> str:

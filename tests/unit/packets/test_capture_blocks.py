@@ -105,6 +105,27 @@ def test_what_is_taken_is_a_file_again_of_the_first_packets_that_pass(data: byte
     assert len(taken(data, most_bytes=300)[0]) <= 300
 
 
+@pytest.mark.parametrize("data", [PCAPNG, CLASSIC], ids=["pcapng", "pcap"])
+def test_those_behind_the_first_ones_are_taken(data: bytes) -> None:
+    for program, skip, wanted in (
+        (b"", 5, FRAMES[5:]),
+        (translated("tcpPort == 40002")[1], 1, FRAMES[5:8]),
+        (b"", 8, []),
+    ):
+        out = io.BytesIO()
+        made = take(io.BytesIO(data), out.write, Task(program, skip=skip))
+        assert [each.raw[each.frame] for each in read(out.getvalue())[0]] == wanted
+        assert (made.packets, made.more, made.searched) == (len(wanted), False, 0)
+
+
+def test_to_leave_many_out_takes_no_longer_than_there_is_time() -> None:
+    large = pcapng_file([("port1", udp_frame(1), 128)] * 500)
+    moments = iter(range(1000))
+    made = take(io.BytesIO(large), io.BytesIO().write, Task(seconds=2, skip=499), lambda: next(moments))
+    assert (made.packets, made.more) == (0, True)
+    assert 0 < made.searched < len(large)
+
+
 def test_a_filter_is_looked_for_no_longer_than_there_is_time() -> None:
     large = pcapng_file([("port1", udp_frame(1), 128)] * 500)
     moments = iter(range(1000))

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -207,3 +209,18 @@ def test_press_now_makes_the_rows_and_a_typed_filter_one_file(world: World) -> N
     page = user.page("/")
     assert "<strong>a</strong>" in page
     assert "The disk is full." in page
+
+
+@pytest.mark.spec("T7")
+def test_a_row_is_tried_on_the_packets_of_the_last_minute_as_it_is_typed(world: World) -> None:
+    admin = world.user("admin")
+    world.device.settings.change({"trigger": {"rows": [{"name": "web", "filter": "port == 80"}]}})
+    assert admin.page("/trigger").count('formaction="/trigger/try"') == 2
+    assert 'formaction="/trigger/try"' not in world.user("capture").page("/trigger")
+    asked = {"row": "1", "trigger.rows.0.filter": "port == 80", "trigger.rows.1.filter": "vlan == 7"}
+    there = admin.post("/trigger/try", None, **asked).headers["location"]
+    query = parse_qs(there.partition("?")[2])
+    assert query["filter"] == ["vlan == 7"]
+    start, end = (datetime.fromisoformat(query[name][0]) for name in ("start", "end"))
+    assert (end - start).total_seconds() == 60
+    assert admin.post("/trigger/try", None, row="nonsense").status_code == 303

@@ -20,7 +20,7 @@ PER_PAGE = 200
 LAST_PAGE = 6
 """Behind the end of any list: there are 1,000 packets at most."""
 
-LONGEST = {"file": 255, "start": 64, "end": 64, "filter": 4096}
+LONGEST = {"file": 255, "start": 64, "end": 64, "filter": 4096, "skip": 7}
 MOST_TEXT = 64 * 1024
 """Bytes of a stream that are shown."""
 
@@ -45,6 +45,8 @@ async def _look(visit: Visit) -> Response:
         rows=_rows(found["packets"], visit.zone),
         number=number,
         pages=max(1, ceil(found["count"] / PER_PAGE)),
+        beginning=_suffix(_without_skip(asked)),
+        following=_suffix({**asked, "skip": str(int(asked.get("skip", 0)) + found["count"])}),
         **_frame(visit, found["digest"]),
     )
 
@@ -83,7 +85,7 @@ async def _stream(visit: Visit) -> Response:
         cut=left == 0,
         protocol=protocol,
         number=number,
-        all_of_it=_suffix({**asked, "filter": wanted}) if only else "",
+        all_of_it=_suffix({**_without_skip(asked), "filter": wanted}) if only else "",
         **_frame(visit, visit.request.query_params.get("digest", "")),
     )
 
@@ -92,7 +94,14 @@ def _asked(visit: Visit) -> dict[str, str]:
     """What is looked at, by the address of the page."""
     query = visit.request.query_params
     asked = {name: query.get(name, "")[:longest].strip() for name, longest in LONGEST.items()}
+    if not (asked["skip"].isascii() and asked["skip"].isdecimal() and int(asked["skip"])):
+        asked["skip"] = ""
     return {name: value for name, value in asked.items() if value}
+
+
+def _without_skip(asked: Mapping[str, str]) -> dict[str, str]:
+    """The same from the first packet on."""
+    return {name: value for name, value in asked.items() if name != "skip"}
 
 
 def _same(visit: Visit) -> dict[str, str]:
@@ -106,6 +115,7 @@ def _frame(visit: Visit, digest: str = "") -> Mapping[str, Any]:
     ends = [_moment(asked.get(name, ""), visit.zone) for name in ("start", "end")]
     return {
         "asked": asked,
+        "skipped": int(asked.get("skip", 0)),
         "title": asked.get("file") or (f"Ring, {ends[0]} to {ends[1]}" if any(ends) else ""),
         "query": _suffix({**asked, "digest": digest} if digest else asked),
         "list_query": _suffix(asked),

@@ -1,7 +1,10 @@
 """USB capture trigger: what a press of the presenter cuts out, and which presenters are known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -10,6 +13,8 @@ from allegro.web.forms import Form, Values
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit, see
 
+TRY = "/trigger/try"
+LAST_MINUTE = timedelta(seconds=60)
 NONE_KNOWN = "No presenter is known any more: no key triggers a capture."
 
 
@@ -31,9 +36,14 @@ def _row(name: str, condition: str) -> dict[str, str]:
     return {"enabled": "on", "key": "any", "name": name, "filter": condition, **limits}
 
 
+def _tried(made: Form) -> Form:
+    return replace(made, fields=tuple(replace(each, try_at=TRY) for each in made.fields))
+
+
 TABLE = Section(
     "trigger",
     only=("rows",),
+    finish=_tried,
     templates={
         "firewall": (_row("before", "interface == port1"), _row("behind", "interface == port2")),
         "addresses": tuple(
@@ -89,6 +99,14 @@ async def use(visit: Visit) -> Response:
     return visit.done(f"The keys of {new['name']} trigger captures from now on.")
 
 
+async def _try_row(visit: Visit) -> Response:
+    """Leads to the packets of the last minute that a row, as it is typed, lets through."""
+    now = datetime.now(UTC)
+    window = {name: f"{at:%Y-%m-%dT%H:%M:%SZ}" for name, at in (("start", now - LAST_MINUTE), ("end", now))}
+    condition = visit.typed(f"trigger.rows.{visit.typed('row')}.filter")
+    return see(f"/packets?{urlencode({**window, 'filter': condition})}")
+
+
 async def tone(visit: Visit) -> Response:
     """Plays the test tone."""
     await visit.api.post("/presenters/tone", {"signal": "complete"})
@@ -107,6 +125,7 @@ PAGE = Page(
         Action("POST", "/trigger/forget", _forget, role="admin"),
         Action("POST", "/trigger/use", use, role="admin"),
         Action("POST", "/trigger/tone", tone, role="admin"),
+        Action("POST", TRY, _try_row, role="admin"),
         Action("POST", "/trigger/table", TABLE.saver(_show_table), role="admin"),
     ),
 )
