@@ -9,6 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.harness.browser import WAIT_MS
 from tests.host.conftest import Site
+from tests.unit.capture.blocks import NS
+from tests.unit.capture.devices import Device
+from tests.unit.capture.rings import RUN, Ring
 from tests.unit.web.world import PASSWORD
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.spec("W3", "W13", "W14")]
@@ -100,3 +103,56 @@ def test_of_two_tabs_the_older_one_puts_nothing_back(site: Site, anna: Page) -> 
     expect(other.locator(".message.good")).to_contain_text("Saved.")
     trigger = site.world.device.settings.current.trigger
     assert (trigger.before_s, trigger.after_s) == (42, 7)
+
+
+@pytest.mark.spec("W4", "W8")
+def test_the_time_line_is_used_with_fingers_and_with_keys(site: Site, anna: Page) -> None:
+    recorded = Device(Ring(site.world.device.paths.ring))
+    recorded.start(RUN - NS)
+    recorded.pass_time(NS)
+    recorded.record(20)
+    recorded.step(3600 * NS)
+    recorded.record(20)
+    anna.goto("/capture")
+    words = anna.locator("#timeline-words")
+    expect(words).to_contain_text("the clock was set forward by 3600 s")
+    whole = words.inner_text()
+    picture = anna.locator("#timeline .u-over").bounding_box()
+    assert picture
+    session = anna.context.new_cdp_session(anna)
+    fields = [anna.get_by_label(name, exact=True) for name in ("From", "To")]
+
+    def touch(kind: str, *places: float) -> None:
+        y = picture["y"] + picture["height"] / 2
+        points = [
+            {"x": picture["x"] + picture["width"] * place, "y": y, "id": number}
+            for number, place in enumerate(places)
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def shown() -> list[str]:
+        return [field.input_value() for field in fields]
+
+    before = shown()
+    touch("touchStart", 0.4)
+    touch("touchMove", 0.6)
+    touch("touchMove", 0.8)
+    touch("touchEnd")
+    assert shown() != before
+    assert shown()[0] < shown()[1]
+
+    anna.locator("#timeline").focus()
+    before = shown()
+    anna.keyboard.press("ArrowLeft")
+    moved = shown()
+    assert (moved[0] < before[0], moved[1] < before[1]) == (True, True)
+    anna.keyboard.press("Shift+ArrowRight")
+    assert (shown()[0] == moved[0], shown()[1] > moved[1]) == (True, True)
+
+    touch("touchStart", 0.4, 0.6)
+    touch("touchMove", 0.3, 0.7)
+    touch("touchMove", 0.1, 0.9)
+    touch("touchEnd")
+    expect(words).not_to_have_text(whole)
+    anna.keyboard.press("Home")
+    expect(words).to_have_text(whole)
