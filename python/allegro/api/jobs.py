@@ -129,6 +129,8 @@ class JobAnswer(BaseModel):
     packets: int | None = Field(description="Packets in the file, when known")
     bytes: int | None = Field(description="Bytes that the packets in the file had on the wire, when known")
     drops: int | None = Field(description="Packets lost within the window, when known")
+    read: int | None = Field(description="Bytes of the ring that were read for it; a filter needs few")
+    reached: int | None = Field(description="Bytes of the ring in its window")
     note: str = Field(description="What whoever asked for it wanted to be known; may be empty")
     format: str = Field(description=FORMAT)
     packet_length: int = Field(description="Bytes that are saved of each packet at most; 0: all")
@@ -167,6 +169,8 @@ class JobAnswer(BaseModel):
             packets=job.packets,
             bytes=job.bytes,
             drops=job.drops,
+            read=job.read,
+            reached=job.reached,
             note=job.note,
             format=job.format,
             packet_length=job.packet_length,

@@ -55,7 +55,8 @@ class Job:
     was begun; `press_boot_ns` is the press by the clock that nobody sets, of the start of the kernel
     `boot_id` (None and empty if not known). For `filter` and `groups` see `Content`; `content_held`: the
     file, or its rows (`JobStore.rows`), hold to it. `limited`: it, or one of them, ends at its size
-    limit. `note` is what whoever asked for it wants to be known of it.
+    limit. `note` is what whoever asked for it wants to be known of it. Of the
+    `reached` bytes of the ring in the window `read` were read.
     """
 
     id: int
@@ -87,6 +88,8 @@ class Job:
     size_limit_mib: int = 0
     limited: bool = False
     note: str = ""
+    read: int | None = None
+    reached: int | None = None
 
     @property
     def shape(self) -> Shape:
@@ -137,7 +140,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 )
 """
 
-VERSION: Final = 6
+VERSION: Final = 7
 
 _ADDED: Final = (
     # by version 1
@@ -153,6 +156,9 @@ _ADDED: Final = (
     *rows.ADDED,
     # by version 6
     ("note", "TEXT NOT NULL DEFAULT ''"),
+    # by version 7
+    ("read", "INTEGER"),
+    ("reached", "INTEGER"),
 )
 
 _ENDED = "state IN ('" + "', '".join(sorted(END_STATES)) + "')"
@@ -160,7 +166,8 @@ _KNOWN = "state IN ('" + "', '".join(sorted(END_STATES | TRANSITIONS.keys())) + 
 _SELECT = (
     'SELECT id, created_ns, press_ns, source, "key", device, before_ns, after_ns, state, file, directory,'  # noqa: S608 (constants only)
     " size, packets, bytes, drops, progress, message, finished_ns, tries, press_boot_ns, boot_id, filter,"
-    " groups, content_held, format, packet_length, size_limit_mib, limited, note"
+    " groups, content_held, format, packet_length, size_limit_mib, limited, note, read,"
+    " reached"
     f" FROM jobs WHERE {_KNOWN}"
 )
 _INSERT = (
@@ -170,7 +177,8 @@ _INSERT = (
 )
 _UPDATE = (
     "UPDATE jobs SET state = ?, file = ?, directory = ?, size = ?, packets = ?, bytes = ?, drops = ?,"
-    " progress = ?, message = ?, finished_ns = ?, tries = ?, content_held = ?, limited = ? WHERE id = ?"
+    " progress = ?, message = ?, finished_ns = ?, tries = ?, content_held = ?, limited = ?, read = ?,"
+    " reached = ? WHERE id = ?"
 )
 _OTHERS = (
     "UPDATE jobs SET filter = '', groups = '', format = 'pcapng', packet_length = 0, size_limit_mib = 0,"  # noqa: S608 (constants only)
@@ -312,6 +320,8 @@ class JobStore:
                         new.tries,
                         new.content_held,
                         new.limited,
+                        new.read,
+                        new.reached,
                         new.id,
                     ),
                 )

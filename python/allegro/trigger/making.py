@@ -159,6 +159,7 @@ class Maker:
         known: dict[str, Any] = {"size": hidden.stat().st_size, "progress": 1.0, "content_held": True}
         if result is not None:
             known |= {"packets": result.packets, "bytes": result.bytes, "drops": result.drops}
+            known |= {"read": result.read, "reached": result.reached}
             known |= {"message": " ".join(result.notes), "limited": result.limited}
         elif not job.file:
             # The counts in the row are those of the last progress, not of the file.

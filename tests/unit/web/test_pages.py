@@ -688,6 +688,19 @@ def test_a_file_that_somebody_deleted_names_him_and_one_that_waits_says_until_wh
     assert live.count("waits until 02:00") == 1
 
 
+@pytest.mark.spec("W3", "W5")
+def test_captures_that_were_made_and_are_gone_are_not_said_never_to_have_been(world: World) -> None:
+    browser = world.user("capture")
+    assert "There are no captures. Press a key" in browser.page("/storage")
+    browser.post("/press", filter="port == 80")
+    (job,) = world.device.jobs.recent(1)
+    known = {"file": "a.pcapng", "directory": "upload", "packets": 3, "size": 4, "read": 5, "reached": 2000}
+    for state in ("cutting", "complete"):
+        world.device.jobs.change(job.id, state=state, **known)
+    assert "have been sent or deleted" in browser.page("/storage")
+    assert "0.2 % of the ring in its window was read" in browser.page("/dashboard/live")
+
+
 @pytest.mark.spec("W3", "W4")
 def test_a_capture_that_is_being_made_is_stopped_or_a_row_of_it(world: World) -> None:
     capture, viewer = world.user("capture"), world.user("viewer")

@@ -52,6 +52,7 @@ async def _show(visit: Visit, form: Form, code: int) -> Response:
         disks=await _disks(visit),
         action=_formatting(status),
         exports=status["export_enabled"],
+        were_made=any(job["state"] == "complete" for job in status["jobs"]),
         number=number,
         pages=None if searching else pages,
         further=len(found) > PER_PAGE,
