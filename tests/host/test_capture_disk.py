@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,8 @@ import pytest
 from tests.harness.qemu import REPOSITORY
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    inside = [sys.executable, "-m", "tests.host.disks_inside", str(tmp_path_factory.mktemp("disk"))]
+def found_by(module: str, folder: Path) -> dict[str, Any]:
+    inside = [sys.executable, "-m", f"tests.host.{module}", str(folder)]
     done = subprocess.run(
         ["unshare", "--mount", "--propagation", "private", *inside],
         cwd=REPOSITORY,
@@ -23,6 +23,16 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     made: dict[str, Any] = json.loads(done.stdout)
     return made
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return found_by("disks_inside", tmp_path_factory.mktemp("disk"))
+
+
+@pytest.fixture(scope="module")
+def sick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return found_by("sick_disk_inside", tmp_path_factory.mktemp("sick"))
 
 
 pytestmark = [pytest.mark.spec("W5"), pytest.mark.timeout(120)]
@@ -60,3 +70,31 @@ def test_what_is_mounted_is_not_formatted_but_can_be_named(found: dict[str, Any]
     assert made["in use"]
     assert "something uses it" in made["refused"]
     assert made["used again"]
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("full", "full cannot be moved to the disk that was chosen for captures: it is full."),
+        ("without inodes", "inodes cannot be moved to the disk that was chosen for captures: it is full."),
+        (
+            "write-protected",
+            "protected cannot be moved to the disk that was chosen for captures: Read-only file system.",
+        ),
+        ("pulled", "Captures do not get to the disk that was chosen for them: It is not plugged in."),
+    ],
+)
+def test_a_disk_that_takes_nothing_loses_nothing_and_gets_it_when_it_is_well(
+    sick: dict[str, Any], how: str, told: str
+) -> None:
+    assert sick[how] == [told, True, True]
+
+
+def test_what_was_pulled_in_the_middle_of_a_move_has_each_capture_once(sick: dict[str, Any]) -> None:
+    assert sick["there"] == ["full", "inodes", "protected", "pulled"]
+    assert sick["clean"]
+
+
+def test_what_another_machine_has_changed_on_it_stands(sick: dict[str, Any]) -> None:
+    """What was deleted there stays so, and what has the name of a capture is not overwritten."""
+    assert sick["changed elsewhere"] == [True, True, ["inodes", "protected", "pulled"]]

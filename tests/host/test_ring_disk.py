@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import signal
 import struct
@@ -16,11 +17,16 @@ from pathlib import Path
 import pytest
 
 from allegro.capture import status
+from allegro.capture.extraction.contract import Request
+from allegro.capture.extraction.cut import extract
+from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring.news import RingOpened
 from allegro.capture.ring.reader import RingReader
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
 from tests.host.recording import MIB, Recording, add_port, contents, frame, send
+from tests.host.test_ring_in_memory import live_capture, streamed
+from tests.unit.capture.pcapng_reader import read
 
 _SHUTDOWN, _AS_IT_IS = 0x8004587D, struct.pack("I", 2)
 """EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH (fs/ext4/ext4.h)."""
@@ -114,6 +120,7 @@ def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
     recording, disk = Recording(namespace, tmp_path), Disk(tmp_path)
     try:
         add_port(namespace, 1)
+        recording.take_any_load()
         recording.start_with_ports("port1")
         yield Bench(recording, disk)
         recording.stop()
@@ -145,6 +152,8 @@ def test_recording_goes_on_when_the_disk_of_the_ring_is_gone_and_goes_back_to_it
     assert own[-1] == bench.sent - 1
     told = [item.reason for item in all_news(bench.own) if isinstance(item, RingOpened)]
     assert "refuses packets (Input/output error)" in told[-1]
+    assert counted.write_errors > 0
+    assert counted.ring_write_errors == 0, "the disk here is well"
     disk.plug_in()
     with bench.sending():
         bench.go_to(disk.ring)
@@ -155,6 +164,65 @@ def test_recording_goes_on_when_the_disk_of_the_ring_is_gone_and_goes_back_to_it
     both = {*on_disk, *(seen.number for seen in contents(bench.own))}
     assert set(range(safe)) <= both, "what was safe is there"
     assert recording.status().packets == bench.sent
+
+
+@pytest.mark.spec("W5", "R2", "R5", "R8")
+@pytest.mark.timeout(180)
+def test_a_move_loses_nothing_and_a_live_capture_lets_the_disk_go(bench: Bench, tmp_path: Path) -> None:
+    recording, disk, stream = bench.recording, bench.disk, tmp_path / "live.pcapng"
+    live: subprocess.Popen[bytes] | None = None
+
+    def is_let_go() -> bool:
+        return subprocess.run(["umount", "-q", str(disk.place)], check=False).returncode == 0
+
+    try:
+        with bench.sending():
+            bench.go_to(disk.ring)
+            recording.wait_until_complete()
+            live = live_capture(recording, stream, disk.ring)
+            wait_for(lambda: streamed(stream), "packets in the live capture", 60)
+            assert not is_let_go()
+            bench.go_to(bench.own)
+            wait_for(is_let_go, "no use of the disk by recorder and live capture", 60)
+            recording.wait_until_complete()
+        last = bench.sent - 1
+        wait_for(lambda: streamed(stream)[-1:] == [last], "all in the live capture", 60)
+    finally:
+        if live is not None:
+            live.kill()
+            live.wait()
+    said = recording.status()
+    assert (said.drops, said.write_errors, said.packets) == (0, 0, bench.sent)
+    got = streamed(stream)
+    assert got == list(range(got[0], bench.sent))
+
+
+@pytest.mark.spec("W5", "R5", "R10")
+@pytest.mark.timeout(180)
+def test_a_capture_from_a_disk_that_is_pulled_meanwhile_has_what_was_read_and_tells_the_rest(
+    bench: Bench, tmp_path: Path
+) -> None:
+    recording, disk, calls = bench.recording, bench.disk, itertools.count()
+    bench.go_to(disk.ring)
+    since_ns = time.time_ns()
+    count = send(recording.namespace, "gen1", (frame(1, number, 1514) for number in range(30_000)))
+    recording.wait_until_complete()
+    disk.make_safe()
+
+    def report(*_: object) -> None:
+        if next(calls) == 1:  # the first packets have been read
+            disk.pull()
+
+    request = Request(disk.ring, since_ns, time.time_ns(), tmp_path / "out.pcapng")
+    result = extract(request, report, Courtesy(None))
+    numbers = [int.from_bytes(each.data[18:26]) for each in read(request.output.read_bytes()).packets]
+    assert numbers == sorted(set(numbers))
+    assert 0 < len(numbers) < count
+    told = next((note for note in result.notes if "damaged on the disk" in note), "")
+    assert told, result.notes
+    assert f"{count - len(numbers)} packets" in told.replace(",", "")
+    bench.go_to(bench.own)
+    disk.unmount()
 
 
 def all_news(ring: Path) -> list[object]:

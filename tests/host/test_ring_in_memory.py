@@ -97,9 +97,9 @@ def streamed(file: Path) -> list[int]:
         return []
 
 
-def live_capture(recording: Recording, stream: Path) -> subprocess.Popen[bytes]:
+def live_capture(recording: Recording, stream: Path, ring: Path | None = None) -> subprocess.Popen[bytes]:
     """Streams into a file, from a minute ago on."""
-    request = LiveRequest(recording.ring, recording.directory / "status.json", past_ns=60 * NS)
+    request = LiveRequest(ring or recording.ring, recording.directory / "status.json", past_ns=60 * NS)
     command = [sys.executable, "-m", "allegro.capture.extraction.live_process"]
     with stream.open("wb") as output:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output)

@@ -161,8 +161,9 @@ def test_the_ring_is_on_a_disk_until_that_is_pulled_and_captures_go_to_a_stick(
 
     wait_for(offered, "both disks in the list", 30)
     assert device.api("PUT", "/disks/chosen", {"uuid": ID})["used"]
-    assert device.api("PUT", "/disks/ring", {"uuid": RING_ID, "size_mib": 64})["ring"]["used"]
+    device.api("PUT", "/disks/ring", {"uuid": RING_ID, "size_mib": 64})
     wait_for(lambda: has_ring_at(lab, ON_DISK), "the ring on the disk", 30)
+    assert device.get("/disks")["ring"]["used"]
     recorder = pid_of(lab, "recorder")
     mounts = lab.machine.run(f"cat /proc/{recorder}/mounts").stdout
     options = [line.split()[3] for line in mounts.splitlines() if line.split()[1] == "/run/allegro/ring-disk"]

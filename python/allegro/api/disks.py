@@ -116,7 +116,7 @@ class RingDiskAnswer(BaseModel):
     """The disk for the packet ring."""
 
     chosen: str = Field(description="Id of its file system; empty: the ring lies on the device's own disk")
-    used: bool = Field(description="The chosen one is there, and the recorder is told to use it")
+    used: bool = Field(description="The recorder has the ring on the chosen one")
     size_mib: int = Field(description="Size of the ring on it")
     reason: str = Field(description="Why the ring is not on the chosen one, in plain words; may be empty")
 
@@ -218,9 +218,9 @@ def router(
             reason=care.problem() or care.disk.reason,
             ring=RingDiskAnswer(
                 chosen=current().recording.ring_disk,
-                used=ring.directory() is not None,
+                used=ring.is_there(),
                 size_mib=current().recording.ring_disk_mib,
-                reason=ring.problem(),
+                reason=ring.problem() or ring.pending(),
             ),
             volumes=[
                 VolumeAnswer.of(each, care.disk.objection(each, volumes), ring.disk.objection(each, volumes))

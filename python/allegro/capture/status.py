@@ -89,6 +89,9 @@ class RecorderStatus:
     the ring lies that is in use, or else the one that is being opened: readers take it from here. A ring in
     memory has been in use since `in_memory_since_ns` (0: the one in use is none), because of `memory_reason`;
     one that was in use before that on the disk may lie in `memory_beside` (empty: none does).
+    `ring_opening` is the directory on a disk in which a ring is just being opened, maybe while another one is
+    in use (empty: none is). Of `write_errors`, `ring_write_errors` are those of the disk on which the ring
+    lies, since it came there; of a ring in memory, of the disk whose place it takes.
     """
 
     time_ns: int = 0
@@ -121,6 +124,8 @@ class RecorderStatus:
     in_memory_since_ns: int = 0
     memory_reason: str = ""
     memory_beside: str = ""
+    ring_opening: str = ""
+    ring_write_errors: int = 0
 
 
 def to_json(status: RecorderStatus) -> bytes:

@@ -8,12 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from allegro.atomic import SUFFIX, rename_without_replacing
+from allegro.atomic import rename_without_replacing
 from allegro.storage.capture_files import RESERVE, numbered, portable
-from allegro.storage.used_disk import new_file
-
-_PARTIAL: Final = f".allegro-moving{SUFFIX}"
-"""One file moves at a time. A name made of its own could be too long."""
+from allegro.storage.used_disk import MOVING, new_file
 
 _CHUNK: Final = 4 << 20
 _FLUSH_EVERY: Final = 64 << 20
@@ -30,7 +27,7 @@ def moved(
     None: `go_on` said no, or the file was deleted or renamed meanwhile; nothing has changed then. Raises
     OSError if one of the disks does not do it, ENOSPC if there is no room for it; the file stays here then.
     """
-    partial, name = folder / _PARTIAL, portable(file.name)
+    partial, name = folder / MOVING, portable(file.name)
     try:
         with file.open("rb", buffering=0) as source:
             was_there = _is_there(source.fileno(), folder / name, go_on)  # a power cut came in between

@@ -52,7 +52,9 @@ def unmount(place: Path, *, at_once: bool = False) -> None:
         if not _succeeds(["systemd-run", "--quiet", "--wait", "--collect", "umount", "--lazy", str(place)]):
             raise Unavailable("The disk cannot be let go.")
     elif not _succeeds(["systemd-umount", str(place)]):
-        raise Conflict("The disk is in use.", remedy="Wait until captures of it have ended.")
+        raise Conflict(
+            "The disk is in use.", remedy="Wait until captures, and live captures, of it have ended."
+        )
 
 
 def _has_flags(place: Path) -> bool:

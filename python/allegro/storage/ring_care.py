@@ -22,13 +22,23 @@ from allegro.storage.used_disk import UsedDisk
 from allegro.system.health import MIB
 
 _LOOK_EVERY_S: Final = 1.0
-_OPENS_WITHIN_S: Final = 30.0
-"""So long the recorder may take to go to another ring before the device's own is taken instead."""
+_REFUSED_AFTER_S: Final = 10.0
+"""So long the recorder may have no ring there, and open none, before the device's own is taken instead."""
+
+_IN_MEMORY_FOR_S: Final = 3.0
+"""The same while it has one in memory only, because the disk has failed."""
 
 _AWAITED_S: Final = 60.0
 """So long after a start captures of before may wait for the recorder to go to the chosen disk."""
 
 _LEAVES_WITHIN_S: Final = 10.0
+_LEFT_WITHIN_S: Final = 30.0
+_OPENS_WITHIN_S: Final = 60.0
+"""A ring that takes longer to be opened is told as a problem; it is waited for all the same."""
+
+_SHOWN_WITHIN_S: Final = 5.0
+"""Who chooses a disk waits so long for the ring to be there, which mostly takes a moment."""
+
 _ENDS_WITHIN_S: Final = 5.0
 
 log = logging.getLogger(__name__)
@@ -62,7 +72,7 @@ class RingCare:
         self._given_up = ""
         self._reason = ""
         self._told: Path | None = None
-        self._since_s = 0.0
+        self._told_s = self._since_s = 0.0
         self._began_s = now_s()
         self._changing = threading.RLock()
         self._stop = threading.Event()
@@ -98,6 +108,9 @@ class RingCare:
                 self.disk.choose(uuid, lambda: keep(self._size(size_mib)))
             self._given_up = self._reason = ""
             self._note(self.directory())
+        until = self._now_s() + _SHOWN_WITHIN_S
+        while self.pending() and not self._waits() and self._now_s() < until:
+            self._stop.wait(0.1)
 
     def remove(self) -> None:
         """Lets the recorder leave the disk, and lets it go, so that it can be pulled.
@@ -112,9 +125,29 @@ class RingCare:
 
     def problem(self) -> str:
         """Why the ring is not on the disk that was chosen for it, in plain words."""
-        if not self.disk.wanted() or self.directory():
+        if not self.disk.wanted():
             return ""
-        return self._reason or self.disk.reason
+        if self.directory() is None:
+            return self._reason or self.disk.reason
+        late = self._now_s() - self._told_s > _OPENS_WITHIN_S
+        return self.pending() if late and self._is_opening(self._recorder()) else ""
+
+    def is_there(self) -> bool:
+        """Whether the recorder has its ring on the chosen disk."""
+        said = self._recorder()
+        return self.directory() is not None and said is not None and self._is_there(said)
+
+    def pending(self) -> str:
+        """Why it is not there yet although it is to be, in plain words; empty also if nobody knows."""
+        said = self._recorder()
+        if self.directory() is None or said is None or self._is_there(said):
+            return ""
+        if count := self._waits():
+            captures = "a capture" if count == 1 else f"{count} captures"
+            return f"It goes there when {captures} accepted before no longer need the present ring."
+        if self._is_opening(said):
+            return "The ring there is being opened; until then recording goes on where it is."
+        return "The recorder has no ring there yet."
 
     def is_awaited(self) -> bool:
         """Whether the ring may still go on on the chosen disk since the start of this program: until then,
@@ -138,7 +171,8 @@ class RingCare:
                 self._tell()
 
     def _note(self, directory: Path | None) -> None:
-        self._told, self._since_s = directory, self._now_s()
+        self._told, self._told_s = directory, self._now_s()
+        self._since_s = self._told_s
 
     def _is_left_behind(self, said: RecorderStatus | None) -> bool:
         """Whether the recorder has not left the disk yet although it was told: that hung, and it refused."""
@@ -150,15 +184,20 @@ class RingCare:
         """A disk that is there, and on which the recorder has no ring although it was told."""
         if self._told is None:
             return
-        if said is None or self._is_there(said) or self._waits():
+        if said is None or self._is_there(said) or self._is_opening(said) or self._waits():
             self._since_s = self._now_s()
-        elif self._now_s() - self._since_s > _OPENS_WITHIN_S:
+            return
+        patience_s = _IN_MEMORY_FOR_S if said.memory_reason else _REFUSED_AFTER_S
+        if self._now_s() - self._since_s > patience_s:
             self._given_up = self.disk.mounted
-            self._reason = f"The recorder cannot use it. {said.message}".strip()
+            self._reason = f"The recorder cannot use it. {said.memory_reason or said.message}".strip()
             log.warning("The packet ring goes back to the device's own disk: %s", self._reason)
 
     def _is_there(self, said: RecorderStatus) -> bool:
-        return said.ring is not None and said.ring.directory == str(self._told)
+        return said.ring is not None and said.ring.directory == str(self.disk.folder)
+
+    def _is_opening(self, said: RecorderStatus | None) -> bool:
+        return said is not None and said.ring_opening == str(self.disk.folder)
 
     @contextmanager
     def _left(self) -> Iterator[None]:
@@ -179,9 +218,9 @@ class RingCare:
             raise
 
     def _wait_until_left(self, folder: str) -> None:
-        """Until the recorder has another ring: it opens none before it has closed this one. Where it gets
-        none, this one has been closed all the same."""
-        until = self._now_s() + _OPENS_WITHIN_S
+        """Until the recorder has another ring; where it gets none, it has left this one all the same. What
+        it, and readers, still have to do with it is waited for when the disk is let go."""
+        until = self._now_s() + _LEFT_WITHIN_S
         while (said := self._recorder()) is not None:
             there = said.ring_directory == folder
             late = self._now_s() > until

@@ -12,11 +12,14 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from allegro.atomic import write_atomically
+from allegro.atomic import SUFFIX, write_atomically
 from allegro.errors import Conflict, Unavailable
 
 FOLDER: Final = "allegro-ring"
 MARK: Final = "device.json"
+
+_BEGUN: Final = f".{MARK}{SUFFIX}"
+"""The mark of a folder that was being made when the power was cut."""
 
 _LONGEST_MARK: Final = 4096
 _MODE: Final = 0o750
@@ -56,7 +59,7 @@ def check_owner(folder: Path, system_id: str) -> None:
     if not system_id:
         raise Unavailable("This device has no id at the moment by which its ring could be known again.")
     made_by = _marked(folder / MARK)
-    if made_by == system_id or (not made_by and not any(folder.iterdir())):
+    if made_by == system_id or (not made_by and all(path.name == _BEGUN for path in folder.iterdir())):
         return
     of = f"of another device ({made_by})" if made_by else "of which nobody knows whose it is"
     raise Conflict(f"A packet ring buffer {of} lies on it.", remedy=_FREE_IT)

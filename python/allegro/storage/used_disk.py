@@ -8,19 +8,25 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from allegro.atomic import SUFFIX
 from allegro.errors import AllegroError, Conflict, NotFound
 from allegro.storage.volumes import Volume, objection
 
 FOLDER: Final = "allegro"
 """Captures lie in this folder of the disk: whatever else is on it is neither shown nor touched."""
 
+MOVING: Final = f".allegro-moving{SUFFIX}"
+"""What is being moved there: one file at a time. A name made of its own could be too long."""
+
 _LOOKS_AFTER_OBJECTION = 30
+_LOOK_WHETHER_FREE_S = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +51,14 @@ class Mounts(Protocol):
 
 
 def make_folder(top: Path) -> None:
-    """Makes the folder for captures, if there is none. Raises OSError."""
+    """Makes the folder for captures, if there is none, and removes what a power cut has left of a move.
+
+    Raises OSError.
+    """
     with contextlib.suppress(FileExistsError):
         (top / FOLDER).mkdir(mode=0o750)
+    with contextlib.suppress(OSError):  # of no use, and in nobody's way
+        (top / FOLDER / MOVING).unlink()
 
 
 class Objection(Protocol):
@@ -78,7 +89,8 @@ class UsedDisk:
 
     `wanted` is the id of the chosen one (empty: none), `volumes` what there is, `present` whether there is a
     file system with an id, `still_there` whether the device with that number (st_dev) is. While `changes`
-    answers the same, `volumes`, which costs time, is rarely asked for a disk that could not be used.
+    answers the same, `volumes`, which costs time, is rarely asked for a disk that could not be used. Whoever
+    reads it has `readers_leave_s` seconds for that when it is let go.
     """
 
     def __init__(
@@ -91,6 +103,7 @@ class UsedDisk:
         still_there: Callable[[int], bool],
         changes: Callable[[], object] = object,
         use: Use = CAPTURES,
+        readers_leave_s: float = 0.0,
     ) -> None:
         self.place = place
         self._use_for = use
@@ -100,6 +113,7 @@ class UsedDisk:
         self._present = present
         self._still_there = still_there
         self._changes = changes
+        self._readers_leave_s = readers_leave_s
         self._seen: object = None
         self._wait_looks = 0
         self._changing = threading.Lock()
@@ -178,9 +192,9 @@ class UsedDisk:
         with self._changing:
             if not self._mounted:
                 raise Conflict(f"No disk is in use for {self._use_for.what}.")
-            self._left_alone = self._mounted
+            uuid = self._mounted
             self._let_go()
-            self.reason = "It can be pulled."
+            self._left_alone, self.reason = uuid, "It can be pulled."
 
     def leave_alone(self, disk: str) -> None:
         """Nothing on the disk with this name (as `sda`; empty: none any more) is mounted from now on.
@@ -272,6 +286,12 @@ class UsedDisk:
         probe.unlink()
 
     def _let_go(self, *, at_once: bool = False) -> None:
-        if self._mounted:
-            self._mounts.unmount(self.place, at_once=at_once)
-            self._mounted = ""
+        until = time.monotonic() + self._readers_leave_s
+        while self._mounted:
+            try:
+                self._mounts.unmount(self.place, at_once=at_once)
+                self._mounted = ""
+            except Conflict:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(_LOOK_WHETHER_FREE_S)

@@ -239,6 +239,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             lambda top: ring_folder.prepare(top, identity.system_id, RECORDER_USER),
             partial(ring_objection, uses=own_places(paths)),
         ),
+        readers_leave_s=15.0,  # a live capture follows the recorder to the other ring within a few
     )
     ring_care = RingCare(
         ring_disk,

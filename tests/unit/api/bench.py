@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from allegro.notify.notifier import Notifier
 from allegro.packets.packet_sources import PacketSources
 from allegro.packets.packet_views import PacketViews
 from allegro.paths import Paths
+from allegro.settings.model import Settings
 from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
 from allegro.storage.capture_files import FileStore
@@ -47,7 +48,7 @@ from allegro.storage.known_disks import KnownDisks
 from allegro.storage.ring_care import RingCare
 from allegro.storage.used_disk import Use, UsedDisk
 from allegro.storage.volumes import Volume, ring_objection
-from allegro.supervisor.changes import SettingsChanger
+from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc, Run, Said
 from allegro.system.clock import read_state
@@ -322,7 +323,14 @@ def make_bench(
         bench.asked.append((card, sound))
 
     past_changes = PastChanges(paths.past_changes)
-    change = SettingsChanger(settings, (), note=past_changes.note)
+
+    def ring_goes(_: Settings) -> None:
+        if bench.recorder is not None and bench.recorder.ring is not None:
+            there = str(ring_disk.directory() or paths.ring)
+            bench.recorder = replace(bench.recorder, ring=replace(bench.recorder.ring, directory=there))
+
+    goes = Applier(("recording",), ring_goes)
+    change = SettingsChanger(settings, (goes,), note=past_changes.note)
     device = Device(
         name=lambda: "allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",

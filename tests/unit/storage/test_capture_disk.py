@@ -7,7 +7,7 @@ import pytest
 
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, NotFound, Unavailable
-from allegro.storage import file_moving
+from allegro.storage import file_moving, used_disk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.known_disks import KnownDisks, Task
@@ -260,6 +260,30 @@ class TestDisk:
         bench.capture("a")
         bench.care.step()
         assert (bench.here(), bench.there()) == ([], ["a", "a_2"])
+
+    def test_what_a_power_cut_left_of_a_move_is_removed_when_the_disk_is_used_again(
+        self, bench: Bench
+    ) -> None:
+        bench.disk.folder.mkdir(parents=True)
+        for name in (".allegro-moving.partial", ".allegro-probe", "a"):
+            (bench.disk.folder / name).write_bytes(b"half")
+        bench.choose(STICK)
+        assert bench.there() == ["a"]
+
+    def test_readers_have_a_moment_to_leave_it(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(used_disk, "_LOOK_WHETHER_FREE_S", 0.01)
+        unmount, asked = bench.mounts.unmount, []
+
+        def busy(place: Path, *, at_once: bool = False) -> None:
+            asked.append(place)
+            bench.mounts.in_use = len(asked) < 4
+            unmount(place, at_once=at_once)
+
+        monkeypatch.setattr(bench.mounts, "unmount", busy)
+        bench.disk._readers_leave_s = 60.0
+        bench.choose(STICK)
+        bench.care.remove()
+        assert (len(asked), bench.mounts.mounted) == (4, "")
 
     def test_what_a_stranger_left_in_the_way_is_not_followed(self, bench: Bench, tmp_path: Path) -> None:
         bench.disk.place.mkdir()

@@ -25,7 +25,9 @@ class Bench:
         self.plugged_in = {RING, "5f3a-stick"}
         self.mounts = PlayingMounts()
         self.told: list[Path | None] = []
-        self.unfinished = 0
+        self.unfinished = self.waiting = 0
+        self.opening = False
+        self.memory_reason = ""
         self.now = 1000.0
         self.obeys = True
         self.disk = UsedDisk(
@@ -39,6 +41,7 @@ class Bench:
         )
         self.care = RingCare(
             *(self.disk, lambda: self.settings, self.tell, self.recorder, lambda: self.unfinished),
+            waits=lambda: self.waiting,
             now_s=self.clock,
         )
         self.folder = self.disk.folder
@@ -60,13 +63,21 @@ class Bench:
         if self.closing_looks:
             self.closing_looks -= 1
             self.mounts.in_use = self.closing_looks > 0
-        return RecorderStatus(message="The disk refuses.", ring=ring, ring_directory=self.there)
+        return RecorderStatus(
+            message="The disk refuses.",
+            ring=ring,
+            ring_directory=self.there,
+            ring_opening=str(self.folder) if self.opening else "",
+            memory_reason=self.memory_reason,
+        )
 
     def choose(self, uuid: str, size_mib: int | None = 64) -> None:
         def keep(size: int) -> None:
             self.settings = Settings(recording=Recording(ring_disk=uuid, ring_disk_mib=size))
             self.tell()
 
+        if not self.obeys:
+            self.care._stop.set()  # it does not wait between its looks
         self.care.choose(uuid, size_mib, keep)
 
 
@@ -228,3 +239,41 @@ def test_back_to_the_device(bench: Bench) -> None:
     bench.choose(RING)
     bench.choose("")
     assert (bench.told[1:], bench.mounts.mounted, bench.care.problem()) == ([None, None], "", "")
+
+
+def test_a_ring_that_takes_long_to_be_opened_is_waited_for_and_told(bench: Bench) -> None:
+    """Recording goes on meanwhile, in the ring before."""
+    bench.obeys, bench.opening = False, True
+    bench.choose(RING)
+    bench.care.step()
+    assert (bench.care.is_there(), bench.care.problem()) == (False, "")
+    bench.now += 1000
+    bench.care.step()
+    assert (bench.told, bench.care.directory()) == ([bench.folder], bench.folder)
+    assert "is being opened" in bench.care.problem()
+    bench.there, bench.opening = str(bench.folder), False
+    bench.care.step()
+    assert (bench.care.is_there(), bench.care.problem(), bench.care.pending()) == (True, "", "")
+
+
+def test_a_disk_that_fails_so_that_only_memory_is_left_gives_way_to_the_own_one(bench: Bench) -> None:
+    bench.choose(RING)
+    bench.care.step()
+    bench.there, bench.memory_reason = "/run/allegro/ring", "The disk does not take packets: worn out."
+    bench.now += 2
+    bench.care.step()
+    assert bench.care.directory() == bench.folder, "it may be opened again in a moment"
+    bench.now += 2
+    bench.care.step()
+    assert bench.told == [bench.folder, None]
+    assert bench.care.problem() == "The recorder cannot use it. The disk does not take packets: worn out."
+
+
+def test_a_move_that_waits_for_captures_is_not_called_done(bench: Bench) -> None:
+    bench.obeys, bench.waiting = False, 2
+    bench.choose(RING)
+    bench.now += 1000
+    bench.care.step()
+    assert (bench.care.is_there(), bench.care.problem()) == (False, "")
+    assert "when 2 captures accepted before" in bench.care.pending()
+    assert bench.told == [bench.folder]

@@ -112,3 +112,21 @@ def test_a_device_without_an_id_marks_nothing(top: Path) -> None:
     with pytest.raises(Unavailable, match="no id"):
         prepare(top, "", USER)
     assert not any((top / FOLDER).iterdir())
+
+
+def test_a_folder_whose_mark_was_being_written_when_the_power_was_cut_is_taken(top: Path) -> None:
+    folder = top / FOLDER
+    folder.mkdir()
+    (folder / f".{MARK}.partial").write_bytes(b'{"system')
+    prepare(top, OWN, USER)
+    assert [path.name for path in folder.iterdir()] == [MARK]
+    assert json.loads((folder / MARK).read_text()) == {"system_id": OWN}
+
+
+def test_the_rest_of_a_mark_beside_a_ring_says_nothing_of_whose_it_is(top: Path) -> None:
+    folder = top / FOLDER
+    folder.mkdir()
+    (folder / f".{MARK}.partial").write_text(json.dumps({"system_id": OWN}))
+    (folder / "0000000000000001.blocks").write_bytes(b"packets")
+    with pytest.raises(Conflict, match="nobody knows"):
+        prepare(top, OWN, USER)

@@ -98,6 +98,21 @@ def test_it_is_known_that_the_ring_lies_on_the_disk_that_was_chosen_for_it(bench
         assert bench.watch.facts().ring_on_chosen_disk is chosen
 
 
+@pytest.mark.spec("R5", "W5")
+def test_refused_writes_are_a_problem_of_the_disk_on_which_the_ring_lies(bench: Bench) -> None:
+    """Those of one that the ring has left, as it was pulled, are counted only."""
+    for here, told in ((3, ["ring-write-errors"]), (0, [])):
+        status = RecorderStatus(
+            time_ns=time.time_ns(),
+            state="recording",
+            ports=(PortStatus("port1", 1, True),),
+            write_errors=3,
+            ring_write_errors=here,
+        )
+        write(status, bench.paths.recorder_status)
+        assert bench.problems() == told
+
+
 @pytest.mark.spec("R5")
 def test_losses_are_seen_and_a_silent_recorder_makes_none(bench: Bench) -> None:
     bench.say(drops=1000)

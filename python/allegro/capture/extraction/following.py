@@ -7,9 +7,11 @@ most as far as the ring reaches back; what is overwritten until then is told lik
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import heapq
 import itertools
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +62,7 @@ def follow(request: LiveRequest, stream: PacketStream, courtesy: Courtesy) -> No
     """Streams to the end. Raises AllegroError and OSError, BrokenPipeError if nobody reads any more."""
     with RingReader(request.ring_directory) as reader:
         following = Following(request, reader, stream, courtesy)
-        with following.ahead:
+        with following.ahead, contextlib.closing(following):
             following.begin()
             while not following.ended():
                 following.turn()
@@ -98,6 +100,8 @@ class Following:
             for _ in range(2)
         )
         self._directory = request.ring_directory
+        self._holds = [_Hold(self._directory)]
+        """Of the ring that is followed, and of those before of which records are still to be read."""
         self._tail = RingTail(self._directory, self._before(self._window.start_ns))
         self._left: dict[segments.RingIdentity | None, int] = {}
         """Of rings that were followed before, the number of the last record: another one may have come into
@@ -109,10 +113,16 @@ class Following:
         self._sieve = Sieve(self._window, self._line)
         self.ahead = ReadAhead(Look(self._window, self._line, self._filter))
         self._through_ns = 0
-        self._streamed_ns = self._window.start_ns
+        self._from_ns = self._streamed_ns = self._window.start_ns
+        """What another ring holds of before comes too late."""
         self._late = False
         """The recorder has not come as far as the end, long after it."""
         self._said_at = time.monotonic()
+
+    def close(self) -> None:
+        """Lets the rings go."""
+        for hold in self._holds:
+            hold.close()
 
     def begin(self) -> None:
         """Says what the stream is."""
@@ -152,6 +162,8 @@ class Following:
         if missing := self._tail.overtaken - overtaken:
             self._miss(missing, records)
         self._stream_until(until_ns)
+        if len(self._holds) > 1:
+            self._let_go()
         self._late = began_ns > self._window.end_ns + LATE_NS and not behind
         # Which rules hold is told again and again: the end has it once.
         recent = dataclasses.replace(self._recent.take(), slicing=Slicing())
@@ -246,13 +258,25 @@ class Following:
             return
         self._left[self._tail.identity] = self._tail.last
         self._directory, self._moved_at = Path(said.ring_directory), 0.0
-        self.ahead.close_files()
+        self._from_ns = self._streamed_ns + 1
+        self._holds.append(_Hold(self._directory))
         self._reader.close()
         self._reader = RingReader(self._directory)
         self._held.goes_on(self._reader, self._directory)
         left = self._left.get(segments.read_identity(self._directory), 0)
         last = max(self._before(self._streamed_ns), left)
         self._tail = RingTail(self._directory, last)
+
+    def _let_go(self) -> None:
+        """Of the rings before, those of which nothing is to be read any more."""
+        to_read = {self._directory, *(record.segment.path.parent for _, _, record in self._waiting)}
+        done = [hold for hold in self._holds if hold.directory not in to_read]
+        if done:
+            self.ahead.close_files()
+            self._reader.close()  # it has read the news of those rings; what it needs it opens again
+        for hold in done:
+            self._holds.remove(hold)
+            hold.close()
 
     def _stream_until(self, until_ns: int) -> None:
         """Streams the packets up to a moment up to which all records are known."""
@@ -278,7 +302,7 @@ class Following:
     def _merge_until(self, end_ns: int) -> None:
         end_ns = min(end_ns, self._window.end_ns)
         before = self._stream.packets
-        self._stream.merge_until(self._sources, self._window.start_ns, end_ns)
+        self._stream.merge_until(self._sources, self._from_ns, end_ns)
         self._streamed_ns = max(self._streamed_ns, end_ns)
         if self._stream.packets > before:
             self._said_at = time.monotonic()
@@ -349,3 +373,18 @@ class Following:
             return self._reader.news(record)
         except (RecordGone, RecordDamaged):
             return ()
+
+
+class _Hold:
+    """Keeps the disk of a ring from being unmounted, as long as it is there."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._descriptor: int | None = None
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Does so no longer."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)

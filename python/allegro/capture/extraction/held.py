@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,29 +65,31 @@ class Held:
         return boottime.now_ns() + offset_ns
 
     def ring(self, findings: coverage.Findings) -> coverage.Ring:
-        """What the ring had for the extraction."""
-        oldest_ns, before_ns = self._oldest(), self._oldest_ns
-        wrapped = self._wrapped
-        if not wrapped and oldest_ns is not None and before_ns is not None:
-            wrapped = oldest_ns > before_ns and self._reader.has_overwritten()
+        """What the ring had for the extraction. One whose disk is gone meanwhile counts as it was before."""
+        oldest_ns, wrapped, empty, runs = self._oldest_ns, self._wrapped, self._empty, self.runs
+        with contextlib.suppress(OSError):
+            now_ns = self._oldest()
+            if not wrapped and now_ns is not None and oldest_ns is not None:
+                wrapped = now_ns > oldest_ns and self._reader.has_overwritten()
+            empty = empty and self._reader.bounds() is None
+            oldest_ns, runs = now_ns, self._reader.runs()
         if oldest_ns is not None and self._earliest_ns is not None:
             oldest_ns = min(oldest_ns, self._earliest_ns)
-        empty = self._empty and self._reader.bounds() is None
         unplaced_ns = self.line.begin_ns if self.line.unplaced else None
-        return coverage.Ring(empty, oldest_ns if wrapped else None, self._ups(findings), unplaced_ns)
+        return coverage.Ring(empty, oldest_ns if wrapped else None, self._ups(findings, runs), unplaced_ns)
 
     def _oldest(self) -> int | None:
         """The moment of the oldest packets in the ring; None if they have no place on the time line."""
         oldest = next((record for record in self._reader.iterate(0, LATEST_NS) if record.packets), None)
         return self.line.first(oldest) if oldest is not None and self.line.has(oldest) else None
 
-    def _ups(self, findings: coverage.Findings) -> list[coverage.Up]:
+    def _ups(self, findings: coverage.Findings, runs: Sequence[Run]) -> list[coverage.Up]:
         """When the recorder was up; of one that is running, how far it has come by its own word."""
         said = _recorder(self._status_file)
         ups = []
         # Of a run whose packets are being overwritten meanwhile, the ring says nothing any more.
         # A ring on a disk and one in memory may have parts of the same run.
-        for run in {(run.run, run.start_ns): run for run in (*self.runs, *self._reader.runs())}.values():
+        for run in {(run.run, run.start_ns): run for run in (*self.runs, *runs)}.values():
             span = self.line.run(run)
             if span is None:
                 continue

@@ -9,6 +9,7 @@ import logging
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock
@@ -69,6 +70,9 @@ class Trouble:
 
     def __init__(self) -> None:
         self.errors = 0
+        self.errors_here = 0
+        """Of the disk on which the ring lies, since it came there."""
+        self._directory: Path | None = None
         self._text = ""
         self._since: float | None = None
         self._told = -RETRY_S
@@ -78,12 +82,22 @@ class Trouble:
     def refused(self, error: OSError) -> None:
         """A record could not be written."""
         now = time.monotonic()
-        self.errors += 1
+        self.count(1)
         self._text = error.strerror or str(error)
         self._since = self._since or now
         if now - self._told >= RETRY_S:
             self._told = now
             _LOG.error("a record could not be written: %s (%d so far)", self._text, self.errors)
+
+    def count(self, failures: int) -> None:
+        """So often the disk has refused something."""
+        self.errors += failures
+        self.errors_here += failures
+
+    def at(self, directory: Path) -> None:
+        """The ring lies on a disk here from now on."""
+        if directory != self._directory:
+            self._directory, self.errors_here = directory, 0
 
     def taken(self) -> None:
         """A record was written."""

@@ -28,7 +28,7 @@ from allegro.capture.recorder.recorded_ports import Ports
 from allegro.capture.recorder.ring_keeper import RETRY_S, RingKeeper
 from allegro.capture.ring.news import ClockStepped, RingClosed
 from allegro.capture.ring.stock import RingUnavailable
-from allegro.errors import AllegroError, Unavailable
+from allegro.errors import AllegroError
 from allegro.system.boottime import Reading, read_clocks
 from allegro.system.notify import alive, alive_every_s, notify
 
@@ -133,30 +133,35 @@ class Recorder:
     # -- the ring ------------------------------------------------------------------------------------
 
     def _open_ring(self, now: float) -> None:
-        """Takes an opened ring into use; gives up a broken one."""
+        """Takes an opened ring into use, and leaves the one before; gives up a broken one."""
         if (reason := self._dispatcher.broken()) and not self._dispatcher.under_way():
             self._close_ring(reason, RETRY_S)
-            if self._config_error:  # which may name another disk: this one was too slow to be left
-                self._reload = True
         writer = self._ring.look(self._config, now)
         if writer is None:
+            refuses = self._dispatcher.trouble.refusing() and not self._dispatcher.under_way()
+            if refuses and self._ring.moves() and self._ring.opening():  # which what comes in waits for
+                self._close_ring(self._dispatcher.trouble.message(), 0.0)
             return
-        if self._ring.writer is not None:  # from memory back to the disk
+        if self._ring.writer is not None:  # one in memory, or on another disk
             self._end_ring()
             if self._dispatcher.under_way():
                 self._ring.not_now(writer)
                 return
-            self._close_ring("The disk can be used again.", 0.0)
+            why = self._dispatcher.trouble.message() or "The packet ring goes to another disk."
+            self._close_ring("The disk can be used again." if self._ring.in_memory_since_ns else why, 0.0)
         self._outbox.add(self._ring.use(writer, read_clocks()))
         if self._ring.in_memory_since_ns:
             _LOG.warning("packets are kept in memory: %s", self._ring.memory_reason())
             return
+        self._dispatcher.trouble.at(writer.directory)
         try:
             writer.resize(self._config.ring_size)  # SIGHUP may have told another one meanwhile
         except RingUnavailable as error:
             self._refuse_config(error)
 
     def _close_ring(self, reason: str, pause_s: float) -> None:
+        if self._ring.writer is not None:
+            self._dispatcher.trouble.count(self._ring.writer.failures)
         self._ring.give_up(reason, read_clocks(), pause_s)
         self._dispatcher.ring_closed()
 
@@ -168,12 +173,6 @@ class Recorder:
             writer = self._ring.writer
             if writer is not None and new.ring_directory == writer.directory:
                 writer.resize(new.ring_size)
-            elif writer is not None and not self._ring.in_memory_since_ns:
-                self._end_ring()
-                if self._dispatcher.under_way():
-                    raise Unavailable("The disk is too slow to close the ring.", place="ring_directory")
-                moved = "The packet ring goes to another disk."
-                self._close_ring(self._dispatcher.trouble.message() or moved, 0.0)
         except AllegroError as error:
             self._refuse_config(error)
             return
@@ -261,6 +260,7 @@ class Recorder:
             self._completeness.claim(self._dispatcher.last_written, now.boot_ns)
             self._completeness.published(writer.published)
             writer.alive(self._complete(), tuple(self._ports.open))
+        failures = writer.failures if writer is not None else 0
         report = telling.status_of(
             now,
             self._run_ns,
@@ -269,7 +269,8 @@ class Recorder:
             self._ring,
             self._ports,
             self._message(),
-            self._dispatcher.trouble.errors + (writer.failures if writer is not None else 0),
+            self._dispatcher.trouble.errors + failures,
+            self._dispatcher.trouble.errors_here + failures,
             self._dispatcher.load,
         )
         self._dispatcher.load.told()

@@ -41,7 +41,7 @@ class _Place:
         self._name = name
         self.worker = ThreadPoolExecutor(1, name)
         self.opening: Future[RingWriter] | None = None
-        self._directory = Path()
+        self.directory = Path()
         """Of the ring that is being opened."""
         self.open_again = 0.0
         self.failed = ""
@@ -52,7 +52,7 @@ class _Place:
         if self.opening is None:
             return None
         if not self.opening.done():
-            if self._directory != directory:  # another disk, for which a slow one is not waited for
+            if self.directory != directory:  # another disk, for which a slow one is not waited for
                 self._leave_alone(self.opening)
             return None
         opening, self.opening = self.opening, None
@@ -69,7 +69,7 @@ class _Place:
     def open(self, now: float, directory: Path, make: Callable[[], RingWriter]) -> None:
         """Begins to open a ring, unless that is under way, or it is too early to try again."""
         if self.opening is None and now >= self.open_again:
-            self._directory = directory
+            self.directory = directory
             self.opening = self.worker.submit(make)
 
     def _leave_alone(self, opening: Future[RingWriter]) -> None:
@@ -116,6 +116,8 @@ class RingKeeper:
         self._disk = _Place("ring keeper")
         self._memory = _Place("ring in memory")
         self._memory_directory: Path | None = None
+        self._wanted: Path | None = None
+        """Directory of the ring that the configuration asks for."""
         self._why = ""
         """Why the ring that was in use before is in use no more."""
         self._memory_boot_ns = 0
@@ -129,14 +131,27 @@ class RingKeeper:
         """Whether a ring is being opened: what comes in meanwhile may wait for it in memory."""
         return self._disk.opening is not None or self._memory.opening is not None
 
-    def first_opening(self) -> bool:
-        """Whether there was no ring yet, and none was refused but for one in memory to take its place."""
+    def expected(self) -> bool:
+        """Whether a ring is being opened, and none was refused but for one in memory to take its place."""
         refused = self._disk.failed and self._memory.opening is None
-        return self.opening() and not refused and not self._left_ns
+        return self.opening() and not refused
+
+    def opening_on_disk(self) -> Path | None:
+        """Where a ring is being opened on a disk, also while another one is in use."""
+        return self._disk.directory if self._disk.opening is not None else None
 
     def message(self) -> str:
         """What is wrong, in plain words; empty if nothing is."""
-        return f"Packets are kept in memory only: {why}" if (why := self.memory_reason()) else self.reason
+        if why := self.memory_reason():
+            return f"Packets are kept in memory only: {why}"
+        if self.moves() and self._disk.failed:
+            return f"The ring on the other disk cannot be opened: {self._disk.failed}"
+        return self.reason
+
+    def moves(self) -> bool:
+        """Whether the ring in use, which is on a disk, is to be left for one in another directory."""
+        in_use = self.writer is not None and not self.in_memory_since_ns
+        return in_use and self.directory != self._wanted
 
     def kept_beside(self) -> Path | None:
         """Where a ring in memory may still lie while that on the disk is in use again."""
@@ -148,15 +163,18 @@ class RingKeeper:
         return self._disk.failed if self.in_memory_since_ns else ""
 
     def look(self, options: RecorderConfig, now: float) -> RingWriter | None:
-        """Opens a ring if there is none, or only one in memory; returns one that has just been opened, and is
-        not used yet."""
+        """Opens a ring if there is none, only one in memory, or one in another directory than is asked for;
+        returns one that has just been opened, and is not used yet. Until it is, the one in use goes on."""
         self._memory_directory = options.memory_directory
+        self._wanted = options.ring_directory
         if self.writer is None:
             self.directory = options.ring_directory
+        elif not self.in_memory_since_ns and not self.moves():
+            self._disk.failed = ""  # of another directory, which is not asked for any more
         opened = self._disk.opened(options.ring_directory, now)
         if opened is not None:
             return opened
-        if self.writer is None or self.in_memory_since_ns:
+        if self.writer is None or self.in_memory_since_ns or self.moves():
             directory, size = options.ring_directory, options.ring_size
             self._disk.open(now, directory, lambda: self._open(directory, size))
         if self.writer is None and self._disk.failed:

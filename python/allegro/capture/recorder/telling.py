@@ -38,6 +38,7 @@ def status_of(
     ports: Ports,
     message: str,
     write_errors: int,
+    ring_write_errors: int,
     load: Load,
 ) -> RecorderStatus:
     """The status of this moment; `complete` is up to when the ring is complete, by both clocks."""
@@ -45,7 +46,7 @@ def status_of(
     opened = tuple(port.counts for port in sorted(ports.open.values(), key=lambda port: port.index))
     everything = (*opened, *(port.counts for port in ports.closing))
     state = status.RECORDING if ring is not None else status.NO_RING
-    if ring is None and keeper.first_opening():
+    if ring is None and keeper.expected():
         state = status.STARTING
     oldest = ring.oldest_ns if ring is not None else None
     seconds = time.monotonic()
@@ -82,4 +83,6 @@ def status_of(
         in_memory_since_ns=keeper.in_memory_since_ns,
         memory_reason=keeper.memory_reason(),
         memory_beside=str(keeper.kept_beside() or ""),
+        ring_opening=str(keeper.opening_on_disk() or ""),
+        ring_write_errors=ring_write_errors,
     )

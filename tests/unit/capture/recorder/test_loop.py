@@ -379,3 +379,53 @@ def test_blocks_of_quiet_links_are_waited_for_a_moment_but_not_when_a_link_gets_
     assert gathered(0.04, busy=False) == [40]
     assert gathered(-1.0, busy=False) == [2]
     operated(recorder, lambda: None)
+
+
+@pytest.mark.spec("R5", "W5")
+def test_going_to_another_disk_never_leaves_the_recorder_without_a_ring(
+    settings: RecorderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes to open the ring there."""
+    other, opens, recover, write = tmp_path / "other", threading.Event(), recovery.recover, status.write
+    said: list[tuple[str, str, str]] = []
+
+    def slow(directory: Path) -> recovery.RecoveredRing:
+        assert directory != other or opens.wait(60)
+        return recover(directory)
+
+    def note(report: RecorderStatus, path: Path) -> None:
+        said.append((report.state, report.ring_directory, report.ring_opening))
+        write(report, path)
+
+    monkeypatch.setattr(recovery, "recover", slow)
+    monkeypatch.setattr(status, "write", note)
+
+    def operate() -> None:
+        try:
+            wait_for(lambda: told(settings).state == status.RECORDING, "a ring", 20)
+            said.clear()
+            config.dump(replace(settings, ring_directory=other), tmp_path / "recorder.json")
+            recorder._on_signal(signal.SIGHUP, None)
+            wait_for(lambda: told(settings).ring_opening == str(other), "the other ring being opened", 20)
+            asked_ns = told(settings).time_boot_ns
+            wait_for(partial(completed, settings, asked_ns), "recording as before", 20)
+            opens.set()
+            wait_for(lambda: told(settings).ring_directory == str(other), "the other ring", 20)
+        finally:
+            opens.set()
+
+    recorder = Recorder(tmp_path / "recorder.json")
+    operated(recorder, operate)
+    assert {state for state, _, _ in said} == {status.RECORDING}
+    assert {directory for _, directory, _ in said} == {str(settings.ring_directory), str(other)}
+    assert said[-1] == (status.RECORDING, str(other), "")
+
+
+@pytest.mark.spec("R5", "W5")
+def test_refused_writes_count_for_the_disk_on_which_the_ring_lies() -> None:
+    trouble = dispatcher.Trouble()
+    for place, refused, counts in (("disk", 2, (2, 2)), ("disk", 1, (3, 3)), ("own", 0, (3, 0))):
+        trouble.at(Path(place))
+        for _ in range(refused):
+            trouble.refused(OSError(5, "Input/output error"))
+        assert (trouble.errors, trouble.errors_here) == counts

@@ -201,3 +201,43 @@ def test_a_ring_in_another_directory_holds_nothing_of_before(bench: Bench, tmp_p
     bench.options = RecorderConfig(tmp_path / "other", SMALLEST, tmp_path / "status.json")
     bench.keeper.give_up("The packet ring is being opened.", read_clocks(), 0.0)
     assert bench.takes(tmp_path / "other").begun
+
+
+@pytest.mark.spec("R5", "W5")
+def test_the_ring_in_use_goes_on_until_the_one_on_another_disk_is_opened(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, opens, recover = tmp_path / "other", threading.Event(), recovery.recover
+
+    def slow(directory: Path) -> recovery.RecoveredRing:
+        assert directory != other or opens.wait(60)
+        return recover(directory)
+
+    monkeypatch.setattr(recovery, "recover", slow)
+    bench.takes(bench.disk)
+    bench.options = RecorderConfig(other, SMALLEST, tmp_path / "status.json")
+    try:
+        assert bench.look() is None
+        wait_for((other / segments.LOCK_FILE).exists, "the other ring being opened", 20)
+        assert bench.look() is None
+        assert bench.keeper.opening_on_disk() == other
+        assert bench.keeper.writer is not None
+        assert (bench.keeper.directory, bench.keeper.message()) == (bench.disk, "")
+    finally:
+        opens.set()
+    assert bench.takes(other).begun
+    assert bench.keeper.opening_on_disk() is None
+
+
+@pytest.mark.spec("R5", "W5")
+def test_a_disk_that_refuses_a_ring_leaves_the_one_in_use_where_it_is(bench: Bench, tmp_path: Path) -> None:
+    other, own = tmp_path / "other", bench.options
+    other.write_bytes(b"in the way")
+    bench.takes(bench.disk)
+    bench.options = RecorderConfig(other, SMALLEST, tmp_path / "status.json")
+    told = wait_for(lambda: bench.look() or bench.keeper.message(), "word of it", 20)
+    assert str(told).startswith("The ring on the other disk cannot be opened: ")
+    assert bench.keeper.directory == bench.disk
+    bench.options = own
+    assert bench.look() is None
+    assert bench.keeper.message() == ""
