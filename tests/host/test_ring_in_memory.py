@@ -50,6 +50,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0", str(made.image)], check=True)
         for place in (made.place, memory):
             place.mkdir()
+        # While the disk is away, the recorder must not find another one in its place.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "away", str(made.place)], check=True)
         made.mount()
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "ring", str(memory)], check=True)
         yield made
