@@ -149,6 +149,8 @@ def test_the_filter_table_is_made_from_templates_and_saved(world: World) -> None
     ]
     for number in range(5):
         assert re.search(rf'value="0"[^>]*name="trigger\.rows\.{number}\.size_limit_mib"', page.text)
+    sides = admin.post("/trigger/table", None, arrange="trigger.rows.0.firewall").text
+    assert [sides.count(f'value="interface == port{number}"') for number in (1, 2, 3)] == [1, 1, 0]
     assert table(world) == []
     assert admin.post("/trigger/table", None, **TABLE).status_code == 303
     assert table(world) == [("before", "interface == port1", True)]
