@@ -173,15 +173,23 @@ class Findings:
 
 
 def notes(
-    window: Window, ring: Ring, findings: Findings, packets: int, now_ns: int, rejected: int = 0
+    window: Window,
+    ring: Ring,
+    findings: Findings,
+    packets: int,
+    now_ns: int,
+    rejected: int = 0,
+    said_ns: int | None = None,
 ) -> list[str]:
     """One sentence per thing that a reader of the file must know; none if the window is covered completely.
 
     `packets` is how many the file holds, `now_ns` the time of the extraction, `rejected` how many packets of
-    the window the ring holds that did not match the filter.
+    the window the ring holds that did not match the filter, `said_ns` how far the recorder said that the ring
+    is complete, if nothing later is in the file because of that.
     """
     begun_ns = max((away.end_ns or 0 for away in findings.away if away.what == BEGUN), default=0)
     told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns, begun_ns)]
+    told += _unsaid(window, ring, said_ns)
     told += happenings(window, findings)
     if packets:
         return told
@@ -271,6 +279,19 @@ def _downtimes(window: Window, ring: Ring, now_ns: int, begun_ns: int) -> list[s
     if latest.running and covered_ns == max(latest.alive_ns, window.start_ns):
         return told + _not_yet(covered_ns, end_ns)
     return told + _downtime(covered_ns, end_ns, last)
+
+
+def _unsaid(window: Window, ring: Ring, said_ns: int | None) -> list[str]:
+    """What the recorder may have taken in after that; when none was running is told already."""
+    if said_ns is None or window.end_ns - said_ns < SHORTEST_AWAY_NS:
+        return []
+    up = (run for run in ring.up if run.start_ns < window.end_ns)
+    if ring.up and all(run.alive_ns - said_ns < SHORTEST_AWAY_NS for run in up):
+        return []
+    return [
+        f"The recorder did not say in time that what came in after {exact_moment(said_ns)} is on the disk:"
+        " packets of this window may be missing from then on."
+    ]
 
 
 def _not_yet(start_ns: int, end_ns: int) -> list[str]:

@@ -55,7 +55,8 @@ DYING_S = 30.0
 """A ring that cannot be read is waited for so long: after ten seconds the recorder uses another one."""
 
 LATE_NS = 10 * NS
-"""The end is not waited for longer than this if the recorder does not come so far."""
+"""The end is not waited for longer than this if the recorder does not come so far; of what was past from the
+start, since then: a recorder that has just been started does not say at once how far its ring is complete."""
 
 
 def follow(request: LiveRequest, stream: PacketStream, courtesy: Courtesy) -> None:
@@ -81,6 +82,7 @@ class Following:
         courtesy: Courtesy,
     ) -> None:
         now = boottime.read_clocks()
+        self._began_ns = now.wall_ns
         self._boot_id = boottime.boot_id()
         self._offset_ns = now.wall_ns - now.boot_ns
         self._request = request
@@ -164,7 +166,7 @@ class Following:
         self._stream_until(until_ns)
         if len(self._holds) > 1:
             self._let_go()
-        self._late = began_ns > self._window.end_ns + LATE_NS and not behind
+        self._late = began_ns > max(self._window.end_ns, self._began_ns) + LATE_NS and not behind
         # Which rules hold is told again and again: the end has it once.
         recent = dataclasses.replace(self._recent.take(), slicing=Slicing())
         self._stream.note(coverage.happenings(self._window, recent))
@@ -186,8 +188,9 @@ class Following:
         until_ns = min(self._window.end_ns, now_ns) if self._late else self._streamed_ns
         window = coverage.Window(start_ns, until_ns)
         rejected = sum(count.rejected for count in self._stream.counts.values())
+        said_ns = self._streamed_ns if self._late and not self._stream.full else None
         sentences = coverage.notes(
-            window, self._held.ring(found), found, self._stream.packets, now_ns, rejected
+            window, self._held.ring(found), found, self._stream.packets, now_ns, rejected, said_ns
         )
         fields = [
             ("streamed", f"{words.utc(start_ns)} to {words.utc(self._streamed_ns)}"),

@@ -65,6 +65,23 @@ def test_an_empty_file_says_why() -> None:
     ]
 
 
+@pytest.mark.spec("R8", "R10")
+def test_what_the_recorder_did_not_say_to_be_on_the_disk_is_told_where_it_was_running() -> None:
+    ended = Ring(False, None, (Up(NOON - 1000 * S, NOON + 20 * S),))
+    unsaid = (
+        f"The recorder did not say in time that what came in after {at(10)} is on the disk: packets of this"
+        " window may be missing from then on."
+    )
+    stopped = f"The recorder was not running from {at(20)} to {at(60)} (40 s)."
+    for ring, sentences in ((WHOLE, [unsaid]), (ended, [stopped, unsaid])):
+        assert notes(WINDOW, ring, Findings(), 1, NOW, said_ns=NOON + 10 * S) == sentences
+    assert notes(WINDOW, ended, Findings(), 1, NOW, said_ns=NOON + 20 * S) == [stopped]
+    assert notes(WINDOW, Ring(False, None, ()), Findings(), 0, NOW, said_ns=NOON + 10 * S) == [
+        "No packet is in this file.",
+        unsaid,
+    ]
+
+
 @pytest.mark.spec("T6", "T3")
 def test_a_ring_that_is_too_short() -> None:
     ring = Ring(False, NOON + 35 * S, UP)

@@ -23,6 +23,7 @@ from allegro.capture.ring.record import Times
 from allegro.errors import InvalidInput
 from allegro.filters.translate import translated
 from allegro.system import boottime
+from allegro.words import exact_moment
 from tests.unit.capture import pcapng_reader
 from tests.unit.capture.blocks import NS, Frame
 from tests.unit.capture.rings import RING_ID, Ring
@@ -263,6 +264,46 @@ def test_a_window_of_the_past_is_streamed_at_once(bench: Bench) -> None:
     assert live.ended()
     live.finish()
     assert numbers(bench.end()) == [2, 3]
+
+
+PAST_MS = -40_000
+"""So far back that the end of a window there is long past; in ms after the beginning of a bench."""
+
+
+def of_long_ago(bench: Bench) -> dict[str, int]:
+    """A window of four seconds in which three packets came in."""
+    bench.add(1, {number: PAST_MS + 20 * number for number in (1, 2, 3)})
+    return {
+        "start_ns": bench.start_ns + (PAST_MS - 1000) * MS,
+        "end_ns": bench.start_ns + (PAST_MS + 3000) * MS,
+    }
+
+
+@pytest.mark.spec("R8", "R10")
+def test_a_window_of_long_ago_waits_for_a_recorder_that_has_just_been_started_again(bench: Bench) -> None:
+    live = bench.follow(**of_long_ago(bench))
+    live.turn()
+    assert not live.ended(), "the recorder has not said yet how far its ring is complete"
+    bench.complete(0)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    assert numbers(bench.end()) == [1, 2, 3]
+
+
+@pytest.mark.spec("R8", "R10")
+def test_of_a_window_of_long_ago_to_which_the_recorder_says_nothing_that_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = bench.follow(**of_long_ago(bench))
+    monkeypatch.setattr(live._held, "now_ns", lambda: bench.start_ns + 30 * NS)
+    live.turn()
+    assert live.ended()
+    live.finish()
+    comment = bench.end().statistics[0][1][0].decode()
+    begin = exact_moment(live._window.start_ns)
+    assert f"The recorder did not say in time that what came in after {begin} is on the disk" in comment
+    assert "nothing was received" not in comment
 
 
 class Clock:
