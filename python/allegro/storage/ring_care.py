@@ -22,14 +22,15 @@ from allegro.storage.used_disk import UsedDisk
 from allegro.system.health import MIB
 
 _LOOK_EVERY_S: Final = 1.0
-_REFUSED_AFTER_S: Final = 10.0
-"""So long the recorder may have no ring there, and open none, before the device's own is taken instead."""
+_REFUSED_AFTER_S: Final = 25.0
+"""So long the recorder may have no ring there, and open none, before the device's own is taken instead: it
+waits ten seconds for what the present disk still has to write, and as long before it tries again."""
 
 _IN_MEMORY_FOR_S: Final = 3.0
 """The same while it has one in memory only, because the disk has failed."""
 
 _AWAITED_S: Final = 60.0
-"""So long after a start captures of before may wait for the recorder to go to the chosen disk."""
+"""So long after a start captures of before may wait for the chosen disk to be found."""
 
 _LEAVES_WITHIN_S: Final = 10.0
 _LEFT_WITHIN_S: Final = 30.0
@@ -150,13 +151,17 @@ class RingCare:
         return "The recorder has no ring there yet."
 
     def is_awaited(self) -> bool:
-        """Whether the ring may still go on on the chosen disk since the start of this program: until then,
-        what was recorded there before cannot be read."""
-        wanted = self.disk.wanted()
-        if wanted in ("", self._given_up) or self._now_s() - self._began_s > _AWAITED_S:
+        """Whether the ring may still go on on the chosen disk: until then, what was recorded there before
+        cannot be read. A disk that is there is awaited until it is given up, as its ring may take long to be
+        opened, or wait for captures that need the present one; one that is not, for a while after the start
+        of this program."""
+        if self.disk.wanted() in ("", self._given_up):
             return False
         said = self._recorder()
-        return said is None or said.ring is None or said.ring.directory != str(self.disk.folder)
+        if said is not None and self._is_there(said):
+            return False
+        comes = said is not None and self.directory() is not None
+        return comes or self._now_s() - self._began_s <= _AWAITED_S
 
     def step(self) -> None:
         """Looks for the disk; has the recorder told when it has come or gone."""
@@ -218,14 +223,19 @@ class RingCare:
             raise
 
     def _wait_until_left(self, folder: str) -> None:
-        """Until the recorder has another ring; where it gets none, it has left this one all the same. What
-        it, and readers, still have to do with it is waited for when the disk is let go."""
+        """Until the recorder has another ring, or none. What it, and readers, still have to do with this one
+        is waited for when the disk is let go. Raises Conflict where it stays here, as it gets no ring on the
+        device."""
         until = self._now_s() + _LEFT_WITHIN_S
         while (said := self._recorder()) is not None:
             there = said.ring_directory == folder
             late = self._now_s() > until
             if there and late:
-                raise Conflict("The recorder does not leave the disk.", remedy="Try again later.")
+                raise Conflict(
+                    "The recorder does not leave the disk.",
+                    remedy="Try again later; if the device's own disk is broken, switch the device off before"
+                    " you pull it.",
+                )
             if late or (not there and said.ring is not None):
                 return
             self._stop.wait(0.1)

@@ -16,6 +16,7 @@ from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.waiting import Waiting
 
 _POLL_S: Final = 0.1  # while the recorder has not yet written the window
+_RING_POLL_S: Final = 1.0  # while the ring is not yet where the packets lie
 _RETRY_S: Final = 5.0  # after something went wrong that was not foreseen
 _SOON_S: Final = 1.0  # so long to wait is not worth a write to the disk
 
@@ -176,12 +177,13 @@ class Cutter:
             if left <= 0:
                 ahead_ns = self._ahead_ns(job)
                 on_disk = self._waiting.on_disk(job, ahead_ns, monotonic=monotonic)
-                if on_disk and not self._ring_is_awaited(job):
+                awaited = on_disk and self._ring_is_awaited(job)
+                if on_disk and not awaited:
                     if only_short and not is_short(self._size(job), running):
                         continue
                     behind = ahead_ns is not None and ahead_ns < 0
                     return (job, [_BEHIND] if behind else []), None
-                left = _POLL_S
+                left = _RING_POLL_S if awaited else _POLL_S
             if job.state == "accepted" and worth_telling:
                 self._store.change(job.id, state="waiting")
             delay = left if delay is None else min(delay, left)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from allegro.capture.recorder.dispatcher import BROKEN_AFTER
+from allegro.capture.recorder.ring_keeper import RETRY_S
 from allegro.capture.status import RecorderStatus, RingStatus
 from allegro.errors import Conflict, InvalidInput, NotFound
 from allegro.settings.model import Settings
@@ -119,6 +121,34 @@ def test_after_a_start_it_is_awaited_until_it_is_there_or_will_not_come(bench: B
     assert not bench.care.is_awaited()
     bench.there = OWN
     bench.now += 60
+    bench.care.step()
+    assert not bench.care.is_awaited()  # the recorder gets no ring there
+
+
+def test_a_disk_that_is_not_there_is_awaited_for_a_minute(bench: Bench) -> None:
+    bench.settings = Settings(recording=Recording(ring_disk=RING, ring_disk_mib=64))
+    bench.plugged_in.discard(RING)
+    bench.now += 59
+    bench.care.step()
+    assert bench.care.is_awaited()
+    bench.now += 1
+    bench.care.step()
+    assert not bench.care.is_awaited()
+
+
+def test_it_is_awaited_longer_while_other_captures_or_the_opening_hold_the_move_up(bench: Bench) -> None:
+    bench.settings = Settings(recording=Recording(ring_disk=RING, ring_disk_mib=64))
+    bench.obeys, bench.waiting = False, 1
+    for waiting, opening in ((1, False), (0, True)):
+        bench.waiting, bench.opening = waiting, opening
+        bench.care.step()
+        bench.now += 1000
+        bench.care.step()
+        assert bench.care.is_awaited()
+    bench.opening = False  # as before a second try
+    assert bench.care.is_awaited()
+    bench.now += 30
+    bench.care.step()
     assert not bench.care.is_awaited()
 
 
@@ -169,8 +199,9 @@ def test_it_is_not_let_go_while_captures_need_it_or_the_recorder_is_there(bench:
     assert bench.told == [bench.folder]
     bench.unfinished, bench.obeys = 0, False
     bench.care._stop.set()  # it does not wait between its looks
-    with pytest.raises(Conflict, match="does not leave"):
+    with pytest.raises(Conflict, match="does not leave") as caught:
         bench.care.remove()
+    assert "switch the device off before you pull it" in (caught.value.remedy or "")
     assert bench.mounts.mounted == RING
     bench.care.step()
     assert bench.care.directory() == bench.folder
@@ -211,6 +242,18 @@ def test_a_disk_on_which_the_recorder_gets_no_ring_is_given_up_until_it_is_plugg
     bench.plugged_in.add(RING)
     bench.care.step()
     assert (bench.told[2:], bench.care.problem()) == ([bench.folder], "")
+
+
+def test_a_disk_is_not_blamed_while_the_present_one_hangs_up_to_a_second_try(bench: Bench) -> None:
+    bench.settings = Settings(recording=Recording(ring_disk=RING, ring_disk_mib=64))
+    bench.obeys = False
+    bench.care.step()
+    bench.now += BROKEN_AFTER + RETRY_S + 1  # the recorder waited for the present one, and tries again
+    bench.care.step()
+    assert bench.told == [bench.folder]
+    bench.there = str(bench.folder)
+    bench.care.step()
+    assert (bench.care.is_there(), bench.care.problem()) == (True, "")
 
 
 def test_one_that_was_given_up_can_be_chosen_again(bench: Bench) -> None:

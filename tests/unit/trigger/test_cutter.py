@@ -356,7 +356,7 @@ class TestFromPressToFile:
         press = Press(PRESS_NS, "presenter", "next", "R400", 5)
         span = checked_span(60, 0)
         (earlier,) = bench.store.accept([press], span, now_ns=PRESS_NS, boot_id="ab" * 16)
-        assert bench.cutter._step() == pytest.approx(0.1)
+        assert bench.cutter._step() == pytest.approx(1.0)
         (present,) = bench.store.accept([press], span, now_ns=PRESS_NS, boot_id="cd" * 16)
         assert bench.cutter._step() == 0
         assert (bench.store.get(earlier.id).state, bench.store.get(present.id).state) == (
