@@ -713,6 +713,9 @@ def test_a_capture_that_is_being_made_is_stopped_or_a_row_of_it(world: World) ->
     capture.post("/dashboard/stop", job=str(job.id), row="1")
     assert [row.state for row in world.device.jobs.rows.of(job.id)] == ["cancelled", "open"]
     assert "is stopped" in capture.page("/")
+    live = capture.page("/dashboard/live")
+    assert re.findall(r'id="stop-\d+-(\d*)"', live) == ["", "2"], "a row that has ended is not stopped"
+    assert '<span class="pill off">cancelled</span>' in live
     capture.post("/dashboard/stop", job=str(job.id), row="")
     assert world.device.jobs.get(job.id).state == "cancelled"
     assert "/dashboard/stop" not in capture.page("/dashboard/live")
