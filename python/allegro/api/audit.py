@@ -105,6 +105,8 @@ def happened(method: str, path: str) -> tuple[Kind, str]:
         return "download", "Captured live"
     if noun == "files" and method == "DELETE":
         return "file", deleted(rest)
+    if noun == "export" and rest.startswith("files/"):
+        return "file", deleted(rest.removeprefix("files/"))
     if noun == "trigger":
         return "press", "Pressed by page or program"
     return _KINDS.get(noun, "change"), f"{method} {path}"

@@ -186,9 +186,12 @@ def _state(state: str) -> Literal["off", "idle", "uploading"]:
 
 
 def deleted_by(names: Collection[str], events: Iterable[Event]) -> dict[str, str]:
-    """Who has deleted which of these files, by events (oldest first) as `allegro.api.audit` notes them."""
+    """Who has deleted which of these files, by events (oldest first) as `allegro.api.audit` notes them.
+
+    The list is for administrators: of other events (a user is deleted in the same words) nothing is told.
+    """
     texts = {deleted(name): name for name in names}
-    return {texts[each.text]: each.who for each in events if each.text in texts}
+    return {texts[each.text]: each.who for each in events if each.kind == "file" and each.text in texts}
 
 
 def router(

@@ -96,6 +96,21 @@ def test_downloads_deletions_presses_and_orders_are_in_it_and_looks_are_not(benc
     ]
 
 
+def test_a_viewer_learns_who_deleted_a_capture_and_nothing_else_of_the_list(bench: Bench) -> None:
+    viewer = {USER_HEADER: "eve", ROLE_HEADER: "viewer"}
+    told = {"kind": "user", "text": "Deleted bob", "who": "anna", "source": "192.0.2.7"}
+    bench.call("POST", "/events", {"events": [told, {**told, "kind": "token"}]})
+    assert ("user", "anna", "192.0.2.7", "Deleted bob") in lines(bench)
+    assert bench.call("GET", "/export/sent?name=bob", headers=viewer).json()["deleted_by"] == {}
+    for folder, path in ((bench.paths.storage, "/files/a"), (bench.paths.upload, "/export/files/b")):
+        (folder / path[-1]).write_bytes(b"packets")
+        assert bench.call("DELETE", path, headers=ANNA).status_code == 204
+    answer = bench.call("GET", "/export/sent?name=bob&name=a&name=b", headers=viewer).json()
+    assert answer["deleted_by"] == {"a": "anna", "b": "anna"}
+    assert [kind for kind, _, _, text in lines(bench) if text in ("Deleted a", "Deleted b")] == ["file"] * 2
+    assert bench.call("GET", "/events", headers=viewer).status_code == 403
+
+
 def test_no_line_of_the_log_can_be_forged_or_long(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     bench.call("POST", "/%0Aroot:%20DELETE%20/api/files", {}, {**ANNA, USER_HEADER: "x y"})
