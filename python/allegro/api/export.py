@@ -99,7 +99,9 @@ class ExportAnswer(BaseModel):
     )
     host_key: str = Field(description="Pinned host key of the server; empty when none is accepted yet")
     host_key_type: str = Field(description="Its type, such as ssh-ed25519; empty if that is not known")
-    public_key: str = Field(description="The device's own key, a line for authorized_keys on the server")
+    public_key: str = Field(
+        description="The device's own key, a line for authorized_keys on the server; empty with `key=false`"
+    )
     next_run_time: str | None = Field(description="The next daily upload")
     running: RunningAnswer | None
     last_run: RunAnswer | None
@@ -208,11 +210,14 @@ def router(
         limit: Annotated[
             int | None, Query(ge=1, le=1000, description="At most so many files of the queue; else all")
         ] = None,
+        key: Annotated[
+            bool, Query(description="false: without the device's own key, which has to be read, or even made")
+        ] = True,
     ) -> ExportAnswer:
         """The queue with the reason for each file that could not be sent, and the keys."""
         public_key = problem = ""
         try:
-            public_key = service.public_key()
+            public_key = service.public_key() if key else ""
         except AllegroError as error:
             problem = str(error)
         return ExportAnswer.of(service.status(), current(), public_key, problem, limit)

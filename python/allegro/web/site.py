@@ -29,6 +29,7 @@ from allegro.web import filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
 from allegro.web.connection import user_is_known
+from allegro.web.device_readiness import DeviceReadiness
 from allegro.web.device_zone import DeviceZone
 from allegro.web.history import History
 from allegro.web.known_browsers import KnownBrowsers
@@ -119,6 +120,7 @@ class Site:
     history: History = field(default_factory=History)
     lasting: Lasting = field(default_factory=Lasting)
     zone: DeviceZone = field(default_factory=DeviceZone)
+    readiness: DeviceReadiness = field(default_factory=DeviceReadiness)
     now_s: Callable[[], float] = time.monotonic
 
     @property
@@ -312,6 +314,7 @@ async def answered(visit: Visit, action: Action) -> Response:
     finally:
         if action.method not in LOOKS:
             visit.site.zone.forget()
+            visit.site.readiness.forget()
 
 
 async def _confirm_within_s(visit: Visit) -> float | None:

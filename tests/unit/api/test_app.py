@@ -319,7 +319,10 @@ def test_a_file_can_be_deleted_once(bench: Bench) -> None:
 @pytest.mark.spec("X1")
 def test_export_shows_queue_and_public_key(bench: Bench) -> None:
     (bench.paths.upload / "b.pcapng").write_bytes(b"x")
+    keyless = bench.get("/export?key=false")
+    assert not bench.paths.ssh.exists(), "nobody has asked for a key yet"
     export = bench.get("/export")
+    assert keyless == {**export, "public_key": ""}
     assert export["state"] == "off"
     assert export["public_key"].startswith("ssh-ed25519 ")
     assert [(file["name"], file["released"]) for file in export["queue"]] == [("b.pcapng", False)]

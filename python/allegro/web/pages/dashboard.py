@@ -1,8 +1,7 @@
 """Dashboard: how the device is, at a glance, and the button that captures."""
 
-import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from allegro.api.client import segment
 from allegro.errors import AllegroError
-from allegro.web.readiness import Item, readiness
+from allegro.web.readiness import Item
 from allegro.web.setup_offer import unfinished
 from allegro.web.site import Action, Page, Visit, see
 
@@ -67,13 +66,22 @@ async def captures(visit: Visit, time: str, most: int) -> dict[str, Any]:
     there = {file["name"]: file["directory"] for file in files}
     waits = await _waits(visit) if "upload" in there.values() else ""
     gone = [("name", name) for _, name in names if name not in there]
-    sent = await visit.api.get(f"/export/sent?{urlencode(gone)}") if gone else None
+    sent = await _sent(visit, gone) if gone else None
     for job in jobs:
         job["window_is_open"] = job["end_time"] > time
         for one in (job, *job["rows"]):
             one["became"] = became({"finished_time": job["finished_time"], **one}, sent) if sent else ""
             one["waits"] = waits if there.get(one["file"]) == "upload" else ""
     return {"jobs": jobs, "files": there}
+
+
+async def _sent(visit: Visit, names: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    """What is known of files that are gone (GET /export/sent). Their captures are shown without it, too."""
+    try:
+        known: Mapping[str, Any] = await visit.api.get(f"/export/sent?{urlencode(names)}")
+    except AllegroError:
+        return {"names": [], "noted_since": None, "deleted_by": {}}
+    return known
 
 
 async def _waits(visit: Visit) -> str:
@@ -130,9 +138,9 @@ async def _live(visit: Visit) -> Response:
     return visit.render("parts/dashboard_live.html", **facts)
 
 
-async def _readiness(visit: Visit) -> list[Item]:
-    paths = ("/status", "/settings", "/presenters", "/network", "/time", "/export?limit=1")
-    return readiness(*await asyncio.gather(*(visit.api.get(path) for path in paths)), zone=visit.zone)
+async def _readiness(visit: Visit) -> Sequence[Item]:
+    site = visit.site
+    return await site.readiness.items(site.backend, visit.zone, site.now_s)
 
 
 async def _ready(visit: Visit) -> Response:
