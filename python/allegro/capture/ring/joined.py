@@ -14,7 +14,13 @@ from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
-from allegro.capture.ring.news import News, RingOpened
+from allegro.capture.ring.news import (
+    KEPT_IN_MEMORY,
+    KEPT_ON_ANOTHER_DISK,
+    KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY,
+    News,
+    RingOpened,
+)
 from allegro.capture.ring.reader import RingReader
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import Run
@@ -24,11 +30,14 @@ _LATEST_NS = (1 << 63) - 1
 
 def reader_of(directory: Path, memory: Path | None) -> RingReader:
     """A reader of the ring in `directory`, with the one in `memory` if that holds packets next to its own."""
+    if memory is None:
+        return RingReader(directory)
     try:
-        kept = RingReader(memory).bounds() if memory is not None else None
+        with RingReader(memory) as beside:
+            kept = beside.bounds()
     except OSError:  # whatever it is, the disk's ring can be read without
         kept = None
-    if memory is None or kept is None:
+    if kept is None:
         return RingReader(directory)
     joined = JoinedReader(directory, memory)
     if joined.has_overwritten() and joined.begins_ns() > kept[1]:  # what came between is overwritten
@@ -105,11 +114,16 @@ class JoinedReader(RingReader):
         return next(self._kept.iterate(0, _LATEST_NS), None)
 
     def _shortened(self, told: News, boot_id: bytes) -> News:
-        """That the disk's ring was not in use is over where the one in memory begins."""
+        """That the disk's ring was not in use is over where the one in memory begins. What is left of that
+        time was not in memory, unless that has been overwritten there."""
         if not isinstance(told, RingOpened) or not told.memory_boot_ns:
             return told
         oldest = self._oldest()
         if oldest is None or oldest.boot_id != boot_id:
             return told
         begin_ns = max(told.memory_boot_ns, oldest.first_boot_ns)
-        return replace(told, boot_ns=min(told.boot_ns, begin_ns))
+        reason = told.reason
+        if begin_ns == told.memory_boot_ns or not self._kept.has_overwritten():
+            reason = reason.replace(KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY, KEPT_ON_ANOTHER_DISK)
+            reason = reason.replace(KEPT_IN_MEMORY, "").rstrip()
+        return replace(told, boot_ns=min(told.boot_ns, begin_ns), reason=reason)

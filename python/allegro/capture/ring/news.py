@@ -27,6 +27,13 @@ _TEXT_LENGTHS = (3000, 1000, 300)
 """What texts are cut to, in characters, if a single piece of news does not fit otherwise: of these, each may
 take up to six bytes."""
 
+KEPT_IN_MEMORY = "What came in meanwhile was kept in memory only."
+KEPT_ON_ANOTHER_DISK = "What came in meanwhile was kept on another disk."
+KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY = (
+    "What came in meanwhile was kept on another disk, and at last in memory only."
+)
+"""What the reason of a `RingOpened` may end with; files of it and of the ring in memory take it apart."""
+
 
 @dataclass(frozen=True)
 class News:

@@ -12,7 +12,14 @@ from allegro.capture.extraction.contract import Result
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring import segments
-from allegro.capture.ring.news import RingClosed, RingOpened
+from allegro.capture.ring.joined import reader_of
+from allegro.capture.ring.news import (
+    KEPT_IN_MEMORY,
+    KEPT_ON_ANOTHER_DISK,
+    KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY,
+    RingClosed,
+    RingOpened,
+)
 from allegro.trigger.estimate import ring_estimate
 from allegro.words import exact_moment
 from tests.unit.capture import pcapng_reader
@@ -23,7 +30,6 @@ from tests.unit.capture.rings import RUN, Ring
 pytestmark = pytest.mark.spec("R8", "R10")
 
 WHY = "The disk does not take packets."
-MEANWHILE = "What came in meanwhile was kept in memory only."
 
 
 class Bench:
@@ -53,10 +59,10 @@ class Bench:
         self.go_on_in(self.memory, RingOpened(device.boot_ns, device.wall_ns, 0, WHY, 1))
         return device.boot_ns
 
-    def go_back(self, since_ns: int, memory_ns: int) -> None:
+    def go_back(self, since_ns: int, memory_ns: int, meanwhile: str = KEPT_IN_MEMORY) -> None:
         device = self.device
         opened = RingOpened(
-            device.boot_ns, device.wall_ns, since_ns, f"{WHY} {MEANWHILE}", memory_boot_ns=memory_ns
+            device.boot_ns, device.wall_ns, since_ns, f"{WHY} {meanwhile}", memory_boot_ns=memory_ns
         )
         self.disk.sequence += 4096
         self.go_on_in(self.disk, opened)
@@ -96,16 +102,22 @@ def test_a_window_is_put_together_of_both_rings(bench: Bench) -> None:
     assert size >= result.file_size - 4096, "blocks of the file that are no packets"
 
 
-def test_what_neither_ring_has_is_told(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (KEPT_IN_MEMORY, WHY),
+        (KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY, f"{WHY} {KEPT_ON_ANOTHER_DISK}"),
+    ],
+)
+def test_what_neither_ring_has_is_told_and_was_not_in_memory(bench: Bench, said: str, told: str) -> None:
     bench.device.miss(2, "lost while the disk was waited for")
     memory_ns = bench.go_on_in_memory()
     bench.device.record(3)
-    bench.go_back(bench.left_ns, memory_ns)
+    bench.go_back(bench.left_ns, memory_ns, said)
     found, result = bench.cut()
     assert found == bench.kept()
     (note,) = (note for note in result.notes if "not open" in note)
-    assert "(2 s)" in note
-    assert note.endswith(f"{WHY} {MEANWHILE}")
+    assert note.endswith(f"(2 s): {told}")
 
 
 def test_what_was_overwritten_in_memory_is_told(bench: Bench) -> None:
@@ -123,7 +135,7 @@ def test_what_was_overwritten_in_memory_is_told(bench: Bench) -> None:
     (note,) = (note for note in result.notes if "not open" in note)
     begin, end = RUN + 3 * NS, RUN + 4 * NS + NS // 2
     assert f"from {exact_moment(begin)} to {exact_moment(end)}" in note
-    assert note.endswith(f"{WHY} {MEANWHILE}")
+    assert note.endswith(f"{WHY} {KEPT_IN_MEMORY}")
 
 
 def test_a_recorder_that_was_started_again_meanwhile_was_running(bench: Bench) -> None:
@@ -155,6 +167,21 @@ def test_a_ring_in_memory_from_before_what_the_disk_still_has_is_left_out(bench:
     found, result = bench.cut()
     assert found == list(range(after, len(bench.device.sent)))
     assert any("reaches back only to" in note for note in result.notes)
+
+
+def open_files() -> list[Path]:
+    return list(Path("/proc/self/fd").iterdir())
+
+
+def test_a_reader_leaves_no_file_open(bench: Bench) -> None:
+    memory_ns = bench.go_on_in_memory()
+    bench.device.record(1)
+    bench.go_back(bench.left_ns, memory_ns)
+    before = len(open_files())
+    for _ in range(3):
+        with reader_of(bench.disk.directory, bench.memory.directory) as reader:
+            assert list(reader.iterate(RUN, bench.device.wall_ns))
+    assert len(open_files()) == before
 
 
 def test_without_a_ring_in_memory_the_disks_own_word_stands(bench: Bench, tmp_path: Path) -> None:
