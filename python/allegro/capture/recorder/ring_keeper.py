@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from allegro.capture.config import RecorderConfig
-from allegro.capture.ring.news import RingOpened
+from allegro.capture.ring.news import KEPT_IN_MEMORY, KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY, RingOpened
 from allegro.capture.ring.stock import RingUnavailable
 from allegro.capture.ring.writer import RingWriter
 from allegro.system.boottime import Reading
@@ -29,7 +29,6 @@ KEPT_S = 600.0
 """For so long the ring in memory outlives the return of the disk: captures may be reading it, and a disk
 that has just failed may fail again."""
 
-_KEPT_IN_MEMORY = "What came in meanwhile was kept in memory only."
 _KEPT_ON_DISK = "What came in meanwhile was kept on the disk."
 
 
@@ -62,7 +61,7 @@ class _Place:
             return None
         opened = opening.result()
         if opened.directory != directory:  # told by SIGHUP meanwhile
-            self.worker.submit(opened.close)
+            self.worker.submit(_close_unused, opened)
             return None
         return opened
 
@@ -126,6 +125,8 @@ class RingKeeper:
         self._given_up = 0
         self._left_ns: dict[bytes, int] = {}
         """When this recorder has left a ring, by its id: the next one in its directory may be another one."""
+        self._left_on_disk = b""
+        """Id of the ring on a disk that was left last; empty: none was."""
 
     def opening(self) -> bool:
         """Whether a ring is being opened: what comes in meanwhile may wait for it in memory."""
@@ -189,7 +190,7 @@ class RingKeeper:
         if opened is not None and self.writer is None:
             return opened
         if opened is not None:  # the disk was faster
-            self._memory.worker.submit(opened.close)
+            self._memory.worker.submit(_close_unused, opened)
         if self.writer is None and self._disk.failed:
             self._memory.open(now, directory, lambda: self._open(directory, size))
         elif self.writer is not None and not self.in_memory_since_ns and now >= self._forget_memory_at > 0:
@@ -210,7 +211,8 @@ class RingKeeper:
         if in_memory and since_ns:
             reason = f"{reason} {_KEPT_ON_DISK}"
         elif self._memory_boot_ns and not in_memory:
-            reason = f"{reason} {_KEPT_IN_MEMORY}"
+            elsewhere = self._left_on_disk not in (b"", writer.ring_id)
+            reason = f"{reason} {KEPT_ON_ANOTHER_DISK_AND_IN_MEMORY if elsewhere else KEPT_IN_MEMORY}"
         self.writer, self.directory, self.reason, self._why = writer, writer.directory, "", ""
         self.in_memory_since_ns = now.wall_ns if in_memory else 0
         memory_boot_ns, self._memory_boot_ns = self._memory_boot_ns, now.boot_ns if in_memory else 0
@@ -225,6 +227,8 @@ class RingKeeper:
         """
         if self.writer is not None:
             place = self._memory if self.in_memory_since_ns else self._disk
+            if place is self._disk:
+                self._left_on_disk = self.writer.ring_id
             self.writer.left()
             place.worker.submit(self.writer.close)
             self._left_ns[self.writer.ring_id] = now.boot_ns
@@ -239,7 +243,7 @@ class RingKeeper:
 
     def not_now(self, writer: RingWriter) -> None:
         """Closes an opened ring on the disk, which is opened again after a while."""
-        self._disk.worker.submit(writer.close)
+        self._disk.worker.submit(_close_unused, writer)
         self._disk.open_again = time.monotonic() + RETRY_S
 
     def try_now(self) -> None:
@@ -247,19 +251,27 @@ class RingKeeper:
         self._disk.open_again = self._memory.open_again = 0.0
 
     def end(self) -> None:
-        """Closes everything."""
+        """Closes everything. A ring that is just being opened is not called left where none was in use: what
+        came in is in none."""
+        close = _close_unused if self.writer is not None else RingWriter.close
         if self.writer is not None:
             self.writer.close()
         self.writer = None
         for place in (self._disk, self._memory):
             if (opened := place.end()) is not None:
-                opened.close()
+                close(opened)
 
 
 def _close_opened(opening: Future[RingWriter]) -> None:
     """Closes a ring that nobody waits for any more."""
     with contextlib.suppress(Exception):
-        opening.result().close()
+        _close_unused(opening.result())
+
+
+def _close_unused(writer: RingWriter) -> None:
+    """Closes an opened ring that is not used, so that nothing of this run is looked for in it."""
+    writer.left()
+    writer.close()
 
 
 def _remove_files(directory: Path) -> None:

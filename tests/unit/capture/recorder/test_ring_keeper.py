@@ -6,6 +6,7 @@ import fcntl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,79 @@ def test_each_ring_is_told_since_when_it_was_not_in_use(bench: Bench) -> None:
     assert told.reason == "The disk does not take packets. What came in meanwhile was kept on the disk."
 
 
+@pytest.mark.spec("R5", "R8", "R10", "W5")
+def test_what_came_in_while_another_disk_was_in_use_was_not_in_memory_only(
+    bench: Bench, tmp_path: Path
+) -> None:
+    own, other = bench.options, replace(bench.options, ring_directory=tmp_path / "other")
+    bench.takes(bench.disk)
+    bench.options = other
+    left = read_clocks()
+    bench.keeper.give_up("The packet ring goes to another disk.", left, 0.0)
+    bench.takes(other.ring_directory)
+    bench.fail()
+    bench.takes(bench.memory)
+    bench.options, bench.later_s = own, RETRY_S
+    told = bench.takes(bench.disk)
+    assert told.since_boot_ns == left.boot_ns
+    assert told.reason == (
+        "The disk does not take packets."
+        " What came in meanwhile was kept on another disk, and at last in memory only."
+    )
+
+
+def is_left(directory: Path) -> bool:
+    """Whether the ring notes that the last run into it went on in another one."""
+    runs = segments.read_runs(directory)
+    return bool(runs) and runs[-1].left
+
+
+@pytest.mark.spec("R8", "R10", "T3")
+class TestOpenedAndNotUsed:
+    """Such a ring says that it was left: nothing of this run is looked for in it."""
+
+    def test_because_what_is_under_way_has_to_be_written_first(self, bench: Bench) -> None:
+        bench.keeper.not_now(wait_for(bench.look, "a ring", 20))
+        wait_for(lambda: is_left(bench.disk), "a note in the ring", 20)
+
+    def test_because_another_one_was_asked_for_meanwhile(self, bench: Bench, tmp_path: Path) -> None:
+        bench.look()
+        opening = bench.keeper._disk.opening
+        assert opening is not None
+        opening.result()
+        bench.options = replace(bench.options, ring_directory=tmp_path / "other")
+        assert bench.look() is None
+        wait_for(lambda: is_left(bench.disk), "a note in the ring", 20)
+
+    def test_because_the_disk_was_faster_than_memory(self, bench: Bench) -> None:
+        bench.refuse()
+        memory = bench.keeper._memory
+        wait_for(
+            lambda: bench.look() is None and memory.opening is not None, "word of the ring in memory", 20
+        )
+        assert memory.opening is not None
+        memory.opening.result()
+        bench.disk.unlink()
+        bench.keeper.use(bench.keeper._open(bench.disk, SMALLEST), read_clocks())
+        assert bench.look() is None
+        wait_for(lambda: is_left(bench.memory), "a note in the ring", 20)
+
+    def test_because_the_recorder_ends(self, tmp_path: Path) -> None:
+        bench, other = Bench(tmp_path), tmp_path / "other"
+        bench.takes(bench.disk)
+        bench.options = replace(bench.options, ring_directory=other)
+        bench.look()
+        bench.keeper.end()
+        assert (is_left(other), is_left(bench.disk)) == (True, False)
+
+    def test_but_not_where_none_was_in_use(self, tmp_path: Path) -> None:
+        """What came in then had not been written yet."""
+        bench = Bench(tmp_path)
+        bench.look()
+        bench.keeper.end()
+        assert segments.read_runs(bench.disk)[-1].left is False
+
+
 @pytest.mark.spec("R5", "R8")
 def test_a_disk_that_fails_again_and_again_is_tried_ever_more_rarely(bench: Bench) -> None:
     pauses = []
@@ -170,6 +244,7 @@ def test_a_disk_that_hangs_while_its_ring_is_opened_keeps_no_other_waiting(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         hangs.set()
         fcntl.flock(lock, fcntl.LOCK_EX)  # as the other ring was closed as soon as it had been opened
+    assert is_left(bench.disk)
 
 
 @pytest.mark.spec("R5", "R10")
