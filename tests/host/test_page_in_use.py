@@ -66,6 +66,10 @@ def test_a_slow_network_shows_what_goes_on_and_a_double_click_is_one_press(site:
     expect(anna.locator("#press-result").get_by_role("alert")).to_contain_text("The device did not answer")
     expect(press).to_be_enabled()
     session.send("Network.emulateNetworkConditions", SLOW)
+    anna.route("**/press", lambda route: route.fulfill(status=503))
+    press.click()
+    alert = anna.locator("#press-result").get_by_role("alert")
+    expect(alert).to_contain_text("The device answered that something went wrong")
     anna.goto("/storage")
     expect(anna.get_by_role("heading", name="Storage", exact=True)).to_be_visible()
 
@@ -148,6 +152,12 @@ def test_the_time_line_is_used_with_fingers_and_with_keys(site: Site, anna: Page
     assert (moved[0] < before[0], moved[1] < before[1]) == (True, True)
     anna.keyboard.press("Shift+ArrowRight")
     assert (shown()[0] == moved[0], shown()[1] > moved[1]) == (True, True)
+    chosen = " to ".join(shown()).replace("T", " ")
+    expect(anna.locator("#timeline-part")).to_have_text(f"Chosen: {chosen}")
+    for browsers in ("Control+ArrowLeft", "Meta+ArrowRight", "Alt+Home"):
+        anna.keyboard.press(browsers)
+    assert " to ".join(shown()).replace("T", " ") == chosen
+    expect(words).to_have_text(whole)
 
     touch("touchStart", 0.4, 0.6)
     touch("touchMove", 0.3, 0.7)

@@ -88,6 +88,7 @@ def router(streams: LiveStreams) -> APIRouter:
         asked = await run_in_threadpool(streams.request, text, seconds, most_bytes, past, window)
         resources = AsyncExitStack()
         if wants_no_body(request.scope):
+            streams.check_room()
             return _Live((), resources)
         stream = await resources.enter_async_context(streams.open(asked))
         return _Live(stream.parts(), resources)

@@ -74,16 +74,18 @@ class LiveStreams:
         window: tuple[int, int] | None = None,
     ) -> LiveRequest:
         """What a live capture is asked for. A `window` (ns since 1970, both included) goes before `seconds`
-        and `past_s`. Raises InvalidInput for a mistake in the filter and for a window of an earlier start,
-        Unavailable without a recorder or a ring."""
+        and `past_s`. Raises InvalidInput for a mistake in the filter and for a window that begins before the
+        start of the device, Unavailable without a recorder or a ring."""
         recorder = self._around.recorder()
         problem = "The recorder does not run." if recorder is None else ""
         if problem := problem or ring_problem(recorder, self._around.ring_now()):
             raise Unavailable(problem, remedy="The status of the device says what to do.")
         now = boottime.read_clocks()
-        if window and window[1] <= now.wall_ns - now.boot_ns:
+        if window and window[0] < now.wall_ns - now.boot_ns:  # nothing is left out without a word
             raise InvalidInput(
-                "This lies before the last start of the device.", place="end", remedy="Capture it as a file."
+                "This begins before the last start of the device.",
+                place="start",
+                remedy="Capture it as a file.",
             )
         ports = tuple(self._around.ports())
         text, program = "", b""
@@ -105,14 +107,18 @@ class LiveStreams:
             program=program,
         )
 
-    @contextlib.asynccontextmanager
-    async def open(self, request: LiveRequest) -> AsyncIterator[LiveStream]:
-        """A stream that has begun, ended when this is left. Raises TooManyLive, and Unavailable with the
-        reason why there is none."""
+    def check_room(self) -> None:
+        """Raises TooManyLive."""
         if self._running >= MOST:
             raise TooManyLive(
                 f"{MOST} live captures are going on.", remedy="Wait until one of them has ended, or end one."
             )
+
+    @contextlib.asynccontextmanager
+    async def open(self, request: LiveRequest) -> AsyncIterator[LiveStream]:
+        """A stream that has begun, ended when this is left. Raises TooManyLive, and Unavailable with the
+        reason why there is none."""
+        self.check_room()
         self._running += 1
         process: asyncio.subprocess.Process | None = None
         try:

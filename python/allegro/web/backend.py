@@ -123,6 +123,10 @@ class UserApi:
         """GET."""
         return await self._backend.ask(self._asker, "GET", path)
 
+    async def head(self, path: str) -> None:
+        """HEAD: whether a GET would be granted. A refusal has its status, but no words of the API."""
+        await self._backend.ask(self._asker, "HEAD", path)
+
     async def post(self, path: str, body: Mapping[str, Any] | None = None, *, if_match: str = "") -> Any:
         """POST; `if_match`: the digest of what is to be changed."""
         return await self._backend.ask(self._asker, "POST", path, body, _made_for(if_match))

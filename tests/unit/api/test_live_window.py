@@ -30,7 +30,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         (None, -1, "start"),
         (-1, -1, "end"),
         (-60, 8 * 86400, "start"),
-        (-40 * 365 * 86400, -40 * 365 * 86400 + 60, "end"),  # the device was not on
+        (-40 * 365 * 86400, -40 * 365 * 86400 + 60, "start"),  # the device was not on
+        (-40 * 365 * 86400, -40 * 365 * 86400 + 7 * 86400, "start"),
     ],
 )
 def test_a_window_has_two_ends_that_make_sense(

@@ -1,10 +1,13 @@
 """The page that captures any part of the ring: what it asks the API for, and what it refuses where."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from allegro.trigger import live_streams
 from tests.unit.web.world import Browser, World
 
 
@@ -82,6 +85,12 @@ def test_limits_and_format_begin_as_set_and_are_asked_for(world: World) -> None:
 PART = {"start": "2026-11-21T20:00:05", "end": "2026-11-21T20:01:05", "filter": ""}
 
 
+def just_now() -> dict[str, str]:
+    """A part that this computer was on for."""
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    return {"start": (now - timedelta(seconds=2)).isoformat(), "end": now.isoformat(), "filter": ""}
+
+
 @pytest.mark.spec("W4")
 @pytest.mark.parametrize("target", ["storage", "upload"])
 def test_name_note_and_place_of_the_file_are_asked_for(world: World, target: str) -> None:
@@ -111,12 +120,11 @@ def test_where_a_capture_goes_begins_as_set(world: World) -> None:
 def test_to_this_computer_it_streams_and_makes_no_file(world: World) -> None:
     browser = world.user("capture")
     shape = {"packet_length": "0", "size_limit_mib": "2", "format": "pcapng", "target": "computer"}
-    part = PART | {"filter": "port == 80"}
+    part = just_now() | {"filter": "port == 80"}
     answer = browser.post("/capture", None, **part, **shape)
-    assert answer.headers["location"] == (
-        "/api/live?start=2026-11-21T20%3A00%3A05%2B00%3A00&end=2026-11-21T20%3A01%3A05%2B00%3A00"
-        f"&filter=port+%3D%3D+80&bytes={2 << 20}"
-    )
+    window = {name: f"{part[name]}+00:00" for name in ("start", "end")}
+    query = {**window, "filter": "port == 80", "bytes": str(2 << 20)}
+    assert answer.headers["location"] == f"/api/live?{urlencode(query)}"
     for place, wrong in (
         ("packet_length", "96"),
         ("size_limit_mib", "many"),
@@ -127,6 +135,61 @@ def test_to_this_computer_it_streams_and_makes_no_file(world: World) -> None:
         assert refused.status_code == 422
         assert re.search(rf'id="{place}-error" role="alert">[^<]', refused.text)
     assert world.device.get("/jobs") == []
+
+
+@pytest.mark.spec("W4", "R8")
+@pytest.mark.parametrize(
+    ("why", "place", "words"),
+    [
+        ("off", "start", "begins before the last start of the device"),
+        ("crowd", "target", "As many live captures as the device makes are going on"),
+        ("silent", "target", "no packets at the moment"),
+    ],
+)
+def test_why_nothing_streams_to_this_computer_is_told_on_the_page(
+    world: World, monkeypatch: pytest.MonkeyPatch, why: str, place: str, words: str
+) -> None:
+    """An answer of the API in place of the page would take what was typed along."""
+    browser = world.user("capture")
+    part = just_now() | {"filter": "port == 80", "target": "computer"}
+    if why == "off":
+        part["start"], part["end"] = "1986-11-21T20:00:05", "1986-11-21T20:01:05"
+    elif why == "crowd":
+        monkeypatch.setattr(live_streams, "MOST", 0)
+    else:
+        world.device.recorder = None
+    refused = browser.post("/capture", None, **part, format="pcapng")
+    assert refused.status_code == 422
+    shown = re.search(rf'id="{place}-error" role="alert">([^<]*)<', refused.text)
+    assert shown
+    assert words in shown[1]
+    for value in (part["start"], part["end"], "port == 80"):
+        assert f'value="{value}"' in refused.text
+    assert '<option value="computer" selected>' in refused.text
+    assert not [event for event in world.device.get("/events")["events"] if event["kind"] == "download"]
+
+
+@pytest.mark.spec("R8")
+def test_what_is_wrong_with_a_live_capture_is_told_on_a_page(world: World) -> None:
+    browser = world.user("capture")
+    form = re.search(r'<form method="get" action="(.+?)"', browser.page("/capture"))
+    assert form
+    asked = urlencode({"filter": "port == 80", "seconds": "60"})
+    assert browser.get(f"{form[1]}?{asked}").headers["location"] == f"/api/live?{asked}"
+    mistaken = browser.get(f"{form[1]}?{urlencode({'filter': 'prot == 80', 'seconds': '60'})}")
+    world.device.recorder = None
+    silent = browser.get(f"{form[1]}?{asked}")
+    for answer, status, words in ((mistaken, 422, "Column 1"), (silent, 503, "no packets at the moment")):
+        assert (answer.status_code, words in answer.text) == (status, True)
+        assert "</html>" in answer.text
+
+
+@pytest.mark.spec("W4")
+def test_a_name_keeps_the_letters_below_its_accents(world: World) -> None:
+    browser = world.user("capture")
+    assert browser.post("/capture", None, **PART, name="Küche, façade").status_code == 303
+    (job,) = world.device.get("/jobs")
+    assert job["key"] == "kuche-facade"
 
 
 @pytest.mark.spec("W4", "S1")

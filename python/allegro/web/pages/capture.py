@@ -1,6 +1,7 @@
 """Capture: the time line of the ring, and any part of it as a file."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput
 from allegro.web.local_time import comes_twice, local_of, utc_of, which_of
 from allegro.web.site import Action, Page, Visit, see
@@ -29,6 +31,15 @@ LONGEST_NOTE = 200
 
 MOST = {"packet_length": 65535, "size_limit_mib": 1024 * 1024}
 """As `allegro.settings.filter_table` has them, which is loaded by the first form only."""
+
+NO_STREAM = {
+    429: (
+        "As many live captures as the device makes are going on.",
+        "Wait until one of them has ended, or capture a file.",
+    ),
+    503: ("The device has no packets at the moment.", "The dashboard says why, and what to do."),
+}
+"""Words and remedy by the status with which the API refuses a stream that makes sense."""
 
 
 async def _look(
@@ -125,7 +136,8 @@ async def _capture(visit: Visit) -> Response:
 
 def _name(text: str) -> str:
     """As it may stand in the name of a file. Raises InvalidInput."""
-    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:LONGEST_NAME]
+    letters = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    name = re.sub(r"[^a-z0-9]+", "-", letters.lower()).strip("-")[:LONGEST_NAME].strip("-")
     if not name:
         raise InvalidInput("Letters and digits are needed.", place="name")
     return name
@@ -147,11 +159,41 @@ async def _to_this_computer(
     query = {"start": start.isoformat(), "end": end.isoformat(), "filter": typed["filter"]}
     if int(limit):
         query["bytes"] = str(int(limit) << 20)
-    if typed["filter"].strip():
-        mistake = (await visit.api.get(f"/filter/check?{urlencode({'text': typed['filter']})}"))["mistake"]
+    try:
+        return await _stream(visit, query)
+    except ApiError as error:
+        if error.status != InvalidInput.status:
+            raise
+        raise InvalidInput(  # of filter and times nothing else is wrong
+            "This begins before the last start of the device, and only what came since then can go to this"
+            " computer at once.",
+            place="start",
+            remedy="Choose the storage, or a later time.",
+        ) from None
+
+
+async def _live(visit: Visit) -> Response:
+    """Leads to the packets as they come in."""
+    asked = visit.request.query_params
+    return await _stream(visit, {name: asked.get(name, "") for name in ("filter", "seconds")})
+
+
+async def _stream(visit: Visit, query: Mapping[str, str]) -> Response:
+    """Leads to a stream that the API grants: its refusal would come in place of the page, and in no words
+    for people. Raises InvalidInput and ApiError."""
+    if query["filter"].strip():
+        mistake = (await visit.api.get(f"/filter/check?{urlencode({'text': query['filter']})}"))["mistake"]
         if mistake:
             raise InvalidInput(mistake["message"], place="filter", remedy=mistake["remedy"])
-    return see(f"/api/live?{urlencode(query)}")
+    stream = f"/live?{urlencode(query)}"
+    try:
+        await visit.api.head(stream)
+    except ApiError as error:
+        if error.status not in NO_STREAM:
+            raise
+        words, remedy = NO_STREAM[error.status]
+        raise ApiError(error.status, words, place="target", remedy=remedy) from None
+    return see(f"/api{stream}")
 
 
 def _request(start: datetime, end: datetime, filter_text: str) -> dict[str, Any]:
@@ -179,6 +221,7 @@ PAGE = Page(
     actions=(
         Action("GET", PATH, lambda visit: _look(visit)),
         Action("GET", f"{PATH}/timeline", _timeline),
+        Action("GET", f"{PATH}/live", _live, role="capture"),
         Action("POST", PATH, _capture, role="capture"),
         Action("POST", f"{PATH}/packets", _packets, role="capture"),
     ),

@@ -193,10 +193,10 @@ function showWords(id, role) {
   document.querySelector("#content .title").after(words);
 }
 
-// What a part of the page was asked for, and did not come.
+// A part of the page was asked for, and no answer came, or one that tells of an error.
 for (const failure of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(failure, (event) => {
-    const words = document.getElementById("silent-words").content.firstElementChild.cloneNode(true);
+    const words = document.getElementById(failure === "htmx:responseError" ? "failed-words" : "silent-words").content.firstElementChild.cloneNode(true);
     words.role = "alert";
     event.detail.target.replaceChildren(words);
   });

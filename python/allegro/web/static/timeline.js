@@ -6,6 +6,7 @@
   const place = document.getElementById("timeline");
   const legend = document.getElementById("timeline-legend");
   const words = document.getElementById("timeline-words");
+  const partWords = document.getElementById("timeline-part");
   const buttons = document.getElementById("timeline-buttons");
   const fields = ["start", "end"].map((name) => document.getElementById(name));
   const which = (field) => document.getElementById(`${field.id}-which`);
@@ -52,9 +53,11 @@
     mark();
   }
 
-  // The part that the fields say, over the picture.
+  // The part that the fields say, over the picture; and for who does not see that, in words.
   function mark() {
     const part = chosen();
+    const told = part ? `Chosen: ${part.map((time) => local(time).replace("T", " ")).join(" to ")}` : "";
+    if (partWords.textContent !== told) partWords.textContent = told;
     if (!plot || !part) return;
     const width = plot.bbox.width / devicePixelRatio;
     const [left, right] = part.map((time) => Math.min(Math.max(plot.valToPos(time, "x"), 0), width));
@@ -206,8 +209,9 @@
     all: () => show(),
   };
 
-  // Arrows move what is chosen, with Shift only its end.
+  // Arrows move what is chosen, with Shift only its end. With another key beside them they are the browser's.
   place.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const part = chosen();
     const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     const wanted = { "+": "part", "-": "out", Home: "all" }[event.key];
