@@ -227,7 +227,7 @@ def router(triggers: Triggers, store: JobStore, cutter: Cutter) -> APIRouter:
 
     @routes.post("/jobs/{job_id}/cancel", dependencies=[requires("capture")])
     def cancel(job_id: int) -> JobAnswer:
-        """Ends a capture that is not finished; it then has no file."""
+        """Ends a capture that is not finished; it then has no files but those of rows that are complete."""
         return answer(cutter.cancel(job_id))
 
     @routes.post("/jobs/{job_id}/rows/{number}/cancel", dependencies=[requires("capture")])

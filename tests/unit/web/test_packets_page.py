@@ -1,5 +1,8 @@
+from typing import Any
+
 import pytest
 
+from allegro.web.backend import Asker, Backend
 from tests.unit.web.world import World
 
 pytestmark = pytest.mark.spec("W12")
@@ -12,3 +15,27 @@ def test_a_page_behind_the_end_of_the_list_is_no_mistake_of_the_user(world: Worl
         answer = browser.get(f"/packets?file=one.pcapng&page={page}")
         assert answer.status_code == 503, "there is no dissector here; all else is as it should be"
         assert "does not start" in answer.text
+
+
+def test_with_packets_left_out_it_is_told_from_where_the_dissectors_own_numbers_count(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dissector reads what is shown and nothing before it: its frame 5 is packet 1005."""
+    row = {"number": 5, "time": "2026-11-21T20:00:05.000000000Z", "protocol": "HTTP", "length": 60}
+    row |= {"source": "192.0.2.1", "destination": "192.0.2.2", "info": "HTTP/1.1 200 OK"}
+    frame = {"text": "Frame 5: Packet, 60 bytes", "at": 0, "length": 60, "below": []}
+    answer = {"packet": row, "details": [frame], "cut": False, "data": "", "streams": []}
+    table = {"packets": [row], "count": 5, "more": False, "notes": [], "digest": "abc"}
+    ask = Backend.ask
+
+    async def answered(self: Backend, asker: Asker, method: str, path: str, *more: Any) -> Any:
+        if path.startswith("/packets/"):
+            return answer
+        return table if path.startswith("/packets?") else await ask(self, asker, method, path, *more)
+
+    monkeypatch.setattr(Backend, "ask", answered)
+    browser = world.user("capture")
+    for path in ("/packets/packet?file=one.pcapng&number=5", "/packets?file=one.pcapng"):
+        assert "count from packet 1001 on" in browser.page(f"{path}&skip=1000")
+        assert "count from packet" not in browser.page(path)
+    assert "Packet 1005" in browser.page("/packets/packet?file=one.pcapng&number=5&skip=1000")

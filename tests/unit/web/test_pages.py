@@ -685,7 +685,7 @@ def test_a_file_that_somebody_deleted_names_him_and_one_that_waits_says_until_wh
     live = capture.page("/dashboard/live")
     assert "deleted by the-capture" in live
     assert "deleted by the-admin" in live
-    assert live.count("waits until 02:00") == 1
+    assert live.count("waits for the upload (each day at 02:00)") == 1
 
 
 @pytest.mark.spec("W3", "W5")
@@ -697,7 +697,10 @@ def test_captures_that_were_made_and_are_gone_are_not_said_never_to_have_been(wo
     known = {"file": "a.pcapng", "directory": "upload", "packets": 3, "size": 4, "read": 5, "reached": 2000}
     for state in ("cutting", "complete"):
         world.device.jobs.change(job.id, state=state, **known)
-    assert "have been sent or deleted" in browser.page("/storage")
+    assert "have been sent or deleted. What" in browser.page("/storage")
+    world.device.settings.change({"storage": {"device": "5f3a-gone"}})
+    words = "have been sent or deleted, or lie on a disk that is not in use now. What"
+    assert words in browser.page("/storage")
     assert "0.2 % of the ring in its window was read" in browser.page("/dashboard/live")
 
 
@@ -710,13 +713,16 @@ def test_a_capture_that_is_being_made_is_stopped_or_a_row_of_it(world: World) ->
     (job,) = world.device.jobs.recent(1)
     assert "/dashboard/stop" not in viewer.page("/dashboard/live")
     assert capture.page("/dashboard/live").count('action="/dashboard/stop"') == 3
+    assert "Stop before? It then has no file." in capture.page("/dashboard/live")
+    assert "Stop the capture? Files that are complete are kept." in capture.page("/dashboard/live")
     capture.post("/dashboard/stop", job=str(job.id), row="1")
     assert [row.state for row in world.device.jobs.rows.of(job.id)] == ["cancelled", "open"]
-    assert "is stopped" in capture.page("/")
+    assert "The row is stopped: it has no file." in capture.page("/")
     live = capture.page("/dashboard/live")
     assert re.findall(r'id="stop-\d+-(\d*)"', live) == ["", "2"], "a row that has ended is not stopped"
     assert '<span class="pill off">cancelled</span>' in live
     capture.post("/dashboard/stop", job=str(job.id), row="")
+    assert "The capture is stopped. Files that were complete are kept." in capture.page("/")
     assert world.device.jobs.get(job.id).state == "cancelled"
     assert "/dashboard/stop" not in capture.page("/dashboard/live")
     capture.post("/dashboard/stop", job="../status", row="")

@@ -85,11 +85,13 @@ async def _sent(visit: Visit, names: Sequence[tuple[str, str]]) -> Mapping[str, 
 
 
 async def _waits(visit: Visit) -> str:
-    """Until when files in the upload directory wait, in words."""
+    """What files in the upload directory wait for, in words; some are sent sooner, as when told to."""
     export = await visit.api.get("/settings/export")
     if not export["enabled"]:
         return "waits, as the upload is off"
-    return "waits to be sent" if export["immediately"] else f"waits until {export['time']}"
+    if export["immediately"]:
+        return "waits to be sent"
+    return f"waits for the upload (each day at {export['time']})"
 
 
 def became(job: Mapping[str, Any], sent: Mapping[str, Any]) -> str:
@@ -194,8 +196,11 @@ async def _is_one_press(visit: Visit, before_s: float) -> bool:
 async def _stop(visit: Visit) -> Response:
     """A capture, or a row of it, that is not finished."""
     number, row = visit.typed("job"), visit.typed("row")
-    await visit.api.post(f"/jobs/{segment(number)}{f'/rows/{segment(row)}' if row else ''}/cancel")
-    return visit.done("The capture is stopped: it has no file.")
+    job = await visit.api.post(f"/jobs/{segment(number)}{f'/rows/{segment(row)}' if row else ''}/cancel")
+    if row:
+        return visit.done("The row is stopped: it has no file.")
+    kept = ". Files that were complete are kept." if job["rows"] else ": it has no file."
+    return visit.done(f"The capture is stopped{kept}")
 
 
 def _pressed(visit: Visit, kind: str, text: str) -> Response:
