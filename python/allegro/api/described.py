@@ -47,7 +47,8 @@ class Api(FastAPI):
             self.routes.extend(router.routes)
 
     def describe(self, router: Callable[[], APIRouter]) -> None:
-        """Puts routes into the description that another program answers; asked for it then."""
+        """Puts routes into the description that another program answers, and judges. They are made for the
+        description only, as that takes time: until then they are not looked at here, either."""
         self._elsewhere.append(router)
 
     def openapi(self) -> dict[str, Any]:

@@ -4,8 +4,8 @@ The length of what is compressed tells of its content: whoever sees lengths, and
 content, can guess another part of it bit by bit (BREACH). So a page is compressed only where nothing in it
 is worth guessing. Its token against forged requests is another text each time (`Session.masked_csrf`); a
 cookie never stands in a page, and is not sent for a page of another site (SameSite=Strict). Pages with a
-password, a token or strangers' packets are never compressed (`Action.packs`), nor are answers of the API
-and captures.
+password, a token or strangers' packets are never compressed (`Action.packs`), nor is what answers a form
+that was sent, as that may show again what was typed, nor answers of the API and captures.
 """
 
 import zlib

@@ -289,7 +289,8 @@ def route(site: Site, action: Action, page: Page | None) -> Route:
         if user.must_change and not action.before_new_password:
             return _go(request, NEW_PASSWORD)
         answer = await answered(visit, action)
-        return pack(answer, request) if action.packs else answer
+        packs = action.packs and action.method in LOOKS  # what was typed, and is shown again, may be secret
+        return pack(answer, request) if packs else answer
 
     return Route(action.path, endpoint, methods=[action.method])
 

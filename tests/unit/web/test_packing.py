@@ -63,6 +63,22 @@ def test_what_holds_a_secret_or_is_the_apis_is_never_compressed(world: World) ->
         assert not is_packed(answer), answer.url
 
 
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/export", {"export.password": "a secret", "export.port": "many"}),
+        ("/notifications", {"notifications.mail.password": "a secret", "notifications.mail.port": "many"}),
+    ],
+)
+def test_a_form_with_mistakes_is_not_compressed_as_what_was_typed_may_be_secret(
+    world: World, path: str, fields: dict[str, str]
+) -> None:
+    refused = world.user("admin").post(path, {"Accept-Encoding": "gzip"}, **fields)
+    assert refused.status_code == 422
+    assert "a secret" in refused.text
+    assert not is_packed(refused)
+
+
 def test_the_token_in_a_page_is_another_text_each_time(world: World) -> None:
     browser = world.user("admin")
     shown = [set(re.findall(r'name="csrf" value="(\w+)"', browser.page("/storage"))) for _ in range(2)]
