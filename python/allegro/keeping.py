@@ -146,6 +146,8 @@ class KeptFile(Generic[T]):
         try:
             content = path.read_bytes()
         except FileNotFoundError:
+            if path.is_symlink():
+                return Unreadable("it is a link to what is missing", errno.ENOENT)
             return Absent() if path.parent.exists() else Unreadable("its folder is missing", errno.ENOENT)
         except OSError as error:
             return Unreadable(error.strerror or str(error), error.errno or errno.EIO)

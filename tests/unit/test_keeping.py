@@ -105,6 +105,25 @@ def test_a_missing_file_counts_by_its_copy_and_a_missing_folder_is_not_absent(
 
 
 @pytest.mark.spec("S2")
+def test_a_link_to_what_is_missing_is_not_absent(
+    kept: KeptFile[dict[str, int]], note: KeptFile[dict[str, int]]
+) -> None:
+    kept.path.symlink_to("not mounted")
+    assert kept.read() == Unreadable("it is a link to what is missing", errno.ENOENT)
+    with pytest.raises(OSError, match="the present file cannot be read"):
+        kept.write(GOOD)
+    kept.copy.write_bytes(GOOD)
+    assert kept.read() == Value({"a": 1}, Unreadable("it is a link to what is missing", errno.ENOENT))
+    kept.path.unlink()
+    kept.copy.unlink()
+    kept.copy.symlink_to("not mounted")
+    assert isinstance(kept.read(), Unreadable), "there was a file"
+    note.path.symlink_to("not mounted")
+    note.write(GOOD)
+    assert note.read() == Value({"a": 1})
+
+
+@pytest.mark.spec("S2")
 def test_a_note_that_is_gone_is_gone_and_may_be_written_over_unread(
     note: KeptFile[dict[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from allegro.accounts import passwords
-from allegro.accounts.users import UserStore
+from allegro.accounts.users import UserStore, first_login_holds
 from allegro.errors import AllegroError, Conflict, InvalidInput, Unavailable
+from allegro.keeping import copy_of
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +140,21 @@ def test_a_file_that_the_disk_does_not_give_lets_nobody_in_until_it_does(
     assert not lets_in(users)
     assert users.problem == ""
     assert path.read_bytes() == content
+
+
+@pytest.mark.spec("S2")
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_link_to_what_is_missing_lets_nobody_in_by_a_default(path: Path, copied: bool) -> None:
+    UserStore(path).set_password("admin", "secretsecret")
+    path.unlink()
+    path.symlink_to("not mounted")
+    if not copied:
+        copy_of(path).unlink()
+    users = UserStore(path)
+    assert users.locked is not copied
+    assert lets_in(users, "admin", "secretsecret") is copied
+    assert not lets_in(users)
+    assert not first_login_holds(path)
 
 
 @pytest.mark.spec("S2")
