@@ -54,6 +54,11 @@ class UserStore:
         """The user of that name, as it is now."""
         return self._users.get(name)
 
+    def still(self, user: User) -> User | None:
+        """The user as it is now; None if it is deleted, or has another password than then."""
+        now = self._users.get(user.name)
+        return now if now and now.password == user.password else None
+
     @property
     def problem(self) -> str:
         """What is wrong with the users, in a sentence; empty if nothing is."""
@@ -71,7 +76,10 @@ class UserStore:
         return self._file.lost
 
     def verified(self, name: str, password: str) -> User | None:
-        """The user, if this is the password. Raises Unavailable if the users cannot be read."""
+        """The user, if this is the password, and has not been replaced while it was compared.
+
+        Raises Unavailable if the users cannot be read.
+        """
         with self._lock:
             if self.locked:
                 self._file.read()
@@ -84,7 +92,7 @@ class UserStore:
             )
         user = self._users.get(name)
         right = passwords.matches(password, user.password if user else self._nobody)
-        return user if user and right else None
+        return self.still(user) if user and right else None
 
     def add(self, name: str, role: str, password: str) -> None:
         """A new user, who chooses another password at the first login."""
@@ -108,11 +116,21 @@ class UserStore:
                 raise Conflict(f"There cannot be more than {MOST_USERS} users.", place="name")
             self._put(User(name, checked, kept, must_change=True))
 
-    def set_password(self, name: str, password: str) -> None:
-        """A new one that the user has chosen. Raises InvalidInput or NotFound."""
+    def set_password(self, name: str, password: str, *, by: User | None = None) -> None:
+        """A new one that the user has chosen. `by`: as the user was when it was known who asks.
+
+        Raises InvalidInput, NotFound, or Conflict if the user has another password by now.
+        """
         kept = self._new_password(name, password)
         with self._lock:
-            self._put(replace(self._known(name), password=kept, must_change=False))
+            user = self._known(name)
+            if by is not None and self.still(by) is None:
+                raise Conflict(
+                    "This user has got another password meanwhile, which stays.",
+                    place="password",
+                    remedy="Log in with that.",
+                )
+            self._put(replace(user, password=kept, must_change=False))
 
     def change(self, name: str, *, role: str | None = None, password: str | None = None) -> None:
         """Another role, a password from somebody else (for the next login only), or both: all or nothing.

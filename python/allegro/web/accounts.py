@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -54,10 +55,10 @@ class Keeper:
         if self._site.users.get(name) is None:
             raise Conflict("Who asks has no password: it is no user.")
         try:
-            await self._doorkeeper.check(address, name, old)
+            user = await self._doorkeeper.check(address, name, old)
         except WrongPassword:
             raise InvalidInput("The old password is wrong.", place="old") from None
-        await run_in_threadpool(self._site.users.set_password, name, new)
+        await run_in_threadpool(partial(self._site.users.set_password, name, new, by=user))
         self._site.sessions.end_all_of(name)
 
     def delete_user(self, name: str, by: str) -> None:

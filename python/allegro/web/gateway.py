@@ -66,14 +66,15 @@ def routes(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> list[Route]:
     program answers itself."""
     shares = Shares()
 
-    async def asker_of(request: Request) -> Asker:
+    async def asker_of(request: Request) -> tuple[Asker, User | None]:
+        """Who asks, and as which user: none with a token."""
         if request.method not in LOOKS:
             check_origin(request)
         given = request.headers.get("Authorization")
         if given is not None and given.lower().startswith("bearer "):
             asker = await _of_token(site, request, given[7:].strip())
             user_is_known(request.scope)
-            return asker
+            return asker, None
         if given is not None:
             name, password = _basic(given)
             user: User | None = await doorkeeper.check(_address(request), name, password)
@@ -87,14 +88,14 @@ def routes(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> list[Route]:
         user_is_known(request.scope)
         if user.must_change and (request.method, request.path_params["path"]) != _NEW_PASSWORD:
             raise Forbidden("A new password is due.", remedy="Log in to the web page and choose one.")
-        return Asker(user.name, user.role, _address(request))
+        return Asker(user.name, user.role, _address(request)), user
 
     async def endpoint(request: Request) -> Response:
         try:
-            asker = await asker_of(request)
+            asker, user = await asker_of(request)
         except AllegroError as error:
             return _refused(request, error)
-        return _Granted(site, own, shares, request, asker)
+        return _Granted(site, own, shares, request, asker, _is_in(site, request, asker, user))
 
     async def metrics(request: Request) -> Response:
         moved = {"path": "/api/metrics", "raw_path": b"/api/metrics", "path_params": {"path": "metrics"}}
@@ -109,13 +110,22 @@ def routes(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> list[Route]:
 class _Granted(Response):
     """The answer to somebody who is known, who holds a share as long as it lasts."""
 
-    def __init__(self, site: Site, own: AccountsApi, shares: Shares, request: Request, asker: Asker) -> None:
+    def __init__(
+        self,
+        site: Site,
+        own: AccountsApi,
+        shares: Shares,
+        request: Request,
+        asker: Asker,
+        is_in: Callable[[], bool],
+    ) -> None:
         super().__init__()
         self._site = site
         self._own = own
         self._shares = shares
         self._request = request
         self._asker = asker
+        self._is_in = is_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request, asker = self._request, self._asker
@@ -146,7 +156,7 @@ class _Granted(Response):
             async with stream as answer:
                 kept = {name: answer.headers[name] for name in _TO_CLIENT if name in answer.headers}
                 kind = answer.headers.get("content-type", "")
-                lasting, is_in = self._site.lasting, _is_in(self._site, request, self._asker)
+                lasting, is_in = self._site.lasting, self._is_in
                 if kind.startswith(_EVENTS):
                     parts, send = lasting.passed(answer.aiter_raw(), is_in), lasting.judged(send, is_in)
                 elif request.path_params["path"] == _LIVE:
@@ -202,8 +212,11 @@ def _of_session(site: Site, request: Request) -> User | None:
     return site.users.get(session.user)
 
 
-def _is_in(site: Site, request: Request, asker: Asker) -> Callable[[], bool]:
-    """Tells whether who was let in would be now, with the same rights: for an answer that goes on."""
+def _is_in(site: Site, request: Request, asker: Asker, user: User | None) -> Callable[[], bool]:
+    """Tells whether who was let in would be now, with the same rights: for an answer that goes on.
+
+    `user`: as it was when it was let in; what changes before the answer begins counts, too.
+    """
     if asker.name.startswith(_TOKEN):
         name = asker.name.removeprefix(_TOKEN)
         return lambda: any(
@@ -211,7 +224,6 @@ def _is_in(site: Site, request: Request, asker: Asker) -> Callable[[], bool]:
             for each in site.tokens.all()
             if site.tokens.holds(each)
         )
-    user = site.users.get(asker.name)
     if "Authorization" in request.headers:
         return lambda: user is not None and site.users.get(asker.name) == user
     return lambda: user is not None and _of_session(site, request) == user

@@ -48,6 +48,9 @@ class WrongPassword(AllegroError):
 
     status = 401
 
+    def __init__(self) -> None:
+        super().__init__("User name or password is wrong.", place="password")
+
 
 class Doorkeeper:
     """Checks passwords one after the other; the page and the programs come the same way."""
@@ -76,7 +79,7 @@ class Doorkeeper:
                 attempts.failed(address, name, self._site.now_s(), browser)
                 known = self._site.users.get(name)
                 self._site.reports.failed(known.name if known else "", address)
-                raise WrongPassword("User name or password is wrong.", place="password")
+                raise WrongPassword
             attempts.succeeded(address, name, browser)
             return user
 
@@ -117,6 +120,10 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             return page(next_path, name=name, error=error)
         site.sessions.end(request.cookies.get(COOKIE, ""))
         token, _ = site.sessions.start(user.name, site.now_s())
+        # Who replaces a password ends what is open then; this may have come a moment too late for that.
+        if site.users.still(user) is None:
+            site.sessions.end(token)
+            return page(next_path, name=name, error=WrongPassword())
         site.reports.note("login", "Logged in to the page", who=user.name, source=address)
         answer = see(NEW_PASSWORD if user.must_change else _own_path(next_path))
         set_cookie = partial(answer.set_cookie, path="/", secure=True, httponly=True, samesite="strict")
@@ -162,18 +169,19 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         offer = visit.session.wifi_offer if visit.user.must_change else ""
         wifi = await wifi_offered(visit)
         first = setup_offer.is_first(visit)
+        user = visit.user
         try:
-            if not visit.user.must_change:  # else it was typed a moment ago
+            if not user.must_change:  # else it was typed a moment ago
                 try:
                     note = visit.request.cookies.get(known_browsers.COOKIE, "")
-                    await doorkeeper.check(visit.address, visit.user.name, visit.typed("old"), note)
+                    user = await doorkeeper.check(visit.address, user.name, visit.typed("old"), note)
                 except WrongPassword:
                     raise InvalidInput("The old password is wrong.", place="old") from None
             if new != visit.typed("again"):
                 raise InvalidInput("The two entries are not the same.", place="again")
             if offer and typed:
                 wifi_password.check(typed)
-            await run_in_threadpool(site.users.set_password, visit.user.name, new)
+            await run_in_threadpool(partial(site.users.set_password, user.name, new, by=user))
         except AllegroError as error:
             return visit.render(
                 "password.html",
