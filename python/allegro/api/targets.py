@@ -2,7 +2,7 @@
 
 `.`, `..` and empty segments, slashes in disguise and control characters are read differently by different
 programs (RFC 3986, 5.2.4 and 6.2.2): what the one takes for a path that everybody may see is another one's
-way to something else.
+way to something else. So is a bare `#`, with which the path ends for some only (RFC 3986, 3.5).
 """
 
 import re
@@ -26,7 +26,8 @@ class IrregularPath(AllegroError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The path of this request has empty segments, dots, a slash in disguise, or control characters.",
+            "The path of this request has empty segments, dots, a slash in disguise, control characters,"
+            " or a # (which is written %23).",
             remedy="Write it as it stands in /api/openapi.json.",
         )
 
@@ -34,7 +35,7 @@ class IrregularPath(AllegroError):
 def is_regular(raw_path: bytes) -> bool:
     """Whether a path as it stands in the request (encoded, without query) can be read in one way only."""
     first, *segments = raw_path.split(b"/")
-    if first or not segments:
+    if first or not segments or b"#" in raw_path:
         return False
     return all(_is_regular_segment(unquote_to_bytes(segment)) for segment in segments)
 

@@ -185,6 +185,8 @@ def test_root_on_the_device_needs_no_headers_but_is_held_to_those_it_sends(bench
         "/api/files/a.pcapng%00",
         "/api/files/%0Aa.pcapng",
         "/api/files/a.pcapng%7F",
+        "/api/files/a.pcapng#x",
+        "/api/live#",
         "api/files/a.pcapng",
         "",
     ],
@@ -201,6 +203,7 @@ def test_paths_that_can_be_read_in_two_ways_are_refused_before_anything_else(
 @pytest.mark.spec("S1")
 def test_another_spelling_of_the_same_path_is_judged_the_same(bench: Bench) -> None:
     assert is_regular(b"/api/%66iles/a.pcapng")
+    assert is_regular(b"/api/files/a%23.pcapng")
     status, content = raw(bench, "GET", b"/api/%66iles/a.pcapng", by("viewer"))
     assert (status, b"packets" in content) == (403, False)
     assert raw(bench, "GET", b"/api/%66iles/a.pcapng", by("capture")) == (200, b"packets of others")

@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -92,6 +93,41 @@ def test_browsers_are_not_asked_in_a_window_of_their_own(world: World) -> None:
     assert "WWW-Authenticate" not in answer.headers
 
 
+def ask_raw(world: World, raw_path: bytes, headers: dict[str, str]) -> tuple[list[bytes], int]:
+    """What the supervisor was asked for, and the status; the path as h11 takes it from a request's line."""
+    asked: list[bytes] = []
+    status = 0
+
+    async def supervisor(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path)
+        raise httpx.ConnectError("nobody is there")
+
+    async def receive() -> Message:
+        raise AssertionError("a look has no body")
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+
+    made = replace(world.site, backend=Backend(httpx.MockTransport(supervisor)))
+    app = create_app(made, world.users_file.parent / "built")
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": unquote(raw_path.decode()),
+        "raw_path": raw_path,
+        "query_string": b"",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        "client": ("192.0.2.7", 1),
+    }
+
+    async def ask() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(ask())
+    return asked, status
+
+
 @pytest.mark.spec("S1")
 def test_the_gateway_refuses_a_path_that_can_be_read_in_two_ways_before_it_asks_who_it_is(
     world: World,
@@ -105,6 +141,11 @@ def test_the_gateway_refuses_a_path_that_can_be_read_in_two_ways_before_it_asks_
     ):
         answer = Browser(world.app).get(f"/api/{path}")
         assert (answer.status_code, "dots" in answer.json()["error"]["message"]) == (400, True), path
+    # What our own client takes for a fragment, and would not send on (RFC 3986, 3.5).
+    world.user("admin")
+    for raw in (b"/api/live#", b"/api/files/a.pcapng#x"):
+        asked, status = ask_raw(world, raw, basic("the-admin", PASSWORD + "!"))
+        assert (asked, status) == ([], 400), raw
 
 
 def test_scripts_of_the_page_need_the_token_to_change_something(world: World) -> None:
