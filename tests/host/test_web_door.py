@@ -62,6 +62,22 @@ def test_uploads_that_one_user_holds_keep_nobody_else_waiting(programs: Programs
             assert b" 403 " in held.recv(1000)
 
 
+@pytest.mark.spec("S3")
+@pytest.mark.parametrize("length", [3, 9])
+def test_an_upload_that_says_its_length_in_two_ways_is_refused_and_its_connection_closed(
+    programs: Programs, length: int
+) -> None:
+    login = basic("admin", PASSWORDS["admin"])["Authorization"]
+    head = f"PUT /api/firmware/files/a.raucb HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n"
+    with socket.create_connection(("127.0.0.1", programs.https_port), 10) as plain:
+        held = UNCHECKED.wrap_socket(plain)
+        held.sendall(f"{head}Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        held.sendall(b"5\r\n12345\r\n0\r\n\r\n")
+        answer = b"".join(iter(lambda: held.recv(10_000), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"in two ways" in answer
+
+
 @pytest.mark.spec("W10")
 def test_an_uploaded_certificate_is_shown_to_the_next_who_comes_and_gone_when_it_is_forgotten(
     programs: Programs, tmp_path: Path

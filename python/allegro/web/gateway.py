@@ -55,6 +55,20 @@ _TO_CLIENT = (
 )
 
 
+_LENGTHS = ("content-length", "transfer-encoding")
+"""Of the two a request has one: with both, what is one request here may be two for others (RFC 9112, 6.3)."""
+
+
+class TwoLengths(AllegroError):
+    """Where the request ends can be read in two ways."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request says its length in two ways.",
+            remedy="Send it with Content-Length or with Transfer-Encoding, not with both.",
+        )
+
+
 class Unauthorized(AllegroError):
     """Nobody has logged in."""
 
@@ -91,6 +105,10 @@ def routes(site: Site, doorkeeper: Doorkeeper, own: AccountsApi) -> list[Route]:
         return Asker(user.name, user.role, _address(request)), user
 
     async def endpoint(request: Request) -> Response:
+        if all(name in request.headers for name in _LENGTHS):
+            answer = _refused(request, TwoLengths())
+            answer.headers["Connection"] = "close"
+            return answer
         try:
             asker, user = await asker_of(request)
         except AllegroError as error:

@@ -204,6 +204,18 @@ def test_firmware_of_any_size_passes_as_it_comes_and_only_from_administrators(wo
     assert answer.status_code == 413
 
 
+@pytest.mark.spec("S3")
+@pytest.mark.parametrize("length", ["3", "9"])
+def test_a_request_that_says_its_length_in_two_ways_is_refused_before_anything_else(
+    world: World, length: str
+) -> None:
+    both = {"Content-Length": length, "Transfer-Encoding": "chunked"}
+    for method, path in (("PUT", "firmware/files/a.raucb"), ("POST", "trigger"), ("GET", "status")):
+        answer = Browser(world.app).send(method, f"/api/{path}", headers=both, content=b"12345")
+        assert (answer.status_code, answer.headers["Connection"]) == (400, "close"), path
+        assert "in two ways" in answer.json()["error"]["message"]
+
+
 @pytest.mark.spec("R6")
 def test_metrics_are_where_programs_that_collect_them_look(world: World) -> None:
     world.user("viewer")
