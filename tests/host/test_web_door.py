@@ -69,8 +69,8 @@ def test_an_upload_that_says_its_length_in_two_ways_is_refused_and_its_connectio
 ) -> None:
     login = basic("admin", PASSWORDS["admin"])["Authorization"]
     head = f"PUT /api/firmware/files/a.raucb HTTP/1.1\r\nHost: x\r\nAuthorization: {login}\r\n"
-    with socket.create_connection(("127.0.0.1", programs.https_port), 10) as plain:
-        held = UNCHECKED.wrap_socket(plain)
+    plain = socket.create_connection(("127.0.0.1", programs.https_port), 10)
+    with UNCHECKED.wrap_socket(plain) as held:
         held.sendall(f"{head}Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         held.sendall(b"5\r\n12345\r\n0\r\n\r\n")
         answer = b"".join(iter(lambda: held.recv(10_000), b""))
