@@ -82,6 +82,11 @@ class Paths:
         return self.web / "users.json"
 
     @property
+    def had_users(self) -> Path:
+        """There if the page has had users of its own. Not beside them: who loses one must not lose both."""
+        return self.data / "had-users"
+
+    @property
     def temporary_address(self) -> Path:
         """The temporary address of the management port; gone at power-off."""
         return self.run / "temporary-address.json"

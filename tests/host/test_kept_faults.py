@@ -58,8 +58,14 @@ TOLD = {
 """How the loss of each file is told: by a problem of the status, or for the page's own in words on its
 dashboard. A new file that is kept over a start has to say so, too."""
 
-DERIVED = ("state/ssh/id_ed25519.pub", "web/browsers.key", "state/time", "state/wifi-own-password")
-"""Made anew without a loss, or without content: of the last two only time, or that it is there, counts."""
+DERIVED = (
+    "state/ssh/id_ed25519.pub",
+    "web/browsers.key",
+    "state/time",
+    "state/wifi-own-password",
+    "had-users",
+)
+"""Made anew without a loss, or without content: of the last three only time, or that it is there, counts."""
 
 NOT_KEPT = ("storage/", "ring/")
 """Packets: their own tests spoil these."""

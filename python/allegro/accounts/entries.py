@@ -4,6 +4,7 @@ An entry that this version does not understand counts for nothing, and stays; so
 in the file. A file of which neither the content nor the last good copy can be known is not written over.
 """
 
+import errno
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from allegro.errors import Unavailable
-from allegro.keeping import Absent, KeptFile, Value, trouble
+from allegro.keeping import Absent, KeptFile, Unreadable, Value, trouble
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -22,6 +23,7 @@ T = TypeVar("T", bound="DataclassInstance")
 class EntryFile(Generic[T]):
     """The list `noun` of a file. Holds no lock: callers with several threads do.
 
+    `mark`: a file that is there, or cannot be looked at, if the list was kept once: then it is not absent.
     `parse` makes a value of an entry, None if it does not understand it; `key` says which one it is. With
     `never_empty` a list in which nothing is understood makes no sense. `read_only`: another program's file.
     """
@@ -43,7 +45,9 @@ class EntryFile(Generic[T]):
         *,
         never_empty: bool = False,
         read_only: bool = False,
+        mark: Path | None = None,
     ) -> None:
+        self._mark = None if mark is None else KeptFile(mark, bytes)
         self._file = KeptFile(path, self._content)
         self._noun = noun
         self._parse = parse
@@ -56,6 +60,8 @@ class EntryFile(Generic[T]):
     def read(self) -> None:
         """Reads it again. Raises nothing."""
         found = self._file.read()
+        if isinstance(found, Absent) and self._mark and not isinstance(self._mark.read(), Absent):
+            found = Unreadable("it is missing", errno.ENOENT)
         self.trouble = trouble(found)
         self.absent = isinstance(found, Absent)
         self.lost = not isinstance(found, Value | Absent)

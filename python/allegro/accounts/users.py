@@ -34,13 +34,14 @@ class User:
 class UserStore:
     """All users. May be called from several threads. Changes raise Unavailable if they cannot be saved.
 
-    The first login holds only where no users were ever kept. If those that were cannot be read, nobody gets
-    in until they can; each login tries again. An entry that this version does not understand (a role of a
-    newer one) lets nobody in, and stays in the file; so does whatever else is unknown there.
+    The first login holds only where no users were ever kept; where they are lost, `mark` says that they were.
+    If they cannot be read, nobody gets in until they can; each login tries again. An entry that this version
+    does not understand (a role of a newer one) lets nobody in, and stays in the file; so does whatever else
+    is unknown there.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = _file(path)
+    def __init__(self, path: Path, mark: Path | None = None) -> None:
+        self._file = _file(path, mark)
         self._lock = threading.Lock()
         self._take()
         # Somebody who guesses names must not see by the clock which ones exist.
@@ -187,20 +188,22 @@ class UserStore:
             log.error("%s", self.problem)
 
 
-def first_login_holds(path: Path) -> bool:
+def first_login_holds(path: Path, mark: Path | None = None) -> bool:
     """Whether a new device's first user still gets in with the first password, by this file of users.
 
     Takes some ten milliseconds if a new password is due. False if the file cannot be read: nobody gets in.
     """
-    file = _file(path, read_only=True)
+    file = _file(path, mark, read_only=True)
     first = next((user for user in file.entries if user.name == FIRST_USER), None)
     if first is None:
         return file.absent
     return first.must_change and passwords.matches(FIRST_PASSWORD, first.password)
 
 
-def _file(path: Path, *, read_only: bool = False) -> EntryFile[User]:
-    return EntryFile(path, "users", _user, lambda user: user.name, never_empty=True, read_only=read_only)
+def _file(path: Path, mark: Path | None, *, read_only: bool = False) -> EntryFile[User]:
+    return EntryFile(
+        path, "users", _user, lambda user: user.name, never_empty=True, read_only=read_only, mark=mark
+    )
 
 
 def _user(raw: Any) -> User | None:

@@ -267,7 +267,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
         lambda: announcer.look_for_firmware(updates),
     )
     own_password = OwnWifiPassword(paths.wifi_had_own_password, settings, paths.settings)
-    first_passwords = FirstPasswords(paths.users, lambda: settings.current, lambda: own_password.is_lost)
+    first_passwords = FirstPasswords(
+        paths.users, paths.had_users, lambda: settings.current, lambda: own_password.is_lost
+    )
     wifi = WifiCare(
         lambda: settings.current,
         lambda: identity.name,

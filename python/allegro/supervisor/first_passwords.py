@@ -95,12 +95,16 @@ def _lost(file: Path) -> bytes:
 
 
 class FirstPasswords:
-    """`users`: the file of the page's users; `wifi_is_closed`: the WiFi does not open with the first one."""
+    """`users`: the file of the page's users. `mark` is made as soon as there is one: the first password must
+    not come back if it is lost. The page's program only reads it. `wifi_is_closed`: the WiFi does not open
+    with the first one.
+    """
 
     def __init__(
-        self, users: Path, settings: Callable[[], Settings], wifi_is_closed: Callable[[], bool]
+        self, users: Path, mark: Path, settings: Callable[[], Settings], wifi_is_closed: Callable[[], bool]
     ) -> None:
         self._users = users
+        self._mark = mark
         self._settings = settings
         self._wifi_is_closed = wifi_is_closed
         self._seen: tuple[int, int] | None = None
@@ -125,9 +129,19 @@ class FirstPasswords:
             return False
         else:
             seen = (status.st_mtime_ns, status.st_ino)
+            self._keep_mark()
         if seen != self._seen:
-            self._page, self._seen = first_login_holds(self._users), seen
+            self._page, self._seen = first_login_holds(self._users, self._mark), seen
         return self._page
+
+    def _keep_mark(self) -> None:
+        file = KeptFile(self._mark, bytes, mode=0o644)
+        if not isinstance(file.read(), Absent):
+            return
+        try:
+            file.write(HAD_OWN)
+        except OSError as error:  # tried again at the next look
+            log.error("That the page has users of its own cannot be noted: %s", error.strerror)
 
 
 def check_wifi_password(old: Settings, new: Settings) -> None:

@@ -46,7 +46,7 @@ What is kept is kept with its last good copy (`allegro.keeping`)."""
 
 KEPT_FILES: dict[Keep, tuple[str, ...]] = {
     "management": ("state/ports.json", "state/unconfirmed-network.json", "state/wifi-own-password"),
-    "users": ("web/users.json", "web/tokens.json"),
+    "users": ("web/users.json", "web/tokens.json", "had-users"),
     "storage": ("state/disks.json",),
     "keys": ("state/ssh", "web/certificate.pem", "web/uploaded-certificate.pem"),
 }

@@ -168,7 +168,7 @@ def _run(paths: Paths, built: Path, https_port: int, http_port: int, spare: Path
     pem, info, certificate_problem = _certificate(paths.web, spare, host_name)
     served = ServedCertificate(pem, info, paths.web / UPLOADED)
     made = make_site(
-        UserStore(paths.users),
+        UserStore(paths.users, paths.had_users),
         Backend(over_socket(paths.api_socket)),
         built,
         served,

@@ -6,7 +6,7 @@ import pytest
 
 from allegro.accounts.users import FIRST_PASSWORD as FIRST_LOGIN
 from allegro.accounts.users import UserStore
-from allegro.errors import InvalidInput
+from allegro.errors import InvalidInput, Unavailable
 from allegro.keeping import copy_of
 from allegro.paths import Paths
 from allegro.settings.model import Settings
@@ -14,6 +14,7 @@ from allegro.settings.settings_file import SettingsStore
 from allegro.settings.wifi import AccessPoint, Wifi
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.first_passwords import FirstPasswords, OwnWifiPassword, check_wifi_password
+from allegro.system.configuration_reset import Order, remove_settings
 
 pytestmark = pytest.mark.spec("S6")
 OWN = Settings(wifi=Wifi(access_point=AccessPoint(password="a password of its own")))
@@ -151,14 +152,14 @@ def test_other_changes_of_the_wifi_do_not_open_it(paths: Paths) -> None:
 
 
 def left(paths: Paths, settings: Settings, *, closed: bool = False) -> tuple[str, ...]:
-    return tuple(FirstPasswords(paths.users, lambda: settings, lambda: closed).left())
+    return tuple(FirstPasswords(paths.users, paths.had_users, lambda: settings, lambda: closed).left())
 
 
 def test_what_still_has_its_first_password(paths: Paths) -> None:
     assert left(paths, Settings()) == ("page", "WiFi")
     assert left(paths, Settings(), closed=True) == ("page",)
     assert left(paths, Settings(wifi=Wifi(mode="off"))) == ("page",)
-    told = FirstPasswords(paths.users, lambda: OWN, lambda: False)
+    told = FirstPasswords(paths.users, paths.had_users, lambda: OWN, lambda: False)
     assert told.left() == ("page",)
     users = UserStore(paths.users)
     users.add("anna", "admin", "long enough")
@@ -178,3 +179,46 @@ def test_users_that_cannot_be_read_are_told_elsewhere(paths: Paths) -> None:
     lose(paths.users)
     paths.web.rmdir()
     assert left(paths, OWN) == ()
+
+
+@pytest.mark.spec("S2")
+@pytest.mark.parametrize("with_folder", [False, True])
+def test_users_that_were_kept_once_and_are_lost_do_not_bring_the_first_login_back(
+    paths: Paths, with_folder: bool
+) -> None:
+    told = FirstPasswords(paths.users, paths.had_users, lambda: OWN, lambda: False)
+    assert told.left() == ("page",)
+    assert not paths.had_users.exists(), "a new device"
+    UserStore(paths.users, paths.had_users).set_password("admin", "the very own")
+    assert told.left() == ()
+    assert paths.had_users.exists()
+    lose(paths.users)
+    if with_folder:
+        paths.web.rmdir()
+        paths.web.mkdir()
+    assert left(paths, OWN) == ()
+    users = UserStore(paths.users, paths.had_users)
+    assert users.locked
+    assert "cannot be read (it is missing). Nobody can log in" in users.problem
+    with pytest.raises(Unavailable, match="Nobody can log in"):
+        users.verified("admin", FIRST_LOGIN)
+    with pytest.raises(Unavailable, match="cannot be changed"):
+        users.add("anna", "admin", "long enough")
+
+
+@pytest.mark.spec("S2")
+def test_a_reset_of_the_users_brings_the_first_login_back(paths: Paths) -> None:
+    UserStore(paths.users).set_password("admin", "the very own")
+    assert left(paths, OWN) == ()
+    remove_settings(paths, Order(frozenset({"users"})))
+    assert left(paths, OWN) == ()
+    remove_settings(paths, Order())
+    paths.web.mkdir(exist_ok=True)
+    assert UserStore(paths.users, paths.had_users).verified("admin", FIRST_LOGIN)
+    assert left(paths, OWN) == ("page",)
+
+
+@pytest.mark.spec("S2")
+def test_a_mark_of_users_that_cannot_be_read_counts(paths: Paths) -> None:
+    paths.had_users.mkdir()
+    assert UserStore(paths.users, paths.had_users).locked

@@ -30,6 +30,7 @@ USERS_OWN = {
         "web/certificate.pem",
         "state/of-a-later-version/file",
         "later/file",
+        "had-users",
     ),
 }
 SETTINGS = {
@@ -68,7 +69,7 @@ def test_all_that_the_user_set_is_removed_and_captures_and_ring_are_kept(paths: 
     ("keep", "kept_files", "kept_sections"),
     [
         ("management", {"state/ports.json", "settings.json", ".settings.json.good"}, {"management"}),
-        ("users", {"web/users.json", "web/tokens.json"}, set()),
+        ("users", {"web/users.json", "web/tokens.json", "had-users"}, set()),
         ("storage", {"settings.json", ".settings.json.good", "state/disks.json"}, {"recording"}),
         ("keys", {"state/ssh/id_ed25519", "web/certificate.pem", "web/uploaded-certificate.pem"}, set()),
     ],
@@ -129,7 +130,7 @@ def test_links_are_removed_but_not_followed(paths: Paths, tmp_path_factory: pyte
     (paths.data / "web").symlink_to(outside)
     configuration_reset.remove_settings(paths, Order(frozenset({"users"})))
     assert (outside / "file").exists()
-    assert files(paths) == SURVIVING
+    assert files(paths) == SURVIVING | {"had-users"}
 
 
 def test_what_cannot_be_removed_is_told_and_the_rest_goes(
