@@ -22,7 +22,11 @@ from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 MOST_TOKENS = 100
 LONGEST_DAYS = 3650
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_ID = re.compile(r"[0-9a-f]{12}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _TOKEN = re.compile(r"allegro_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+
+_LATEST_S = 253_402_214_400  # 9999-12-31: the last day that Python's dates know, for the sake of all zones
 
 _NOTED_EVERY_S = 3600
 """The last use is written down so often: not with each request, for the sake of the disk."""
@@ -155,12 +159,23 @@ class TokenStore:
 def _token(raw: Any) -> Token | None:
     """The token of an entry; None if this version does not understand it."""
     match raw:
-        case {"id": str(), "name": str(), "role": str(named), "sha256": str(), "created_s": float() | int()}:
-            role = role_named(named)
+        case {"id": str(key), "name": str(name), "role": str(named), "sha256": str(sha256)} if (
+            _ID.fullmatch(key) and _NAME.fullmatch(name) and _SHA256.fullmatch(sha256)
+        ):
+            role, created_s = role_named(named), raw.get("created_s")
             ends_s, used_s = raw.get("ends_s"), raw.get("used_s")
-            if role and isinstance(ends_s, float | int | None) and isinstance(used_s, float | int | None):
-                return Token(raw["id"], raw["name"], role, raw["sha256"], raw["created_s"], ends_s, used_s)
+            if (
+                role
+                and _is_time(created_s)
+                and all(each is None or _is_time(each) for each in (ends_s, used_s))
+            ):
+                return Token(key, name, role, sha256, created_s, ends_s, used_s)
     return None
+
+
+def _is_time(value: Any) -> bool:
+    """Whether it can be shown as a date, in any zone."""
+    return isinstance(value, float | int) and 0 <= value < _LATEST_S
 
 
 def _hash(secret: str) -> str:

@@ -209,7 +209,9 @@ def _file(path: Path, mark: Path | None, *, read_only: bool = False) -> EntryFil
 def _user(raw: Any) -> User | None:
     """The user of an entry; None if this version does not understand it. Who may log in is never guessed."""
     match raw:
-        case {"name": str(name), "role": str(named), "password": str(kept)} if kept.startswith("$argon2id$"):
+        case {"name": str(name), "role": str(named), "password": str(kept)} if _NAME.fullmatch(
+            name
+        ) and kept.startswith("$argon2id$"):
             role = next((each for each in ROLES if each == named), None)
             return User(name, role, kept, raw.get("must_change") is not False) if role else None
     return None

@@ -69,7 +69,7 @@ def event(time_ns: int, kind: str, text: str, *, who: str = "", source: str = ""
     """An event of texts that anybody may have chosen: made visible, and cut."""
     return Event(
         time_ns=time_ns,
-        kind=kind,
+        kind=visible(kind, LONGEST_WHO),
         text=visible(text, LONGEST_TEXT),
         who=visible(who, LONGEST_WHO),
         source=visible(source, LONGEST_SOURCE),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from allegro.events.event import Event, Kind, event
 from allegro.events.event_rules import added, taken_over
@@ -17,6 +18,8 @@ TOGETHER_S = 1.0
 
 COUNTS_S = 60.0
 """Counts that have grown are written so often, and what could not be written is tried again."""
+
+_LATEST_NS = 253_402_214_400 * 10**9  # 9999-12-31: the last day that Python's dates know, for all zones
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +173,7 @@ def parsed(content: bytes) -> list[Event]:
     """The events of a file, oldest first; raises for what is none. Fields of a newer version are left out."""
     events: list[Event] = []
     for raw in json.loads(content):
-        time_ns = int(raw["time_ns"])
+        time_ns = _time(raw["time_ns"])
         one = event(
             time_ns,
             str(raw["kind"]),
@@ -179,10 +182,15 @@ def parsed(content: bytes) -> list[Event]:
             source=str(raw.get("source", "")),
             count=int(raw.get("count", 1)),
         )
-        last_ns = int(raw.get("last_ns", time_ns))
+        last_ns = _time(raw.get("last_ns", time_ns))
         least = events[-1].id + 1 if events else 1
         events.append(replace(one, last_ns=last_ns, id=max(int(raw.get("id", 0)), least)))
     return events
+
+
+def _time(raw: Any) -> int:
+    """Brought to what can be shown as a date: one absurd line is no reason to lose the others."""
+    return min(max(int(raw), 0), _LATEST_NS)
 
 
 def _content(events: Sequence[Event]) -> bytes:

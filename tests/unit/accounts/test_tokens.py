@@ -170,3 +170,26 @@ def test_tokens_of_a_newer_version_stay_and_a_damaged_file_gives_way_to_its_copy
     again = TokenStore(path)
     assert again.problem.endswith("so its last good copy counts.")
     assert again.verified(secret) is not None
+
+
+@pytest.mark.spec("S2")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *({"created_s": each} for each in (1e300, float("nan"), float("inf"), -1, 253_402_300_799, None)),
+        {"ends_s": 1e300},
+        {"used_s": float("nan")},
+        *({name: "\ud800"} for name in ("id", "name", "sha256")),
+    ],
+)
+def test_an_entry_that_cannot_be_shown_is_left_out_and_stays(
+    store: TokenStore, tmp_path: Path, odd: dict[str, object]
+) -> None:
+    path = tmp_path / "tokens.json"
+    store.add("a", "viewer", None)
+    (good,) = json.loads(path.read_text())["tokens"]
+    path.write_text(json.dumps({"tokens": [good, {**good, "id": "0" * 12, **odd}]}))
+    again = TokenStore(path)
+    assert [token.name for token in again.all()] == ["a"]
+    again.add("c", "viewer", None)
+    assert len(json.loads(path.read_text())["tokens"]) == 3

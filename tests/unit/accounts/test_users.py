@@ -57,6 +57,8 @@ def test_a_new_device_has_its_first_login(path: Path) -> None:
         {"password": "$2b$xx"},
         {"password": None},
         {"name": 1},
+        {"name": "\ud800"},
+        {"name": "a b\n"},
     ],
 )
 def test_an_entry_that_is_not_understood_costs_only_itself(path: Path, odd: dict[str, Any]) -> None:

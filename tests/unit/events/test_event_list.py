@@ -4,7 +4,9 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -166,3 +168,12 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def test_a_line_with_an_absurd_time_or_kind_can_be_shown_and_costs_no_other() -> None:
+    lines = [{"time_ns": each, "kind": "\ud800", "text": "x"} for each in (10**30, -(10**30), 5)]
+    events = parsed(json.dumps(lines).encode())
+    assert [each.time_ns for each in events] == [253_402_214_400 * 10**9, 0, 5]
+    for each in events:
+        assert each.kind.encode() == b"\\ud800"
+        assert datetime.fromtimestamp(each.last_ns // 10**9, ZoneInfo("Pacific/Kiritimati"))
