@@ -6,12 +6,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from allegro.accounts.roles import ROLES
-from allegro.errors import AllegroError, Conflict
+from allegro.errors import AllegroError, Conflict, InvalidInput
 from allegro.web.site import Action, Page, Visit
 
 PATH = "/users"
 TOKENS = "/users/tokens"
-DAYS = ("30", "90", "365", "never")
+NEVER = "never"
+DAYS = ("30", "90", "365", NEVER)
 WHAT_ROLES_MAY = {
     "admin": "everything",
     "capture": "capture, download and delete captures, send them now; looks at everything else",
@@ -79,11 +80,13 @@ async def _delete(visit: Visit) -> Response:
 async def _add_token(visit: Visit) -> Response:
     days = visit.typed("days")
     try:
+        if days not in DAYS:
+            raise InvalidInput("Choose when the token ends.", place="days")
         token, text = await run_in_threadpool(
             visit.site.tokens.add,
             visit.typed("name").strip(),
             visit.typed("role"),
-            int(days) if days.isdecimal() and len(days) < 6 else None,
+            None if days == NEVER else int(days),
         )
     except AllegroError as error:
         return _show(visit, error)
