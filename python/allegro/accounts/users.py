@@ -16,6 +16,8 @@ from allegro.errors import Conflict, InvalidInput, NotFound, Unavailable
 FIRST_USER = new_device.PAGE_USER
 FIRST_PASSWORD = new_device.PAGE_PASSWORD
 MOST_USERS = 100
+RESERVED = ("root", "nobody")
+"""In whose names the device itself asks (`api.audit`, `web.login`): no new user can be mistaken for it."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 log = logging.getLogger(__name__)
@@ -101,6 +103,8 @@ class UserStore:
             raise InvalidInput(
                 "A user name has 1 to 32 characters: letters, digits, dot, hyphen, underscore.", place="name"
             )
+        if name.casefold() in RESERVED:
+            raise InvalidInput(f"{name} is a name of the device itself. Choose another one.", place="name")
         checked = _role(role)
         passwords.check_new(password, name)
         kept = passwords.hashed(password)

@@ -205,3 +205,11 @@ def test_users_of_before_whose_names_differ_by_that_alone_both_get_in(path: Path
     users = store(path, entry("anna"), entry("ANNA"))
     assert lets_in(users, "anna", "secretsecret")
     assert lets_in(users, "ANNA", "secretsecret")
+
+
+@pytest.mark.spec("U7")
+def test_a_kept_user_whose_name_is_the_devices_own_by_now_still_logs_in(path: Path) -> None:
+    users = store(path, entry("nobody"))
+    assert lets_in(users, "nobody", "secretsecret")
+    users.set_password("nobody", "another one")
+    assert lets_in(UserStore(path), "nobody", "another one")

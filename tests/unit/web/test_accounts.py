@@ -9,8 +9,11 @@ import httpx
 import pytest
 
 from allegro.accounts.roles import ROLES
+from allegro.accounts.users import RESERVED
+from allegro.api.audit import user_of
 from allegro.api.targets import ACCOUNTS
 from allegro.web.app import inside_app
+from allegro.web.login import NOBODY
 from tests.unit.web.world import PASSWORD, Browser, World
 
 SECRET = "hunter2" * 50
@@ -175,3 +178,27 @@ def test_a_token_is_made_on_the_page_and_shown_once(world: World) -> None:
     (token,) = world.site.tokens.all()
     assert browser.post("/users/tokens/delete", name=token.id).status_code == 303
     assert "lets nobody in any more" in browser.page("/users")
+
+
+@pytest.mark.spec("W10", "S1")
+@pytest.mark.parametrize("days", [None, "", "abc", "-5", "0", "31", "1000000", "Never"])
+def test_a_token_without_end_is_made_only_by_who_asks_for_one(world: World, days: str | None) -> None:
+    browser = world.user("admin")
+    sent = {"name": "backup", "role": "viewer"} | ({} if days is None else {"days": days})
+    refused = browser.post("/users/tokens", None, **sent)
+    assert (refused.status_code, world.site.tokens.all()) == (422, [])
+    assert 'id="token-days-error" role="alert">Choose when the token ends.' in refused.text
+    assert browser.post("/users/tokens", None, **sent | {"days": "never"}).status_code == 200
+    assert [token.ends_s for token in world.site.tokens.all()] == [None]
+
+
+@pytest.mark.spec("S1")
+@pytest.mark.parametrize("name", ["root", "nobody", "Root", "NOBODY"])
+def test_no_new_user_has_a_name_in_which_the_device_itself_asks(
+    world: World, admin: dict[str, str], name: str
+) -> None:
+    assert {user_of({"type": "http", "headers": []}), NOBODY.name} == set(RESERVED)
+    wanted = {"name": name, "role": "viewer", "password": PASSWORD}
+    refused = call(world, "POST", "/users", admin, wanted)
+    assert (refused.status_code, refused.json()["error"]["place"]) == (422, "name")
+    assert "a name of the device itself" in refused.json()["error"]["message"]
