@@ -50,6 +50,11 @@ def judged(text: str, own_key: bytes, now: datetime) -> bytes:
             "Add its private key, or have the device's own request signed.",
         )
     chain = _in_order(of_key[0], certificates)
+    try:
+        parties = [party.rfc4514_string() for each in chain for party in (each.subject, each.issuer)]
+    except _UNREADABLE as error:
+        raise _refusal(f"A name of an owner or issuer makes no sense ({_why(error)}).") from error
+    _check_shown(*parties)
     for each in chain:
         _check_time(each, now)
         _check_key(_public_key(each), _name(each))
@@ -134,6 +139,12 @@ def _issued(certificate: x509.Certificate, by: x509.Certificate) -> bool:
     return True
 
 
+def _check_shown(*names: str) -> None:
+    """No name that controls a terminal, or looks like two lines."""
+    if not all(each.isprintable() for each in names):
+        raise _refusal("The certificate has control characters or line breaks in a name.")
+
+
 def _check_time(certificate: x509.Certificate, now: datetime) -> None:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if ends <= now:
@@ -174,9 +185,16 @@ def _check_signature(certificate: x509.Certificate) -> None:
 
 
 def _check_purpose(certificate: x509.Certificate) -> None:
-    names = [each for each in certificate.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
-    if not names:
+    names = [
+        str(name.value)
+        for extension in certificate.extensions
+        if isinstance(extension.value, x509.SubjectAlternativeName)
+        for name in extension.value
+        if isinstance(name, x509.DNSName | x509.IPAddress)
+    ]
+    if not any(names):
         raise _refusal("The certificate has no names or addresses that browsers look at (subjectAltName).")
+    _check_shown(*names)
     for extension in certificate.extensions:
         purposes = extension.value
         if isinstance(purposes, x509.ExtendedKeyUsage) and not {
@@ -188,7 +206,8 @@ def _check_purpose(certificate: x509.Certificate) -> None:
 
 def _name(certificate: x509.Certificate) -> str:
     try:
-        return certificate.subject.rfc4514_string() or "an unnamed owner"
+        name = certificate.subject.rfc4514_string()
+        return name if name and name.isprintable() else "an unnamed owner"
     except _UNREADABLE:
         return "an unreadable owner"
 

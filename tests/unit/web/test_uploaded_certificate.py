@@ -47,6 +47,7 @@ class Authority:
         names: tuple[str, ...] = ("page.example",),
         days: tuple[int, int] = (-1, 90),
         usage: Any = None,
+        alternatives: tuple[x509.GeneralName, ...] | None = None,
     ) -> str:
         builder = (
             x509.CertificateBuilder()
@@ -57,8 +58,9 @@ class Authority:
             .not_valid_before(NOW + days[0] * DAY)
             .not_valid_after(NOW + days[1] * DAY)
         )
-        if names:
-            alternative = x509.SubjectAlternativeName([x509.DNSName(each) for each in names])
+        if names or alternatives is not None:
+            listed = alternatives if alternatives is not None else map(x509.DNSName, names)
+            alternative = x509.SubjectAlternativeName(listed)
             builder = builder.add_extension(alternative, critical=False)
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -129,6 +131,15 @@ BAD: dict[str, tuple[Callable[[], str], str]] = {
     "weak": (lambda: of(rsa.generate_private_key(65537, 1024)), "weak: RSA with 1024 bits"),
     "a rare curve": (lambda: of(ec.generate_private_key(ec.SECP256K1())), "browsers do not take (secp256k1)"),
     "a rare kind": (lambda: of(ed25519.Ed25519PrivateKey.generate()), "kind that browsers do not take"),
+    "empty names": (lambda: of(KEY, alternatives=()), "subjectAltName"),
+    "names for mail": (lambda: of(KEY, alternatives=(x509.RFC822Name("a@b.example"),)), "subjectAltName"),
+    "a name with NUL": (lambda: of(KEY, names=("page.example\0x",)), "control characters"),
+    "a name with ESC": (lambda: of(KEY, names=("\x1b[2Jpage.example",)), "control characters"),
+    "an owner with ESC": (lambda: of(KEY, name="a\x1b[2J"), "control characters"),
+    "an issuer with LF": (
+        lambda: Authority("a\nNames: other").issue(KEY.public_key()) + pem(KEY),
+        "control characters",
+    ),
     "no names": (lambda: of(KEY, names=()), "subjectAltName"),
     "for mail": (lambda: of(KEY, usage=ExtendedKeyUsageOID.EMAIL_PROTECTION), "not made for servers"),
     "a stranger": (lambda: of(KEY) + ROOT.pem, "CN=root has no part in the chain"),
