@@ -7,6 +7,7 @@ import re
 import secrets
 from pathlib import Path
 
+from allegro.accounts.users import User
 from allegro.atomic import write_atomically
 
 COOKIE = "__Host-allegro-browser"
@@ -19,25 +20,26 @@ log = logging.getLogger(__name__)
 
 
 class KnownBrowsers:
-    """Makes and reads the notes. A note is a random name and its seal (HMAC-SHA-256) for one user."""
+    """Makes and reads the notes. A note is a random name and its seal (HMAC-SHA-256) for one user, and for as
+    long as the user has the same password."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def note(self, user: str) -> str:
+    def note(self, user: User) -> str:
         """For a browser in which this user has just logged in."""
         name = secrets.token_urlsafe(16)
         return f"{name}.{self._seal(name, user)}"
 
-    def name(self, note: str, user: str) -> str:
-        """The browser's name, if we gave it this note for this user; else empty."""
+    def name(self, note: str, user: User | None) -> str:
+        """The browser's name, if we gave it this note for this user with this password; else empty."""
         found = _NOTE.fullmatch(note)
-        if found is None or not hmac.compare_digest(found[2], self._seal(found[1], user)):
+        if user is None or found is None or not hmac.compare_digest(found[2], self._seal(found[1], user)):
             return ""
         return found[1]
 
-    def _seal(self, name: str, user: str) -> str:
-        content = f"{name}.{user}".encode("utf-8", "surrogatepass")
+    def _seal(self, name: str, user: User) -> str:
+        content = f"{name}.{user.name}.{user.password}".encode()
         return hmac.new(self._key, content, hashlib.sha256).hexdigest()
 
 

@@ -65,7 +65,7 @@ class Doorkeeper:
         Raises WrongPassword, TooManyAttempts or Busy.
         """
         attempts = self._site.attempts
-        browser = self._site.browsers.name(note, name)
+        browser = self._site.browsers.name(note, self._site.users.get(name))
 
         def must_not_wait() -> None:
             if wait_s := attempts.wait_s(address, name, self._site.now_s(), browser):
@@ -126,10 +126,9 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             return page(next_path, name=name, error=WrongPassword())
         site.reports.note("login", "Logged in to the page", who=user.name, source=address)
         answer = see(NEW_PASSWORD if user.must_change else _own_path(next_path))
-        set_cookie = partial(answer.set_cookie, path="/", secure=True, httponly=True, samesite="strict")
-        set_cookie(COOKIE, token, max_age=int(LONGEST_S))
-        if not site.browsers.name(note, user.name):
-            set_cookie(known_browsers.COOKIE, site.browsers.note(user.name), max_age=known_browsers.KEPT_S)
+        _set_cookie(answer, COOKIE, token, int(LONGEST_S))
+        if not site.browsers.name(note, user):
+            _remember(site, answer, user)
         return answer
 
     async def restart(request: Request) -> Response:
@@ -195,6 +194,8 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         visit.note("password", "Changed the own password")
         begun = first and await setup_offer.begin(visit)
         answer = visit.done("Your new password is saved.", setup_offer.PATH if begun else "/")
+        if now := site.users.get(user.name):
+            _remember(site, answer, now)  # notes of before do not hold with another password
         if offer:
             try:
                 if await wifi_password.save(visit, typed or offer):
@@ -241,6 +242,15 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
         Route(RESTART, restart, methods=["POST"]),
         *(route(site, each, None) for each in actions),
     ]
+
+
+def _remember(site: Site, answer: Response, user: User) -> None:
+    """Gives the browser a note that this user has logged in there."""
+    _set_cookie(answer, known_browsers.COOKIE, site.browsers.note(user), known_browsers.KEPT_S)
+
+
+def _set_cookie(answer: Response, name: str, value: str, max_age: int) -> None:
+    answer.set_cookie(name, value, max_age, path="/", secure=True, httponly=True, samesite="strict")
 
 
 def _own_path(text: str) -> str:
