@@ -118,7 +118,8 @@ def _reach(status: Answer, settings: Answer) -> Said:
         return "warning", f"{said}; {window}"
     reach = ring["reach_back_s"]
     in_memory = ring["in_memory_since"] is not None
-    kind: Kind = "good" if reach >= trigger["before_s"] and not in_memory else "warning"
+    enough = reach >= trigger["before_s"] + trigger["after_s"]  # the window's beginning is read at its end
+    kind: Kind = "good" if enough and not in_memory else "warning"
     where = "The ring, which is in memory only," if in_memory else "The ring"
     return kind, f"{where} reaches back {filters.duration(reach)}; {window}"
 

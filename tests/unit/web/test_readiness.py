@@ -92,6 +92,7 @@ def test_all_is_ready() -> None:
         ({"status__presenters": []}, "Presenter", "warning", "None is plugged in; last press: next"),
         ({"presenters__last_press": None}, "Presenter", "good", "no key was pressed yet"),
         ({"status__ring__reach_back_s": 30.0}, "Reach back", "warning", "reaches back 30 s"),
+        ({"status__ring__reach_back_s": 62.0}, "Reach back", "warning", "reaches back"),
         (
             {"status__ring__state": "silent", "status__ring__message": "It has not been heard of."},
             *("Reach back", "warning", "It has not been heard of; a press takes 1 min"),
