@@ -69,7 +69,7 @@ class Typed:
 
 FORMS = (
     Typed("/ring", "recording.ring_size_mib", "900"),
-    Typed("/links", "links.pairs.0.pair", "2"),
+    Typed("/links", "links.pairs.0.pair", "1"),
     Typed("/management", "management.confirm_s", "300"),
     Typed("/management", "wifi.access_point.ssid", "Messwagen", "Apply to WiFi", "ü" * 17, "34 bytes long"),
     Typed("/export", "export.host", "files.example.net"),

@@ -3,6 +3,7 @@
 import os
 import threading
 
+from allegro.accounts.evident import evident
 from allegro.errors import InvalidInput
 
 # One of the settings that OWASP recommends (Password Storage Cheat Sheet); a small device can afford 19 MiB.
@@ -53,11 +54,10 @@ def check_new(password: str, user: str, *, place: str = "password") -> None:
         raise InvalidInput(f"A password has at least {SHORTEST} characters.", place=place)
     if len(password) > LONGEST:
         raise InvalidInput(f"A password has at most {LONGEST} characters.", place=place)
-    if not password.strip() or password.casefold() in (
-        user.casefold(),
-        "password",
-        "12345678",
-        "allegro-mm",
-        "allegroallegro",
-    ):
-        raise InvalidInput("This password is too easy to guess.", place=place)
+    if made_of := evident(password, user):
+        raise InvalidInput(
+            f"This password is too easy to guess: there is nothing in it but {made_of}. Capitals, and digits"
+            " and signs beside it, do not help.",
+            place=place,
+            remedy="Take several words that do not belong together.",
+        )

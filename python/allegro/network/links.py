@@ -9,6 +9,7 @@ zero as sender, and those to the MAC address of one of its own ports. `redirect`
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from allegro.errors import InvalidInput
 from allegro.network.ports import measuring
 from allegro.settings.network import LinkMode, Links
 
@@ -58,10 +59,20 @@ def plan(settings: Links, names: Iterable[str]) -> LinkPlan:
     return LinkPlan(tuple(links), tuple(name for name in ports if name not in linked))
 
 
-def pairs_without_ports(settings: Links, names: Iterable[str]) -> list[int]:
-    """Pairs that the settings name and of which the device has neither port."""
-    there = {(int(name[4:]) + 1) // 2 for name in measuring(names)}
-    return sorted(each.pair for each in settings.pairs if each.pair not in there)
+def check_pairs(old: Links, new: Links, names: Iterable[str]) -> None:
+    """Raises InvalidInput, at its row, for a pair that is new in the table and of which there is no port.
+
+    `names`: of all ports, also of those that were unplugged. Without a measuring port nothing is refused:
+    they may come.
+    """
+    ports = measuring(names)
+    there = {(int(name[4:]) + 1) // 2 for name in ports} | {each.pair for each in old.pairs}
+    for row, each in enumerate(new.pairs if ports else ()):
+        if each.pair not in there:
+            raise InvalidInput(
+                f"There is no pair {each.pair}: the measuring ports of this device are {', '.join(ports)}.",
+                place=f"links.pairs.{row}.pair",
+            )
 
 
 def network_files(wanted: LinkPlan, mtu: Mapping[str, int] | None = None) -> dict[str, str]:

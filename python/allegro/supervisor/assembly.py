@@ -325,6 +325,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             lambda old, new: check_ring_size(old, new, paths.ring),
             lambda old, new: check_filter(old, new, _port_names(paths)),
             check_wifi_password,
+            network.check_pairs,
         ),
         network.safe if with_network else None,
         past_changes.note,

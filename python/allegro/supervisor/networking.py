@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from allegro.errors import AllegroError, Conflict, NotFound, Unavailable
 from allegro.network import configure, ethtool, kernel, links, overview, ports
 from allegro.network.overview import Port
-from allegro.network.ports import FIRST_MANAGEMENT, measuring
+from allegro.network.ports import FIRST_MANAGEMENT
 from allegro.network.temporary_address import Claim, Probe, TemporaryAddress, arp_announce, arp_probe
 from allegro.paths import Paths
 from allegro.settings.model import Settings
@@ -79,9 +79,13 @@ class Networking:
             return ()
         return (
             Applier(("links", "management", "time"), self._care.apply),
-            Applier(("links",), self._pairs_are_there),
             Applier(("time",), lambda new: clock.apply(new.time, self._localtime)),
         )
+
+    def check_pairs(self, old: Settings, new: Settings) -> None:
+        """Raises InvalidInput for a pair that this device does not have, see `links.check_pairs`."""
+        if new.links.pairs != old.links.pairs:
+            links.check_pairs(old.links, new.links, [port.name for port in self.ports()])
 
     def start(self) -> Callable[[], None]:
         """Begins to look after the network; answers with what ends that."""
@@ -180,17 +184,6 @@ class Networking:
             claim=self.claim,
             release=self.release,
         )
-
-    def _pairs_are_there(self, new: Settings) -> None:
-        """Raises Conflict: ports can be plugged in later, but mostly it is a mistake."""
-        names = configure.known_names(self._memory)
-        if missing := links.pairs_without_ports(new.links, names):
-            ports = ", ".join(measuring(names)) or "none"
-            raise Conflict(
-                f"There is no pair {missing[0]}: the measuring ports of this device are {ports}.",
-                place="links.pairs",
-                remedy="It counts as soon as there are such ports.",
-            )
 
     def _require_control(self) -> None:
         if not self._controls:

@@ -192,8 +192,8 @@ def routes(site: Site, doorkeeper: Doorkeeper) -> list[Route]:
             )
         site.sessions.end_all_of(visit.user.name, but=visit.session)
         visit.note("password", "Changed the own password")
-        begun = first and await setup_offer.begin(visit)
-        answer = visit.done("Your new password is saved.", setup_offer.PATH if begun else "/")
+        visit.session.setup_begins = first
+        answer = visit.done("Your new password is saved.", setup_offer.PATH if first else "/")
         if now := site.users.get(user.name):
             _remember(site, answer, now)  # notes of before do not hold with another password
         if offer:

@@ -30,6 +30,7 @@ class Session:
     pressed: tuple[float, Mapping[str, str]] | None = None  # when "Press now" was last used, and for what
     wifi_offer: str = ""  # the WiFi password that was made for this user to choose
     wifi_password: str = ""  # the one that was chosen
+    setup_begins: bool = False  # the set-up was offered, and this is not noted yet
     setup_since: int | None = None  # the newest capture when a step of the set-up was opened
 
     def flash(self, kind: str, text: str) -> None:

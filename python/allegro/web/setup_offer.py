@@ -1,6 +1,6 @@
 """When the set-up is offered: at the first log-in, and until it is finished on the dashboard."""
 
-import asyncio
+import contextlib
 
 from allegro.accounts.users import FIRST_USER
 from allegro.errors import AllegroError
@@ -8,7 +8,6 @@ from allegro.first_steps import STEPS, Step
 from allegro.web.site import Visit
 
 PATH = "/setup"
-_ANSWERS_S = 10.0
 
 
 def is_first(visit: Visit) -> bool:
@@ -16,19 +15,21 @@ def is_first(visit: Visit) -> bool:
     return visit.user.must_change and [user.name for user in visit.site.users.all()] == [FIRST_USER]
 
 
-async def begin(visit: Visit) -> bool:
-    """False if it cannot be noted: then it is not offered."""
-    try:
-        async with asyncio.timeout(_ANSWERS_S):
+async def begin(visit: Visit) -> None:
+    """Notes that the set-up has begun, if that is still to be done after the first log-in.
+
+    However long the device takes, and whether or not it can be noted now: it is tried again at the next look.
+    """
+    if visit.session.setup_begins:
+        with contextlib.suppress(AllegroError):
             await visit.api.put(PATH, {"step": STEPS[0]})
-    except (AllegroError, TimeoutError):
-        return False
-    return True
+            visit.session.setup_begins = False
 
 
 async def unfinished(visit: Visit) -> Step | None:
     """The step at which it was left; None if there is none, or nobody to be reminded."""
     if not visit.may("admin"):
         return None
+    await begin(visit)
     place = (await visit.api.get(PATH))["step"]
     return place if place in STEPS else None

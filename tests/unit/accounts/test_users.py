@@ -189,9 +189,15 @@ def test_role_and_password_change_together_or_not_at_all(
     assert lets_in(users, "anna", "another one")
 
 
-def test_a_password_of_blanks_is_none(path: Path) -> None:
+def test_an_evident_password_is_refused_where_it_is_set_and_one_of_before_still_lets_in(path: Path) -> None:
+    users = store(path, {**entry("anna"), "password": passwords.hashed("anna1234")})
+    assert lets_in(users, "anna", "anna1234")
+    for password in (" " * 8, "Anna2026!"):
+        with pytest.raises(InvalidInput, match="too easy to guess"):
+            users.set_password("anna", password)
     with pytest.raises(InvalidInput, match="too easy to guess"):
-        UserStore(path).add("berta", "viewer", " " * 8)
+        users.add("berta", "viewer", "Berta-123")
+    assert lets_in(UserStore(path), "anna", "anna1234")
 
 
 def test_names_differ_by_more_than_capital_letters(path: Path) -> None:

@@ -28,6 +28,7 @@ from allegro.firmware.device_around import Surroundings as FirmwareSurroundings
 from allegro.firmware.disk_install import Installer
 from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import FirmwareService
+from allegro.network import links
 from allegro.network import ports as port_rules
 from allegro.network.overview import Address, Interface, Port
 from allegro.network.ports import NetworkDevice
@@ -330,7 +331,11 @@ def make_bench(
             bench.recorder = replace(bench.recorder, ring=replace(bench.recorder.ring, directory=there))
 
     goes = Applier(("recording",), ring_goes)
-    change = SettingsChanger(settings, (goes,), note=past_changes.note)
+
+    def check_pairs(old: Settings, new: Settings) -> None:
+        links.check_pairs(old.links, new.links, [port.name for port in bench.ports])
+
+    change = SettingsChanger(settings, (goes,), (check_pairs,), note=past_changes.note)
     device = Device(
         name=lambda: "allegro-mm-3456",
         system_id="5764fb6b-9bdf-48c3-a4d6-bb8107beb0c5",

@@ -1,6 +1,7 @@
 import pytest
 
-from allegro.network.links import Link, LinkPlan, network_files, pairs_without_ports, plan
+from allegro.errors import InvalidInput
+from allegro.network.links import Link, LinkPlan, check_pairs, network_files, plan
 from allegro.settings.network import Links, Pair
 
 pytestmark = pytest.mark.spec("L1")
@@ -142,7 +143,12 @@ def test_frames_of_all_flows_wait_in_one_queue() -> None:
     assert "[PFIFO]" not in files["port3.network"], "it sends nothing"
 
 
-def test_pairs_of_which_there_is_no_port() -> None:
-    settings = Links.model_validate({"pairs": [{"pair": 7, "mode": "sink"}, {"pair": 2, "mode": "sink"}]})
-    assert pairs_without_ports(settings, ["port1", "port2", "port3", "mgmt0"]) == [7]
-    assert pairs_without_ports(settings, []) == [2, 7]
+@pytest.mark.spec("L1")
+def test_a_new_pair_of_which_there_is_no_port_is_refused_at_its_row() -> None:
+    wanted = Links.model_validate({"pairs": [{"pair": 2, "mode": "sink"}, {"pair": 7, "mode": "sink"}]})
+    ports = ["port1", "port2", "port3", "mgmt0"]
+    with pytest.raises(InvalidInput, match=r"no pair 7: .* are port1, port2, port3.$") as refused:
+        check_pairs(Links(), wanted, ports)
+    assert refused.value.place == "links.pairs.1.pair"
+    check_pairs(wanted, wanted, ports)
+    check_pairs(Links(), wanted, ["mgmt0"])

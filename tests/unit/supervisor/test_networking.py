@@ -1,12 +1,14 @@
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from allegro.errors import AllegroError, Conflict, NotFound, Unavailable
+from allegro.errors import AllegroError, Conflict, InvalidInput, NotFound, Unavailable
 from allegro.network import ethtool, overview
 from allegro.paths import Paths
+from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.networking import Networking
 from allegro.system.actions import Actions
@@ -25,6 +27,18 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> list[overview.Port]:
     there = [*LINKED_PORTS]
     monkeypatch.setattr(overview, "read_ports", lambda *_: there)
     return there
+
+
+@pytest.mark.spec("L1")
+def test_a_pair_is_looked_for_among_the_ports_of_the_device(
+    tmp_path: Path, ports: list[overview.Port]
+) -> None:
+    made, old = networking(tmp_path), Settings()
+    ports.append(replace(ports[0], name="port3", present=False))
+    for pair in (1, 2):
+        made.check_pairs(old, Settings.model_validate({"links": {"pairs": [{"pair": pair, "mode": "sink"}]}}))
+    with pytest.raises(InvalidInput, match=r"There is no pair 3: .* are port1, port2, port3"):
+        made.check_pairs(old, Settings.model_validate({"links": {"pairs": [{"pair": 3, "mode": "sink"}]}}))
 
 
 @pytest.mark.spec("W11")

@@ -213,6 +213,20 @@ def test_only_ports_that_are_there_are_named_in_the_question() -> None:
     assert question(*both, {"mgmt0"}) == ""
 
 
+@pytest.mark.spec("L1")
+def test_a_pair_that_the_device_does_not_have_is_refused_at_its_field(world: World) -> None:
+    world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]
+    browser = world.user("admin")
+    row = {"links.pairs.0.pair": "7", "links.pairs.0.mode": "bridge"}
+    answer = browser.post("/links", None, **row)
+    assert answer.status_code == 422
+    said = re.findall(r'id="field-links-pairs-0-pair-error" role="alert">([^<]*)', answer.text)
+    assert said == ["There is no pair 7: the measuring ports of this device are port1, port2."]
+    (field,) = re.findall(r'<input[^>]* name="links.pairs.0.pair"[^>]*>', answer.text)
+    assert 'value="7"' in field
+    assert world.device.settings.current.links.pairs == ()
+
+
 @pytest.mark.spec("L1", "W6")
 def test_a_line_is_cut_only_by_who_is_sure(world: World) -> None:
     world.device.ports = [MANAGEMENT_PORT, *LINKED_PORTS]

@@ -26,6 +26,21 @@ def test_a_presenter_is_learnt_by_a_key_and_used_by_a_click(world: World) -> Non
     assert "is in the table twice" in admin.page("/trigger")
 
 
+def test_the_same_presenter_twice_is_refused_at_its_field(world: World) -> None:
+    twice = {
+        f"trigger.presenters.{row}.{name}": value
+        for row, vendor in enumerate(("046d", "046D"))
+        for name, value in (("vendor", vendor), ("product", "c52d"), ("name", f"R400 {row}"))
+    }
+    answer = world.user("admin").post("/trigger", None, **twice)
+    assert answer.status_code == 422
+    (said,) = re.findall(r'id="field-trigger-presenters-1-product-error" role="alert">([^<]*)', answer.text)
+    assert said.startswith("The presenter 046d:c52d is in the table twice")
+    assert answer.text.count("in the table twice") == 1
+    (field,) = re.findall(r'<input[^>]* name="trigger.presenters.1.vendor"[^>]*>', answer.text)
+    assert 'value="046D"' in field
+
+
 def test_what_is_plugged_in_and_not_used_is_offered_to_administrators(world: World) -> None:
     mouse = UsbInput("1bcf", "0005", "<Mouse>", ("event7",))
     world.device.usb_inputs = [mouse, replace(mouse, nodes=("event8",))]

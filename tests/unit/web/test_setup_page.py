@@ -4,6 +4,7 @@ import time
 import pytest
 
 from allegro.errors import Unavailable
+from allegro.system.set_up import SetUp
 from allegro.trigger.beep import SoundCard
 from allegro.trigger.learning import Heard, Learning
 from allegro.trigger.press import Press
@@ -20,6 +21,7 @@ def new_device(world: World) -> Browser:
     browser = Browser(world.app)
     browser.log_in("admin", "allegro")
     assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/setup"
+    browser.page("/setup")
     return browser
 
 
@@ -76,7 +78,7 @@ def test_others_are_neither_offered_nor_reminded_of_it(world: World, role: str) 
     assert at(world) == "clock"
 
 
-def test_what_cannot_be_noted_is_not_offered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_offered_however_slow_the_device_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = Browser(world.app)
     browser.log_in("admin", "allegro")
     form = {"csrf": browser.csrf(), "password": PASSWORD, "again": PASSWORD}
@@ -84,8 +86,27 @@ def test_what_cannot_be_noted_is_not_offered(world: World, monkeypatch: pytest.M
     async def silent(*_: object, **__: object) -> None:
         raise Unavailable("The device did not answer in time.")
 
-    monkeypatch.setattr(Backend, "ask", silent)
-    assert browser.send("POST", "/password", data=form).headers["location"] == "/"
+    with monkeypatch.context() as patched:
+        patched.setattr(Backend, "ask", silent)
+        assert browser.send("POST", "/password", data=form).headers["location"] == "/setup"
+        assert "The device did not answer in time." in browser.get("/setup").text
+    assert at(world) == "not-begun"
+    assert "The set-up of this device is not finished." in browser.page("/"), "noted by the first look"
+    assert at(world) == "clock"
+
+
+def test_what_cannot_be_noted_is_shown_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise Unavailable("How far the set-up is could not be kept: No space left on device.")
+
+    monkeypatch.setattr(SetUp, "go", full)
+    browser = new_device(world)
+    assert step(browser.page("/setup")) == "Clock and time zone"
+    browser.post("/setup", step="links")
+    assert "could not be kept: No space left" in browser.page("/setup")
+    monkeypatch.undo()
+    browser.post("/setup", step="links")
+    assert step(browser.page("/setup")) == "Links", "it is not begun once more"
 
 
 def test_a_step_that_does_not_exist_changes_nothing(world: World) -> None:

@@ -11,7 +11,7 @@ from allegro.web import port_picture
 from allegro.web.forms import Form
 from allegro.web.pages import dashboard, links, time, trigger
 from allegro.web.pages.section import Section
-from allegro.web.setup_offer import PATH
+from allegro.web.setup_offer import PATH, begin
 from allegro.web.site import Action, Page, Visit, see
 
 LEARN_S = 300
@@ -21,6 +21,7 @@ SFTP = Section("export", only=("host", "port", "username", "password", "immediat
 
 
 async def _look(visit: Visit) -> Response:
+    await begin(visit)
     step = first_steps.shown((await visit.api.get(PATH))["step"])
     return await _show(visit, step)
 
@@ -100,6 +101,7 @@ async def _at(visit: Visit, place: str, said: str = "") -> Response:
     if place != "presenter" and (inputs["heard"] or inputs["learning_s"] is not None):
         await visit.api.delete("/presenters/learn")
     await visit.api.put(PATH, {"step": place})
+    visit.session.setup_begins = False
     visit.session.setup_since = await _newest(visit)
     if place == "presenter":
         await _wait_for_a_key(visit)
