@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from allegro.export.failures import ServerTrouble, Target
-from allegro.export.greeting import Greeting, in_words
+from allegro.export.greeting import Greeting, connect, in_words
 from allegro.export.session import server_host_key
 
 
@@ -70,3 +70,25 @@ def test_a_connection_that_is_closed_at_once_is_not_taken_for_ftp(
     ):
         with pytest.raises(ServerTrouble, match=told):
             server_host_key(target)
+
+
+@pytest.mark.spec("X1")
+def test_what_the_server_says_while_the_device_logs_in_is_acknowledged_at_once() -> None:
+    """Linux holds acknowledgements back on a connection where each side answers the other (tcp(7))."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        connect("127.0.0.1", listener.getsockname()[1], 5) as device,
+        listener.accept()[0] as server,
+    ):
+
+        def heard(size: int) -> bool:
+            for _ in range(5):
+                server.sendall(bytes(size))
+                assert len(device.recv(size)) == size
+                at_once = device.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)
+                device.sendall(b"answer")
+                server.recv(100)
+            return bool(at_once)
+
+        assert heard(1000)
+        assert not heard(4000), "while files go, what is sent acknowledges"
