@@ -29,7 +29,7 @@ PLACES: tuple[tuple[Step, int], ...] = (
     *(("checking", 100), ("renaming", 100), ("removing", 100)),
 )
 """Where an upload may break off: steps, and percent of the file that are on the server."""
-BREAKS = [(place, True) for place in PLACES] + [(place, False) for place in PLACES[2::3]]
+BREAKS = [(place, power_goes) for place in PLACES for power_goes in (True, False)]
 """With the power going there, or somebody who stops it."""
 
 
@@ -65,6 +65,12 @@ def put_file(upload: Path, size: int, name: str = NAME) -> tuple[Path, bytes]:
 
 class PowerCut(BaseException):
     """Nothing of the device runs any more."""
+
+
+def keep_a_part_and_refuse(path: Path) -> None:
+    """At CLOSE, as with a quota of a network file system behind the server."""
+    os.truncate(path, path.stat().st_size // 2)
+    raise OSError("disk quota exceeded")
 
 
 def break_off(client: SftpClient, file: Path, place: Step, percent: int, *, power_goes: bool) -> str:

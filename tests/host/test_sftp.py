@@ -29,7 +29,7 @@ from allegro.storage.uploaded import dispose
 from tests.harness.sftp_server import SftpServer
 from tests.harness.sftp_stub import StubServer
 from tests.harness.waiting import wait_for
-from tests.host.sending import DEVICE, NAME, deliver, put_file, quiet, target
+from tests.host.sending import DEVICE, NAME, deliver, keep_a_part_and_refuse, put_file, quiet, target
 
 MIB = 1024 * 1024
 
@@ -315,14 +315,9 @@ def _refuse(path: Path) -> None:
     raise OSError("disk quota exceeded")
 
 
-def _keep_a_part_and_refuse(path: Path) -> None:
-    os.truncate(path, 100_000)
-    _refuse(path)
-
-
 @pytest.mark.spec("X5")
 @pytest.mark.parametrize("size", [0, MIB])
-@pytest.mark.parametrize("at_close", [_refuse, _keep_a_part_and_refuse])
+@pytest.mark.parametrize("at_close", [_refuse, keep_a_part_and_refuse])
 def test_a_close_that_is_refused_costs_no_file(
     stub: StubServer, upload: Path, at_close: Callable[[Path], None], size: int
 ) -> None:

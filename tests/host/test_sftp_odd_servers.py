@@ -25,7 +25,17 @@ from allegro.export.uploads import ExportService
 from allegro.export.way import TEST_FILE, Memory, Step, Trial
 from allegro.settings.model import Export
 from tests.harness.sftp_stub import ODD_ANSWERS, REFUSED_WRITE, StubServer
-from tests.host.sending import BREAKS, DEVICE, NAME, break_off, deliver, put_file, quiet, target
+from tests.host.sending import (
+    BREAKS,
+    DEVICE,
+    NAME,
+    break_off,
+    deliver,
+    keep_a_part_and_refuse,
+    put_file,
+    quiet,
+    target,
+)
 
 KIB = 1024
 PART = part_name(NAME, DEVICE)
@@ -44,7 +54,9 @@ NEVER = {
     "no renaming": "refused to give the file its final name",
     "blind": "show the file that was sent",
     "no sizes at all": "tells no sizes and lets nothing be read",
+    "closing refused": "refused to write the file",
 }
+MIXTURES["closing refused"] = frozenset()
 MIXTURES["blind"] = frozenset({"no stat", "no list"})
 MIXTURES["no sizes at all"] = frozenset({"no sizes", "no reading"})
 BEGIN_ANEW = {"no reading", "no writing on", "writing on begins anew", "no sizes", "drop box"}
@@ -199,17 +211,28 @@ def test_where_no_file_can_be_known_to_arrive_the_reason_is_told_and_nothing_los
     stub: StubServer, upload: Path, mixture: str
 ) -> None:
     stub.odd = MIXTURES[mixture]
-    file, content = put_file(upload, 100 * KIB)
-    for _ in range(2):
+    if mixture == "closing refused":
+        stub.at_close = keep_a_part_and_refuse
+    contents = dict([put_file(upload, 100 * KIB)])
+    for (place, percent), power_goes in BREAKS:
+        if place in ("sending", "checking"):  # no file gets farther everywhere
+            file, content = put_file(upload, 100 * KIB, f"{place}{percent}{power_goes}.pcapng")
+            contents[file] = content
+            with logged_in(stub) as client:
+                break_off(client, file, place, percent, power_goes=power_goes)
+    with logged_in(stub) as client:
+        for file, content in contents.items():
+            for _ in range(2):
+                with pytest.raises(FileTrouble, match=NEVER[mixture]):
+                    sftp.send(client, file, ".", DEVICE, quiet)
+            assert file.read_bytes() == content
         with pytest.raises(FileTrouble, match=NEVER[mixture]):
-            deliver(stub, file)
-    with pytest.raises(FileTrouble, match=NEVER[mixture]):
-        tried_out(stub)
-    assert file.read_bytes() == content
+            try_out(client, ".", DEVICE, "Test upload of this device.\n")
     assert arrived(stub) == {}
-    stub.odd = frozenset()
-    assert deliver(stub, file) is not None
-    assert arrived(stub) == {NAME: content}
+    stub.odd, stub.at_close = frozenset(), lambda path: None
+    for file in contents:
+        assert deliver(stub, file) is not None
+    assert arrived(stub) == {file.name: content for file, content in contents.items()}
 
 
 def test_the_test_upload_leaves_one_file_or_says_that_more_will_stay(stub: StubServer, mixture: str) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import paramiko
@@ -43,6 +44,7 @@ OPTIONS = {
     "only writing": f"-p {WRITING}",
     "no list": "-P opendir,readdir",
     "no removing": "-P remove",
+    "no chroot": "",
 }
 ACCESS = ("no ed25519 for users", "ecdsa host key alone", "another host key added")
 BEGIN_ANEW = {"reading refused", "only writing"}
@@ -72,6 +74,9 @@ def door(server: SftpServer, kind: str, folder: Path) -> Callable[[], AbstractCo
     """Starts the server; how the device logs in there."""
     login = Login(server.user, server.password)
     server.options = OPTIONS.get(kind, "")
+    if kind == "no chroot":
+        server.more = "ChrootDirectory none"
+        server.start_directory = "/run/bench/chroot/upload"
     if kind == "no ed25519 for users":
         key = device_key(folder / "ssh", DEVICE, "ecdsa")
         server.more = "PubkeyAcceptedAlgorithms ecdsa-sha2-nistp256\nPasswordAuthentication no"
@@ -166,6 +171,32 @@ def test_a_directory_that_may_only_be_read_is_told(server: SftpServer, upload: P
     assert file.read_bytes() == content
 
 
+def test_a_directory_that_may_only_be_read_from_some_moment_on_costs_no_file(
+    server: SftpServer, upload: Path
+) -> None:
+    server.start()
+    contents = {}
+    for (place, percent), power_goes in BREAKS:
+        file, content = put_file(upload, SIZE, f"{place}{percent}{power_goes}.pcapng")
+        with logged_in(server) as client:
+            noted = break_off(client, file, place, percent, power_goes=power_goes)
+        server.root.chmod(0o555)
+        with logged_in(server) as client, pytest.raises(FileTrouble, match="permission denied"):
+            try_out(client, ".", DEVICE, "A test upload of this device.\n")
+        if place != "removing":  # until then the server does not have it under its name
+            for _ in range(2):
+                with pytest.raises(FileTrouble, match=r"refused to .* permission denied"):
+                    deliver(server, file, memory=Memory(noted))
+            assert file.read_bytes() == content
+            assert file.name not in server.files()
+            server.root.chmod(0o755)
+        assert deliver(server, file, memory=Memory(noted)) is not None
+        assert not file.exists()
+        server.root.chmod(0o755)
+        contents[file.name] = content
+    assert {each.name: each.read_bytes() for each in server.root.iterdir()} == contents
+
+
 def test_a_file_that_may_not_be_read_and_is_not_this_one_stays(server: SftpServer, upload: Path) -> None:
     server.options = OPTIONS["reading refused"]
     server.start()
@@ -177,8 +208,13 @@ def test_a_file_that_may_not_be_read_and_is_not_this_one_stays(server: SftpServe
     assert (server.root / sent.name).read_bytes() == content
 
 
+def logged_in(server: SftpServer, pinned: HostKey | None = None) -> AbstractContextManager[SftpClient]:
+    login = Login(server.user, server.password)
+    return session(target(server), login, pinned or HostKey(server.fingerprint))
+
+
 def log_in(server: SftpServer, pinned: HostKey) -> None:
-    with session(target(server), Login(server.user, server.password), pinned) as client:
+    with logged_in(server, pinned) as client:
         client.stat(".")
 
 
@@ -218,7 +254,16 @@ def test_a_host_key_of_another_type_beside_the_pinned_one_is_no_alarm(
 def test_a_server_with_too_many_connections_is_not_taken_for_something_else_and_gets_the_file_later(
     server: SftpServer, upload: Path
 ) -> None:
+    server.start()
     file, content = put_file(upload, SIZE)
+    contents = {NAME: content}
+    noted = {file: ""}
+    for (place, percent), power_goes in BREAKS:
+        file, content = put_file(upload, SIZE, f"{place}{percent}{power_goes}.pcapng")
+        with logged_in(server) as client:
+            noted[file] = break_off(client, file, place, percent, power_goes=power_goes)
+        contents[file.name] = content
+    server.stop()
     server.more = "MaxStartups 1"
     server.start()
 
@@ -231,18 +276,20 @@ def test_a_server_with_too_many_connections_is_not_taken_for_something_else_and_
         return None
 
     with wait_for(idle, "the only place", 20):
-        with pytest.raises(ServerTrouble, match="closed the connection before") as caught:
-            deliver(server, file)
-        assert "too many connections" in caught.value.remedy
-    assert file.read_bytes() == content
-    wait_for(lambda: delivered(server, file), "the place to be free", 20)
-    assert {each.name: each.read_bytes() for each in server.root.iterdir()} == {NAME: content}
+        for file in noted:
+            with pytest.raises(ServerTrouble, match="closed the connection before") as caught:
+                deliver(server, file)
+            assert "too many connections" in caught.value.remedy
+            assert file.read_bytes() == contents[file.name]
+    for file, note in noted.items():
+        wait_for(partial(delivered, server, file, note), "the place to be free", 20)
+    assert {each.name: each.read_bytes() for each in server.root.iterdir()} == contents
 
 
-def delivered(server: SftpServer, file: Path) -> bool:
+def delivered(server: SftpServer, file: Path, noted: str) -> bool:
     """Whether the server has let it in by now."""
     try:
-        return deliver(server, file) is not None
+        return deliver(server, file, memory=Memory(noted)) is not None
     except ServerTrouble:
         return False
 
