@@ -5,12 +5,12 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from allegro.export.upload_part import part_name
+from tests.conftest import Tell
 from tests.harness.sftp_server import SftpServer
 from tests.harness.waiting import wait_for
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.spec("X3"), pytest.mark.long, pytest.mark.timeout(7200
 
 MIB = 1 << 20
 GROWTH = 24 * MIB
-"""Bytes above what the program takes once it has sent something."""
+"""Bytes above what a short queue, or a small file, takes at most."""
 
 DEVICE = textwrap.dedent(
     """
@@ -45,47 +45,54 @@ def server(tmp_path: Path) -> Iterator[SftpServer]:
         yield made
 
 
-def peak_after(tmp_path: Path, server: SftpServer, is_under_way: Callable[[], bool]) -> int:
-    """Sends the queue in a process of its own; bytes of memory by which it grows from then on."""
+def peak(tmp_path: Path, server: SftpServer) -> int:
+    """Sends the queue in a process of its own; bytes of memory that it had at most."""
     login = (server.address, str(server.port), server.user, server.password, server.fingerprint)
     device = subprocess.Popen([sys.executable, "-c", DEVICE, str(tmp_path), *login], stdin=subprocess.PIPE)
     try:
-        wait_for(is_under_way, "the first to arrive", 600, 0.2)
-        Path(f"/proc/{device.pid}/clear_refs").write_text("5")  # proc(5): VmHWM begins anew
-        began = _memory(device.pid, "VmRSS")
-        wait_for(lambda: not [*(tmp_path / "upload").iterdir()], "an empty queue", 3000, 1)
-        return _memory(device.pid, "VmHWM") - began
+        wait_for(lambda: not [*(tmp_path / "upload").iterdir()], "an empty queue", 3000, 0.2)
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{device.pid}/status").read_text())  # proc(5)
+        assert found is not None
+        return int(found[1]) * 1024
     finally:
         device.kill()
         device.communicate()
 
 
-def _memory(pid: int, name: str) -> int:
-    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
-
-
-def test_ten_thousand_small_files(tmp_path: Path, server: SftpServer) -> None:
+def put_files(tmp_path: Path, number: int) -> None:
+    """As many small ones into the queue."""
     upload = tmp_path / "upload"
-    upload.mkdir()
-    for number in range(10_000):
-        (upload / f"20261121T{number:06d}Z_presenter_next.pcapng").write_bytes(os.urandom(100))
-    grown = peak_after(tmp_path, server, lambda: len(server.files()) >= 500)
-    assert len(server.files()) == 10_000
-    print(f"grown by {grown / MIB:.1f} MiB")
+    upload.mkdir(exist_ok=True)
+    for each in range(number):
+        (upload / f"20261121T{each:06d}Z_presenter_next.pcapng").write_bytes(os.urandom(100))
+
+
+def put_file(tmp_path: Path, size: int) -> None:
+    """One with nothing in it into the queue."""
+    put_files(tmp_path, 1)
+    (file,) = (tmp_path / "upload").iterdir()
+    os.truncate(file, size)
+
+
+def test_ten_thousand_small_files(tmp_path: Path, server: SftpServer, tell: Tell) -> None:
+    put_files(tmp_path, 100)
+    few = peak(tmp_path, server)
+    put_files(tmp_path, 10_000)
+    grown = peak(tmp_path, server) - few
+    assert len(server.files()) == 100 + 10_000
+    tell(f"{few / MIB:.1f} MiB for 100, {grown / MIB:.1f} MiB more for 10,000")
     assert grown <= GROWTH
 
 
-def test_a_file_of_20_gib(tmp_path: Path, server: SftpServer) -> None:
-    (tmp_path / "upload").mkdir()
-    file = tmp_path / "upload" / "20261121T143005Z_presenter_next.pcapng"
-    with file.open("wb") as sparse:
-        sparse.truncate(20 << 30)
-    part = server.root / part_name(file.name, "allegro-mm-1234")
-    grown = peak_after(tmp_path, server, lambda: part.exists() and part.stat().st_size >= 64 * MIB)
+def test_a_file_of_20_gib(tmp_path: Path, server: SftpServer, tell: Tell) -> None:
+    put_file(tmp_path, 64 * MIB)
+    small = peak(tmp_path, server)
+    (there,) = server.root.iterdir()
+    there.unlink()
+    put_file(tmp_path, 20 << 30)
+    grown = peak(tmp_path, server) - small
     (there,) = server.root.iterdir()
     assert there.stat().st_size == 20 << 30
     there.unlink()
-    print(f"grown by {grown / MIB:.1f} MiB")
+    tell(f"{small / MIB:.1f} MiB for 64 MiB, {grown / MIB:.1f} MiB more for 20 GiB")
     assert grown <= GROWTH
