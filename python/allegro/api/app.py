@@ -64,16 +64,20 @@ def create_app(device: Device) -> ASGIApp:
     )
     api.describe(lambda: accounts.router(_elsewhere))
     api.describe(lambda: certificate.router(_elsewhere))
-    for router in (
-        _description(api),
-        status.router(device),
-        metrics.router(device),
-        jobs.router(device.triggers, device.jobs, device.cutter),
-        live.router(device.live),
-        ring.router(device.recorder, device.traffic, device.restart_recorder),
-        filters.router(device.recorder, lambda: device.settings().groups.texts),
-        settings.router(device.settings, device.change_settings, device.network.remaining_s),
-        configuration.router(
+    api.add(_description(api))
+    later = api.later
+    later(lambda: status.router(device), "status")
+    later(lambda: metrics.router(device), "metrics")
+    later(lambda: jobs.router(device.triggers, device.jobs, device.cutter), "jobs", "trigger")
+    later(lambda: live.router(device.live), "live")
+    later(lambda: ring.router(device.recorder, device.traffic, device.restart_recorder), "ring")
+    later(lambda: filters.router(device.recorder, lambda: device.settings().groups.texts), "filter")
+    later(
+        lambda: settings.router(device.settings, device.change_settings, device.network.remaining_s),
+        "settings",
+    )
+    later(
+        lambda: configuration.router(
             device=device.name,
             firmware=device.firmware,
             now_ns=time.time_ns,
@@ -83,29 +87,35 @@ def create_app(device: Device) -> ASGIApp:
             past=device.past_changes,
             remaining_s=device.network.remaining_s,
         ),
-        power.router(device.power, device.restart_without_data),
-        reset.router(device.reset_configuration),
-        network.router(device.network),
-        bmc.router(device.bmc),
-        clock.router(device.clock, device.set_clock),
-        disks.router(
+        "configuration",
+    )
+    later(lambda: power.router(device.power, device.restart_without_data), "power")
+    later(lambda: reset.router(device.reset_configuration), "reset")
+    later(lambda: network.router(device.network), "network")
+    later(lambda: bmc.router(device.bmc), "bmc")
+    later(lambda: clock.router(device.clock, device.set_clock), "time")
+    later(
+        lambda: disks.router(
             *(device.disks, device.ring_disk, device.formatter, device.disk_health),
             *(device.settings, device.change_settings, device.events.note),
         ),
-        files.router(captures),
-        packets.router(device.packets, captures),
-        presenters.router(device.inputs),
-        log.router(device.log),
-        support.router(api, device.name, device.machine_facts),
-        events.router(device.events),
-        firmware.router(device.updates),
-        install.router(device.installer),
-        export.router(device.export, device.settings, device.change_settings, device.events.all),
-        wifi.router(device.wifi),
-        notifications.router(device.notifier),
-        setup.router(device.set_up),
-    ):
-        api.add(router)
+        "disks",
+    )
+    later(lambda: files.router(captures), "files", "archive")
+    later(lambda: packets.router(device.packets, captures), "packets")
+    later(lambda: presenters.router(device.inputs), "presenters")
+    later(lambda: log.router(device.log), "log")
+    later(lambda: support.router(api, device.name, device.machine_facts), "support")
+    later(lambda: events.router(device.events), "events")
+    later(lambda: firmware.router(device.updates), "firmware")
+    later(lambda: install.router(device.installer), "install")
+    later(
+        lambda: export.router(device.export, device.settings, device.change_settings, device.events.all),
+        "export",
+    )
+    later(lambda: wifi.router(device.wifi), "wifi")
+    later(lambda: notifications.router(device.notifier), "notifications")
+    later(lambda: setup.router(device.set_up), "setup")
     return layered(api, device.events.note)
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 from fastapi import APIRouter
 from starlette.types import Message
@@ -15,7 +17,7 @@ from allegro.api.asker import OWNER, ROLE_HEADER, USER_HEADER
 from allegro.api.described import Api
 from allegro.api.judge import requires
 from allegro.api.targets import ACCOUNTS, is_regular
-from tests.unit.api.bench import Bench, make_bench
+from tests.unit.api.bench import Bench, as_root, make_bench
 
 NEED_CAPTURE = {
     ("GET", "/api/files/{name}"),
@@ -237,3 +239,63 @@ def test_a_route_that_names_no_role_does_not_start() -> None:
 
     with pytest.raises(TypeError, match="does not say which role it needs"):
         Api("1.2.3").add(twice)
+
+
+@pytest.mark.spec("S1")
+def test_a_noun_made_later_is_judged_the_same_way() -> None:
+    unnamed = APIRouter(prefix="/api")
+
+    @unnamed.get("/new")
+    def new() -> None: ...
+
+    api = Api("1.2.3")
+    api.later(lambda: unnamed, "new")
+    with pytest.raises(TypeError, match="does not say which role it needs"):
+        api.openapi()
+
+
+@pytest.mark.spec("S1")
+def test_a_route_that_no_request_would_find_is_not_taken() -> None:
+    elsewhere = APIRouter(prefix="/api", dependencies=[requires("viewer")])
+
+    @elsewhere.get("/other/{one}")
+    def other(one: str) -> None: ...
+
+    api = Api("1.2.3")
+    api.later(lambda: elsewhere, "new", "newer")
+    with pytest.raises(TypeError, match=r"/api/other/\{one\} is not below new, newer"):
+        api.openapi()
+
+
+@pytest.mark.spec("I3")
+def test_the_routes_of_a_noun_are_made_when_it_is_asked_for_first() -> None:
+    made: list[str] = []
+
+    def noun(name: str) -> APIRouter:
+        made.append(name)
+        router = APIRouter(prefix="/api")
+
+        @router.get(f"/{name}/{{one}}", dependencies=[requires("viewer")])
+        def get(one: str) -> str:
+            return one
+
+        return router
+
+    api = Api("1.2.3")
+    for name in ("second", "first", "third"):
+        api.later(partial(noun, name), name)
+    assert made == []
+
+    def ask(path: str) -> int:
+        async def request() -> int:
+            transport = httpx.ASGITransport(as_root(api))
+            async with httpx.AsyncClient(transport=transport, base_url="http://device") as client:
+                return (await client.get(path)).status_code
+
+        return asyncio.run(request())
+
+    asked = ("first/1", "first/2", "first", "fir/1", "")
+    assert [ask(f"/api/{path}") for path in asked] == [200, 200, 404, 404, 404]
+    assert made == ["first"]
+    assert list(api.openapi()["paths"]) == [f"/api/{name}/{{one}}" for name in ("first", "second", "third")]
+    assert sorted(made) == ["first", "second", "third"]
