@@ -17,8 +17,10 @@ SHARED := --dist loadscope --no-loadscope-reorder
 PARALLEL := --numprocesses $(JOBS) $(SHARED)
 # A machine often waits: what needs none is run meanwhile, beside them.
 BESIDE := --numprocesses $(shell expr $(JOBS) + 1) --machines $(JOBS) $(SHARED)
+# What Python compiles is kept, for all programs that tests start, too; in build/, as root leaves nothing beside the sources.
+COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/build/pycache
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-ROOT := $(SUDO) env PATH="$(PATH)" PATIENCE=$(PATIENCE) MINUTES=$(MINUTES) PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
+ROOT := $(SUDO) env PATH="$(PATH)" PATIENCE=$(PATIENCE) MINUTES=$(MINUTES) $(COMPILED) HYPOTHESIS_STORAGE_DIRECTORY=build/hypothesis
 
 .DEFAULT_GOAL := help
 
@@ -80,7 +82,7 @@ lint: venv
 	$(BIN)/mypy
 
 check: lint ## Lint, types and unit tests: under a minute
-	$(BIN)/python -m pytest $(PARALLEL) tests/unit
+	env $(COMPILED) $(BIN)/python -m pytest $(PARALLEL) tests/unit
 
 # IMAGE=buildroot: the same tests with the image of `make image`
 ifeq ($(IMAGE),buildroot)
@@ -108,7 +110,7 @@ powercut: vm ## Cut the power in an installation N=100 times, in other actions a
 
 soak: vm web-assets ## The tests that take too long for every change: silence, updates, from 0.1.0 and back, a hung system, release files, fuzzing
 	$(SUDO) scripts/install-host-packages soak
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/soak.txt
+	env $(COMPILED) $(BIN)/python -m pip install --quiet --require-hashes -r requirements/soak.txt
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
 bench: venv ## Compare with tcpdump, dumpcap, netsniff-ng, stenotype, a bare bridge and mergecap, look at large rings and a quiet day (QUICK=1: in short)
@@ -123,7 +125,7 @@ lock: ## Renew requirements/*.txt from requirements/*.in
 	scripts/lock-requirements
 
 clean: ## Remove what was built, but keep downloads
-	$(SUDO) rm -rf build/vm build/dist build/image/out build/web build/test-report build/run build/demo build/bench build/test-bundles build/version-0.1.0 $(VENV)
+	$(SUDO) rm -rf build/vm build/dist build/image/out build/web build/test-report build/run build/demo build/bench build/test-bundles build/version-0.1.0 build/pycache $(VENV)
 
 distclean: clean ## Remove everything that is not in the repository
 	$(SUDO) rm -rf build
@@ -145,7 +147,7 @@ $(VENV)/.complete: build/.host-packages requirements/dev.txt pyproject.toml $(wi
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed (Debian 12, Ubuntu 24.04). Name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	env $(COMPILED) $(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -26,7 +26,14 @@ from board.allegro.image.host_tools import HostTools
 from board.allegro.image.kconfig import dropped, read_config
 from board.allegro.image.notes import release_notes
 from board.allegro.image.signing_keys import Keys, find_keys, for_development
-from board.allegro.image.workshop import BuildError, Workshop, exit_code, fingerprint, remove
+from board.allegro.image.workshop import (
+    BuildError,
+    Workshop,
+    exit_code,
+    fingerprint,
+    remove,
+    without_this_python,
+)
 from scripts import web_assets
 from scripts.build_vm import KERNEL_OPTIONS, REPOSITORY, bundle_name, make_web, project_fact, source_epoch
 
@@ -56,7 +63,8 @@ class Buildroot:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a build: the time of all files, and where the prepared files lie."""
-        given = os.environ | {"SOURCE_DATE_EPOCH": str(self.shop.epoch), "ALLEGRO_PREPARED": str(PREPARED)}
+        given = without_this_python(os.environ)
+        given |= {"SOURCE_DATE_EPOCH": str(self.shop.epoch), "ALLEGRO_PREPARED": str(PREPARED)}
         given["ALLEGRO_DEVELOPMENT"] = "1" if self.development else "0"
         given["PYTHONDONTWRITEBYTECODE"] = "1"  # a folder named by BUILDROOT_DIR stays as it is
         for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from board.allegro.image.workshop import BuildError, Workshop, remove, words
+from board.allegro.image.workshop import BuildError, Workshop, remove, without_this_python, words
 
 SUITE = "trixie"
 COMPONENTS = "main,non-free-firmware"
@@ -57,7 +58,7 @@ def bootstrap(shop: Workshop, packages: Path, target: Path) -> None:
             log=target.name,
             remedy="Remedy: is the Debian archive reachable from here (network, proxy)? Then start again;"
             " what was downloaded is kept.",
-            environment=None,
+            environment=without_this_python(os.environ),
         )
     except BuildError:
         remove(target)

@@ -253,6 +253,14 @@ class Workshop:
         return f"/tmp/{name}"  # noqa: S108 - as in inside()
 
 
+def without_this_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without what is set for the Python that runs this, such as PYTHONPYCACHEPREFIX.
+
+    Those of a build would go by it, too, and leave what they compile where the image is to have nothing.
+    """
+    return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder if it is there.
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from board.allegro.image.workshop import mounts_below, remove
+from board.allegro.image.workshop import mounts_below, remove, without_this_python
 
 MOUNTINFO = """\
 22 1 8:1 / / rw shared:1 - ext4 /dev/root rw
@@ -26,3 +26,12 @@ def test_files_folders_and_nothing_are_removed(tmp_path: Path) -> None:
     for name in ("folder", "file", "nothing"):
         remove(tmp_path / name)
         assert not (tmp_path / name).exists()
+
+
+def test_what_is_set_for_this_python_is_not_for_those_of_a_build() -> None:
+    here = {
+        "PATH": "/usr/bin",
+        "PYTHONPYCACHEPREFIX": "/srv/build/pycache",
+        "https_proxy": "http://192.0.2.1",
+    }
+    assert without_this_python(here) == {"PATH": "/usr/bin", "https_proxy": "http://192.0.2.1"}
