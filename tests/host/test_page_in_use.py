@@ -1,13 +1,20 @@
 """The page as people use it: slowly connected, in two tabs, back and forth, clicking twice."""
 
+import asyncio
 import re
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.harness.browser import WAIT_MS
+from allegro.trigger.press import Press
+from allegro.trigger.windows import Span
+from allegro.web import device_readiness, live_parts
+from tests.harness.browser import WAIT_MS, assert_accessible
 from tests.host.conftest import Site
 from tests.unit.capture.blocks import NS
 from tests.unit.capture.devices import Device
@@ -72,6 +79,37 @@ def test_a_slow_network_shows_what_goes_on_and_a_double_click_is_one_press(site:
     expect(alert).to_contain_text("The device answered that something went wrong")
     anna.goto("/storage")
     expect(anna.get_by_role("heading", name="Storage", exact=True)).to_be_visible()
+
+
+@pytest.mark.spec("W3")
+def test_a_part_that_hangs_says_so_and_the_others_go_on(
+    site: Site, anna: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    passed_on = site.world.site.backend.ask
+
+    async def asked(asker: Any, method: str, path: str, *rest: Any) -> Any:
+        while hangs.is_set() and path == "/network":
+            await asyncio.sleep(0.05)
+        return await passed_on(asker, method, path, *rest)
+
+    monkeypatch.setattr(site.world.site.backend, "ask", asked)
+    monkeypatch.setattr(live_parts, "LATE_S", 0.5)
+    monkeypatch.setattr(device_readiness, "ANSWER_S", 600.0)
+    monkeypatch.setattr(device_readiness, "KEPT_S", 0.0)
+    site.world.site.readiness.forget()
+    note = anna.locator(".late")
+    anna.goto("/")
+    expect(anna.locator("#graph canvas")).to_be_visible()
+    expect(note).to_have_count(0)
+    hangs.set()
+    expect(note).to_contain_text("Not known since")
+    assert_accessible(anna)
+    now_ns = time.time_ns()
+    site.world.device.jobs.accept([Press(now_ns, "presenter", "next", "R400")], Span(1, 0), now_ns=now_ns)
+    expect(anna.locator("#live .captures > li")).to_have_count(1)
+    hangs.clear()
+    expect(note).to_have_count(0)
 
 
 def test_back_and_reload_do_nothing_twice_and_show_what_holds_now(site: Site, anna: Page) -> None:

@@ -38,7 +38,7 @@ PROGRAMS: dict[str, tuple[tuple[str, ...], int, set[str]]] = {
     "supervisor": (("allegro.supervisor.__main__",), 420, MODELS | {"jeepney"}),
     "supervisor with API": (
         API,
-        710,
+        720,
         MODELS | SERVER | {"annotated_doc", "fastapi", "jeepney", "opentelemetry"},
     ),
     # without the models of the settings: a form loads them

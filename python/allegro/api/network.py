@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from allegro.api.audit import say
 from allegro.api.judge import requires
 from allegro.api.noun import noun
-from allegro.network.overview import Interface, Port
+from allegro.network.overview import Interface, Interfaces, Port
 from allegro.network.temporary_address import Claim
 from allegro.settings.model import Settings
+from allegro.words import utc
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class NetworkParts:
     settings: Callable[[], Settings]
     name: Callable[[], str]
     ports: Callable[[], Sequence[Port]]
-    interfaces: Callable[[Sequence[str]], Sequence[Interface]]
+    interfaces: Callable[[Sequence[str]], Interfaces]
     remaining_s: Callable[[], float | None]
     taken_back: Callable[[], str]
     confirm: Callable[[], None]
@@ -106,6 +107,10 @@ class NetworkAnswer(BaseModel):
     links_mode: Literal["bridge", "sink"] = Field(description="What pairs do that are not named otherwise")
     ports: list[PortAnswer]
     management: list[InterfaceAnswer]
+    addresses_unknown_since: str | None = Field(
+        description="ISO 8601, UTC: since then systemd-networkd does not tell the addresses, and those of"
+        " before are shown; usually null"
+    )
     temporary_address: TemporaryAnswer | None
     confirm_within_s: float | None = Field(
         description="Changed settings are taken back after so many seconds unless they are confirmed"
@@ -161,12 +166,13 @@ def router(parts: NetworkParts) -> APIRouter:
     def answer() -> NetworkAnswer:
         ports = parts.ports()
         names = [one.name for one in ports if one.role == "management" and one.present]
-        claim = parts.temporary()
+        told, claim = parts.interfaces(names), parts.temporary()
         return NetworkAnswer(
             host_name=parts.name(),
             links_mode=parts.settings().links.mode,
             ports=[PortAnswer.of(one) for one in ports],
-            management=[InterfaceAnswer.of(one) for one in parts.interfaces(names)],
+            management=[InterfaceAnswer.of(one) for one in told.interfaces],
+            addresses_unknown_since=utc(told.unknown_since_ns) if told.unknown_since_ns else None,
             temporary_address=TemporaryAnswer.of(claim) if claim else None,
             confirm_within_s=parts.remaining_s(),
             taken_back=parts.taken_back(),

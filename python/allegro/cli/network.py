@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from allegro.api.client import Client, segment
 from allegro.cli.grammar import Answer, Grammar, Output
-from allegro.cli.text import table
+from allegro.cli.text import moment, table
 from allegro.errors import InvalidInput
 
 
@@ -91,6 +91,8 @@ def _text(answer: Answer) -> str:
         for what, values in (("gateway", interface["gateways"]), ("name servers", interface["dns"])):
             if values:
                 text.append(f"  {what}: {', '.join(values)}")
+    if since := answer["addresses_unknown_since"]:
+        text.append(f"The addresses are not known since {moment(since)} UTC: those of before are shown.")
     if answer["temporary_address"]:
         text.append(_temporary_text(answer["temporary_address"]))
     if answer["confirm_within_s"] is not None:

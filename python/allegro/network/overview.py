@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import logging
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,11 @@ from typing import Any, Literal
 from allegro.network import kernel, links, ports
 from allegro.network.ports import NetworkDevice
 from allegro.settings.network import Links
+from allegro.slow_look import SlowLook
 
 _TIMEOUT_S = 30
 
 Role = Literal["management", "measuring"]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -104,17 +102,33 @@ def _positive(path: Path) -> int | None:
     return value if value > 0 else None
 
 
-def read_interfaces(names: Sequence[str]) -> list[Interface]:
-    """Addresses of these interfaces by networkctl(1); empty lists where it does not answer."""
-    found: dict[str, Interface] = {}
+@dataclass(frozen=True)
+class Interfaces:
+    """The addresses of some interfaces; those of before if systemd-networkd says nothing since
+    `unknown_since_ns` (ns since 1970)."""
+
+    interfaces: tuple[Interface, ...]
+    unknown_since_ns: int | None = None
+
+
+def read_interfaces(names: Sequence[str]) -> Interfaces:
+    """By networkctl(1), which waits for systemd-networkd; nobody waits longer than a moment for that."""
+    seen = _ADDRESSES.latest()
+    found = seen.value or {}
+    return Interfaces(tuple(found.get(name, Interface(name)) for name in names), seen.unknown_since_ns)
+
+
+def _ask() -> dict[str, Interface]:
+    """Raises OSError, RuntimeError, ValueError."""
+    command = ["networkctl", "--json=short", "list"]
     try:
-        done = subprocess.run(
-            ["networkctl", "--json=short", "list"], capture_output=True, text=True, timeout=_TIMEOUT_S
-        )
-        found = parse_interfaces(json.loads(done.stdout))
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        log.warning("The addresses cannot be asked: %s", error)
-    return [found.get(name, Interface(name)) for name in names]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+    except subprocess.SubprocessError as error:
+        raise RuntimeError(str(error)) from error
+    return parse_interfaces(json.loads(done.stdout))
+
+
+_ADDRESSES = SlowLook("addresses", _ask)
 
 
 def parse_interfaces(answer: Mapping[str, Any]) -> dict[str, Interface]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from allegro.errors import Conflict, InvalidInput, Unavailable
 from allegro.settings.network import Time
+from allegro.slow_look import SlowLook
 
 ZONES = Path("/usr/share/zoneinfo")
 RTC = Path("/dev/rtc0")
@@ -126,7 +127,14 @@ class TimeServers:
         return self._known
 
 
-_SERVERS = TimeServers(lambda: _properties(["timedatectl", "show-timesync", "--all"]))
+def _asked() -> Mapping[str, str]:
+    """Nothing while there is no answer: a server of before may not be the present one."""
+    seen = _TIMESYNC.latest()
+    return {} if seen.value is None or seen.unknown_since_ns is not None else seen.value
+
+
+_TIMESYNC = SlowLook("time servers", lambda: _properties(["timedatectl", "show-timesync", "--all"]))
+_SERVERS = TimeServers(_asked)
 
 
 def state(settings: Time) -> ClockState:
@@ -161,9 +169,9 @@ def read_state(settings: Time, offset: str, timesync: Mapping[str, str], *, sync
 
 
 def _properties(command: list[str]) -> dict[str, str]:
+    """Raises OSError, RuntimeError."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning("The state of the clock cannot be asked: %s", error)
-        return {}
+    except subprocess.SubprocessError as error:
+        raise RuntimeError(str(error)) from error
     return dict(re.findall(r"^(\w+)=(.*)$", done.stdout, re.MULTILINE))

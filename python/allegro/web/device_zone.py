@@ -21,6 +21,11 @@ class DeviceZone:
         self._name = "UTC"
         self._until_s = float("-inf")
 
+    @property
+    def known(self) -> str:
+        """Its name as far as it is known, without asking."""
+        return self._name
+
     async def name(self, backend: Backend, now_s: float) -> str:
         """Its name now, such as `Europe/Berlin`; who cannot be asked keeps no page from being shown."""
         if now_s >= self._until_s:

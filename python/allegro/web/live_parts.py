@@ -3,15 +3,18 @@
 Each part of the page (an `Action` with `every_s`) is looked at here as if the page asked for it, and sent
 when it is another one than before. The stream is compressed as a whole (RFC 1952), which leaves of a part
 that was sent before little more than what has changed in it; so nothing secret may be in it (`Visit.kept`).
+No look waits for another one: a part that does not come says so, and the others go on.
 It ends with the log-in, and whenever the user gets another role or password: the browser then comes again.
 """
 
 import asyncio
 import json
+import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -26,6 +29,7 @@ from allegro.web.connection import user_is_known
 from allegro.web.packing import GZIP, takes_packed
 from allegro.web.sessions import Session
 from allegro.web.site import COOKIE, Action, Page, Site, Visit, answered, plain_error
+from allegro.words import utc
 
 PATH = "/live"
 MOST_PARTS = 4
@@ -39,6 +43,8 @@ ENDED = b"event: ended\ndata:\n\n"
 """Nobody is logged in any more: there is nothing to come again for."""
 
 RELOAD = b"event: reload\ndata:\n\n"
+LATE_S = 5.0
+"""A look that takes longer is told, at its part."""
 
 
 @dataclass
@@ -51,6 +57,41 @@ class Part:
     due_s: float = 0.0
     sent: bytes | None = None
     kept: dict[str, Any] = field(default_factory=dict)
+    look: asyncio.Task[bytes] | None = None
+    began_s: float = 0.0
+    began_ns: int = 0
+    seen_ns: int | None = None
+    is_late: bool = False
+
+    def begin(self, look: Callable[[], Coroutine[None, None, bytes]], now_s: float) -> None:
+        """A look, if it is time for one and none is under way."""
+        if self.look is None and self.due_s <= now_s:
+            self.began_s, self.began_ns = now_s, time.time_ns()
+            self.due_s = now_s + self.action.every_s
+            self.look = asyncio.create_task(look())
+
+    def told(self, site: Site, now_s: float) -> bytes:
+        """What there is to send of a look: what has come of it, or that it is late. Usually empty."""
+        if self.look is None:
+            return b""
+        if not self.look.done():
+            if self.is_late or now_s - self.began_s < LATE_S:
+                return b""
+            self.is_late = True
+            since = utc(self.began_ns if self.seen_ns is None else self.seen_ns)
+            words = site.templates.get_template("parts/late.html").render(since=since, zone=site.zone.known)
+            return _event("late", part=self.address, content=words)
+        news, self.look, self.seen_ns = self.look.result(), None, self.began_ns
+        if self.is_late:
+            self.is_late = False
+            news = _event("late", part=self.address, content="") + news
+        return news
+
+    def wakes_s(self) -> float:
+        """When there is something to do for it, if nothing comes before."""
+        if self.look is None:
+            return self.due_s
+        return float("inf") if self.is_late else self.began_s + LATE_S
 
     async def news(self, site: Site, request: Request, session: Session, user: User) -> bytes:
         """The event to send; empty if all is as it was."""
@@ -65,8 +106,11 @@ class Part:
         if content == self.sent:
             return b""
         self.sent = content
-        data = json.dumps({"part": self.address, "content": content.decode()}, ensure_ascii=False)
-        return f"event: part\ndata: {data}\n\n".encode()
+        return _event("part", part=self.address, content=content.decode())
+
+
+def _event(name: str, **data: str) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def route(site: Site) -> Route:
@@ -121,17 +165,30 @@ async def _looks(
     now_s = asyncio.get_running_loop().time
     yield BEGINNING
     silent_since_s = now_s()
-    while True:
-        for part in parts:
-            if part.due_s <= now_s():
-                part.due_s = now_s() + part.action.every_s
-                if event := await part.news(site, request, session, user):
+    try:
+        while True:
+            for part in parts:
+                part.begin(partial(part.news, site, request, session, user), now_s())
+                if event := part.told(site, now_s()):
                     silent_since_s = now_s()
                     yield event
-        if now_s() - silent_since_s >= HEARTBEAT_S:
-            silent_since_s = now_s()
-            yield HEARTBEAT
-        await asyncio.sleep(max(0.0, min(part.due_s for part in parts) - now_s()))
+            if now_s() - silent_since_s >= HEARTBEAT_S:
+                silent_since_s = now_s()
+                yield HEARTBEAT
+            wakes_s = min(silent_since_s + HEARTBEAT_S, *(part.wakes_s() for part in parts))
+            await _for_one_of([part.look for part in parts if part.look], max(0.0, wakes_s - now_s()))
+    finally:
+        for part in parts:
+            if part.look is not None:
+                part.look.cancel()
+
+
+async def _for_one_of(looks: Sequence[asyncio.Task[bytes]], seconds: float) -> None:
+    """Until a look has come to its end, or so long."""
+    if looks:
+        await asyncio.wait(looks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    else:
+        await asyncio.sleep(seconds)
 
 
 async def _until_ended(events: AsyncIterator[bytes], ended: Callable[[], bool]) -> AsyncIterator[bytes]:

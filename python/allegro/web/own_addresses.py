@@ -42,6 +42,8 @@ async def own_addresses(backend: Backend, name: DeviceName) -> Addresses | None:
     try:
         network = await backend.ask(_ASKER, "GET", "/network")
         wifi = await backend.ask(_ASKER, "GET", "/wifi")
+        if network["addresses_unknown_since"]:
+            return None
         found = [
             (address["address"], address["source"])
             for interface in network["management"]

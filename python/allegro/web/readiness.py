@@ -63,6 +63,9 @@ def readiness(answers: Answers, *, zone: str) -> list[Item]:
     def captures(status: Answer, settings: Answer, export: Answer) -> Said:
         return _captures(status, settings, export, zone)
 
+    def address(network: Answer) -> Said:
+        return _address(network, zone)
+
     status = answers["status"]
     has_sensor = not isinstance(status, AllegroError) and status["temperature_c"] is not None
     return [
@@ -71,7 +74,7 @@ def readiness(answers: Answers, *, zone: str) -> list[Item]:
         item("Reach back", _reach, "status", "settings"),
         item("Links", _links, "network"),
         item("Clock", _clock, "time"),
-        item("Address", _address, "network"),
+        item("Address", address, "network"),
         item("Captures", captures, "status", "settings", "export"),
         item("Firmware", _firmware, "status"),
         *([item("Temperature", _temperature, "status")] if has_sensor else ()),
@@ -150,17 +153,20 @@ def _linked(ports: Sequence[Answer]) -> Iterator[list[Answer]]:
 
 def _clock(clock: Answer) -> Said:
     if clock["synchronised"]:
-        return "good", f"Kept by the time server {clock['server'] or clock['address']}"
+        server = clock["server"] or clock["address"]
+        return "good", f"Kept by the time server {server}" if server else "Kept by a time server"
     return "warning", "No time server keeps it: compare times with other places with care"
 
 
-def _address(network: Answer) -> Said:
+def _address(network: Answer, zone: str) -> Said:
     addresses = [
         each["address"].partition("/")[0] for one in network["management"] for each in one["addresses"]
     ]
     if temporary := network["temporary_address"]:
         addresses.append(temporary["address"].partition("/")[0])
     shown = ", ".join(dict.fromkeys(each for each in addresses if not each.startswith("fe80:")))
+    if since := network["addresses_unknown_since"]:
+        return "warning", f"Not known since {filters.moment(since, zone)}; before: {shown or 'none'}"
     return ("good", shown) if shown else ("off", "The management ports have none")
 
 

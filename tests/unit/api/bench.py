@@ -30,7 +30,7 @@ from allegro.firmware.rauc import Rauc
 from allegro.firmware.update import FirmwareService
 from allegro.network import links
 from allegro.network import ports as port_rules
-from allegro.network.overview import Address, Interface, Port
+from allegro.network.overview import Address, Interface, Interfaces, Port
 from allegro.network.ports import NetworkDevice
 from allegro.network.temporary_address import Claim
 from allegro.notify.notifier import Notifier
@@ -99,6 +99,7 @@ class Bench:
     remaining_s: float | None = None
     asked: list[object] = field(default_factory=list)
     ports: list[Port] = field(default_factory=lambda: [MANAGEMENT_PORT, MEASURING_PORT])
+    addresses_unknown_since_ns: int | None = None
     claim: Claim | None = field(default_factory=lambda: Claim("192.168.77.1/24"))
     ipmitool: Run = lambda _arguments: Said(1, "", "no BMC")
     problems: list[Problem] = field(default_factory=list)
@@ -271,9 +272,10 @@ def make_bench(
         settings=lambda: settings.current,
         name=lambda: "allegro-mm-3456",
         ports=lambda: bench.ports,
-        interfaces=lambda names: [
-            Interface(name, (Address("192.0.2.7/24", "DHCPv4"),), ("192.0.2.1",)) for name in names
-        ],
+        interfaces=lambda names: Interfaces(
+            tuple(Interface(name, (Address("192.0.2.7/24", "DHCPv4"),), ("192.0.2.1",)) for name in names),
+            bench.addresses_unknown_since_ns,
+        ),
         remaining_s=lambda: bench.remaining_s,
         taken_back=lambda: "",
         confirm=lambda: bench.asked.append("confirm"),

@@ -43,6 +43,7 @@ NETWORK: dict[str, Any] = {
             "dns": [],
         }
     ],
+    "addresses_unknown_since": None,
     "temporary_address": {"address": "192.168.77.1/24", "dhcp_server": True, "probed": False},
     "confirm_within_s": 17.2,
     "taken_back": "",
@@ -53,7 +54,12 @@ def test_the_network_for_people(api: Api, capsys: pytest.CaptureFixture[str]) ->
     api.answer(
         "GET /network",
         NETWORK,
-        {**NETWORK, "confirm_within_s": None, "taken_back": "because the device restarted"},
+        {
+            **NETWORK,
+            "confirm_within_s": None,
+            "taken_back": "because the device restarted",
+            "addresses_unknown_since": "2026-11-21T14:30:05.000000000Z",
+        },
     )
     assert run(api, "network") == 0
     text = capsys.readouterr().out
@@ -63,7 +69,9 @@ def test_the_network_for_people(api: Api, capsys: pytest.CaptureFixture[str]) ->
     assert "192.168.77.1/24 until power-off, with DHCP server; without a cable" in text
     assert "taken back in 17 s" in text
     assert run(api, "network", "status") == 0
-    assert "The last change was taken back because the device restarted." in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "The last change was taken back because the device restarted." in text
+    assert "The addresses are not known since 2026-11-21 14:30:05 UTC: those of before are shown." in text
 
 
 def test_network_commands_ask_for_the_right_things(api: Api) -> None:

@@ -1,11 +1,14 @@
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from allegro.network import ports
-from allegro.network.overview import Address, Interface, parse_interfaces, read_ports
+from allegro.network import overview, ports
+from allegro.network.overview import Address, Interface, parse_interfaces, read_interfaces, read_ports
 from allegro.network.ports import NetworkDevice
 from allegro.settings.network import Links
+from allegro.slow_look import SlowLook
 
 # shortened answer of `networkctl --json=short list` of systemd 257
 ANSWER = {
@@ -48,6 +51,24 @@ def test_addresses_as_networkctl_tells_them() -> None:
         ("10.0.2.3",),
     )
     assert found["port1"] == Interface("port1")
+
+
+@pytest.mark.spec("N4", "W3")
+def test_a_networkd_that_hangs_leaves_the_addresses_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = threading.Event()
+
+    def look() -> dict[str, Interface]:
+        if hangs.is_set():
+            threading.Event().wait()
+        return parse_interfaces(ANSWER)
+
+    monkeypatch.setattr(overview, "_ADDRESSES", SlowLook("addresses", look, 0.05, lambda: 7))
+    known = read_interfaces(["mgmt0", "mgmt1"])
+    assert [one.name for one in known.interfaces] == ["mgmt0", "mgmt1"]
+    assert known.interfaces[0].addresses[0].address == "10.0.2.15/24"
+    assert known.unknown_since_ns is None
+    hangs.set()
+    assert read_interfaces(["mgmt0", "mgmt1"]) == replace(known, unknown_since_ns=7)
 
 
 @pytest.mark.spec("L2")

@@ -14,7 +14,7 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from allegro.api.event_stream import MOST_OF_ONE
-from allegro.web import lasting
+from allegro.web import lasting, live_parts
 from allegro.web.app import create_app
 from allegro.web.pages import PAGES
 from allegro.web.sessions import IDLE_S
@@ -65,7 +65,14 @@ class Stream:
 
     def parts(self, path: str) -> list[str]:
         """Each content of a part that has come."""
-        events = [each for each in self.content.decode().split("\n\n") if each.startswith("event: part")]
+        return self._of("part", path)
+
+    def late(self, path: str) -> list[str]:
+        """Each word on a part that takes long; empty when it has come."""
+        return self._of("late", path)
+
+    def _of(self, event: str, path: str) -> list[str]:
+        events = [each for each in self.content.decode().split("\n\n") if each.startswith(f"event: {event}")]
         data = [json.loads(each.partition("data: ")[2]) for each in events]
         return [each["content"] for each in data if each["part"] == path]
 
@@ -137,6 +144,35 @@ def test_a_part_is_sent_when_it_has_changed_and_not_again(world: World) -> None:
             await read.until(lambda: len(read.parts("/ring/live")) == 2)
             assert "The recorder has not been heard of." in read.parts("/ring/live")[1]
             assert read.sent - before < len(read.content) / 4, "what is known already costs little"
+
+    watched(world, do)
+
+
+def test_a_part_that_hangs_says_since_when_and_the_others_go_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = world.user("viewer")
+    passed_on = world.site.backend.ask
+    goes_on = asyncio.Event()
+
+    async def hanging(asker: Any, method: str, path: str, *rest: Any) -> Any:
+        if path == "/ring" and not goes_on.is_set():
+            await goes_on.wait()
+        return await passed_on(asker, method, path, *rest)
+
+    monkeypatch.setattr(live_parts, "LATE_S", 0.1)
+
+    async def do(app: ASGIApp) -> None:
+        async with stream(app, browser, "/ring/live", "/time/live") as read:
+            await read.until(lambda: bool(read.parts("/ring/live")))
+            monkeypatch.setattr(world.site.backend, "ask", hanging)
+            await read.until(lambda: len(read.late("/ring/live")) == 1)
+            assert "Not known since <time" in read.late("/ring/live")[0]
+            shown = len(read.parts("/time/live"))
+            await read.until(lambda: len(read.parts("/time/live")) == shown + 2)
+            assert len(read.late("/ring/live")) == 1, "is told once"
+            goes_on.set()
+            await read.until(lambda: read.late("/ring/live")[1:] == [""])
 
     watched(world, do)
 

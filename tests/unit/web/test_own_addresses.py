@@ -33,6 +33,7 @@ def asked(answers: dict[str, object], name: DeviceName | None = None) -> Address
 def test_they_are_those_of_all_management_ports_and_of_the_wifi() -> None:
     network = {
         "host_name": "meter-7",
+        "addresses_unknown_since": None,
         "management": [
             {"addresses": [{"address": f"192.0.2.{number}/24", "source": "static"}]} for number in (1, 2)
         ],
@@ -43,3 +44,5 @@ def test_they_are_those_of_all_management_ports_and_of_the_wifi() -> None:
     assert name() == "meter-7", "a changed name reaches the page, and its certificate"
     assert told == Addresses(("192.0.2.1", "192.0.2.2", "192.168.78.1"))
     assert asked({"/api/network": {}, "/api/wifi": wifi}) is None
+    unknown = network | {"addresses_unknown_since": "2026-11-21T14:30:05.000000000Z"}
+    assert asked({"/api/network": unknown, "/api/wifi": wifi}) is None, "its certificate stays"

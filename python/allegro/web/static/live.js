@@ -22,6 +22,18 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const field of place.querySelectorAll("input[name=csrf]")) field.value = token;
   }
 
+  // A part that takes long says so above what is known of it; all others go on.
+  function tell(path, content) {
+    const place = parts.get(path);
+    place.previousElementSibling?.matches(".late") && place.previousElementSibling.remove();
+    if (!content) return;
+    const note = document.createElement("div");
+    note.className = "late";
+    note.setAttribute("role", "status");
+    place.before(note);
+    note.innerHTML = content;
+  }
+
   function reload() {
     if (!uploading) location.reload();
   }
@@ -32,19 +44,21 @@ document.addEventListener("DOMContentLoaded", () => {
     showWords("ended-words", "alert");
   }
 
-  async function ask() {
-    for (const path of parts.keys()) {
-      let answer;
-      try {
-        answer = await fetch(path, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10000) });
-      } catch {
-        return; // the device is busy or restarting: the next try comes soon
-      }
-      if (ended || document.hidden) return;
-      if (answer.headers.has("HX-Redirect")) end();
-      else if (answer.headers.has("HX-Refresh")) reload();
-      else if (answer.ok) put(path, await answer.text());
+  async function look(path) {
+    let answer;
+    try {
+      answer = await fetch(path, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10000) });
+    } catch {
+      return; // the device is busy or restarting: the next try comes soon
     }
+    if (ended || document.hidden) return;
+    if (answer.headers.has("HX-Redirect")) end();
+    else if (answer.headers.has("HX-Refresh")) reload();
+    else if (answer.ok) put(path, await answer.text());
+  }
+
+  function ask() {
+    for (const path of parts.keys()) look(path); // none waits for another one
   }
 
   function rest() {
@@ -66,6 +80,10 @@ document.addEventListener("DOMContentLoaded", () => {
     source.addEventListener("part", (event) => {
       const { part, content } = JSON.parse(event.data);
       put(part, content);
+    });
+    source.addEventListener("late", (event) => {
+      const { part, content } = JSON.parse(event.data);
+      tell(part, content);
     });
     source.addEventListener("reload", reload);
     source.addEventListener("ended", end);
