@@ -63,13 +63,13 @@ def extract_all(requests: Sequence[Request], report: Report, answer: Answer, cou
     file is there."""
     with (
         _reader(requests[0]) as reader,
-        Writer() as writer,
+        Writer(room_for(len(requests))) as writer,
         contextlib.ExitStack() as stack,
     ):
         files = _Files(answer)
         for number, request in enumerate(requests):
             try:
-                file = stack.enter_context(PacketFile(request, writer, room_for(len(requests))))
+                file = stack.enter_context(PacketFile(request, writer))
             except AllegroError as error:
                 answer(number, error)
             else:

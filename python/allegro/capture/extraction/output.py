@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from types import TracebackType
 
 from allegro.atomic import rename_without_replacing
+from allegro.capture.extraction.buffers import buffer
 from allegro.errors import Conflict, Unavailable
 
 MIB = 1 << 20
@@ -37,13 +38,17 @@ _ALIGNMENT = 4096
 
 
 class Writer:
-    """The thread that writes the files of an extraction, with buffers to go on in meanwhile."""
+    """The thread that writes the files of an extraction, with buffers to go on in meanwhile.
 
-    def __init__(self) -> None:
+    Of each buffer `room` bytes are used, if nothing larger has to be.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.room = room
         self._thread = ThreadPoolExecutor(1, "output")
         self._spares: SimpleQueue[mmap.mmap] = SimpleQueue()
         for _ in range(_SPARES):
-            self._spares.put(mmap.mmap(-1, OUT_SIZE))
+            self._spares.put(self.buffer())
 
     def __enter__(self) -> Writer:
         return self
@@ -53,19 +58,23 @@ class Writer:
     ) -> None:
         self._thread.shutdown()
 
+    def buffer(self) -> mmap.mmap:
+        """A new one, of OUT_SIZE, which takes memory as it is filled."""
+        return buffer(OUT_SIZE, filled=2 * self.room > OUT_SIZE)
+
     def spare(self) -> mmap.mmap:
-        """A buffer of OUT_SIZE in place of one that is given to `write`, which may have to be waited for."""
+        """A buffer in place of one that is given to `write`, which may have to be waited for."""
         return self._spares.get()
 
-    def write(self, action: Callable[[mmap.mmap], None], buffer: mmap.mmap) -> Future[None]:
+    def write(self, action: Callable[[mmap.mmap], None], full: mmap.mmap) -> Future[None]:
         """Lets the thread do this with the buffer, which is then a spare one."""
-        return self._thread.submit(self._run, action, buffer)
+        return self._thread.submit(self._run, action, full)
 
-    def _run(self, action: Callable[[mmap.mmap], None], buffer: mmap.mmap) -> None:
+    def _run(self, action: Callable[[mmap.mmap], None], full: mmap.mmap) -> None:
         try:
-            action(buffer)
+            action(full)
         finally:
-            self._spares.put(buffer)
+            self._spares.put(full)
 
 
 class Output:
@@ -76,14 +85,14 @@ class Output:
     come to light only with a later call).
 
     `room` may be filled from `used` on by others, who then call `filled`. `writer` writes what was collected
-    up to `size`; memory is taken as it is filled.
+    up to its room.
     """
 
-    def __init__(self, path: Path, writer: Writer, size: int = OUT_SIZE) -> None:
+    def __init__(self, path: Path, writer: Writer) -> None:
         self._path = path
         self._partial = path.with_name(f".{path.name}.partial")
-        self._buffer = mmap.mmap(-1, OUT_SIZE)
-        self._size = size
+        self._buffer = writer.buffer()
+        self._size = writer.room
         self.used = 0
         self._written = 0
         self._writing: Future[None] | None = None
@@ -188,9 +197,9 @@ class Output:
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _write(self, buffer: mmap.mmap, length: int, offset: int) -> None:
+    def _write(self, full: mmap.mmap, length: int, offset: int) -> None:
         """A disk that has its last sectors left writes less than asked: the rest tells what is wrong."""
-        with memoryview(buffer) as view:
+        with memoryview(full) as view:
             start = 0
             while start < length:
                 try:

@@ -61,11 +61,11 @@ class Source:
 class PacketFile:
     """The file of a request, which appears under its name with `finish`; leaving before removes it.
 
-    `writer` writes it, with buffers of `room` bytes. Raises AllegroError when it cannot be written, which is
-    then over: all it needs is `give_up`.
+    `writer` writes it. Raises AllegroError when it cannot be written, which is then over: all it needs is
+    `give_up`.
     """
 
-    def __init__(self, request: Request, writer: Writer, room: int) -> None:
+    def __init__(self, request: Request, writer: Writer) -> None:
         self._request = request
         self._window = coverage.Window(request.start_ns, request.end_ns)
         self._open: list[Source] = []
@@ -80,7 +80,7 @@ class PacketFile:
         self.packets = 0
         self.bytes = 0
         """What is in the file so far."""
-        self._output = Output(request.output, writer, room)
+        self._output = Output(request.output, writer)
 
     def __enter__(self) -> PacketFile:
         return self

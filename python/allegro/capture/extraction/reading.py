@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from allegro.capture import _packets
+from allegro.capture.extraction.buffers import buffer
 from allegro.capture.extraction.coverage import DAMAGED, OVERWRITTEN, PULLED
 from allegro.capture.extraction.group_parts import Contents, Found
 from allegro.capture.extraction.pieces import Pieces, Wanted, size, spans
@@ -113,7 +114,7 @@ class ReadAhead:
         length = sum(map(_LENGTH, records))
         if length <= self._group_bytes and self._spare:
             return self._spare.pop()
-        return mmap.mmap(-1, max(length, self._group_bytes))
+        return buffer(max(length, self._group_bytes), filled=2 * length > self._group_bytes)
 
     def _read(self, group: Group) -> Group:
         """Reads in the order on disk; answers in the order of the group."""
