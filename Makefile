@@ -113,7 +113,7 @@ soak: vm web-assets ## The tests that take too long for every change: silence, u
 	env $(COMPILED) $(BIN)/python -m pip install --quiet --require-hashes -r requirements/soak.txt
 	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
-bench: venv ## Compare with tcpdump, dumpcap, netsniff-ng, stenotype, a bare bridge and mergecap, look at large rings and a quiet day (QUICK=1: in short)
+bench: venv ## Compare with tcpdump, dumpcap, netsniff-ng, stenotype, 0.1.0, a bare bridge and mergecap, look at large rings and a quiet day (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench
 	$(ROOT) $(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 

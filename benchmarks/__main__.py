@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import (
     bridge,
     extraction,
+    full_rate,
     large_ring,
     looking,
     needle,
@@ -25,10 +26,9 @@ from benchmarks import (
     uploading,
 )
 from benchmarks.contestants import CONTESTANTS
-from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Load, Run
+from benchmarks.measuring import FLOWS, Bench, BenchmarkError, Run, loads
 from tests.harness.bench_errors import BenchError
 
-SIZES = (64, 512, 1514)
 OUTPUT = Path("build/bench")
 
 
@@ -40,6 +40,7 @@ def main() -> int:
     )
     parser.add_argument("--ring", action="store_true", help="only what a ring of many segments costs")
     parser.add_argument("--bridge", action="store_true", help="only what passes through a link")
+    parser.add_argument("--before", action="store_true", help="only recording at full rate, against 0.1.0")
     parser.add_argument("--extraction", action="store_true", help="only getting packets out again")
     parser.add_argument("--links", action="store_true", help="only quiet links, and a disk that stands still")
     parser.add_argument("--day", action="store_true", help="only a day of quiet ports in one capture")
@@ -61,6 +62,8 @@ def main() -> int:
         return _quiet_links()
     if options.day:
         return _quiet_day()
+    if options.before:
+        return _against_before(quick)
     if options.extraction:
         return _out_again(quick)
     if options.needle:
@@ -76,7 +79,7 @@ def main() -> int:
     runs: list[Run] = []
     bench = Bench(OUTPUT / "data")
     try:
-        for repeat, load in _loads(bench, quick):
+        for repeat, load in loads(bench, (None,) if quick else (0.3, 0.6, None), 1 if quick else 3):
             if time.monotonic() - began > budget:
                 print("The time is up: what is missing is left out.")
                 break
@@ -92,7 +95,14 @@ def main() -> int:
     (OUTPUT / "results.md").write_text(result)
     (OUTPUT / "results.json").write_text(json.dumps([dataclasses.asdict(run) for run in runs], indent=1))
     print(f"\n{result}\nAlso in {OUTPUT}/results.md and {OUTPUT}/results.json")
-    parts = _large_rings() or _through_a_link(quick) or _out_again(quick) or _needle(quick) or _rows(quick)
+    parts = (
+        _against_before(quick)
+        or _large_rings()
+        or _through_a_link(quick)
+        or _out_again(quick)
+        or _needle(quick)
+        or _rows(quick)
+    )
     parts = parts or _upload(quick)
     return parts or (0 if quick else _quiet_links() or _quiet_day())
 
@@ -111,6 +121,10 @@ def _quiet_links() -> int:
 
 def _quiet_day() -> int:
     return _part("day", lambda folder: quiet_day.text(quiet_day.measure(folder)))
+
+
+def _against_before(quick: bool) -> int:
+    return _part("before", lambda folder: full_rate.text(full_rate.compare(folder, quick=quick)))
 
 
 def _out_again(quick: bool) -> int:
@@ -143,20 +157,6 @@ def _part(name: str, measure: Callable[[Path], str]) -> int:
     (OUTPUT / f"{name}.md").write_text(result)
     print(f"\n{result}\nAlso in {OUTPUT}/{name}.md")
     return 0
-
-
-def _loads(bench: Bench, quick: bool) -> list[tuple[int, Load]]:
-    """Every frame size at parts of what the generator can; a whole round before the next repeat."""
-    parts = (None,) if quick else (0.3, 0.6, None)
-    seconds = 2.0
-    fastest = {size: bench.fastest(size) for size in SIZES}
-    round_of_loads = []
-    for size in SIZES:
-        for part in parts:
-            rate = None if part is None else int(fastest[size] * part) // 1000 * 1000
-            packets = int(fastest[size] * (part or 1.0) * seconds)
-            round_of_loads.append(Load(size, packets, rate))
-    return [(repeat, load) for repeat in range(1 if quick else 3) for load in round_of_loads]
 
 
 def _tell(repeat: int, run: Run) -> None:

@@ -10,10 +10,11 @@ import signal
 import struct
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.contestants import PORT, Contestant
+from benchmarks.contestants import PORT, RING_SIZE, Contestant
 from tests.harness.namespaces import Namespace
 
 GENERATOR = "gen1"
@@ -22,6 +23,11 @@ _SETTLE_SECONDS = 1.0
 _LIMIT_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 FLOWS = 32
+SIZES = (64, 512, 1514)
+_SECONDS = 2.0
+_OF_THE_RING = 0.8
+_IN_THE_RING = 100
+"""Bytes that a packet takes beside itself, at most."""
 _UDP = 17
 
 
@@ -121,6 +127,22 @@ class Bench:
             time.sleep(0.05)
         if contestant.ready is not None:
             raise BenchmarkError(f"{contestant.name} did not get ready")
+
+
+def loads(bench: Bench, parts: Sequence[float | None], repeats: int) -> list[tuple[int, Load]]:
+    """Every frame size at parts of what the generator can (None: all); a whole round before the next repeat.
+
+    No load is more than a ring holds.
+    """
+    fastest = {size: bench.fastest(size) for size in SIZES}
+    round_of_loads = []
+    for size in SIZES:
+        most = int(_OF_THE_RING * RING_SIZE / (size + _IN_THE_RING))
+        for part in parts:
+            rate = None if part is None else int(fastest[size] * part) // 1000 * 1000
+            packets = min(int(fastest[size] * (part or 1.0) * _SECONDS), most)
+            round_of_loads.append(Load(size, packets, rate))
+    return [(repeat, load) for repeat in range(repeats) for load in round_of_loads]
 
 
 def send(namespace: Namespace, directory: Path, load: Load, generator: str = GENERATOR) -> float:

@@ -7,14 +7,12 @@ machine. Each records some links of few packets on a file system of its own, whi
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,15 +23,13 @@ from pathlib import Path
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.ring.reader import RingReader
+from benchmarks import release
 from benchmarks.contestants import MIB
-from benchmarks.measuring import BenchmarkError, end_program, processor_seconds
+from benchmarks.measuring import end_program, processor_seconds
 from tests.harness.namespaces import Namespace
 from tests.harness.waiting import wait_for
 from tests.unit.capture.devices import Device
 from tests.unit.capture.rings import RUN, Ring
-
-RELEASE = "4dd0af3"
-"""The commit of release 0.1.0."""
 
 _PORTS = 4
 _PACKETS_PER_S = 50
@@ -69,9 +65,8 @@ def measure(directory: Path) -> tuple[list[Quiet], float]:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     try:
-        release = directory / "release"
-        _unpack(release)
-        return _recorders(directory, release / "python"), _capture(directory / "capture")
+        source = release.unpack(directory / "release")
+        return _recorders(directory, source), _capture(directory / "capture")
     finally:
         shutil.rmtree(directory)
 
@@ -99,16 +94,6 @@ def text(measured: tuple[list[Quiet], float]) -> str:
             "",
         ]
     )
-
-
-def _unpack(target: Path) -> None:
-    done = subprocess.run(["git", "archive", RELEASE, "python"], capture_output=True, check=False)
-    if done.returncode:
-        raise BenchmarkError(
-            f"release 0.1.0 ({RELEASE}) is not in the history: {done.stderr.decode().strip()}"
-        )
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(target, filter="data")
 
 
 class _Recorder:
@@ -144,10 +129,10 @@ class _Recorder:
         return processor_seconds(self.program.pid)
 
 
-def _recorders(directory: Path, release: Path) -> list[Quiet]:
+def _recorders(directory: Path, source: Path) -> list[Quiet]:
     with ExitStack() as stack:
         recorders = [
-            _Recorder("allegro 0.1.0", release, directory / "old", stack),
+            _Recorder("allegro 0.1.0", source, directory / "old", stack),
             _Recorder("allegro", None, directory / "new", stack),
         ]
         spaces = [one.space for one in recorders]
