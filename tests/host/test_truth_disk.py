@@ -53,6 +53,14 @@ class Disk:
                     continue
         return hog
 
+    def take_inodes(self) -> Path:
+        """Somebody else makes so many files that there can be no further one."""
+        hog = self.place / "hog"
+        hog.mkdir()
+        for number in range(os.statvfs(hog).f_favail):
+            (hog / str(number)).touch()
+        return hog
+
     def copy(self) -> Path:
         """What the disk itself has; what is only in the system's memory is not in it."""
         made = self.image.with_suffix(".copy")
@@ -72,7 +80,8 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     made.place.mkdir()
     with made.image.open("wb") as file:
         file.truncate(160 * MIB)
-    subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0", str(made.image)], check=True)
+    few = ["-E", "lazy_itable_init=0", "-N", "1024"]
+    subprocess.run(["mkfs.ext4", "-q", *few, str(made.image)], check=True)
     made.mount()
     yield made
     subprocess.run(["fsfreeze", "--unfreeze", str(made.place)], capture_output=True)
@@ -148,6 +157,31 @@ def test_a_disk_that_others_fill(bench: Bench, disk: Disk) -> None:
     missing, result = bench.check(bench.sent[0], end_ns)
     assert missing
     assert any("not running" in note for note in result.notes)
+
+
+@pytest.mark.spec("R1", "R5", "R10", "T6")
+@pytest.mark.timeout(180)
+def test_a_disk_on_which_others_take_all_inodes(bench: Bench, disk: Disk) -> None:
+    """No file can be made any more, no index either: the packets have their place, a recorder that is killed
+    and started meanwhile finds them, and nobody calls the disk broken."""
+    bench.send_for(0.5)
+    hog = disk.take_inodes()
+    for _ in range(25):  # on to further segments
+        bench.burst(1000)
+        bench.complete()
+    before_ns = boottime.now_ns()
+    assert bench.recording.status().write_errors == 0
+    bench.on_record()
+    bench.recording.kill()
+    bench.start()
+    bench.complete()
+    after_ns = boottime.now_ns()
+    bench.send_for(0.5)
+    bench.complete()
+    shutil.rmtree(hog)
+    end_ns = boottime.now_ns()
+    assert bench.check(bench.sent[0], before_ns)[0] == bench.check(after_ns, end_ns)[0] == []
+    assert bench.recording.status().write_errors == 0
 
 
 @pytest.mark.spec("R2", "R5", "R10", "T6")

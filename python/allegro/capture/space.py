@@ -1,4 +1,4 @@
-"""How much of its disk a packet ring may take."""
+"""How much of its disk a packet ring may take, and whether that takes files at all."""
 
 import os
 from pathlib import Path
@@ -19,6 +19,12 @@ def disk_size(directory: Path) -> int:
     """Bytes of the file system of `directory`. Raises OSError."""
     disk = os.statvfs(directory)
     return disk.f_blocks * disk.f_frsize
+
+
+def files_left(directory: Path) -> int | None:
+    """So many more files its file system can have; None if it counts none, as exFAT. Raises OSError."""
+    disk = os.statvfs(directory)
+    return disk.f_favail if disk.f_files else None
 
 
 def largest_ring(directory: Path) -> int:

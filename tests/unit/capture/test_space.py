@@ -15,6 +15,14 @@ def disk(monkeypatch: pytest.MonkeyPatch, size: int, free: int) -> None:
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result(blocks))
 
 
+@pytest.mark.spec("R1", "W5")
+@pytest.mark.parametrize(("inodes", "left", "told"), [(1000, 7, 7), (1000, 0, 0), (0, 0, None)])
+def test_files_left(monkeypatch: pytest.MonkeyPatch, inodes: int, left: int, told: int | None) -> None:
+    there = os.statvfs_result((4096, 4096, 1, 1, 1, inodes, left, left, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: there)
+    assert space.files_left(Path("/")) == told
+
+
 @pytest.mark.spec("R1")
 @pytest.mark.parametrize(
     ("size", "free", "available", "largest"),

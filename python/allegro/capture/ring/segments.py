@@ -36,6 +36,9 @@ RING_FILE = "ring.json"
 RUNS_FILE = "runs.json"
 LOCK_FILE = "ring.lock"
 
+_RUNS_GRAIN = 4096
+"""Blanks fill runs.json up to a multiple of this: room for more runs where it has to be overwritten."""
+
 _BLOCKS_NAME = re.compile(r"([0-9a-f]{16})\.blocks")
 _FREE_NAME = re.compile(r"free-([0-9a-f]{8})\.blocks")
 
@@ -191,9 +194,35 @@ def read_runs(directory: Path) -> list[Run]:
 
 
 def write_runs(directory: Path, runs: list[Run], *, sync: bool) -> None:
-    """Writes runs.json."""
+    """Writes runs.json. Raises OSError.
+
+    On a disk without room for another file it is overwritten: else all that comes in would count as missing
+    when the recorder starts anew. A power cut in this moment may damage it; it is made anew from the records.
+    """
     data = json.dumps([run._asdict() for run in runs]).encode() + b"\n"
-    write_atomically(directory / RUNS_FILE, data, mode=0o644, sync=sync)
+    data = data.ljust(len(data) + -len(data) % _RUNS_GRAIN)
+    try:
+        write_atomically(directory / RUNS_FILE, data, mode=0o644, sync=sync)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _overwrite(directory / RUNS_FILE, data, sync=sync)
+
+
+def _overwrite(path: Path, data: bytes, *, sync: bool) -> None:
+    """Instead of what is there; blanks fill the rest. Raises OSError before anything has changed."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+    try:
+        size = os.fstat(descriptor).st_size
+        os.posix_fallocate(descriptor, 0, max(size, len(data)))
+        os.pwrite(descriptor, data.ljust(size), 0)
+        if sync:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _record(

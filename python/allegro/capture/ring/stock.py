@@ -280,13 +280,18 @@ class SegmentStock:
             self._finished.popleft()
 
     def _create_segment(self) -> None:
-        """Adds one empty segment. Raises RingUnavailable if there is no space for it."""
+        """Adds one empty segment. Raises RingUnavailable if there is no space, or no inode, for it."""
         size = self.segment_size  # which another thread may change meanwhile
         available = self._available()
         if available < size:
             raise _no_space(self._directory, available)
         path = self._new_free_path()
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise _no_inode(self._directory) from None
         try:
             os.posix_fallocate(descriptor, 0, size)
             opened = open_segment(path, size)
@@ -407,4 +412,12 @@ def _no_space(directory: Path, available: int) -> RingUnavailable:
         f"the disk has no more room for it ({mebibytes(available)} left).",
         place=str(directory),
         remedy="Delete captures, or make the ring smaller in the settings.",
+    )
+
+
+def _no_inode(directory: Path) -> RingUnavailable:
+    return RingUnavailable(
+        "its disk takes no further file, although it has space: it has as many as its file system can have.",
+        place=str(directory),
+        remedy="Delete files that are on it.",
     )

@@ -396,6 +396,31 @@ def test_a_disk_that_is_full_at_the_start_is_recorded_into_as_far_as_the_ring_ha
 
 
 @pytest.mark.spec("R1")
+def test_a_disk_without_inodes_gives_a_smaller_ring_and_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system_open = os.open
+    left = iter(range(6))
+
+    def few(path: str | Path, flags: int, *more: int, **named: int) -> int:
+        if flags & os.O_EXCL and str(path).endswith(".blocks") and next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return system_open(path, flags, *more, **named)
+
+    monkeypatch.setattr(os, "open", few)
+    writer = RingWriter(tmp_path, 2 * SMALLEST, 1)
+    wait_for(lambda: writer.shortage, "shortage", 10)
+    append(writer, 0)
+    writer.close()
+    assert "instead of 32 MiB: its disk takes no further file, although it has space" in writer.shortage
+    assert writer.failures == 0
+    left = iter(range(0))
+    with pytest.raises(RingUnavailable, match="takes no further file") as caught:
+        RingWriter(tmp_path / "another", SMALLEST, 1)
+    assert caught.value.remedy
+
+
+@pytest.mark.spec("R1")
 def test_the_indexes_take_their_part_of_the_ring(tmp_path: Path) -> None:
     writer = RingWriter(tmp_path, 2 * SMALLEST, 1)
     append(writer, 0)
