@@ -76,10 +76,15 @@ def test_what_is_mounted_is_not_formatted_but_can_be_named(found: dict[str, Any]
     ("how", "told"),
     [
         ("full", "full cannot be moved to the disk that was chosen for captures: it is full."),
-        ("without inodes", "inodes cannot be moved to the disk that was chosen for captures: it is full."),
+        (
+            "without inodes",
+            "inodes cannot be moved to the disk that was chosen for captures: it takes no further file,"
+            " although it has space.",
+        ),
         (
             "write-protected",
-            "protected cannot be moved to the disk that was chosen for captures: Read-only file system.",
+            "protected cannot be moved to the disk that was chosen for captures: it takes no writes, as it is"
+            " write-protected or its file system has an error.",
         ),
         ("pulled", "Captures do not get to the disk that was chosen for them: It is not plugged in."),
     ],

@@ -41,7 +41,6 @@ from allegro.api.described import Api, layered
 from allegro.api.device import Device
 from allegro.api.judge import requires
 from allegro.api.noun import PREFIX
-from allegro.storage.capture_files import FileStore
 from allegro.storage.captures import Captures
 
 
@@ -57,7 +56,7 @@ def create_app(device: Device) -> ASGIApp:
             "storage": device.storage,
             "upload": device.upload,
             "sent": device.sent,
-            "disk": FileStore(device.disks.disk.folder),
+            "disk": device.disks.files,
         },
         device.jobs,
         device.export.is_sending,

@@ -15,7 +15,6 @@ from allegro.api.noun import noun
 from allegro.api.settings import Change
 from allegro.events.event import Note
 from allegro.settings.model import Settings
-from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.disk_formatter import Candidate, Formatter
 from allegro.storage.disk_health import DiskHealth
@@ -319,6 +318,6 @@ def _keep(change: Change, uuid: str, who: str) -> None:
 
 def _free(care: DiskCare) -> int | None:
     try:
-        return FileStore(care.disk.folder).free()
+        return care.files.free()
     except OSError:
         return None

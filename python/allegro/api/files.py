@@ -1,7 +1,9 @@
 """Captures as files: list, search, download one or several, rename, move to the upload and back, delete."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -31,6 +33,8 @@ MOST_NAMES = 100
 
 _LONGEST_SEARCH = 255
 _LONGEST_CURSOR = 2048
+
+log = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,7 +76,11 @@ class FileChange(BaseModel):
 
 
 class Download(FileResponse):
-    """A file that is open from the beginning: deleted or renamed meanwhile, it arrives all the same."""
+    """A file that is open from the beginning: deleted or renamed meanwhile, it arrives all the same.
+
+    If its disk is pulled, or has a bad sector, the answer breaks off, which is seen by the length that it was
+    to have.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         self._file = path.open("rb")
@@ -85,8 +93,25 @@ class Download(FileResponse):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
-        with self._file:
+        with self._file, _broken_off(self.filename or ""):
             await super().__call__(scope, receive, send)
+
+
+class Archive(StreamingResponse):
+    """Files in one ZIP archive; it breaks off, without its directory at the end, where one cannot be read."""
+
+    async def stream_response(self, send: Send) -> None:  # noqa: D102
+        with _broken_off("The archive"):
+            await super().stream_response(send)
+
+
+@contextmanager
+def _broken_off(what: str) -> Iterator[None]:
+    """Of an answer that has begun no more can be told to whoever reads it: the log has the reason."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("%s could not be sent to its end: the disk does not give it (%s)", what, error.strerror)
 
 
 def router(captures: Captures) -> APIRouter:
@@ -166,7 +191,7 @@ def router(captures: Captures) -> APIRouter:
         # The number first: of many names only the first ones fit into the list of events.
         count = f"{len(paths)} {'file' if len(paths) == 1 else 'files'}"
         say(request, f"Downloaded {count} as an archive: {', '.join(path.name for path in paths)}")
-        return StreamingResponse(
+        return Archive(
             () if wants_no_body(request.scope) else _zip(paths),
             media_type=ZIP,
             headers={"Content-Disposition": 'attachment; filename="captures.zip"'},

@@ -109,7 +109,7 @@ def router(device: Device) -> APIRouter:
             time=utc(time.time_ns()),
             temperature_c=warmest_c(),
             ring=RingAnswer.of(device.recorder()),
-            storage=StorageAnswer.of(device.storage, device.sent, FileStore(device.disks.disk.folder)),
+            storage=StorageAnswer.of(device.storage, device.sent, device.disks.files),
             export_enabled=export.enabled,
             export_protocol=export.protocol,
             uploads_waiting=device.upload.count(),

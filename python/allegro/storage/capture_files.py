@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from allegro.capture.space import files_left
 from allegro.errors import Conflict, InvalidInput, NotFound
 from allegro.words import mebibytes
 
@@ -24,6 +25,9 @@ DIRECTORIES = ("upload", "sent")
 
 # Always left free. On the default device the jobs, the settings and the logs live on the same partition.
 RESERVE = 32 * MIB
+
+RESERVED_FILES = 100
+"""So many more the file system must be able to have: settings and lists are new files each time."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,11 @@ class FileStore:
                 f"There is not enough free space: {wanted}{mebibytes(RESERVE)} in reserve are needed,"
                 f" {mebibytes(free)} are free. Delete files that are no longer needed."
             )
+        if _has_too_many_files(self.root):
+            return (
+                "The storage device takes no further file, although it has space: it has about as many as its"
+                " file system can have. Delete files that are no longer needed."
+            )
         return ""
 
 
@@ -159,6 +168,14 @@ def numbered(name: str, number: int) -> str:
         return name
     stem, dot, suffix = name.rpartition(".")
     return f"{stem}_{number}.{suffix}" if dot and stem else f"{name}_{number}"
+
+
+def _has_too_many_files(root: Path) -> bool:
+    try:
+        left = files_left(root)
+    except OSError:  # as its space could be told a moment ago, it is just going away
+        return False
+    return left is not None and left < RESERVED_FILES
 
 
 def _info(entry: "os.DirEntry[str]") -> FileInfo | None:

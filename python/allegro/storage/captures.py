@@ -55,12 +55,16 @@ class Captures:
         ]
 
     def path(self, name: str) -> Path:
-        """Where a file lies. Raises InvalidInput for a bad name, NotFound."""
-        return self._holder(name)[1].path(name)
+        """Where a file lies. Raises InvalidInput for a bad name, NotFound, Unavailable if nobody can say."""
+        return self._holder(name)[1]
 
     def delete(self, name: str) -> None:
-        """Removes a file. Raises InvalidInput, NotFound, or Conflict if it cannot be removed."""
-        self._holder(name)[1].delete(name)
+        """Removes a file. Raises InvalidInput, NotFound, Conflict if it cannot be removed, Unavailable."""
+        directory, _ = self._holder(name)
+        try:
+            self._stores[directory].delete(name)
+        except OSError as error:
+            raise _no_answer(name, error) from error
 
     def move(self, name: str, new_name: str | None = None, directory: Directory | None = None) -> Listed:
         """Gives a file another name, another directory, or both, in one step; never over another file.
@@ -69,7 +73,7 @@ class Captures:
         lies on another disk, Unavailable if the disk or the list of captures refuses.
         """
         with self._naming:
-            there, holder = self._holder(name)
+            there, path = self._holder(name)
             directory = directory or there
             target = self._stores[directory]
             new_name = checked_name(name if new_name is None else new_name)
@@ -90,9 +94,9 @@ class Captures:
                     )
                 if new_name != name and (self._is_taken(new_name) or self._names.uses_name(new_name)):
                     raise _taken(new_name)
-                self._rename(holder.path(name), target.root / new_name)
+                self._rename(path, target.root / new_name)
                 self._names.file_moved(name, new_name, directory)
-            moved = target.named([new_name])
+            moved = _of(partial(target.named, [new_name]), directory)
         if not moved:
             raise NotFound(f"{new_name} is gone again.", place="name")
         return Listed(moved[0], directory)
@@ -113,17 +117,21 @@ class Captures:
     def _is_taken(self, name: str) -> bool:
         return any(os.path.lexists(store.root / name) for store in self._stores.values())
 
-    def _holder(self, name: str) -> tuple[Directory, FileStore]:
+    def _holder(self, name: str) -> tuple[Directory, Path]:
+        """Where a file lies. Raises InvalidInput, NotFound, and Unavailable if it may lie on a disk that does
+        not answer."""
+        silent: OSError | None = None
         for directory, store in self._stores.items():
             try:
-                store.path(name)
+                return directory, store.path(name)
             except NotFound:
                 continue
-            except OSError:
+            except OSError as error:
                 if directory != "disk":
                     raise
-                continue
-            return directory, store
+                silent = error
+        if silent is not None:
+            raise _no_answer(name, silent)
         raise NotFound(f"There is no file {name}.", place="name")
 
 
@@ -135,6 +143,14 @@ def _of(files: Callable[[], list[FileInfo]], directory: Directory) -> list[FileI
         if directory != "disk":
             raise
         return []
+
+
+def _no_answer(name: str, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"Where {name} may lie, on the disk that was chosen for captures, cannot be read ({error.strerror}).",
+        place="name",
+        remedy="Try again in a moment; if that does not help, pull the disk and plug it in again.",
+    )
 
 
 def _taken(name: str) -> Conflict:

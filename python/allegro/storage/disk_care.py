@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 
 from allegro.capture.extraction.yielding import lower_priority
 from allegro.errors import AllegroError, Conflict, Unavailable
+from allegro.storage.answering import Answering, AnsweringStore
 from allegro.storage.capture_files import FileStore
 from allegro.storage.captures import Names
 from allegro.storage.disks import read_lsblk
@@ -26,7 +28,15 @@ from allegro.storage.volumes import Volume, parse_volumes
 _LOOK_EVERY_S: Final = 2.0
 _LOOKS_AFTER_TROUBLE: Final = 15
 _ANSWERS_WITHIN_S: Final = 20.0
+_SAYS_WITHIN_S: Final = 2.0
+"""Who asks what lies on the disk waits so long; then it is taken to hold nothing."""
+
+_SILENT_AFTER_S: Final = 60.0
+"""So long a slow stick may take for what is written to it between two looks (file_moving)."""
+
 _ENDS_WITHIN_S: Final = 5.0
+
+_DO_NOT_GET_THERE: Final = "Captures do not get to the disk that was chosen for them:"
 
 _BY_UUID: Final = Path("/dev/disk/by-uuid")
 _BY_NUMBER: Final = Path("/sys/dev/block")
@@ -76,11 +86,16 @@ class DiskCare:
     ) -> None:
         self.known = known
         self._disk = disk
+        self._answering = Answering(_SAYS_WITHIN_S)
         self._storage = storage
         self._names = names
         self._breathe = breathe
+        self.files = AnsweringStore(disk.folder, self._answering)
+        """The captures on the disk."""
         self._trouble = ""
         self._wait_looks = 0
+        self._moves_since_s: float | None = None
+        """Since when the disk has been asked for the present part of a move."""
         self._moving = threading.Lock()
         self._hold = threading.Event()
         self._stop = threading.Event()
@@ -138,7 +153,9 @@ class DiskCare:
         if not self._disk.wanted():
             return ""
         if self._disk.reason:
-            return f"Captures do not get to the disk that was chosen for them: {self._disk.reason}"
+            return f"{_DO_NOT_GET_THERE} {self._disk.reason}"
+        if self._is_silent():
+            return f"{_DO_NOT_GET_THERE} It does not answer."
         return self._trouble
 
     def step(self) -> None:
@@ -158,6 +175,8 @@ class DiskCare:
                 log.warning("Captures cannot be moved to the disk: %s", error)
             except AllegroError as error:  # the list of captures
                 log.warning("%s", error)
+            finally:
+                self._moves_since_s = None
 
     def _move_all(self) -> None:
         """Moves one file after the other, the oldest first; one that is refused keeps no other from it."""
@@ -185,15 +204,26 @@ class DiskCare:
 
     def _note_trouble(self, name: str, error: OSError) -> None:
         """Of several files the first is told."""
+        from allegro.storage.file_moving import reason
+
         self._wait_looks = _LOOKS_AFTER_TROUBLE
         if not self._trouble:
-            reason = "it is full" if error.errno == errno.ENOSPC else error.strerror
-            self._trouble = f"{name} cannot be moved to the disk that was chosen for captures: {reason}."
+            self._trouble = (
+                f"{name} cannot be moved to the disk that was chosen for captures: {reason(error)}."
+            )
             log.warning("%s", self._trouble)
 
     def _goes_on(self) -> bool:
+        self._moves_since_s = None
         self._breathe()
+        self._moves_since_s = time.monotonic()
         return not (self._stop.is_set() or self._hold.is_set()) and self._disk.is_usable()
+
+    def _is_silent(self) -> bool:
+        """Whether the disk, which is there, answers nothing."""
+        since_s = self._moves_since_s
+        stuck = since_s is not None and time.monotonic() - since_s > _SILENT_AFTER_S
+        return stuck or self._answering.is_silent()
 
     @contextmanager
     def _held(self) -> Iterator[None]:

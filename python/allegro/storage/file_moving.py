@@ -9,10 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from allegro.atomic import rename_without_replacing
+from allegro.capture.space import files_left
 from allegro.storage.capture_files import RESERVE, numbered, portable
 from allegro.storage.used_disk import MOVING, new_file
 
 _CHUNK: Final = 4 << 20
+_FULL: Final = "it is full"
+_NO_INODE: Final = "it takes no further file, although it has space"
+_WORDS: Final = {
+    os.strerror(errno.ENOSPC): _FULL,
+    os.strerror(errno.EIO): "it reports an error (Input/output error)",
+    os.strerror(errno.EROFS): "it takes no writes, as it is write-protected or its file system has an error",
+}
+
 _FLUSH_EVERY: Final = 64 << 20
 """Bytes after which what was written goes to the disk, so that a slow one does not fill the memory."""
 
@@ -53,6 +62,12 @@ def moved(
             partial.unlink(missing_ok=True)
 
 
+def reason(error: OSError) -> str:
+    """Why a file was not moved, in words that go on after "cannot be moved to the other disk:"."""
+    text = error.strerror or str(error)
+    return _WORDS.get(text, text)
+
+
 def _is_there(source: int, there: Path, go_on: Callable[[], bool]) -> bool | None:
     """Whether this content lies there already; None: `go_on` said no."""
     size = os.fstat(source).st_size
@@ -62,9 +77,19 @@ def _is_there(source: int, there: Path, go_on: Callable[[], bool]) -> bool | Non
         for offset in range(0, size, _CHUNK):
             if not go_on():
                 return None
-            if os.pread(source, _CHUNK, offset) != os.pread(other.fileno(), _CHUNK, offset):
+            if _read(source, offset) != os.pread(other.fileno(), _CHUNK, offset):
                 return False
     return True
+
+
+def _read(source: int, offset: int) -> bytes:
+    """Of the file that is to be moved. Raises OSError that says which disk it is."""
+    try:
+        return os.pread(source, _CHUNK, offset)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"it cannot be read from the device's own disk ({error.strerror})"
+        ) from error
 
 
 def _is_still(file: Path, source: int) -> bool:
@@ -88,16 +113,17 @@ def is_full(folder: Path) -> bool:
 
 def _look_for_room(size: int, folder: Path) -> None:
     disk = os.statvfs(folder)
-    inodes_are_gone = disk.f_files > 0 and disk.f_favail == 0  # exFAT counts none
-    if disk.f_bavail * disk.f_frsize - size < RESERVE or inodes_are_gone:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if disk.f_bavail * disk.f_frsize - size < RESERVE:
+        raise OSError(errno.ENOSPC, _FULL)
+    if files_left(folder) == 0:
+        raise OSError(errno.ENOSPC, _NO_INODE)
 
 
 def _copy(source: int, partial: Path, go_on: Callable[[], bool]) -> bool:
     status = os.fstat(source)
     with os.fdopen(new_file(partial), "wb", buffering=0) as target:
         since_flush = done = 0
-        while chunk := os.pread(source, _CHUNK, done):
+        while chunk := _read(source, done):
             if not go_on():
                 return False
             view = memoryview(chunk)

@@ -62,6 +62,10 @@ class Room:
                     log.warning("No room could be made: %s", error)
             return self._device.problem(needed) or self.limit_problem(needed)
 
+    def refusal(self) -> str:
+        """Why the device takes no capture at all, in plain words; empty if it does. Deletes nothing."""
+        return self._device.problem()
+
     def limit_problem(self, needed: int = 0) -> str:
         """Why a capture of `needed` bytes goes beyond the limit, in plain words; empty if it does not.
 

@@ -122,6 +122,7 @@ class Watch:
             storage_size=storage_size,
             storage_free=storage_free,
             storage_error=storage_error,
+            storage_refuses=self._room.refusal(),
             capture_disk=self._capture_disk(),
             ring_disk=self._ring_disk(),
             failing_disks=tuple(self._failing_disks()),

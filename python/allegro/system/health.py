@@ -53,6 +53,7 @@ class Facts:
     storage_size: int = 0
     storage_free: int = 0
     storage_error: str = ""
+    storage_refuses: str = ""  # why a capture cannot be stored
     capture_disk: str = ""  # why captures do not get to the disk that was chosen for them
     ring_disk: str = ""  # why the ring is not on the disk that was chosen for it
     failing_disks: tuple[str, ...] = ()  # a sentence for each that says that it fails

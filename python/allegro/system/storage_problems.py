@@ -51,6 +51,8 @@ def storage_nearly_full(facts: Facts) -> Iterable[Problem]:
             f"The storage device is nearly full: {facts.storage_free / 1e6:.0f} MB are free.",
             "Download and delete captures that are not needed any more.",
         )
+    elif facts.storage_refuses:
+        yield Problem("storage-full", "error", facts.storage_refuses, "Until then presses are refused.")
 
 
 def capture_limit_reached(facts: Facts) -> Iterable[Problem]:
@@ -66,7 +68,8 @@ def capture_disk_unusable(facts: Facts) -> Iterable[Problem]:
             "capture-disk",
             "warning",
             facts.capture_disk,
-            "They stay on the device until then. Plug it in, make room on it, or choose another (Storage).",
+            "They stay on the device until then. Plug it in, make room on it, have a computer check it, or"
+            " choose another (Storage).",
         )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from starlette.types import Message
 
-from allegro.api.files import Download
+from allegro.api.files import Archive, Download
+from allegro.storage.zip_stream import zip_stream
 from tests.unit.api.bench import Bench, make_bench
 
 
@@ -151,6 +152,34 @@ def test_uploaded_files_are_told_apart_and_nothing_becomes_one_by_hand(bench: Be
     assert bench.refused(422, "PATCH", "/files/b.pcapng", {"directory": "sent"})["place"] == "directory"
     assert bench.call("PATCH", "/files/a.pcapng", {"name": "c"}).json()["directory"] == "sent"
     assert bench.call("PATCH", "/files/c", {"directory": "storage"}).json()["directory"] == "storage"
+
+
+UNREADABLE = Path("/proc/self/mem")
+"""Its beginning is no memory: reading it fails (EIO), as a bad sector does."""
+
+
+@pytest.mark.spec("W5")
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+@pytest.mark.parametrize("what", ["file", "archive"])
+def test_what_its_disk_does_not_give_breaks_off_and_is_told_in_the_log(
+    what: str, spec_version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(3600)
+        raise AssertionError("nobody goes away")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    answer = Download(UNREADABLE, "a.pcapng") if what == "file" else Archive(zip_stream([UNREADABLE]))
+    scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": spec_version}}
+    asyncio.run(answer(scope, receive, send))
+    assert [message["type"] for message in sent] == ["http.response.start"], (
+        "no end: the connection is closed"
+    )
+    assert "could not be sent to its end: the disk does not give it (Input/output error)" in caplog.text
 
 
 @pytest.mark.spec("W5")

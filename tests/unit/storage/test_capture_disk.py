@@ -1,5 +1,6 @@
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import pytest
 
 from allegro.atomic import rename_without_replacing
 from allegro.errors import Conflict, NotFound, Unavailable
-from allegro.storage import file_moving, used_disk
+from allegro.storage import disk_care, file_moving, used_disk
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare
 from allegro.storage.known_disks import KnownDisks, Task
 from allegro.storage.used_disk import UsedDisk
 from allegro.storage.volumes import Volume
+from tests.harness.waiting import wait_for
 from tests.unit.storage.playing_disks import STICK as STICK_DISK
 from tests.unit.storage.playing_disks import VOLUMES, PlayingMounts
 from tests.unit.storage.test_captures import Names
@@ -250,6 +252,49 @@ class TestDisk:
         bench.care.step()
         assert tried == ["a"]
         assert "it is full" in bench.care.problem()
+
+    @pytest.mark.timeout(60)
+    def test_a_disk_that_stands_still_is_told_and_holds_nobody_up(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        still, asked = threading.Event(), threading.Event()
+        system_fsync = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            asked.set()
+            still.wait()
+            system_fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(disk_care, "_SILENT_AFTER_S", 0.1)
+        bench.choose(STICK)
+        bench.capture("a")
+        moving = threading.Thread(target=bench.care.step)
+        moving.start()
+        try:
+            assert asked.wait(30)
+            wait_for(bench.care.problem, "a word of it", 30)
+            assert "It does not answer" in bench.care.problem()
+            assert [file.name for file in bench.care.files.all()] == []
+        finally:
+            still.set()
+            moving.join()
+        assert (bench.here(), bench.there(), bench.care.problem()) == ([], ["a"], "")
+
+    def test_a_disk_that_does_not_say_what_is_on_it_is_told(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        still = threading.Event()
+        monkeypatch.setattr(FileStore, "count", lambda _: still.wait())
+        monkeypatch.setattr(disk_care, "_SAYS_WITHIN_S", 0.05)
+        bench.choose(STICK)
+        care = DiskCare(bench.disk, FileStore(bench.storage), bench.names, lambda: None, bench.known)
+        with pytest.raises(OSError, match="timed out"):
+            care.files.count()
+        wait_for(care.problem, "a word of it", 30)
+        assert "It does not answer" in care.problem()
+        still.set()
+        wait_for(lambda: not care.problem(), "its answer", 30)
 
     @pytest.mark.timeout(60)
     def test_pipes_of_a_prepared_disk_keep_nobody_waiting(self, bench: Bench) -> None:

@@ -140,6 +140,17 @@ class TestSpace:
         monkeypatch.setattr(FileStore, "free", lambda self: RESERVE - 1)
         assert "Delete files" in store.problem()
 
+    @pytest.mark.parametrize(
+        ("inodes", "left", "refused"), [(1000, 99, True), (1000, 100, False), (0, 0, False)]
+    )
+    def test_a_file_system_without_inodes(
+        self, store: FileStore, monkeypatch: pytest.MonkeyPatch, inodes: int, left: int, refused: bool
+    ) -> None:
+        blocks = 1 << 20
+        there = os.statvfs_result((4096, 4096, blocks, blocks, blocks, inodes, left, left, 0, 255))
+        monkeypatch.setattr(os, "statvfs", lambda _: there)
+        assert ("takes no further file, although it has space" in store.problem()) == refused
+
     def test_read_only(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         assert "cannot be written" in store.problem()

@@ -7,7 +7,7 @@ import pytest
 from allegro.atomic import rename_without_replacing
 from allegro.storage import file_moving
 from allegro.storage.capture_files import NAME_MAX
-from allegro.storage.file_moving import is_full, moved
+from allegro.storage.file_moving import is_full, moved, reason
 
 NAME = "a.pcapng"
 
@@ -143,6 +143,41 @@ class TestMoving:
     def test_a_disk_without_room_is_not_begun(self, file: Path, there: Path) -> None:
         with file.open("wb") as large:
             large.truncate(1 << 43)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="it is full"):
             moved(file, there, yes)
         assert names(there) == []
+
+    def test_a_disk_without_inodes_is_not_begun(
+        self, file: Path, there: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(file_moving, "files_left", lambda _folder: 0)
+        with pytest.raises(OSError, match="takes no further file") as caught:
+            moved(file, there, yes)
+        assert caught.value.errno == errno.ENOSPC
+        assert is_full(there)
+        assert names(there) == []
+
+    def test_which_disk_has_a_bad_sector_is_told(
+        self, file: Path, there: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "pread", refuse)
+            with pytest.raises(OSError) as caught:
+                moved(file, there, yes)
+        assert reason(caught.value) == ("it cannot be read from the device's own disk (Input/output error)")
+        assert (names(file.parent), names(there)) == ([NAME], [])
+
+    @pytest.mark.parametrize(
+        ("number", "words"),
+        [
+            (errno.ENOSPC, "it is full"),
+            (errno.EIO, "it reports an error (Input/output error)"),
+            (errno.EROFS, "it takes no writes, as it is write-protected or its file system has an error"),
+            (errno.EFBIG, "File too large"),
+        ],
+    )
+    def test_reasons_are_told_in_words(self, number: int, words: str) -> None:
+        assert reason(OSError(number, os.strerror(number))) == words

@@ -12,6 +12,7 @@ from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
 from allegro.paths import Paths
 from allegro.settings.settings_file import SettingsStore
+from allegro.storage import capture_files
 from allegro.storage.capture_files import FileStore
 from allegro.storage.room import Room
 from allegro.supervisor import health_watch
@@ -144,6 +145,13 @@ def test_storage_that_is_gone_is_seen(bench: Bench) -> None:
     bench.paths.storage.rmdir()
     assert bench.watch.facts().storage_error == "No such file or directory."
     assert bench.problems() == ["no-storage"]
+
+
+@pytest.mark.spec("W3", "W5")
+def test_storage_that_takes_no_further_file_is_seen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture_files, "files_left", lambda _: 0)
+    assert bench.problems() == ["storage-full"]
+    assert "takes no further file" in bench.watch.facts().storage_refuses
 
 
 def test_a_problem_is_logged_once_and_so_is_its_end(

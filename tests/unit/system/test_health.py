@@ -96,6 +96,7 @@ def test_that_the_ring_is_on_the_own_disk_is_said_only_where_it_is(otherwise: di
             "/dev/sdb: It fails.",
         ),
         (replace(HEALTHY, capture_limit="The limit is reached."), "capture-limit", "limit is reached"),
+        (replace(HEALTHY, storage_refuses="It takes no further file."), "storage-full", "no further file"),
         (replace(HEALTHY, storage_error="Input/output error"), "no-storage", "Input/output error"),
         (
             replace(HEALTHY, upload_failures=(("a.pcapng", "connection refused"),)),
