@@ -15,6 +15,8 @@ from typing import Any, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.harness.http_server import HttpServer
+
 USER, PASSWORD = "meter", "s3cret-of-the-mäil"
 
 
@@ -122,50 +124,23 @@ class Call:
     body: Any
 
 
-class WebServer:
+class WebServer(HttpServer):
     """Takes POSTs of JSON. `answer`: status, headers, text."""
 
     def __init__(self, encrypted: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.calls: list[Call] = []
         self.answer: tuple[int, dict[str, str], str] = (200, {}, "ok")
-        owner = self
+        super().__init__(self._take, encrypted, port)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["Content-Length"]))
-                owner.calls.append(Call(self.path, dict(self.headers), json.loads(content)))
-                status, headers, text = owner.answer
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(text.encode()))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        if encrypted is not None:
-            self._server.socket = encrypted.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self.port = self._server.server_port
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        """Starts to serve."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def _take(self, request: http.server.BaseHTTPRequestHandler) -> None:
+        content = request.rfile.read(int(request.headers["Content-Length"]))
+        self.calls.append(Call(request.path, dict(request.headers), json.loads(content)))
+        status, headers, text = self.answer
+        request.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(text.encode()))}.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(text.encode())
 
 
 class SyslogServer:

@@ -3,13 +3,12 @@
 import http.server
 import re
 import ssl
-import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+
+from tests.harness.http_server import HttpServer
 
 
-class UpdateServer:
+class UpdateServer(HttpServer):
     """Serves the files of `folder`; a guest reaches it as 10.0.2.2."""
 
     def __init__(self, folder: Path, chain: Path) -> None:
@@ -18,43 +17,9 @@ class UpdateServer:
         self.break_after: int | None = None  # bytes of each answer's body, then the connection is cut
         self.ranges = True
         self.requests: list[str] = []  # path, and the range asked for
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                owner._answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
-        # Each connection shakes hands in its own thread: one that never speaks must not block the others.
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        self._thread = threading.Thread(target=self._server.serve_forever, name="update-server", daemon=True)
-
-    @property
-    def port(self) -> int:
-        """TCP port on the loopback."""
-        return self._server.server_port
-
-    def __enter__(self) -> Self:
-        """Start to serve."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(self._answer, context)
 
     def _answer(self, request: http.server.BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range", "")

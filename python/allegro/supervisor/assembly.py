@@ -2,9 +2,8 @@
 
 import contextlib
 import logging
-import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from allegro.storage import host_mounting, mounting, ring_folder
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, devices, is_present, is_still_there, read_volumes
 from allegro.storage.disk_health import DiskHealth, present_disks
-from allegro.storage.disks import Disk, read_disks
+from allegro.storage.disks import read_disks
 from allegro.storage.known_disks import KnownDisks, Task
 from allegro.storage.ring_care import RingCare
 from allegro.storage.room import Room
@@ -42,12 +41,15 @@ from allegro.storage.volumes import objection, ring_objection
 from allegro.supervisor.announcing import Announcer
 from allegro.supervisor.changes import Applier, SettingsChanger
 from allegro.supervisor.data import data_problem
+from allegro.supervisor.filter_check import check_filter
 from allegro.supervisor.first_passwords import FirstPasswords, OwnWifiPassword, check_wifi_password
 from allegro.supervisor.health_watch import Watch
 from allegro.supervisor.kept_files import KeptFiles, event_problems, firmware_events
 from allegro.supervisor.listener import bind
 from allegro.supervisor.networking import Networking
+from allegro.supervisor.not_ours import no_clock, no_disks, no_power, no_recorder
 from allegro.supervisor.parts import Parts
+from allegro.supervisor.presenters import Presenters
 from allegro.supervisor.recorder_process import (
     RECORDER_USER,
     check_ring_size,
@@ -63,78 +65,22 @@ from allegro.supervisor.update_surroundings import surroundings
 from allegro.system import boottime, clock, journal
 from allegro.system.actions import Actions
 from allegro.system.bmc import Bmc
-from allegro.system.identity import system_id
+from allegro.system.identity import Identity, system_id
 from allegro.system.kept_time import TimeKeeper, is_believable
 from allegro.system.machine_facts import machine_facts
 from allegro.system.notify import notify
-from allegro.system.power import Action as PowerAction
 from allegro.system.power import power
 from allegro.trigger.beep import Player
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.estimate import ring_estimate
-from allegro.trigger.input_reader import ConnectedPresenter, PresenterReader
 from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
 from allegro.trigger.keys import models
 from allegro.trigger.press import Press
-from allegro.trigger.service import Triggers, checked_filter
+from allegro.trigger.service import Triggers
 from allegro.trigger.surroundings import Surroundings
 from allegro.version import own_version
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who the device is: system id (empty if it could not be kept), firmware version, host name."""
-
-    system_id: str
-    firmware: str
-
-    @property
-    def name(self) -> str:
-        """The host name; it can change, with the settings and with the first management port."""
-        return socket.gethostname()
-
-    def facts(self) -> dict[str, str]:
-        """What each exported file says about the device."""
-        return {"device": self.name, "system_id": self.system_id, "firmware": self.firmware}
-
-
-class Presenters:
-    """The presenter reader, if it could be started: it needs packages and devices that may be missing."""
-
-    def __init__(self, settings: SettingsStore, on_presses: Callable[[Sequence[Press]], None]) -> None:
-        self._settings = settings
-        self._on_presses = on_presses
-        self._reader: PresenterReader | None = None
-
-    def start(self) -> Callable[[], None]:
-        """Starts to read presenters. Raises Unavailable without evdev or pyudev, OSError without udev."""
-        try:
-            from allegro.trigger.presenter import presenter_reader
-        except ImportError as error:  # they come from the base system, not from PyPI
-            raise Unavailable(f"the package {error.name} is missing.") from error
-        reader = presenter_reader(
-            lambda: models(self._settings.current.trigger.presenters),
-            lambda: self._settings.current.trigger.debounce_ms,
-            self._on_presses,
-        )
-        reader.start()
-        self._reader = reader
-        return reader.stop
-
-    def refresh(self) -> None:
-        """The table of known presenters has changed."""
-        if self._reader is not None:
-            self._reader.refresh()
-
-    def hung(self) -> bool:
-        """Whether presses are not read any more, though they were."""
-        return self._reader is not None and self._reader.hung()
-
-    def connected(self) -> Sequence[ConnectedPresenter]:
-        """The presenters that are plugged in."""
-        return self._reader.connected() if self._reader is not None else ()
 
 
 def run(paths: Paths, *, with_network: bool) -> None:
@@ -260,7 +206,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
     updates = FirmwareService(
         paths.firmware, surroundings(identity.firmware, lambda: settings.current.firmware, recorder), actions
     )
-    control = power if with_network else _no_power
+    control = power if with_network else no_power
     resets = Resets(paths, actions, control, updates.update_to_newest, note=events.note)
     daily = DailyCheck(
         lambda: bool(settings.current.firmware.server) and settings.current.firmware.check_daily,
@@ -391,7 +337,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
                 *(paths.dissectors, lambda: settings.current.time.zone),
             ),
             recorder=recorder,
-            restart_recorder=restart if with_network else _no_recorder,
+            restart_recorder=restart if with_network else no_recorder,
             machine_facts=machine_facts,
             traffic=lambda start_ns, end_ns, steps: of_ring(ring(), start_ns, end_ns, steps),
             presenters=lambda: [each.name for each in presenters.connected()],
@@ -406,7 +352,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
                 actions,
                 disk_care,
                 running_disk,
-                disks=read_disks if with_network else _no_disks,
+                disks=read_disks if with_network else no_disks,
                 other_users=(ring_disk,),
             ),
             export=export,
@@ -420,7 +366,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             network=network.parts(),
             bmc=Bmc(),
             clock=lambda: clock.state(settings.current.time),
-            set_clock=set_clock if with_network else _no_clock,
+            set_clock=set_clock if with_network else no_clock,
             problems=watch.problems,
             log=journal.read,
             events=events,
@@ -466,22 +412,6 @@ def job_store(paths: Paths) -> JobStore:
         return RefusingJobStore(reason)
 
 
-def _no_recorder() -> None:
-    raise Unavailable("This program does not control the recorder.")
-
-
-def _no_power(_action: PowerAction) -> None:
-    raise Unavailable("The supervisor runs on somebody's machine, which is not ours to switch off.")
-
-
-def _no_disks() -> Sequence[Disk]:
-    return ()  # those of somebody's machine are not ours to format
-
-
-def _no_clock(_wanted_ns: int) -> None:
-    raise Unavailable("The supervisor runs on somebody's machine, whose clock is not ours to set.")
-
-
 def _ready() -> None:
     notify("READY=1")
     log.info("Ready")
@@ -510,18 +440,6 @@ def _system_id(paths: Paths, parts: Parts) -> str:
         log.error("The system id cannot be kept: %s", error)
         parts.fail("system id", f"{error.strerror}.")
         return ""
-
-
-def check_filter(old: Settings, new: Settings, ports: Sequence[str]) -> None:
-    """Raises InvalidInput for a new filter (of presses, rows, rules) about a port that is not there."""
-    if new.trigger.filter != old.trigger.filter:
-        checked_filter(new.trigger.filter, ports, new.groups.texts, place="trigger.filter")
-    for number, each in enumerate(new.trigger.rows):
-        if each not in old.trigger.rows:
-            checked_filter(each.filter, ports, new.groups.texts, place=f"trigger.rows.{number}.filter")
-    for row, rule in enumerate(new.recording.rules):
-        if rule not in old.recording.rules:
-            checked_filter(rule.filter, ports, new.groups.texts, place=f"recording.rules.{row}.filter")
 
 
 def _port_names(paths: Paths) -> list[str]:

@@ -4,11 +4,29 @@ import errno
 import re
 import socket
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from allegro.keeping import KeptFile, Unreadable, Value
 
 PREFIX = "allegro-mm"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the device is: system id (empty if it could not be kept), firmware version, host name."""
+
+    system_id: str
+    firmware: str
+
+    @property
+    def name(self) -> str:
+        """The host name; it can change, with the settings and with the first management port."""
+        return socket.gethostname()
+
+    def facts(self) -> dict[str, str]:
+        """What each exported file says about the device."""
+        return {"device": self.name, "system_id": self.system_id, "firmware": self.firmware}
 
 
 def system_id(path: Path) -> str:

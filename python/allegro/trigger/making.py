@@ -5,9 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal
 
-from allegro.capture.extraction.contract import Progress, Result
+from allegro.capture.extraction.contract import Result
 from allegro.errors import AllegroError
-from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.trigger.asking import request_for
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import (
@@ -30,10 +29,9 @@ from allegro.trigger.publish import (
 from allegro.trigger.rows import ONE_FILE, Row
 from allegro.trigger.surroundings import Surroundings
 from allegro.trigger.table_making import FULL, TableMaker, not_counted
+from allegro.trigger.under_way import progress_notes, reason_to_stop
 
 KEEP_ENDED_JOBS: Final = 1000
-
-_PROGRESS_S: Final = 1.0  # each update of the row is a write to the disk
 
 _NO_SPACE: Final = "no space"
 
@@ -122,7 +120,6 @@ class Maker:
         if job.directory == "upload":
             directory.mkdir(mode=0o750, exist_ok=True)
         discard(directory, job.id)
-        files = FileStore(directory)
         # It may be far smaller than its window; a disk that gets full is noticed below.
         smaller = job.filter or job.packet_length
         needed = self.size(job) if size is None else size
@@ -130,21 +127,8 @@ class Maker:
             self.fail(job, problem)
             return
         log.info("Capture %d: cutting", job.id)
-        shown = self._around.monotonic()
-
-        def on_progress(progress: Progress) -> None:
-            nonlocal shown
-            now = self._around.monotonic()
-            if now - shown >= _PROGRESS_S:
-                shown = now
-                self._store.change(
-                    job.id, progress=progress.fraction, packets=progress.packets, bytes=progress.bytes
-                )
-
-        def should_stop() -> str:
-            full = files.free() < RESERVE // 2 and self._around.space_problem()
-            return self._interrupted(job) or (_NO_SPACE if full else "")
-
+        on_progress = progress_notes(self._store, job, self._around.monotonic)
+        should_stop = reason_to_stop(self._around, directory, lambda: self._interrupted(job), _NO_SPACE)
         hidden = hidden_path(directory, job.id)
         ring = self._around.ring_now()
         request = request_for(self._around, ring, job, hidden, job.filter, job.shape, notes)

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from allegro.capture.extraction.contract import Progress, Result
+from allegro.capture.extraction.contract import Result
 from allegro.capture.extraction.shape import Shape
-from allegro.storage.capture_files import RESERVE, FileStore
 from allegro.trigger.asking import request_for
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import CANCELLED, ExtractionFailed, Extractions, ExtractionStopped
@@ -28,6 +27,7 @@ from allegro.trigger.publish import (
 )
 from allegro.trigger.rows import Row
 from allegro.trigger.surroundings import Surroundings
+from allegro.trigger.under_way import progress_notes, reason_to_stop
 
 FULL: Final = "The storage device is full. Delete files that are no longer needed."
 
@@ -37,8 +37,6 @@ NOT_COUNTED: Final = (
 )
 
 _LIMIT_NOT_KNOWN: Final = "Whether it ends at its size limit is not known."
-
-_PROGRESS_S: Final = 1.0  # each update of the row is a write to the disk
 
 log = logging.getLogger(__name__)
 
@@ -145,17 +143,8 @@ class TableMaker:
 
     def _cut(self, job: Job, rows: Sequence[Row], directory: Path, notes: Sequence[str]) -> None:
         log.info("Capture %d: cutting %d rows", job.id, len(rows))
-        files = FileStore(directory)
-        shown = self._around.monotonic()
-
-        def on_progress(progress: Progress) -> None:
-            nonlocal shown
-            now = self._around.monotonic()
-            if now - shown >= _PROGRESS_S:
-                shown = now
-                self._store.change(
-                    job.id, progress=progress.fraction, packets=progress.packets, bytes=progress.bytes
-                )
+        on_progress = progress_notes(self._store, job, self._around.monotonic)
+        should_stop = reason_to_stop(self._around, directory, lambda: self._interrupted(job), FULL)
 
         def on_answer(number: int, answer: Result | ExtractionFailed) -> None:
             row = rows[number]
@@ -163,10 +152,6 @@ class TableMaker:
                 self._publish(job, row, answer)
             else:
                 self._end(job, row, "failed", f"{answer.message} {answer.remedy}".strip())
-
-        def should_stop() -> str:
-            full = files.free() < RESERVE // 2 and self._around.space_problem()
-            return self._interrupted(job) or (FULL if full else "")
 
         ring = self._around.ring_now()  # which may be another one before the last row is asked for
         requests = [
