@@ -27,7 +27,7 @@ class SlowLook(Generic[T]):
     """One look at a time, for all who ask meanwhile. May be called from several threads.
 
     `look` raises OSError, RuntimeError or ValueError if it fails. After a look that failed, or that takes
-    longer than `wait_s`, nobody waits until one has come to an end again.
+    longer than `wait_s`, nobody waits until one has come to an end again. What was seen is kept for `kept_s`.
     """
 
     def __init__(
@@ -35,12 +35,18 @@ class SlowLook(Generic[T]):
         name: str,
         look: Callable[[], T],
         wait_s: float = WAIT_S,
+        kept_s: float = 0.0,
+        *,
         now_ns: Callable[[], int] = time.time_ns,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._look = look
         self._wait_s = wait_s
+        self._kept_s = kept_s
         self._now_ns = now_ns
+        self._now_s = now_s
+        self._until_s = float("-inf")
         self._lock = threading.Lock()
         self._seen: Seen[T] = Seen(None)
         self._running: tuple[threading.Event, int] | None = None
@@ -48,6 +54,8 @@ class SlowLook(Generic[T]):
     def latest(self) -> Seen[T]:
         """What is seen now, or was last."""
         with self._lock:
+            if self._running is None and self._now_s() < self._until_s:
+                return self._seen
             running = self._running = self._running or self._begun()
             waits = self._seen.unknown_since_ns is None
         ended, began_ns = running
@@ -73,6 +81,7 @@ class SlowLook(Generic[T]):
             with self._lock:
                 self._running = None
                 self._seen = Seen(value)
+                self._until_s = self._now_s() + self._kept_s
         ended.set()
 
     def _missed(self, began_ns: int, why: str) -> None:

@@ -35,7 +35,7 @@ def test_each_who_asks_gets_a_look_of_his_own_while_that_is_quick() -> None:
 
 def test_one_that_hangs_is_waited_for_once_and_its_end_is_seen() -> None:
     world, now = World(), [5]
-    look = SlowLook("the world", world.look, 0.05, lambda: now[0])
+    look = SlowLook("the world", world.look, 0.05, now_ns=lambda: now[0])
     assert look.latest() == Seen(1)
     world.goes_on.clear()
     now[0] = 7
@@ -64,3 +64,11 @@ def test_of_what_was_never_seen_nothing_is_said() -> None:
     world.broken = True
     look = SlowLook("the world", world.look, now_ns=lambda: 3)
     assert look.latest() == Seen(None, 3)
+
+
+def test_what_was_seen_is_kept_for_a_while() -> None:
+    now = [1000.0]
+    look = SlowLook("the world", World().look, kept_s=10, now_s=lambda: now[0])
+    assert [look.latest().value for _ in range(3)] == [1, 1, 1]
+    now[0] += 10
+    assert look.latest().value == 2

@@ -70,7 +70,9 @@ def create_app(device: Device) -> ASGIApp:
     later(lambda: jobs.router(device.triggers, device.jobs, device.cutter), "jobs", "trigger")
     later(lambda: live.router(device.live), "live")
     later(lambda: ring.router(device.recorder, device.traffic, device.restart_recorder), "ring")
-    later(lambda: filters.router(device.recorder, lambda: device.settings().groups.texts), "filter")
+    later(
+        lambda: filters.router(device.recorder, lambda: device.settings().groups.texts, device.seen), "filter"
+    )
     later(
         lambda: settings.router(device.settings, device.change_settings, device.network.remaining_s),
         "settings",

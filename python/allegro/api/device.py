@@ -12,6 +12,7 @@ from allegro.api.settings import Change
 from allegro.capture.status import RecorderStatus
 from allegro.events.event_list import EventList
 from allegro.export.uploads import ExportService
+from allegro.filters.completion import Seen
 from allegro.firmware.disk_install import Installer
 from allegro.firmware.update import FirmwareService
 from allegro.network.wifi_care import WifiCare
@@ -59,6 +60,7 @@ class Device:
     restart_recorder: Callable[[], None]
     machine_facts: Callable[[], Sequence[tuple[str, bytes]]]
     traffic: ReadTraffic
+    seen: Seen
     presenters: Callable[[], Sequence[str]]
     inputs: PresenterParts
     storage: FileStore

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
+from allegro.accounts.roles import includes
+from allegro.api.asker import role_of
 from allegro.api.judge import requires
 from allegro.api.noun import noun
 from allegro.capture.status import RecorderStatus
@@ -59,10 +61,14 @@ class CompletionAnswer(BaseModel):
     words: list[str] = Field(description="Each can stand there; none if there is a mistake before")
 
 
-def router(recorder: Callable[[], RecorderStatus | None], groups: Callable[[], GroupTexts]) -> APIRouter:
+def router(
+    recorder: Callable[[], RecorderStatus | None],
+    groups: Callable[[], GroupTexts],
+    seen: completion.Seen,
+) -> APIRouter:
     """GET /filter, /filter/check, /filter/completion; the recorder knows the ports, None: it is silent.
 
-    `groups` are the link groups.
+    `groups` are the link groups, `seen` values that packets have had lately.
     """
     routes = noun("filter", "/filter")
 
@@ -87,9 +93,12 @@ def router(recorder: Callable[[], RecorderStatus | None], groups: Callable[[], G
         return CheckAnswer(filter="", mistake=mistake)
 
     @routes.get("/completion", dependencies=[requires("viewer")])
-    def complete(text: Text) -> CompletionAnswer:
-        """What can follow on the beginning of a filter."""
-        found = completion.complete(text, device_with(ports(), groups()))
+    def complete(text: Text, request: Request) -> CompletionAnswer:
+        """What can follow on the beginning of a filter; who may open captures (capture, admin) is also shown
+        addresses, ports, VLANs and labels that the newest packets have."""
+        role = role_of(request.scope)
+        known = seen if role and includes(role, "capture") else dict
+        found = completion.complete(text, device_with(ports(), groups()), known)
         return CompletionAnswer(start=found.start, words=list(found.words))
 
     return routes

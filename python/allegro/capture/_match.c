@@ -299,6 +299,55 @@ PyObject *matching_parts(PyObject *module, PyObject *arguments)
     return places_of_parts(&summary, found);
 }
 
+/* The values of a class as a tuple; None if they are not listed. */
+static PyObject *list_of(const struct summary *summary, uint32_t class)
+{
+    PyObject *values;
+
+    if (!(summary->exact >> class & 1))
+        Py_RETURN_NONE;
+    values = PyTuple_New(summary->count[class]);
+    for (uint32_t number = 0; values != NULL && number < summary->count[class]; number++) {
+        uint32_t value;
+        PyObject *made;
+
+        memcpy(&value, summary->list[class] + number * sizeof value, sizeof value);
+        made = PyLong_FromUnsignedLong(value);
+        if (made == NULL)
+            Py_CLEAR(values);
+        else
+            PyTuple_SetItem(values, number, made);
+    }
+    return values;
+}
+
+PyObject *listed(PyObject *module, PyObject *buffer)
+{
+    Py_buffer bytes;
+    struct summary summary;
+    const char *message;
+    PyObject *result = NULL;
+
+    (void)module;
+    if (PyObject_GetBuffer(buffer, &bytes, PyBUF_SIMPLE) < 0)
+        return NULL;
+    message = open_summary(bytes.buf, (size_t)bytes.len, &summary);
+    if (message != NULL)
+        PyErr_SetString(PyExc_ValueError, message);
+    else
+        result = PyTuple_New(CLASSES);
+    for (uint32_t class = 0; result != NULL && class < CLASSES; class++) {
+        PyObject *values = list_of(&summary, class);
+
+        if (values == NULL)
+            Py_CLEAR(result);
+        else
+            PyTuple_SetItem(result, class, values);
+    }
+    PyBuffer_Release(&bytes);
+    return result;
+}
+
 PyObject *summarize(PyObject *module, PyObject *arguments)
 {
     Py_buffer block;

@@ -23,7 +23,8 @@ PyObject *match(PyObject *module, PyObject *arguments);
 /* The method `matching_parts`: the same place. */
 PyObject *matching_parts(PyObject *module, PyObject *arguments);
 
-/* The method `summarize`: the same place. */
+/* The methods `listed` and `summarize`: the same place. */
+PyObject *listed(PyObject *module, PyObject *buffer);
 PyObject *summarize(PyObject *module, PyObject *arguments);
 
 #endif

@@ -766,6 +766,7 @@ static PyMethodDef methods[] = {
     {"matching_parts", matching_parts, METH_VARARGS,
      "matching_parts(rows, summary) -> parts of the record in which a packet may match, or None: anywhere"},
     {"summarize", summarize, METH_VARARGS, "summarize(block, room) -> summary of what its packets hold"},
+    {"listed", listed, METH_O, "listed(summary) -> for each class of values those that are listed, or None"},
     {"plain_records", plain_records, METH_VARARGS,
      "plain_records(data, position, most, least_sequence, least_offset, type, boot_id, losses, segment) -> list of records"},
     {"sound_places", sound_places, METH_VARARGS,

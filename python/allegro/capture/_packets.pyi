@@ -152,3 +152,22 @@ def summarize(block: Buffer, room: int, /) -> bytes:
 
     Empty if nothing can be told in so few bytes, or if the block is torn or damaged.
     """
+
+def listed(
+    summary: Buffer, /
+) -> tuple[
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+    tuple[int, ...] | None,
+]:
+    """The values that a summary lists, ascending: IPv4 addresses as numbers, hashes of IPv6 addresses and of
+    MAC addresses, ports, VLANs, protocols, MPLS labels, VXLAN networks. None: not listed, as there are too
+    many, or not known.
+
+    Raises ValueError for a summary that is broken.
+    """

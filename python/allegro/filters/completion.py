@@ -1,6 +1,8 @@
 """What can be written next in a filter: for a page or a shell that helps while somebody types."""
 
+import itertools
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from allegro.filters import explain, syntax
@@ -42,9 +44,18 @@ def fields(device: Device = ANY_DEVICE) -> tuple[FieldHelp, ...]:
     )
 
 
-def complete(text: str, device: Device = ANY_DEVICE) -> Completion:
+MOST_SEEN = 20
+"""Values of packets that are offered at a time: who types on finds others."""
+
+Seen = Callable[[], Mapping[Field, Sequence[str]]]
+
+
+def complete(text: str, device: Device = ANY_DEVICE, seen: Seen = dict) -> Completion:
     """What can follow on `text`, which ends at the cursor; no words if nothing can, or the text breaks the
-    grammar. A value before that is none of its field does not keep back what may follow."""
+    grammar. A value before that is none of its field does not keep back what may follow.
+
+    `seen`: values that packets have had, as filters write them; asked only where one can stand.
+    """
     if len(text) > syntax.LONGEST:
         return Completion(len(text), ())
     begun = re.search(r'(?:[=!<>~&|]+|[^\s()"=!<>~&|]*)$', text)
@@ -52,7 +63,11 @@ def complete(text: str, device: Device = ANY_DEVICE) -> Completion:
     accepted, before = syntax.accepted_after(text[:start])
     piece = text[start:].lower()
     words = [word for kind in sorted(accepted) for word in _words(kind, before, device)]
-    return Completion(start, tuple(word for word in words if word.lower().startswith(piece)))
+    fitting = [word for word in words if word.lower().startswith(piece)]
+    if "VALUE" in accepted and (field := _asked_field(before)):
+        others = (word for word in seen().get(field, ()) if word.startswith(piece) and word not in fitting)
+        fitting += itertools.islice(others, MOST_SEEN)
+    return Completion(start, tuple(fitting))
 
 
 def _words(kind: str, before: list[tuple[str, Word]], device: Device) -> list[str]:
@@ -64,14 +79,23 @@ def _words(kind: str, before: list[tuple[str, Word]], device: Device) -> list[st
             field = explain.FIELDS.get(before[-1][1].text.lower())
             return explain.spelled(field) if field else []
         case "VALUE":
-            field = explain.FIELDS.get(before[-2][1].text.lower())
-            operator = explain.OPERATORS[before[-1][1].text.lower()]
-            return _values(field, operator, device) if field and operator in operators(field) else []
+            field = _asked_field(before)
+            return _values(field, _operator(before), device) if field else []
         case "_AND":
             return ["and", "or"]
         case "RPAR":
             return [")"]
     return []
+
+
+def _asked_field(before: list[tuple[str, Word]]) -> Field | None:
+    """The field of the value that follows; None where the operator does not go with it."""
+    field = explain.FIELDS.get(before[-2][1].text.lower())
+    return field if field and _operator(before) in operators(field) else None
+
+
+def _operator(before: list[tuple[str, Word]]) -> Operator:
+    return explain.OPERATORS[before[-1][1].text.lower()]
 
 
 def _values(field: Field, operator: Operator, device: Device) -> list[str]:

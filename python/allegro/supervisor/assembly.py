@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from allegro.capture.extraction.seen_values import seen_values
 from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.status import RecorderStatus, memory_beside, ring_in_force
@@ -27,6 +28,7 @@ from allegro.paths import Paths
 from allegro.settings.model import Settings
 from allegro.settings.past_changes import PastChanges
 from allegro.settings.settings_file import SettingsStore
+from allegro.slow_look import SlowLook
 from allegro.storage import host_mounting, mounting, ring_folder
 from allegro.storage.capture_files import FileStore
 from allegro.storage.disk_care import DiskCare, devices, is_present, is_still_there, read_volumes
@@ -149,6 +151,9 @@ def run(paths: Paths, *, with_network: bool) -> None:
 
     def ring() -> Path:
         return ring_in_force(paths.recorder_status, paths.ring)
+
+    # Asked while somebody types: once for some keys, and not longer than that is no nuisance.
+    seen = SlowLook("values seen", lambda: seen_values(ring()), wait_s=0.5, kept_s=10.0)
 
     def estimate(start_ns: int, end_ns: int) -> int:
         in_force = ring()
@@ -340,6 +345,7 @@ def run(paths: Paths, *, with_network: bool) -> None:
             restart_recorder=restart if with_network else no_recorder,
             machine_facts=machine_facts,
             traffic=lambda start_ns, end_ns, steps: of_ring(ring(), start_ns, end_ns, steps),
+            seen=lambda: seen.latest().value or {},
             presenters=lambda: [each.name for each in presenters.connected()],
             inputs=presenter_parts(lambda: settings.current, presenters.connected, jobs, player),
             storage=FileStore(paths.storage),

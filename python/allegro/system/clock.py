@@ -11,7 +11,7 @@ import re
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,38 +108,17 @@ def _set_rtc(rtc: Path, seconds: int) -> None:
         fcntl.ioctl(device, _RTC_SET_TIME, struct.pack("9i", *fields, 0, 0, 0))
 
 
-class TimeServers:
-    """What systemd-timesyncd says of its servers, asked by a program, so not for each page that shows it."""
-
-    def __init__(
-        self, ask: Callable[[], Mapping[str, str]], now_s: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._ask = ask
-        self._now_s = now_s
-        self._asked_s: float | None = None
-        self._known: Mapping[str, str] = {}
-
-    def known(self) -> Mapping[str, str]:
-        """The properties, at most KEPT_S old."""
-        now_s = self._now_s()
-        if self._asked_s is None or now_s - self._asked_s >= KEPT_S:
-            self._known, self._asked_s = self._ask(), now_s
-        return self._known
-
-
-def _asked() -> Mapping[str, str]:
-    """Nothing while there is no answer: a server of before may not be the present one."""
-    seen = _TIMESYNC.latest()
-    return {} if seen.value is None or seen.unknown_since_ns is not None else seen.value
-
-
-_TIMESYNC = SlowLook("time servers", lambda: _properties(["timedatectl", "show-timesync", "--all"]))
-_SERVERS = TimeServers(_asked)
+_TIMESYNC = SlowLook(
+    "time servers", lambda: _properties(["timedatectl", "show-timesync", "--all"]), kept_s=KEPT_S
+)
+"""What systemd-timesyncd says of its servers, asked by a program, so not for each page that shows it."""
 
 
 def state(settings: Time) -> ClockState:
-    """How the clock is. What systemd does not tell is left empty."""
-    return read_state(settings, time.strftime("%z"), _SERVERS.known(), synchronised=is_synchronised())
+    """How the clock is. What systemd does not tell is left empty: a server of before may be another one."""
+    seen = _TIMESYNC.latest()
+    told = seen.value if seen.value and seen.unknown_since_ns is None else {}
+    return read_state(settings, time.strftime("%z"), told, synchronised=is_synchronised())
 
 
 def is_synchronised() -> bool:

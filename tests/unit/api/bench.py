@@ -18,6 +18,7 @@ from allegro.api.asker import OWNER
 from allegro.api.device import Device
 from allegro.api.network import NetworkParts
 from allegro.api.presenters import PresenterParts
+from allegro.capture.extraction.seen_values import seen_values
 from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.status import PortStatus, RecorderStatus, RingStatus
 from allegro.errors import Unavailable
@@ -355,6 +356,7 @@ def make_bench(
         restart_recorder=lambda: bench.asked.append("restart recording"),
         machine_facts=lambda: [("version.txt", b"Allegro 1.2.3\n")],
         traffic=partial(of_ring, paths.ring),
+        seen=partial(seen_values, paths.ring),
         presenters=lambda: ["Logitech R400"],
         inputs=PresenterParts(
             settings=lambda: settings.current,

@@ -5,7 +5,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.harness.frames import udp_frame
 from tests.unit.api.bench import Bench, make_bench, recording
+from tests.unit.capture.blocks import Frame
+from tests.unit.capture.rings import RUN, Ring
 
 pytestmark = pytest.mark.spec("F5", "W6")
 
@@ -73,3 +76,15 @@ def test_a_live_capture_takes_what_the_check_calls_right(bench: Bench) -> None:
         assert bool(asked(bench, "check", text)["mistake"]) is mistake
         refused = bench.call("HEAD", f"/live?{urlencode({'filter': text})}").status_code == 422
         assert refused is mistake
+
+
+@pytest.mark.parametrize(("role", "words"), [("capture", ["192.0.2.1", "192.0.2.2"]), ("viewer", [])])
+def test_addresses_of_packets_are_offered_to_who_may_open_captures(
+    bench: Bench, role: str, words: list[str]
+) -> None:
+    """They are other people's traffic."""
+    ring = Ring(bench.paths.ring)
+    ring.add(1, [Frame(RUN, udp_frame(1))])
+    headers = {"X-Allegro-User": "anna", "X-Allegro-Role": role}
+    answer = bench.call("GET", f"/filter/completion?{urlencode({'text': 'ip == 1'})}", None, headers)
+    assert answer.json() == {"start": 6, "words": words}

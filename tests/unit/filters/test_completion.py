@@ -2,7 +2,7 @@
 
 import pytest
 
-from allegro.filters.completion import Completion, complete, fields
+from allegro.filters.completion import MOST_SEEN, Completion, complete, fields
 from allegro.filters.device import Device
 from allegro.filters.fields import Field
 from allegro.filters.parse import parse
@@ -60,3 +60,28 @@ def test_all_fields_with_what_can_be_asked_of_them() -> None:
     assert by_name["vlan"].values == ("none",)
     assert by_name["dscp"].values[-1] == "none"
     assert by_name["vlan"].expects == "a number from 0 to 4095 (or none)"
+
+
+def test_values_that_packets_have_had_follow_on_the_devices_own_names() -> None:
+    seen = {
+        Field.IP: ["192.0.2.9", "192.0.2.200", "10.0.0.1"],
+        Field.VLAN: [str(number) for number in range(100, 200)],
+        Field.INTERFACE: ["port9"],
+    }
+
+    def known() -> dict[Field, list[str]]:
+        return seen
+
+    assert complete("ip == 19", DEVICE, known) == Completion(6, ("192.0.2.9", "192.0.2.200"))
+    assert complete("ip != ", DEVICE, known).words == ("none", *seen[Field.IP])
+    assert complete("vlan == ", DEVICE, known).words == ("none", *seen[Field.VLAN][:MOST_SEEN])
+    assert complete("vlan < 15", DEVICE, known).words == tuple(seen[Field.VLAN][50:60])
+    assert complete("ip < 1", DEVICE, known).words == ()
+
+
+def test_what_packets_have_had_is_not_looked_at_where_no_value_can_stand() -> None:
+    def seen() -> dict[Field, list[str]]:
+        raise AssertionError
+
+    assert complete("ip", DEVICE, seen).words == ("ip",)
+    assert complete("ip == 192.0.2.1 a", DEVICE, seen).words == ("and",)

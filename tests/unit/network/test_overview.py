@@ -62,7 +62,7 @@ def test_a_networkd_that_hangs_leaves_the_addresses_of_before(monkeypatch: pytes
             threading.Event().wait()
         return parse_interfaces(ANSWER)
 
-    monkeypatch.setattr(overview, "_ADDRESSES", SlowLook("addresses", look, 0.05, lambda: 7))
+    monkeypatch.setattr(overview, "_ADDRESSES", SlowLook("addresses", look, 0.05, now_ns=lambda: 7))
     known = read_interfaces(["mgmt0", "mgmt1"])
     assert [one.name for one in known.interfaces] == ["mgmt0", "mgmt1"]
     assert known.interfaces[0].addresses[0].address == "10.0.2.15/24"

@@ -190,6 +190,14 @@ class RingReader:
         with contextlib.suppress(FileNotFoundError):
             yield from self._entries(path, newest=in_use)
 
+    def newest(self, most: int) -> list[Record]:
+        """The last records, by sequence number, and news: at most so many, of the two newest segments."""
+        table, found = self._segments(), list[Record]()
+        for number in range(len(table) - 1, max(len(table) - 3, -1), -1):
+            if len(found) < most:
+                found = [*self.records_of(table[number]), *found]
+        return found[-most:]
+
     def has_overwritten(self) -> bool:
         """Whether the ring's first packets are gone: it reaches back only to the oldest in `bounds`."""
         table = self._segments()
