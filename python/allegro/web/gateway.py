@@ -6,8 +6,10 @@ scripts have their session.
 
 import base64
 import binascii
+import logging
 from collections.abc import AsyncIterator, Callable
 
+import httpx
 from anyio import fail_after
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -28,6 +30,8 @@ from allegro.web.login import Doorkeeper, TooManyAttempts
 from allegro.web.neighbourhood import neighbourhood
 from allegro.web.shares import Shares
 from allegro.web.site import COOKIE, LOOKS, Site, TooLarge, check_origin
+
+log = logging.getLogger(__name__)
 
 _NEW_PASSWORD = ("PUT", "password")
 """What a user may do while a new password is due."""
@@ -185,6 +189,8 @@ class _Granted(Response):
                 await passed(scope, receive, send)
         except ClientDisconnect:  # in the middle of what it sent, or took: nobody waits for an answer
             return
+        except httpx.HTTPError:  # ours is not ended either, so that nobody takes it for whole
+            log.warning("The answer of the device's control program broke off: %s", request.url.path)
 
 
 async def _content(request: Request, asker: Asker) -> AsyncIterator[bytes] | bytes | None:

@@ -229,6 +229,55 @@ def test_metrics_are_where_programs_that_collect_them_look(world: World) -> None
     assert Browser(world.app).send("POST", "/metrics", headers=mine).status_code == 405
 
 
+@pytest.mark.spec("W5", "W6", "R8")
+@pytest.mark.parametrize(
+    ("path", "length"),
+    [("/api/files/a.pcapng", {"Content-Length": "1000"}), ("/api/archive", {}), ("/api/live", {})],
+)
+def test_an_answer_that_breaks_off_is_never_taken_for_whole(
+    world: World, path: str, length: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a file whose disk is pulled meanwhile."""
+    world.user("admin")
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x" * (256 << 10)
+        raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+
+    def supervisor(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers=length, content=broken())
+
+    made = replace(world.site, backend=Backend(httpx.MockTransport(supervisor)))
+    app = create_app(made, world.users_file.parent / "built")
+    login = basic("the-admin", PASSWORD + "!")["Authorization"]
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"device.local"), (b"authorization", login.encode())],
+        "client": ("192.0.2.7", 1),
+    }
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def ask() -> None:
+        await app(scope, receive, send)
+
+    asyncio.run(ask())
+    assert sent[0]["type"] == "http.response.start"
+    assert len(sent) > 1
+    assert all(message["more_body"] for message in sent[1:]), "no end: the connection is closed"
+    assert f"broke off: {path}" in caplog.text
+
+
 class Endless(httpx.AsyncBaseTransport):
     """A supervisor whose answer goes on for ever."""
 
