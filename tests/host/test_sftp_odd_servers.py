@@ -435,3 +435,12 @@ def test_an_object_store_has_no_directories_to_be_made(stub: StubServer, upload:
     file, content = put_file(upload, KIB)
     assert deliver(stub, file, "captures/2026") is not None
     assert (stub.root / "captures/2026" / NAME).read_bytes() == content
+
+
+def test_a_drive_of_windows_is_a_directory_like_any_other(stub: StubServer, upload: Path) -> None:
+    """As OpenSSH for Windows shows it; what is above cannot be made there, nor replaced by renaming."""
+    stub.odd = frozenset({"no renaming over"})
+    (stub.root / "C:").mkdir()
+    file, content = put_file(upload, KIB)
+    assert deliver(stub, file, "/C:/captures/2026") is not None
+    assert (stub.root / "C:/captures/2026" / NAME).read_bytes() == content
