@@ -98,7 +98,8 @@ class ReadAhead:
         for some in in_groups(wanted, self._group_bytes):
             records = [record for record, _ in some]
             pieces = {record.sequence: pieces for record, pieces in some if pieces}
-            under_way.append(self._pool.submit(self._read, Group(records, self._buffer(records), pieces)))
+            memory = self._buffer(records, in_parts=bool(pieces))
+            under_way.append(self._pool.submit(self._read, Group(records, memory, pieces)))
             if len(under_way) > self._groups_ahead:
                 yield under_way.popleft().result()
         while under_way:
@@ -110,11 +111,12 @@ class ReadAhead:
         if not group.users and len(group.buffer) == self._group_bytes:
             self._spare.append(group.buffer)
 
-    def _buffer(self, records: list[Record]) -> mmap.mmap:
+    def _buffer(self, records: list[Record], *, in_parts: bool) -> mmap.mmap:
         length = sum(map(_LENGTH, records))
         if length <= self._group_bytes and self._spare:
             return self._spare.pop()
-        return buffer(max(length, self._group_bytes), filled=2 * length > self._group_bytes)
+        filled = 2 * length > self._group_bytes and not in_parts
+        return buffer(max(length, self._group_bytes), filled=filled)
 
     def _read(self, group: Group) -> Group:
         """Reads in the order on disk; answers in the order of the group."""
