@@ -153,11 +153,11 @@ def test_the_time_line_is_used_with_fingers_and_with_keys(site: Site, anna: Page
     recorded.start(RUN - NS)
     recorded.pass_time(NS)
     recorded.record(20)
-    recorded.step(3600 * NS)
+    recorded.step(3600 * NS + 123_456_789)
     recorded.record(20)
     anna.goto("/capture")
     words = anna.locator("#timeline-words")
-    expect(words).to_contain_text("the clock was set forward by 3600 s")
+    expect(words).to_contain_text("the clock was set forward by 3600.123 s.")
     whole = words.inner_text()
     picture = anna.locator("#timeline .u-over").bounding_box()
     assert picture

@@ -187,4 +187,5 @@ def test_every_answer_tells_browsers_what_the_page_does_not_do(programs: Program
         assert "unsafe" not in policy, path
         assert told["x-content-type-options"] == "nosniff", path
         assert told["referrer-policy"] == "no-referrer", path
+        assert told["cross-origin-opener-policy"] == "same-origin", path
         assert "server" not in told, path

@@ -23,10 +23,13 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=()",
 }
+
+
+ENCRYPTED_ONLY = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Over plain HTTP browsers ignore it, and complain."""
 
 
 class Headers:
@@ -36,10 +39,12 @@ class Headers:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
+        told = HEADERS | (ENCRYPTED_ONLY if scope.get("scheme") == "https" else {})
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in told.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -45,6 +45,7 @@ class Welcome:
         return (
             Route(PATH, self._page, methods=["GET"]),
             Route(STAY, self._stay, methods=["POST"]),
+            Route("/favicon.ico", _no_picture, methods=["GET"]),
         )
 
     def probed(self, request: Request) -> Response | None:
@@ -99,6 +100,11 @@ class Welcome:
             return False
         self._staying.move_to_end(client)
         return True
+
+
+async def _no_picture(_: Request) -> Response:
+    """Browsers ask for it by themselves; that of the device's page, elsewhere, is none that they may take."""
+    return Response(status_code=204)
 
 
 def _client(request: Request) -> str:

@@ -76,6 +76,16 @@ def test_a_probe_leads_to_a_page_that_says_where_one_is_until_somebody_stays(
     assert Phone(app, "192.168.78.118").send("GET", url).status_code == 302, "others are asked for themselves"
 
 
+def test_a_browser_finds_nothing_to_complain_of(app: ASGIApp) -> None:
+    """A header that counts over HTTPS only, and a picture that is elsewhere."""
+    phone = Phone(app)
+    page = phone.send("GET", f"http://{OWN}/welcome")
+    assert "cross-origin-opener-policy" not in page.headers
+    assert page.headers["cross-origin-resource-policy"] == "same-origin"
+    assert page.text.count("<main>") == 1
+    assert phone.send("GET", f"http://{OWN}/favicon.ico").status_code == 204
+
+
 def test_who_comes_by_cable_is_told_nothing_of_the_wifi(app: ASGIApp) -> None:
     desk = Phone(app, "192.0.2.9", "192.0.2.7")
     answer = desk.send("GET", "http://192.0.2.7/welcome")

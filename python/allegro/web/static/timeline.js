@@ -102,7 +102,7 @@
     const end = seconds(ring.end_time);
     if (shown.presses.some((press) => start <= seconds(press.time) && seconds(press.time) <= end)) told.push("Upright lines: presses; shaded: what they captured.");
     for (const step of ring.clock_steps.slice(0, 3)) {
-      told.push(`Orange line: the clock was set ${step.size_s < 0 ? "back" : "forward"} by ${Math.abs(step.size_s)} s.`);
+      told.push(`Orange line: the clock was set ${step.size_s < 0 ? "back" : "forward"} by ${Number(Math.abs(step.size_s).toFixed(3))} s.`);
     }
     return told.join(" ");
   }
