@@ -114,7 +114,8 @@ def _netsniff(directory: Path) -> list[str]:
     ]
 
 
-def _stenotype(directory: Path, *options: str) -> list[str]:
+def stenotype(directory: Path, *options: str) -> list[str]:
+    """Makes its folders, and returns its command line."""
     for name in ("PKT0", "IDX0"):
         (directory / name).mkdir()
     for path in (directory, directory / "PKT0", directory / "IDX0"):
@@ -126,13 +127,18 @@ def _stenotype(directory: Path, *options: str) -> list[str]:
 
 def _pcap_count(directory: Path) -> Stored:
     (path,) = directory.glob("out.*")
+    return Stored(packets_in(path), path.stat().st_size)
+
+
+def packets_in(path: Path) -> int:
+    """Of a pcap or pcapng file; 0 if it is none."""
     told = subprocess.run(["capinfos", "-c", "-M", str(path)], capture_output=True, text=True)
     match = re.search(r"Number of packets:\s+(\d+)", told.stdout)
-    return Stored(int(match[1]) if match else 0, path.stat().st_size)
+    return int(match[1]) if match else 0
 
 
-def _stenotype_count(directory: Path) -> Stored:
-    """Its files are TPACKET_V3 blocks of 1 MiB one after the other, without anything else."""
+def stenotype_count(directory: Path) -> Stored:
+    """What is in its files: TPACKET_V3 blocks of 1 MiB one after the other, without anything else."""
     packets = size = 0
     for path in (directory / "PKT0").iterdir():
         with path.open("rb") as file:
@@ -155,6 +161,6 @@ CONTESTANTS = (
     Contestant("tcpdump", _tcpdump, _pcap_count),
     Contestant("dumpcap", _dumpcap, _pcap_count),
     Contestant("netsniff-ng", _netsniff, _pcap_count),
-    Contestant("stenotype", _stenotype, _stenotype_count),
-    Contestant(UNINDEXED, lambda directory: _stenotype(directory, "--no_index"), _stenotype_count),
+    Contestant("stenotype", stenotype, stenotype_count),
+    Contestant(UNINDEXED, lambda directory: stenotype(directory, "--no_index"), stenotype_count),
 )

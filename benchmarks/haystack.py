@@ -40,6 +40,9 @@ _DRAWS = 64
 _EVERY = 10_000
 _BURST = 20
 _START_NS = 1_763_762_000_000_000_000
+_BOOT_ID = "5f1d0b0e6a3c4f7c9f0c8a2b7d5e1a90"
+_BOOT_NS = 1000 * NS
+"""The start of the kernel, and how long it had run at _START_NS."""
 _SPACING_NS = 200_000  # a window of minutes: of its first and last half second every record is read
 _PCAP_HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)
 
@@ -64,7 +67,7 @@ class Files:
 
 def write(directory: Path, files: Files | None, size: int) -> tuple[int, int]:
     """Makes ring and files (None: only the ring); the window of all packets."""
-    writer = RingWriter(directory, size, _START_NS)
+    writer = RingWriter(directory, size, _START_NS, _BOOT_ID, _BOOT_NS)
     wait_for(lambda: writer.status().size == size, "the ring", 600)
     time_ns = _START_NS
     image = mmap.mmap(-1, MIB)  # aligned, for direct writing
@@ -102,7 +105,10 @@ def _put(writer: RingWriter, image: memoryview) -> None:
             slot = writer.place(record.record_length(image))
         except RingBusyError:
             time.sleep(0.01)
-    one = record.seal(image, writer.ring_id, slot.sequence, writer.run, 1, "port1")
+    begin_ns, end_ns = record.packet_times(image)
+    offset_ns = _START_NS - _BOOT_NS
+    times = record.Times(bytes.fromhex(_BOOT_ID), begin_ns - offset_ns, end_ns - offset_ns, offset_ns)
+    one = record.seal(image, writer.ring_id, slot.sequence, writer.run, 1, "port1", times=times)
     os.pwrite(slot.segment.descriptor, image[: one.length], slot.offset)
     writer.written(slot, one, _packets.summarize(image, record_summaries.room(one.length)))
     writer.publish()

@@ -50,7 +50,9 @@ class TestAuthority:
         self.certificate = folder / f"{name}.pem"
         self.certificate.write_text(self.pem)
 
-    def issue(self, name: str, *, server: bool = False, days: tuple[int, int] = (-1, 100)) -> Signed:
+    def issue(
+        self, name: str, *, server: bool = False, client: bool = False, days: tuple[int, int] = (-1, 100)
+    ) -> Signed:
         """A key with a certificate that is valid from the first to the second day from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
@@ -73,7 +75,7 @@ class TestAuthority:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
             usage = ExtendedKeyUsageOID.SERVER_AUTH
         else:
-            usage = ExtendedKeyUsageOID.EMAIL_PROTECTION
+            usage = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.EMAIL_PROTECTION
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         private = key.private_bytes(

@@ -106,7 +106,8 @@ class Watch:
     def _note_gap(self, previous: Record, record: Record) -> None:
         if not record.boot_id and record.first_ns < previous.first_ns - DISORDER_NS:
             self.findings.clock_set_back_ns = self._timeline.last(previous)
-        if previous.segment.path.parent != record.segment.path.parent:
+        same = previous.segment is record.segment
+        if not same and previous.segment.path.parent != record.segment.path.parent:
             return  # another ring has numbers of its own
         missing = record.sequence - previous.sequence - 1
         if previous.run == record.run and missing > 0:
