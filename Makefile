@@ -15,7 +15,7 @@ MINUTES ?=
 # In the order of tests/conftest.py: xdist would begin with the files that hold the most tests.
 SHARED := --dist loadscope --no-loadscope-reorder
 PARALLEL := --numprocesses $(JOBS) $(SHARED)
-# A machine often waits: what needs none is run meanwhile, beside them.
+# A machine often waits, and so do tests without, for programs and threads: one worker more runs meanwhile, which starts no machine.
 BESIDE := --numprocesses $(shell expr $(JOBS) + 1) --machines $(JOBS) $(SHARED)
 # What Python compiles is kept, for all programs that tests start, too; in build/, as root leaves nothing beside the sources.
 COMPILED := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(CURDIR)/build/pycache
@@ -81,8 +81,8 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint ## Lint, types and unit tests: under a minute
-	env $(COMPILED) $(BIN)/python -m pytest $(PARALLEL) tests/unit
+check: lint ## Lint, types and unit tests: about a minute
+	env $(COMPILED) $(BIN)/python -m pytest $(BESIDE) tests/unit
 
 # IMAGE=buildroot: the same tests with the image of `make image`
 ifeq ($(IMAGE),buildroot)
@@ -95,7 +95,8 @@ endif
 build/image/allegro.img:
 	@echo "There is no image built with Buildroot yet: make image"; exit 1
 
-test: lint vm web-assets ## All tests: also those that need root, and those with the image in a virtual machine
+test: venv ## All tests: also those that need root, and those with the image in a virtual machine
+	$(MAKE) --no-print-directory --jobs lint vm web-assets
 	$(ROOT) $(TESTED) $(BIN)/python -m tests.run --timetable --no-fold-skipped $(BESIDE) $(TESTS)
 
 pictures: vm web-assets ## Take the pictures of README and manual anew, from the page of the image
