@@ -27,7 +27,8 @@ class SlowLook(Generic[T]):
     """One look at a time, for all who ask meanwhile. May be called from several threads.
 
     `look` raises OSError, RuntimeError or ValueError if it fails. After a look that failed, or that takes
-    longer than `wait_s`, nobody waits until one has come to an end again. What was seen is kept for `kept_s`.
+    longer than `wait_s`, nobody waits until one has come to an end again. What was seen, or that it
+    failed, is kept for `kept_s`.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class SlowLook(Generic[T]):
         except (OSError, RuntimeError, ValueError) as error:
             with self._lock:
                 self._running = None
+                self._until_s = self._now_s() + self._kept_s
                 self._missed(began_ns, str(error))
         else:
             with self._lock:

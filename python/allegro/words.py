@@ -1,12 +1,14 @@
 """Times and sizes as the device writes them in messages and files; texts of others as terminals get them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 SECOND_NS = 1_000_000_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIB = 1 << 20
+_BYTES = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Unicode's control characters (ESC among them, and those of eight bits), what turns the direction of
@@ -49,9 +51,23 @@ def duration(seconds: float) -> str:
     return f"{rest} s"
 
 
-def mebibytes(size: int) -> str:
-    """`12 MiB` of a number of bytes, rounded up; from ten of them on in GiB."""
-    return f"{-(-size // _MIB)} MiB" if size < 10 * 1024 * _MIB else f"{size / (1024 * _MIB):.0f} GiB"
+def size(count: float) -> str:
+    """`12.3 MB` of a number of bytes: powers of 1000, as disks are sold, wherever the device shows a size."""
+    return scaled(count, _BYTES)
+
+
+def as_set(count: int) -> str:
+    """`16 MiB (16.8 MB)`: a size that is set in MiB, rounded up, and what it is as sizes are shown."""
+    return f"{-(-count // _MIB)} MiB ({size(count)})"
+
+
+def scaled(value: float, units: Sequence[str]) -> str:
+    """With the unit, each a thousand times the one before, in which it has one to three digits before the
+    point; below 100 with one behind it, but whole in the first unit."""
+    number = 0
+    while value >= 999.5 and number < len(units) - 1:
+        value, number = value / 1000, number + 1
+    return f"{value:.0f} {units[number]}" if not number or value >= 99.95 else f"{value:.1f} {units[number]}"
 
 
 def harmless(text: str) -> str:

@@ -48,6 +48,18 @@ while True:
     time.sleep(0.5)
 """
 
+SUPERVISOR = """
+import runpy, sys
+started = open(sys.argv[1], "a", buffering=1)
+def hear(event, arguments):
+    if event == "subprocess.Popen":
+        print(arguments[0].rpartition("/")[2], file=started)
+sys.addaudithook(hear)
+sys.argv[1:2] = []
+runpy.run_module("allegro.supervisor", run_name="__main__", alter_sys=True)
+"""
+"""Notes each program that it starts."""
+
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -57,6 +69,7 @@ class Device:
     def __init__(self, folder: Path, namespace: Namespace) -> None:
         self.paths = Paths(folder / "data", folder / "run")
         self.log = folder / "log"
+        self.started = folder / "started"
         self._folder = folder
         self._namespace = namespace
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -79,7 +92,7 @@ class Device:
         self._namespace.spawn(recorder, self.log)
         self._namespace.spawn([sys.executable, "-c", SENDER], self.log)
         folders = ["--data", str(self.paths.data), "--run", str(self.paths.run)]
-        self._run([sys.executable, "-m", "allegro.supervisor", *folders])
+        self._run([sys.executable, "-c", SUPERVISOR, str(self.started), *folders])
         # The group is the one that the socket has on a machine without the user allegro-web.
         unprivileged = ["setpriv", f"--reuid={NOBODY}", f"--regid={os.getegid()}", "--clear-groups"]
         unprivileged += ["--bounding-set=-all", "--no-new-privs"]
@@ -750,6 +763,89 @@ def test_the_menu_is_seen_as_a_whole_and_a_question_can_be_taken_back(page: Page
     expect(page.locator("#power-off")).to_be_focused()
 
 
+BROKEN_WORDS = """() => {
+  const found = [], walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    if (text.parentElement.closest("code, pre")) continue;
+    for (const word of text.data.matchAll(/[A-Za-z]{4,24}/g)) {
+      const range = document.createRange();
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      const lines = new Set([...range.getClientRects()].map((each) => Math.round(each.top)));
+      if (lines.size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+"""Words of the page that begin on one line and end on another."""
+
+
+@pytest.mark.spec("W7", "W8")
+def test_no_word_of_the_manual_is_broken_on_a_phone(watched: Watched) -> None:
+    page = watched.window(SMALL_PHONE)
+    page.goto("/manual")
+    paths = page.locator("main a[href^='/manual/']").evaluate_all(
+        "links => links.map(link => new URL(link.href).pathname)"
+    )
+    assert len(paths) > 20
+    for path in ["/manual", *dict.fromkeys(paths)]:
+        if not path.endswith(".html"):
+            page.goto(path)
+            assert page.evaluate(BROKEN_WORDS) == [], path
+    watched.close()
+
+
+OFF_CENTRE = """() => {
+  const found = [];
+  for (const button of document.querySelectorAll("a.button, button, summary.button")) {
+    const box = button.getBoundingClientRect(), range = document.createRange();
+    const shown = [...button.querySelectorAll("svg")].map((each) => each.getBoundingClientRect());
+    const walker = document.createTreeWalker(button, NodeFilter.SHOW_TEXT);
+    for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+      if (text.parentElement.closest(".visually-hidden") || !text.data.trim()) continue;
+      range.selectNodeContents(text);
+      shown.push(range.getBoundingClientRect());
+    }
+    const there = shown.filter((each) => each.width);
+    if (!box.width || !there.length) continue;
+    const left = Math.min(...there.map((each) => each.left)) - box.left;
+    const right = box.right - Math.max(...there.map((each) => each.right));
+    if (Math.abs(left - right) > 2) found.push([button.textContent.trim(), left, right]);
+  }
+  return found;
+}"""
+"""Buttons whose text and picture are not in their middle."""
+
+
+@pytest.mark.spec("W7")
+def test_what_stands_on_a_button_is_in_its_middle(page: Page) -> None:
+    for each in PAGES:
+        page.goto(each.path)
+        assert page.evaluate(OFF_CENTRE) == [], each.path
+
+
+@pytest.mark.spec("W8")
+def test_a_question_moves_nothing_that_is_on_the_page(device: Device, page: Page) -> None:
+    for name in ("a", "b"):
+        (device.paths.storage / f"20261121T143005Z_page_manual_{name}.pcapng").write_bytes(b"x")
+    page.goto("/storage")
+    buttons = page.locator("summary", has_text=re.compile(r"Delete.*manual_[ab]"))
+    expect(buttons).to_have_count(2)
+
+    def places() -> list[Any]:
+        return [each.bounding_box() for each in page.locator("main h2, main tr, main li").all()]
+
+    before = places()
+    buttons.first.click()
+    expect(page.get_by_role("button", name="Cancel").locator("visible=true")).to_be_visible()
+    assert places() == before
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Cancel").locator("visible=true")).to_have_count(0)
+    expect(buttons.first).to_be_focused()
+    for name in ("a", "b"):
+        (device.paths.storage / f"20261121T143005Z_page_manual_{name}.pcapng").unlink()
+
+
 @pytest.mark.spec("W9")
 def test_a_configuration_goes_out_as_a_file_and_comes_back_after_a_look(
     device: Device, page: Page, tmp_path: Path
@@ -793,6 +889,23 @@ def test_completion_counts_characters_as_the_device_does(page: Page) -> None:
     box.press_sequentially('interface ~ "\U0001f600" and vl')
     page.get_by_role("option", name="vlan", exact=True).click()
     expect(box).to_have_value('interface ~ "\U0001f600" and vlan ')
+
+
+@pytest.mark.spec("W14")
+def test_a_page_that_is_loaded_again_starts_no_programs(device: Device, page: Page) -> None:
+    """But those whose answer is another one each time, as the log's. What looks after disks, and the page's
+    own look at its addresses, come by themselves; an answer that is kept may just have become too old."""
+    by_themselves = {"lsblk", "smartctl", "systemctl", "networkctl"}
+
+    def started(path: str) -> list[str]:
+        before = len(device.started.read_text().splitlines())
+        page.goto(path)
+        now = device.started.read_text().splitlines()[before:]
+        return [name for name in now if name not in by_themselves]
+
+    assert "journalctl" in started("/log"), "they are noted"
+    for path in ("/time", "/firmware", "/users", "/trigger", "/storage", "/capture", "/notifications"):
+        assert any(started(path) == [] for _ in range(4)), path
 
 
 @pytest.mark.spec("W7")

@@ -23,10 +23,15 @@ def test_a_time_beyond_the_calendar_is_a_number() -> None:
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 MiB"), (1, "1 MiB"), (16 << 20, "16 MiB"), ((10 << 30) - 1, "10240 MiB"), (10 << 30, "10 GiB")],
+    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (16 << 20, "16.8 MB"), (999_600_000, "1.0 GB")],
 )
 def test_sizes(size: int, text: str) -> None:
-    assert words.mebibytes(size) == text
+    assert words.size(size) == text
+
+
+def test_a_size_that_is_set_is_told_in_both_units() -> None:
+    assert words.as_set(1 << 30) == "1024 MiB (1.1 GB)"
+    assert words.as_set(1) == "1 MiB (1 bytes)"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,8 @@ def _where_ring(ring: Any) -> str:
         return f"{own}."
     if not ring["used"]:
         return f"{own} until the disk {ring['chosen']} can be used. {ring['reason']}".strip()
-    return f"The packet ring buffer has its place on the disk {ring['chosen']}, with {ring['size_mib']} MiB."
+    there = f"the disk {ring['chosen']}, with {size(ring['size_mib'] << 20)}"
+    return f"The packet ring buffer has its place on {there}."
 
 
 def _text(answer: Any) -> str:

@@ -4,10 +4,8 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
+from allegro import words
 from allegro.cli.grammar import Answer
-from allegro.words import harmless
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
@@ -22,7 +20,7 @@ def table(rows: Iterable[Sequence[object]], indent: str = "") -> str:
 
 def on_terminal(text: str) -> str:
     """What a terminal gets of a text: lines in which nothing controls it."""
-    return "\n".join(harmless(line.expandtabs()) for line in text.split("\n"))
+    return "\n".join(words.harmless(line.expandtabs()) for line in text.split("\n"))
 
 
 def as_json(data: object) -> str:
@@ -32,13 +30,8 @@ def as_json(data: object) -> str:
 
 
 def size(count: float | None) -> str:
-    """`12.3 MB` (powers of 1000, as on the page); a dash if it is not known."""
-    if count is None:
-        return "-"
-    value, unit = float(count), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.0f} {_UNITS[unit]}" if unit == 0 or value >= 99.95 else f"{value:.1f} {_UNITS[unit]}"
+    """`12.3 MB`; a dash if it is not known."""
+    return "-" if count is None else words.size(count)
 
 
 def number(count: int | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from allegro.capture.space import files_left
 from allegro.errors import Conflict, InvalidInput, NotFound
-from allegro.words import mebibytes
+from allegro.words import size
 
 MIB = 1 << 20
 NAME_MAX = 255  # bytes; ext4, and every other file system in question
@@ -143,10 +143,10 @@ class FileStore:
         if not os.access(self.root, os.W_OK):
             return "The storage device cannot be written."
         if free - needed < RESERVE:
-            wanted = f"about {mebibytes(needed)} for the capture and " if needed else ""
+            wanted = f"about {size(needed)} for the capture and " if needed else ""
             return (
-                f"There is not enough free space: {wanted}{mebibytes(RESERVE)} in reserve are needed,"
-                f" {mebibytes(free)} are free. Delete files that are no longer needed."
+                f"There is not enough free space: {wanted}{size(RESERVE)} in reserve are needed,"
+                f" {size(free)} are free. Delete files that are no longer needed."
             )
         if _has_too_many_files(self.root):
             return (

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from allegro.errors import AllegroError
 from allegro.storage.capture_files import MIB, RESERVE, FileInfo, FileStore
-from allegro.words import mebibytes
+from allegro.words import as_set, size
 
 log = logging.getLogger(__name__)
 
@@ -74,15 +74,15 @@ class Room:
         try:
             if self._beyond_limit(needed) <= 0:
                 return ""
-            taken = mebibytes(self._taken())
+            taken = size(self._taken())
         except OSError as error:
             return (
                 f"What the captures take cannot be told: the storage device does not say ({error.strerror})."
             )
-        wanted = f", and about {mebibytes(needed)} more are needed" if needed else ""
+        wanted = f", and about {size(needed)} more are needed" if needed else ""
         return (
             f"The limit for captures is reached: they take {taken} of"
-            f" {mebibytes(self._rules().limit_mib * MIB)}{wanted}."
+            f" {as_set(self._rules().limit_mib * MIB)}{wanted}."
             " Delete files that are no longer needed, or raise the limit."
         )
 

@@ -8,20 +8,17 @@ from allegro.web.local_time import in_zone
 
 UNKNOWN = "\u2013"
 
-_BYTES = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _BITS = ("bit/s", "kbit/s", "Mbit/s", "Gbit/s")
 
 
 def size(count: float | None) -> str:
-    """`12.3 MB` (powers of 1000, as disks are sold)."""
-    if count is None:
-        return UNKNOWN
-    return _scaled(count, _BYTES)
+    """`12.3 MB`, never broken over two lines."""
+    return UNKNOWN if count is None else _unbroken(words.size(count))
 
 
 def bit_rate(bytes_per_s: float) -> str:
     """`940 Mbit/s`, as links are named."""
-    return _scaled(bytes_per_s * 8, _BITS)
+    return _unbroken(words.scaled(bytes_per_s * 8, _BITS))
 
 
 def number(count: float | None) -> str:
@@ -31,7 +28,7 @@ def number(count: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """`3 h 12 min`, never broken over two lines."""
-    return words.duration(seconds).replace(" ", "\u00a0")
+    return _unbroken(words.duration(seconds))
 
 
 def moment(text: str | None, zone: str = "UTC") -> str:
@@ -53,13 +50,5 @@ def _short(local: datetime) -> str:
     return letters if letters.isalpha() else f"UTC{local.isoformat()[-6:]}"
 
 
-def _scaled(value: float, units: tuple[str, ...]) -> str:
-    for unit in units[:-1]:
-        if value < 999.5:
-            return f"{_digits(value, unit == units[0])}\u00a0{unit}"
-        value /= 1000
-    return f"{_digits(value, False)}\u00a0{units[-1]}"
-
-
-def _digits(value: float, whole: bool) -> str:
-    return f"{value:.0f}" if whole or value >= 99.95 else f"{value:.1f}"
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\u00a0")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from allegro.errors import AllegroError
+from allegro.words import size
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -132,7 +133,7 @@ def _field(schema: Values, definitions: Values, name: str, value: Any) -> Field:
         name=name,
         kind=kind,
         label=_label(name.rpartition(".")[2], schema),
-        help=schema.get("description", ""),
+        help=_help(schema, name, value),
         value=_shown(kind, value),
         choices=_choices(schema),
         minimum=schema.get("minimum"),
@@ -154,6 +155,14 @@ def _field(schema: Values, definitions: Values, name: str, value: Any) -> Field:
             ),
         )
     return made
+
+
+def _help(schema: Values, name: str, value: Any) -> str:
+    """With what a size in MiB is among those that the pages show."""
+    text: str = schema.get("description", "")
+    if name.endswith("_mib") and isinstance(value, int) and value > 0:
+        text += f"; {value} MiB are {size(value << 20)}"
+    return text
 
 
 def _defaults(row: Values, definitions: Values) -> dict[str, Any]:

@@ -164,7 +164,7 @@ def test_the_ring_is_sent_to_a_disk_and_fetched_back(api: Api, capsys: pytest.Ca
     ring = {"chosen": "9a", "used": True, "size_mib": 512, "reason": ""}
     api.answer("PUT /disks/ring", {**NONE, "ring": ring})
     assert run(api, "disks", "ring", "9a", "--size", "512") == 0
-    assert capsys.readouterr().out == "The packet ring buffer has its place on the disk 9a, with 512 MiB.\n"
+    assert capsys.readouterr().out == "The packet ring buffer has its place on the disk 9a, with 537 MB.\n"
     api.answer(
         "PUT /disks/ring", {**NONE, "ring": {**ring, "used": False, "reason": "It is not plugged in."}}
     )

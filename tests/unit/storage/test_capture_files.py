@@ -136,7 +136,7 @@ class TestSpace:
     def test_reserve_is_kept(self, store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(FileStore, "free", lambda self: RESERVE)
         assert store.problem() == ""
-        assert "1 MiB for the capture" in store.problem(1)
+        assert "1 bytes for the capture" in store.problem(1)
         monkeypatch.setattr(FileStore, "free", lambda self: RESERVE - 1)
         assert "Delete files" in store.problem()
 

@@ -84,10 +84,10 @@ class TestRoom:
         bench.add("storage", "a")
         bench.add("upload", "b")
         assert bench.room.problem(MIB) == ""
-        assert "take 2 MiB of 3 MiB, and about 2 MiB more" in bench.room.problem(2 * MIB)
+        assert "take 2.1 MB of 3 MiB (3.1 MB), and about 2.1 MB more" in bench.room.problem(2 * MIB)
         assert bench.room.limit_problem() == ""
         bench.add("sent", "c")
-        assert "take 3 MiB of 3 MiB." in bench.room.limit_problem()
+        assert "take 3.1 MB of 3 MiB (3.1 MB)." in bench.room.limit_problem()
         assert bench.room.problem() == bench.room.limit_problem()
 
     def test_the_limit_makes_room_too(self, bench: Bench) -> None:

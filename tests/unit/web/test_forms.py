@@ -173,3 +173,10 @@ def test_a_tick_makes_no_row_and_a_new_row_has_those_that_are_usual() -> None:
     assert forms.patch(Recording, "recording", typed) == {"rules": [web]}
     emptied = {key: value for key, value in typed.items() if ".1." in key}
     assert forms.patch(Recording, "recording", emptied) == {"rules": []}
+
+
+@pytest.mark.spec("W15")
+def test_a_size_that_is_set_in_mib_is_told_as_the_pages_show_sizes() -> None:
+    field = by_name(forms.form(Recording, "recording", {"ring_size_mib": 1024}))["recording.ring_size_mib"]
+    assert field.label == "Size (MiB)"
+    assert field.help.endswith("; 1024 MiB are 1.1 GB")

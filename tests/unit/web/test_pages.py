@@ -340,7 +340,7 @@ def test_the_ring_goes_to_a_disk_after_a_question(world: World) -> None:
     admin.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="5")
     assert "has its place on the device's own disk." in admin.page("/storage")
     admin.post("/storage/use-ring-disk", name=FOR_THE_RING.uuid, size="512")
-    assert "The packet ring buffer has its place on the disk below, with 512" in admin.page("/storage")
+    assert "The packet ring buffer has its place on the disk below, with 537" in admin.page("/storage")
     admin.post("/storage/remove-ring-disk")
     assert "It can be pulled." in admin.page("/storage")
     admin.post("/storage/use-ring-disk", name="", size="")

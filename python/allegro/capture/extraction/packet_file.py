@@ -256,7 +256,7 @@ class PacketFile:
             if not self.limited:
                 others = str(sum(rejected.values()))
                 fields.append(("packets of the window that do not match the filter", others))
-            read = f"{words.mebibytes(amounts.read)} of {words.mebibytes(amounts.reached)}"
+            read = f"{words.size(amounts.read)} of {words.size(amounts.reached)}"
             fields.append(("read of the ring", read))
             fields.append(("filter", request.filter))
         system = platform.uname()
@@ -304,7 +304,7 @@ class PacketFile:
             yield f"Of each packet no more than {kept} kept, as was asked for."
         if self._ends_ns is not None:
             yield (
-                f"This file ends at its size limit of {words.mebibytes(shape.size_limit)}: what came in from"
+                f"This file ends at its size limit of {words.as_set(shape.size_limit)}: what came in from"
                 f" {words.utc(self._ends_ns)} on is not in it."
             )
 

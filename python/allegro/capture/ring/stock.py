@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from allegro import words
 from allegro.atomic import sync_directory
 from allegro.capture import space
 from allegro.capture.ring import index, record_summaries, segments
@@ -25,7 +26,6 @@ from allegro.capture.ring.open_segment import OpenSegment, open_segment
 from allegro.capture.ring.recovery import RecoveredRing, RecoveredSegment
 from allegro.capture.ring.summaries import Listed
 from allegro.errors import Unavailable
-from allegro.words import mebibytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class SegmentStock:
             if not self._room_for_one():
                 return ""
             size, whole = self.size(), self.target - self.target % self.segment_size
-        return f"The ring is being laid out: {mebibytes(size)} of {mebibytes(whole)}."
+        return f"The ring is being laid out: {words.size(size)} of {words.size(whole)}."
 
     # -- from one segment to the next ----------------------------------------------------------------
 
@@ -203,7 +203,7 @@ class SegmentStock:
                 self.wanted.set()
             except RingUnavailable as error:
                 self._space_checked = now
-                there, wanted = mebibytes(self.size()), mebibytes(self.target)
+                there, wanted = words.size(self.size()), words.as_set(self.target)
                 self.shortage = f"The ring has {there} instead of {wanted}: {error.message}"
                 _LOG.warning("%s", self.shortage)
 
@@ -401,7 +401,7 @@ def _remove_beside(path: Path) -> None:
 def _check_size(size: int, directory: Path) -> None:
     if size < segments.SMALLEST_RING:
         raise RingUnavailable(
-            f"A packet ring needs at least {mebibytes(segments.SMALLEST_RING)}, not {mebibytes(size)}.",
+            f"A packet ring needs at least {words.as_set(segments.SMALLEST_RING)}, not {words.as_set(size)}.",
             place=str(directory),
             remedy="Make the ring larger in the settings.",
         )
@@ -409,7 +409,7 @@ def _check_size(size: int, directory: Path) -> None:
 
 def _no_space(directory: Path, available: int) -> RingUnavailable:
     return RingUnavailable(
-        f"the disk has no more room for it ({mebibytes(available)} left).",
+        f"the disk has no more room for it ({words.size(available)} left).",
         place=str(directory),
         remedy="Delete captures, or make the ring smaller in the settings.",
     )

@@ -29,11 +29,14 @@ document.addEventListener("click", (event) => {
 
 // A question that is not meant after all.
 for (const button of document.querySelectorAll("details.confirm button[data-cancel]")) button.hidden = false;
-document.addEventListener("click", (event) => {
-  const box = event.target.closest("button[data-cancel]")?.closest("details");
+function takeBack(box) {
   if (!box) return;
   box.open = false;
   box.querySelector("summary").focus();
+}
+document.addEventListener("click", (event) => takeBack(event.target.closest("button[data-cancel]")?.closest("details")));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") takeBack(event.target.closest("details.confirm[open]"));
 });
 
 // Seconds that run out while somebody looks at them: the number in the text.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from allegro import words
 from allegro.capture.extraction.contract import Request, Result
 from allegro.capture.extraction.cut import extract, extract_all
 from allegro.capture.extraction.yielding import Courtesy
@@ -69,7 +70,7 @@ def without_summaries(ring: Ring) -> None:
 def test_the_needle(ring: Ring) -> None:
     found, file = cut(ring, "ip == 10.0.0.9 && tcpPort == 443")
     assert found.packets == 25
-    assert f"read of the ring: 1 MiB of {-(-RECORDS * RECORD // (1 << 20))} MiB" in file.comment
+    assert f"read of the ring: {words.size(found.read)} of {words.size(RECORDS * RECORD)}" in file.comment
     assert found.reached == RECORDS * RECORD
     assert found.read == (5 + 2 * EDGE) * RECORD
     without_summaries(ring)

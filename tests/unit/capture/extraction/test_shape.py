@@ -136,7 +136,7 @@ def test_a_file_ends_before_its_limit_and_says_since_when(cut: Cut, format_: For
     assert 100 < len(kept) < 160
     first_missing = f"{LARGE[len(kept) - 100].time_ns % NS:09d}Z"
     (note,) = result.notes
-    assert note.startswith("This file ends at its size limit of 1 MiB: what came in from ")
+    assert note.startswith("This file ends at its size limit of 1 MiB (1.0 MB): what came in from ")
     assert note.endswith(f"{first_missing} on is not in it.")
     assert result.limited
 

@@ -353,7 +353,7 @@ def test_short_space_makes_a_smaller_ring_and_says_so(
     wait_for(lambda: writer.shortage, "shortage", 10)
     append(writer, 0)
     assert disk_use(tmp_path) == 28 * MIB
-    assert "28 MiB instead of 1024 MiB" in writer.shortage
+    assert "29.4 MB instead of 1024 MiB (1.1 GB)" in writer.shortage
     writer.close()
 
 
@@ -412,7 +412,10 @@ def test_a_disk_without_inodes_gives_a_smaller_ring_and_is_not_called_broken(
     wait_for(lambda: writer.shortage, "shortage", 10)
     append(writer, 0)
     writer.close()
-    assert "instead of 32 MiB: its disk takes no further file, although it has space" in writer.shortage
+    assert (
+        "instead of 32 MiB (33.6 MB): its disk takes no further file, although it has space"
+        in writer.shortage
+    )
     assert writer.failures == 0
     left = iter(range(0))
     with pytest.raises(RingUnavailable, match="takes no further file") as caught:
