@@ -229,6 +229,7 @@ STEPS: dict[str, list[Callable[[Build], None]]] = {
 def main(words_given: list[str]) -> int:
     """Do what Buildroot asks for; returns the exit code."""
     what, folder = words_given[:2]
+    sys.pycache_prefix = None  # what is compiled for the device lies beside its source, whatever is set here
     try:
         made = build_from_environment()
         if what == "payload":
