@@ -673,6 +673,17 @@ def test_every_page_is_accessible_and_fits(watched: Watched, scheme: str) -> Non
 
 
 @pytest.mark.spec("W8")
+def test_no_word_of_the_state_is_broken_on_any_screen(page: Page) -> None:
+    page.goto("/")
+    state = page.locator(".tile.state .value")
+    for width in (360, 390, 640, 768, 834, 960, 1024, 1152, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert state.inner_text().split() == ["Recording"]
+        lines = state.evaluate("each => each.clientHeight / parseFloat(getComputedStyle(each).lineHeight)")
+        assert lines < 1.5, width
+
+
+@pytest.mark.spec("W8")
 def test_keyboard_alone_is_enough(device: Device, watched: Watched) -> None:
     page = watched.window(PHONE)
     page.goto("/")
