@@ -449,8 +449,18 @@ def put(page: Page, name: str, value: str | bool) -> None:
             "greater than or equal to 16",
         ),
         ("/ring", {"recording.ring_size_mib": "large"}, "recording.ring_size_mib", "valid integer"),
-        ("/management", {"management.address": "192.0.2.0/24"}, "management.address", "network or broadcast"),
-        ("/management", {"management.address": "192.0.2.300/24"}, "management.address", "is not an IPv4"),
+        (
+            "/management",
+            {"management.mode": "static", "management.address": "192.0.2.0/24"},
+            "management.address",
+            "network or broadcast",
+        ),
+        (
+            "/management",
+            {"management.mode": "static", "management.address": "192.0.2.300/24"},
+            "management.address",
+            "is not an IPv4",
+        ),
         (
             "/management",
             {
@@ -891,6 +901,37 @@ def test_a_configuration_goes_out_as_a_file_and_comes_back_after_a_look(
     newest.get_by_role("button", name="Go back to before it").click()
     expect(page.locator(".message.good")).to_contain_text("The earlier settings are in force again.")
     assert device.allegro("settings", "get", "trigger.before_s") == 60
+
+
+@pytest.mark.spec("W6", "N1", "X6")
+def test_a_form_shows_the_fields_of_what_is_chosen(page: Page) -> None:
+    def shown(*names: str) -> list[str]:
+        return [name for name in names if page.locator(f"[name='{name}']").is_visible()]
+
+    address, leases = "management.address", "management.lease_first"
+    page.goto("/management")
+    mode = page.locator("[name='management.mode']")
+    for choice, expected in (("dhcp", []), ("static", [address]), ("server", [address, leases])):
+        mode.select_option(choice)
+        assert shown(address, leases) == expected, choice
+    assert shown("management.second.address", "management.second.mode") == ["management.second.mode"]
+    page.locator("[name='wifi.mode']").select_option("client")
+    assert shown("wifi.access_point.ssid", "wifi.client.ssid") == ["wifi.client.ssid"]
+    page.goto("/export")
+    way = ("export.host", "export.authentication", "export.key_type", "export.url", "export.region")
+    protocol = page.locator("[name='export.protocol']")
+    for choice, among in (("sftp", way[:2]), ("webdav", way[3:4]), ("s3", way[3:])):
+        protocol.select_option(choice)
+        assert shown(*way) == list(among), choice
+    protocol.select_option("sftp")
+    page.locator("[name='export.authentication']").select_option("key")
+    assert shown(*way) == [*way[:3]]
+    protocol.select_option("webdav")
+    page.locator("[name='export.enabled']").check()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#field-export-url-error")).to_be_visible()
+    protocol.select_option("sftp")
+    expect(page.locator("#field-export-url-error")).to_be_visible()
 
 
 @pytest.mark.spec("F5")

@@ -146,9 +146,17 @@ class Export(Section):
         json_schema_extra={"choices": dict(EXPORT_WAYS)},
     )
     host: str = Field(
-        default="", max_length=253, title="Server", description="Name or address of the SFTP server"
+        default="",
+        max_length=253,
+        title="Server",
+        description="Name or address of the SFTP server",
+        json_schema_extra={"when": {"protocol": ["sftp"]}},
     )
-    port: Port = Field(default=22, description="TCP port of the SFTP server")
+    port: Port = Field(
+        default=22,
+        description="TCP port of the SFTP server",
+        json_schema_extra={"when": {"protocol": ["sftp"]}},
+    )
     username: Text = Field(
         default="",
         max_length=64,
@@ -159,7 +167,10 @@ class Export(Section):
         default="password",
         title="Log in with",
         description="How to log in: with the password, or with the device's own key",
-        json_schema_extra={"choices": {"password": "Password", "key": "The device's own key"}},
+        json_schema_extra={
+            "choices": {"password": "Password", "key": "The device's own key"},
+            "when": {"protocol": ["sftp"]},
+        },
     )
     key_type: Literal["ed25519", "rsa", "ecdsa"] = Field(
         default="ed25519",
@@ -167,6 +178,7 @@ class Export(Section):
         description="Another kind for servers that do not take the usual one; each is made when first needed",
         json_schema_extra={
             "choices": {"ed25519": "Ed25519", "rsa": "RSA, 3072 bits", "ecdsa": "ECDSA, P-256"},
+            "when": {"protocol": ["sftp"], "authentication": ["key"]},
         },
     )
     password: str = Field(
@@ -216,19 +228,21 @@ class Export(Section):
         title="Address for WebDAV, HTTPS, S3",
         description="Directory of a web server, or bucket of S3-compatible storage, beginning with https://; "
         "the directory above lies below it",
+        json_schema_extra={"when": {"protocol": ["webdav", "https", "s3"]}},
     )
     certificate: str = Field(
         default="",
         max_length=65536,
         title="Certificate of a private web server",
         description="Certificate (PEM) of an authority of your own that vouches for it",
-        json_schema_extra={"format": "long-text"},
+        json_schema_extra={"format": "long-text", "when": {"protocol": ["webdav", "https", "s3"]}},
     )
     region: str = Field(
         default="us-east-1",
         max_length=64,
         title="Region for S3",
         description="Region of the bucket, as its server calls it",
+        json_schema_extra={"when": {"protocol": ["s3"]}},
     )
     host_key: str = Field(
         default="",

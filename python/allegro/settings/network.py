@@ -95,8 +95,14 @@ class Addressing(Section):
         default="",
         title="Static address",
         description="Static IPv4 address with prefix length, for example 192.168.1.20/24",
+        json_schema_extra={"when": {"mode": ["static", "server"]}},
     )
-    gateway: str = Field(default="", title="Gateway", description="Default gateway for the static address")
+    gateway: str = Field(
+        default="",
+        title="Gateway",
+        description="Default gateway for the static address",
+        json_schema_extra={"when": {"mode": ["static", "server"]}},
+    )
     dns: tuple[str, ...] = Field(
         default=(),
         title="Name servers",
@@ -107,11 +113,13 @@ class Addressing(Section):
         default="",
         title="First leased address",
         description="As DHCP server: first address that is given to others; empty = chosen by itself",
+        json_schema_extra={"when": {"mode": ["server"]}},
     )
     lease_last: str = Field(
         default="",
         title="Last leased address",
         description="As DHCP server: last address that is given to others",
+        json_schema_extra={"when": {"mode": ["server"]}},
     )
 
     @field_validator("address")

@@ -181,8 +181,10 @@ class Wifi(Section):
             "choices": {"": "Not set: channels that are allowed everywhere", **COUNTRIES},
         },
     )
-    access_point: AccessPoint = AccessPoint()
-    client: Client = Client()
+    access_point: AccessPoint = Field(
+        default=AccessPoint(), json_schema_extra={"when": {"mode": ["access-point"]}}
+    )
+    client: Client = Field(default=Client(), json_schema_extra={"when": {"mode": ["client"]}})
 
     @field_validator("country")
     @classmethod

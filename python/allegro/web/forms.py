@@ -53,6 +53,9 @@ class Field:
     rows: tuple[tuple["Field", ...], ...] = ()  # of a table
     ordered: bool = False  # of a table: its rows have buttons to move them
     try_at: str = ""  # of a table: what a row is sent to, to be tried out
+    when: str = ""
+    """The choices with which it means something: `management.mode=static|server`, several with blanks between
+    them. A script shows it only then."""
 
     @property
     def id(self) -> str:
@@ -139,6 +142,7 @@ def _field(schema: Values, definitions: Values, name: str, value: Any) -> Field:
         minimum=schema.get("minimum"),
         maximum=schema.get("maximum"),
         max_length=schema.get("maxLength"),
+        when=_when(schema, name.rpartition(".")[0]),
     )
     if kind == "group":
         return replace(made, fields=tuple(_fields(schema, definitions, name, value or {})))
@@ -155,6 +159,12 @@ def _field(schema: Values, definitions: Values, name: str, value: Any) -> Field:
             ),
         )
     return made
+
+
+def _when(schema: Values, beside: str) -> str:
+    """`beside`: where the fields lie that it depends on."""
+    conditions: Mapping[str, Sequence[str]] = schema.get("when", {})
+    return " ".join(f"{beside}.{name}={'|'.join(values)}" for name, values in conditions.items())
 
 
 def _help(schema: Values, name: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from allegro.settings.masks import MASK
 from allegro.settings.model import Export, Trigger
 from allegro.settings.network import Links, Management
 from allegro.settings.recording import Recording
+from allegro.settings.wifi import Wifi
 from allegro.web import forms
 
 
@@ -180,3 +181,16 @@ def test_a_size_that_is_set_in_mib_is_told_as_the_pages_show_sizes() -> None:
     field = by_name(forms.form(Recording, "recording", {"ring_size_mib": 1024}))["recording.ring_size_mib"]
     assert field.label == "Size (MiB)"
     assert field.help.endswith("; 1024 MiB are 1.1 GB")
+
+
+@pytest.mark.spec("N1")
+def test_a_field_says_with_which_choices_it_means_something() -> None:
+    fields = by_name(forms.form(Management, "management", Management().model_dump()))
+    assert fields["management.address"].when == "management.mode=static|server"
+    assert fields["management.dns"].when == ""
+    second = {field.name: field for field in fields["management.second"].fields}
+    assert second["management.second.lease_first"].when == "management.second.mode=server"
+    key = by_name(forms.form(Export, "export", Export().model_dump()))["export.key_type"]
+    assert key.when == "export.authentication=key export.protocol=sftp"
+    wifi = by_name(forms.form(Wifi, "wifi", Wifi().model_dump()))
+    assert (wifi["wifi.client"].when, wifi["wifi.client"].kind) == ("wifi.mode=client", "group")

@@ -20,7 +20,7 @@ from allegro.web.menu import Heading, menu
 from allegro.web.pages import PAGES, administration
 from allegro.web.site import Page
 from tests.unit.storage.playing_disks import FOR_THE_RING, VOLUMES
-from tests.unit.web.world import Browser, World
+from tests.unit.web.world import PASSWORD, Browser, World
 
 W2_NAMES = {
     "Dashboard",
@@ -746,6 +746,19 @@ def test_captures_that_wait_while_nothing_is_sent_are_told(world: World) -> None
     browser = world.user("viewer")
     assert "Nothing is sent while the upload is off" in browser.page("/export/live")
     assert "1 to upload, which is off" in browser.page("/dashboard/live")
+
+
+@pytest.mark.spec("W1")
+def test_a_password_for_somebody_else_is_refused_at_its_field(world: World) -> None:
+    world.site.users.add("bert", "viewer", PASSWORD)
+    answer = world.user("admin").post("/users/password", name="bert", password="Bert-2026")
+    assert answer.status_code == 422
+    (said,) = re.findall(r'id="password-\d-error" role="alert">([^<]*)', answer.text)
+    assert "nothing in it but the name of the user" in said
+    assert said.endswith("Take several words that do not belong together.")
+    assert answer.text.count("too easy to guess") == 1
+    assert '<details class="confirm" open>' in answer.text
+    assert "Bert-2026" not in answer.text
 
 
 def test_a_log_that_nobody_asked_more_of_is_that_of_the_device(world: World) -> None:

@@ -20,7 +20,10 @@ WHAT_ROLES_MAY = {
 }
 
 
-def _show(visit: Visit, error: AllegroError | None = None, new_token: str = "") -> Response:
+def _show(
+    visit: Visit, error: AllegroError | None = None, new_token: str = "", changed: str = ""
+) -> Response:
+    """With an `error` of what was sent; `changed`: the user whose password that was."""
     return visit.render(
         "users.html",
         status=error.status if error else 200,
@@ -32,6 +35,7 @@ def _show(visit: Visit, error: AllegroError | None = None, new_token: str = "") 
         error=error,
         typed={key: visit.typed(key) for key in ("name", "role")},
         is_token=visit.request.url.path == TOKENS,
+        changed=changed,
         days=DAYS,
     )
 
@@ -61,7 +65,10 @@ async def _password(visit: Visit) -> Response:
     name = visit.typed("name")
     if name == visit.user.name:
         raise Conflict("Your own password is changed at the top of the page (your name, Change password).")
-    await run_in_threadpool(partial(visit.site.users.change, name, password=visit.typed("password")))
+    try:
+        await run_in_threadpool(partial(visit.site.users.change, name, password=visit.typed("password")))
+    except InvalidInput as error:
+        return _show(visit, error, changed=name)
     visit.site.sessions.end_all_of(name)
     visit.note("password", f"Set a new password for {name}")
     return visit.done(f"{name} can log in with this password once, and is then asked for a new one.")

@@ -27,6 +27,22 @@ document.addEventListener("click", (event) => {
   if (account && !account.contains(event.target)) account.open = false;
 });
 
+// What means something only with some choices is shown with these. Without this script all is.
+const dependent = [...document.querySelectorAll("[data-when]")];
+function isMeant(place) {
+  return place.dataset.when.split(" ").every((condition) => {
+    const [name, values] = condition.split("=");
+    const choice = place.closest("form").elements[name];
+    return !choice || values.split("|").includes(choice.value);
+  });
+}
+function showWhatIsMeant() {
+  for (const place of dependent) place.hidden = !isMeant(place) && !place.querySelector("[aria-invalid=true]");
+}
+showWhatIsMeant();
+document.addEventListener("change", showWhatIsMeant);
+window.addEventListener("pageshow", showWhatIsMeant);
+
 // A question that is not meant after all.
 for (const button of document.querySelectorAll("details.confirm button[data-cancel]")) button.hidden = false;
 function takeBack(box) {
@@ -186,6 +202,7 @@ function putBackTyped(kept) {
     else field.value = typed;
     some = true;
   }
+  showWhatIsMeant();
   if (some) showWords("typed-words", "status");
 }
 
