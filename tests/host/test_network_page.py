@@ -127,6 +127,10 @@ def test_the_bmc_gets_an_address_and_a_mistake_is_shown_at_its_field(page: Page)
 @pytest.mark.spec("N5")
 def test_a_change_that_waits_is_seen_first_and_confirmed(site: Site, page: Page) -> None:
     site.world.device.remaining_s = 86.0
+    page.goto("/storage")
+    left = page.locator("[data-seconds-left]")
+    expect(left).to_contain_text("taken back in")
+    expect(left).not_to_contain_text("86")
     page.goto("/management")
     page.get_by_role("button", name="Confirm", exact=True).click()
     expect(page.locator(".message.good")).to_contain_text("Confirmed: the changed settings stay.")

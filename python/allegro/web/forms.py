@@ -200,13 +200,15 @@ def _kind(schema: Values, definitions: Values) -> Kind:
 
 
 def _resolved(schema: Values, definitions: Values) -> Values:
-    """Without `$ref`, `allOf` of one and the alternative null; the field's own title and description win."""
+    """Without `$ref`, `allOf` of one and the alternative null; the field's own description wins, and only its
+    own title counts: that of what is referred to is the name of a class."""
     if "anyOf" in schema:
         others = [each for each in schema["anyOf"] if each.get("type") != "null"]
         own = {key: value for key, value in schema.items() if key != "anyOf"}
         return {**_resolved(others[0], definitions), **own, "nullable": len(others) < len(schema["anyOf"])}
     if "$ref" in schema:
-        target = definitions[schema["$ref"].rpartition("/")[2]]
+        referred = definitions[schema["$ref"].rpartition("/")[2]]
+        target = {key: value for key, value in referred.items() if key != "title"}
         own = {key: value for key, value in schema.items() if key != "$ref"}
         return {**target, **own}
     return schema
@@ -216,7 +218,7 @@ def _label(name: str, schema: Values) -> str:
     """The title if somebody wrote one, else the name in words, with its unit in brackets."""
     title: str = schema.get("title", "")
     derived = name.replace("_", " ").title()
-    if title and title != derived and schema.get("type") != "object":
+    if title and title != derived:
         return title
     words = name.split("_")
     unit = _UNITS.get(words[-1]) if len(words) > 1 else None

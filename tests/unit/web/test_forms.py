@@ -188,9 +188,11 @@ def test_a_field_says_with_which_choices_it_means_something() -> None:
     fields = by_name(forms.form(Management, "management", Management().model_dump()))
     assert fields["management.address"].when == "management.mode=static|server"
     assert fields["management.dns"].when == ""
+    assert fields["management.second"].label == "Second management port"
     second = {field.name: field for field in fields["management.second"].fields}
     assert second["management.second.lease_first"].when == "management.second.mode=server"
     key = by_name(forms.form(Export, "export", Export().model_dump()))["export.key_type"]
     assert key.when == "export.authentication=key export.protocol=sftp"
     wifi = by_name(forms.form(Wifi, "wifi", Wifi().model_dump()))
     assert (wifi["wifi.client"].when, wifi["wifi.client"].kind) == ("wifi.mode=client", "group")
+    assert wifi["wifi.access_point"].label == "Access point"
