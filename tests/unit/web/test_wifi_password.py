@@ -169,7 +169,7 @@ def test_the_own_password_does_not_wait_for_a_supervisor_that_is_silent(
         raise Unavailable("The device did not answer in time.")
 
     monkeypatch.setattr(Backend, "ask", refused)
-    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/"
+    assert browser.post("/password", password=PASSWORD, again=PASSWORD).headers["location"] == "/setup"
     monkeypatch.undo()
     page = browser.page("/")
     assert "The new password of the WiFi was not saved. The device did not answer in time." in page
