@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from allegro.capture.extraction.seen_values import seen_values
 from allegro.capture.extraction.traffic import of_ring
 from allegro.capture.extraction.yielding import Courtesy
 from allegro.capture.status import RecorderStatus, memory_beside, ring_in_force
@@ -17,6 +16,7 @@ from allegro.events.event_rules import open_problems
 from allegro.export.chosen_way import server_name
 from allegro.export.queue import UploadQueue
 from allegro.export.uploads import ExportService
+from allegro.filters.fields import Field
 from allegro.firmware.daily import DailyCheck
 from allegro.firmware.disk_install import Installer, running_disk
 from allegro.firmware.update import FirmwareService
@@ -152,8 +152,13 @@ def run(paths: Paths, *, with_network: bool) -> None:
     def ring() -> Path:
         return ring_in_force(paths.recorder_status, paths.ring)
 
+    def values_seen() -> Mapping[Field, Sequence[str]]:
+        from allegro.capture.extraction.seen_values import seen_values  # for the first filter
+
+        return seen_values(ring())
+
     # Asked while somebody types: once for some keys, and not longer than that is no nuisance.
-    seen = SlowLook("values seen", lambda: seen_values(ring()), wait_s=0.5, kept_s=10.0)
+    seen = SlowLook("values seen", values_seen, wait_s=0.5, kept_s=10.0)
 
     def estimate(start_ns: int, end_ns: int) -> int:
         in_force = ring()
