@@ -100,8 +100,8 @@ test: venv ## All tests: also those that need root, and those with the image in 
 	$(ROOT) $(TESTED) $(BIN)/python -m tests.run --timetable --no-fold-skipped $(BESIDE) $(TESTS)
 
 pictures: vm web-assets ## Take the pictures of README and manual anew, from the page of the image
-	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_web_page.py
-	cp build/test-report/web-vm/pictures/*.webp docs/images/
+	$(ROOT) $(BIN)/python -m pytest -p no:cacheprovider tests/vm/test_story.py
+	cp build/test-report/story/pictures/*.webp docs/images/
 
 guide: venv ## Print the installation guide as PDF: build/allegro-installation.pdf
 	$(BIN)/python -m scripts.guide

@@ -42,9 +42,9 @@ BEGIN_WITH = (
     *(
         f"tests/vm/test_{name}.py"
         for name in (
-            *("web_page", "firmware_update", "install_to_disk", "wifi", "bridge", "firmware_refused", "boot"),
-            *("boot_menu", "bad_input", "management", "reset", "clock", "growth", "load", "capture_disk"),
-            "watchdog",
+            *("story", "web_page", "firmware_update", "install_to_disk", "wifi", "bridge"),
+            *("firmware_refused", "boot", "boot_menu", "bad_input", "management", "reset", "clock", "growth"),
+            *("load", "capture_disk", "watchdog"),
         )
     ),
     *("tests/vm/", "tests/host/", "tests/unit/capture/test_packets_sanitized.py", "tests/unit/"),

@@ -86,13 +86,25 @@ def photograph(page: Page, path: Path) -> None:
     page.screenshot(path=path, full_page=True)
 
 
-def picture(page: Page, path: Path) -> None:
-    """Save what the window shows, as a small file for documents (WebP)."""
+def picture(page: Page, path: Path, quality: int = 80) -> None:
+    """Save what the window shows, as a small file for documents (WebP, quality 0 to 100)."""
     page.evaluate("window.scrollTo(0, 0)")
     session = page.context.new_cdp_session(page)
-    shown = session.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
+    shown = session.send("Page.captureScreenshot", {"format": "webp", "quality": quality})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(base64.b64decode(shown["data"]))
+
+
+def picture_of(browser: Browser, png: Path, path: Path) -> None:
+    """Save a picture that is there as a small file for documents (WebP)."""
+    page = browser.new_page()
+    page.set_content(f'<img src="data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}">')
+    page.add_style_tag(content="body { margin: 0 } img { display: block }")
+    image = page.locator("img").bounding_box()
+    assert image
+    page.set_viewport_size({"width": int(image["width"]), "height": int(image["height"])})
+    picture(page, path)
+    page.close()
 
 
 def assert_accessible(page: Page) -> None:

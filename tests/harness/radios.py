@@ -15,6 +15,7 @@ from tests.harness.waiting import wait_for
 
 BUSYBOX = Path("/usr/bin/busybox")
 _FOLDER = "/run/bench-wifi"
+_PROXY_PORT = 1080
 
 _LEASE_SCRIPT = """\
 #!/bin/sh
@@ -28,14 +29,15 @@ ip address add "$ip/$mask" dev "$interface"
 for server in $dns; do echo "nameserver $server" >>FOLDER/resolv.conf; done
 """
 
-# Opens pages as a browser would; prints addresses and certificates on the way to each as JSON. Certificates
-# are checked against the given one, names included.
+# Opens pages as a browser would (or posts an empty form); prints addresses and answers on the way to each as
+# JSON. Certificates are checked against the given one, names included.
 _FETCH = """
 import http.client, json, socket, ssl, sys, urllib.parse
 authority, *urls = sys.argv[1:]
 context = ssl.create_default_context(cafile=authority)
 ways = []
-for url in urls:
+for asked in urls:
+    method, _, url = asked.rpartition(" ")
     steps = []
     for _ in range(5):
         parts = urllib.parse.urlsplit(url)
@@ -44,14 +46,14 @@ for url in urls:
         connection = kind(parts.hostname, timeout=30, **({"context": context} if secure else {}))
         connection.connect()
         address = connection.sock.getpeername()[0]
-        connection.request("GET", parts.path or "/")
+        connection.request(method or "GET", parts.path or "/")
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
         step = {"url": url, "address": address, "status": answer.status, "text": text}
         steps.append(step)
         if answer.status // 100 != 3:
             break
-        url = urllib.parse.urljoin(url, answer.headers["Location"])
+        method, url = "GET", urllib.parse.urljoin(url, answer.headers["Location"])
     ways.append(steps)
 print(json.dumps(ways))
 """
@@ -169,13 +171,41 @@ network={{
     def fetch(self, certificate: str, *urls: str) -> list[list[dict[str, Any]]]:
         """Opens pages with the name server of the lease: each step on the way to each of them.
 
-        `certificate`: file in the guest; the one that the pages have to show.
+        `certificate`: file in the guest; the one that the pages have to show. "POST " before a page presses a
+        button there.
         """
-        resolver = f"mount --bind {_FOLDER}/resolv.conf /etc/resolv.conf"
-        command = shlex.join(["python3", "-I", f"{_FOLDER}/fetch.py", certificate, *urls])
-        output = self.run(f"unshare --mount sh -ec {shlex.quote(f'{resolver}; {command}')}", 240)
+        output = self._resolving(["python3", "-I", f"{_FOLDER}/fetch.py", certificate, *urls], 240)
         ways: list[list[dict[str, Any]]] = json.loads(output)
         return ways
+
+    def look_up(self, name: str) -> set[str]:
+        """IPv4 addresses of a name, asked of the name server of the lease."""
+        return {line.split()[0] for line in self._resolving(["getent", "ahostsv4", name], 30).splitlines()}
+
+    def _resolving(self, command: list[str], timeout: float) -> str:
+        """Output of a program that asks the name server of the lease."""
+        resolver = f"mount --bind {_FOLDER}/resolv.conf /etc/resolv.conf"
+        inside = f"{resolver}; {shlex.join(command)}"
+        return self.run(f"unshare --mount sh -ec {shlex.quote(inside)}", timeout)
+
+    def proxy(self, timeout: float = 30.0) -> int:
+        """Lets a browser of the bench be this phone's, as long as the guest runs; needs a lease.
+
+        Returns the port of the host's loopback at which a SOCKS 5 proxy looks names up and connects as the
+        phone does.
+        """
+        program = Path(__file__).with_name("guest_proxy.py").read_bytes()
+        self._machine.push(program, f"{_FOLDER}/proxy.py")
+        start = f"exec python3 -I {_FOLDER}/proxy.py {_PROXY_PORT} {self.NAMESPACE} >{_FOLDER}/asked 2>&1"
+        inside = f"mount --bind {_FOLDER}/resolv.conf /etc/resolv.conf; {start}"
+        self._machine.run(f"setsid unshare --mount sh -ec {shlex.quote(inside)} </dev/null >/dev/null 2>&1 &")
+        listens = f"ss -Hltn 'sport = :{_PROXY_PORT}'"
+        wait_for(lambda: self._machine.run(listens).stdout, "the phone's proxy", timeout)
+        return self._machine.forward(_PROXY_PORT)
+
+    def asked(self) -> set[str]:
+        """What the phone's browser has asked for by `proxy`: name or address, and port."""
+        return set(self._machine.run(f"cat {_FOLDER}/asked").stdout.split())
 
     def set_up(self, address: str, password: str) -> str:
         """The first login at the page, with a password of one's own; the WiFi password that it shows."""

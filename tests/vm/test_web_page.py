@@ -1,10 +1,10 @@
 """The web page of the image, opened through the management port, on a phone and on a desktop.
 
 What does not need the real device (every form and every mistake at its field, every page in either size and
-scheme, keyboard alone, without scripts) is in tests/host/test_web_page.py.
+scheme, keyboard alone, without scripts) is in tests/host/test_web_page.py; set-up, packets, upload, update
+and reset are in test_story.py.
 """
 
-import contextlib
 import json
 import re
 import ssl
@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from allegro.web.pages import PAGES
-from scripts.build_vm import project_fact
 from tests.conftest import REPORT, Lab
-from tests.harness import updating
 from tests.harness.browser import (
     DESKTOP,
     PHONE,
@@ -28,25 +26,17 @@ from tests.harness.browser import (
     assert_accessible,
     chromium_browser,
     photograph,
-    picture,
 )
-from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
 from tests.harness.frames import series
-from tests.harness.powercut_scenarios import boot_id, wait_other_boot
-from tests.harness.qemu import VirtualMachine
 from tests.harness.sending import FrameStream
+from tests.harness.visitor import WAIT_MS, Visitor, log_in
 from tests.harness.waiting import PATIENCE, wait_for
 
 PASSWORD = "correct horse battery"
 SHOWN = REPORT / "web-vm"
-PICTURES = SHOWN / "pictures"
-"""What docs/images holds; `make pictures` puts it there."""
 BIND_ONLY = 1 << 10
 """CAP_NET_BIND_SERVICE (capabilities(7)) and nothing else."""
-WAIT_MS = 60_000 * PATIENCE
-"""The emulated device answers slowly."""
-INSTALL_MS = 300_000 * PATIENCE
 
 
 @dataclass(frozen=True)
@@ -80,37 +70,6 @@ FORMS = (
 )
 
 
-class Visitor:
-    """Somebody who uses the page with windows of a browser; notes what is asked for elsewhere."""
-
-    def __init__(self, browser: Browser, port: int) -> None:
-        self._browser = browser
-        self._origin = f"https://127.0.0.1:{port}"
-        self._state: Any = None
-        self.foreign: list[str] = []
-
-    @contextlib.contextmanager
-    def window(self, viewport: dict[str, int], scheme: str = "light") -> Iterator[Page]:
-        """A window; who has logged in once stays logged in."""
-        context = self._browser.new_context(
-            ignore_https_errors=True,
-            viewport=viewport,  # type: ignore[arg-type]
-            color_scheme=scheme,  # type: ignore[arg-type]
-            base_url=self._origin,
-            storage_state=self._state,
-            locale="en-GB",
-        )
-        context.set_default_timeout(WAIT_MS)
-        context.on("request", lambda request: self._note(request.url))
-        yield context.new_page()
-        self._state = context.storage_state()
-        context.close()
-
-    def _note(self, url: str) -> None:
-        if not url.startswith((f"{self._origin}/", f"blob:{self._origin}/")):
-            self.foreign.append(url)
-
-
 def has_tls(port: int) -> bool:
     try:
         return bool(ssl.get_server_certificate(("127.0.0.1", port), timeout=5))
@@ -121,12 +80,6 @@ def has_tls(port: int) -> bool:
 def curl(*arguments: str) -> str:
     command = ["curl", "--silent", "--insecure", "--max-time", "60", *arguments]
     return subprocess.run(command, capture_output=True, text=True).stdout
-
-
-def log_in(page: Page, password: str) -> None:
-    page.get_by_label("User name").fill("admin")
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
 
 
 def first_visit(page: Page, folder: Path) -> Path:
@@ -209,20 +162,10 @@ def tour(page: Page) -> None:
         name = path.strip("/").replace("/", "-") or "dashboard"
         photograph(page, SHOWN / f"{name}-desktop.png")
         assert_accessible(page)
-        if path in ("/", "/links"):
-            picture(page, PICTURES / f"{name}-desktop.webp")
         page.set_viewport_size(SMALL_PHONE)  # type: ignore[arg-type]
         assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"], path
         photograph(page, SHOWN / f"{name}-phone.png")
         page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
-
-
-def dashboard_on_a_phone(page: Page) -> None:
-    """In the dark."""
-    page.goto("/")
-    expect(page.locator("#graph-legend li").first).to_be_visible()
-    assert_accessible(page)
-    picture(page, PICTURES / "dashboard-phone.webp")
 
 
 def rights(lab: Lab) -> tuple[str, int]:
@@ -259,53 +202,6 @@ def check_confinement(lab: Lab, https: int) -> None:
     assert machine.run("journalctl _SYSTEMD_UNIT=allegro-web.service -p warning -q --no-pager").stdout == ""
 
 
-def let_restart(page: Page, machine: VirtualMachine, button: Locator) -> None:
-    """The button lets the device restart. On a busy host its answer may come too late to be seen."""
-    before = boot_id(machine)
-    button.click(no_wait_after=True)
-    wait_other_boot(machine, before)
-    page.goto("about:blank")
-
-
-def install(page: Page, bundle: Path, machine: VirtualMachine) -> None:
-    """The bundle is uploaded, installed and started."""
-    page.goto("/firmware")
-    page.get_by_label("Firmware file (.raucb)").set_input_files(bundle)
-    page.get_by_role("button", name="Upload").click()
-    versions = page.get_by_role("region", name="Versions at hand").locator("li")
-    row = versions.filter(has_text=bundle.name)
-    expect(row).to_be_visible(timeout=INSTALL_MS)
-    assert_accessible(page)
-    row.locator("summary", has_text="Install").click()
-    row.get_by_role("button", name="Yes, install").click()
-    slot = versions.filter(has_text="Slot B")
-    activate = slot.locator("summary", has_text="Activate")
-    expect(activate).to_be_visible(timeout=INSTALL_MS)
-    photograph(page, SHOWN / "firmware-installed-desktop.png")
-    picture(page, PICTURES / "firmware-desktop.webp")
-    activate.click()
-    let_restart(page, machine, slot.get_by_role("button", name="Yes, activate"))
-
-
-def reset(page: Page, machine: VirtualMachine) -> None:
-    """The version runs that was installed, and the configuration is reset."""
-    page.goto("/login?next=/firmware")
-    log_in(page, PASSWORD)
-    slot = page.get_by_role("region", name="Versions at hand").locator("li", has_text="Slot B")
-    expect(slot).to_contain_text("running now")
-    page.goto("/administration")
-    page.locator("#reset").click()
-    let_restart(page, machine, page.get_by_role("button", name="Yes, reset"))
-
-
-def is_new(page: Page) -> None:
-    """The first login holds again, and no other."""
-    page.goto("/")
-    expect(page.get_by_text("This device is new")).to_be_visible()
-    log_in(page, PASSWORD)
-    expect(page.get_by_role("alert")).to_contain_text("User name or password is wrong.")
-
-
 @pytest.fixture
 def https(lab: Lab) -> int:
     """The port of this computer that leads to the page."""
@@ -318,7 +214,7 @@ def https(lab: Lab) -> int:
 def visitor(https: int) -> Iterator[Visitor]:
     """Somebody at the page, who has not asked for anything elsewhere in the end."""
     with chromium_browser(WAIT_MS) as browser:
-        visitor = Visitor(browser, https)
+        visitor = Visitor(browser, f"https://127.0.0.1:{https}")
         yield visitor
     assert visitor.foreign == [], "requests left the device"
 
@@ -335,39 +231,9 @@ def test_the_page_of_the_image(lab: Lab, https: int, visitor: Visitor, tmp_path:
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"Number of packets:\s+200\b", shown.stdout)
 
-    with FrameStream(lab.ports[0], 1, rate=25, size=1000):
-        with visitor.window(DESKTOP) as page:
-            for typed in FORMS:
-                fill_in(page, typed, lab.device)
-            other_forms(page, lab.device)
-            tour(page)
-        with visitor.window(PHONE, "dark") as page:
-            dashboard_on_a_phone(page)
+    with FrameStream(lab.ports[0], 1, rate=25, size=1000), visitor.window(DESKTOP) as page:
+        for typed in FORMS:
+            fill_in(page, typed, lab.device)
+        other_forms(page, lab.device)
+        tour(page)
     check_confinement(lab, https)
-
-
-@pytest.mark.spec("W8", "W9", "U2", "U5")
-@pytest.mark.timeout(1800 * PATIENCE)
-def test_firmware_is_installed_and_the_configuration_reset_by_the_page(
-    lab: Lab, visitor: Visitor, tmp_path: Path
-) -> None:
-    defaults = lab.device.get("/settings")
-    bundle = BundleMaker().shipped()
-    lab.ports[0].send_all(series(200))
-    lab.device.wait_recorded(200)
-    with visitor.window(DESKTOP) as page:
-        first_visit(page, tmp_path)
-        lab.device.set({"recording": {"ring_size_mib": 900}, "trigger": {"before_s": 90}})
-        install(page, bundle, lab.machine)
-    updating.wait_confirmed(lab.device, project_fact("VERSION"), "slot-b")
-    captures = lab.device.get("/files")
-    with visitor.window(DESKTOP) as page:
-        reset(page, lab.machine)
-    lab.device.wait_ready(ports=0)
-    after = lab.device.get("/settings")
-    ring = {each["recording"].pop("ring_size_mib") for each in (after, defaults)}
-    assert min(ring) >= 1024, "the size set above stayed"  # that of a ring that is there may differ
-    assert after == defaults
-    assert lab.device.get("/files") == captures
-    with visitor.window(PHONE) as page:
-        is_new(page)
