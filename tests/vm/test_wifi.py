@@ -14,6 +14,14 @@ PASSWORD = "Allegro-MM"
 OFFICE = "Büro"
 OFFICE_PASSWORD = "correct horse"
 CERTIFICATE = "/data/web/certificate.pem"
+PROBES = {
+    "Android": ("http://connectivitycheck.gstatic.com/generate_204", 204, ""),
+    "iOS": ("http://captive.apple.com/hotspot-detect.html", 200, "<BODY>Success</BODY>"),
+    "macOS": ("http://captive.apple.com/", 200, "<BODY>Success</BODY>"),
+    "Windows": ("http://www.msftconnecttest.com/connecttest.txt", 200, "Microsoft Connect Test"),
+    "Firefox": ("http://detectportal.firefox.com/canonical.html", 200, "captive-portal"),
+}
+"""What each asks, with status and words of the answer that means the internet is there."""
 
 
 def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
@@ -22,17 +30,12 @@ def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
     assert re.fullmatch(r"192\.168\.78\.1\d\d", lease["ip"]), lease
     assert (lease["dns"], lease["router"]) == ("192.168.78.1", "192.168.78.1")
     pages = ("http://allegro/", "https://allegro/", "http://192.168.78.1/")
-    probes = ("connectivitycheck.gstatic.com/generate_204", "captive.apple.com/hotspot-detect.html")
-    ways = phone.fetch(CERTIFICATE, *pages, *(f"http://{probe}" for probe in probes))
-    for steps in ways[: len(pages)]:
+    for steps in phone.fetch(CERTIFICATE, *pages):
         assert {step["address"] for step in steps} <= {"192.168.78.1", ""}
         assert steps[-1]["url"].startswith("https://"), steps
         assert steps[-1]["status"] == 200
         assert "Log in" in steps[-1]["text"]
-    for asked, welcome in ways[len(pages) :]:
-        assert asked["address"] == "192.168.78.1"
-        assert (welcome["url"], welcome["status"]) == ("http://192.168.78.1/welcome", 200)
-        assert f"You are in the WiFi of {lab.device.status()['name']}" in welcome["text"]
+    check_probes(lab, phone)
     stations = lab.device.get("/wifi")["clients"]
     assert [(each["name"], each["address"]) for each in stations] == [("phone", lease["ip"])]
     assert lab.machine.run("allegro wifi").stdout.count(lease["ip"]) == 1
@@ -41,6 +44,23 @@ def check_in_the_network(lab: Lab, phone: Neighbour) -> None:
     assert "100% packet loss" in phone.run("ping -c 2 -W 2 10.0.2.2", check=False)
     forwarding = lab.machine.run("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/*/forwarding")
     assert set(forwarding.stdout.split()) == {"0"}
+
+
+def check_probes(lab: Lab, phone: Neighbour) -> None:
+    """Each system is led to a page that says where it is, and is content once somebody stays."""
+    asked = [url for url, _, _ in PROBES.values()]
+    for first, welcome in phone.fetch(CERTIFICATE, *asked):
+        assert (first["address"], first["status"]) == ("192.168.78.1", 302)
+        assert (welcome["url"], welcome["status"]) == ("http://192.168.78.1/welcome", 200)
+        assert f"You are in the WiFi of {lab.device.status()['name']}" in welcome["text"]
+    stay, *answers = phone.fetch(CERTIFICATE, "POST http://192.168.78.1/welcome/stay", *asked)
+    assert "stays connected" in stay[-1]["text"]
+    for (system, (_, status, words)), (answer,) in zip(PROBES.items(), answers, strict=True):
+        assert (answer["address"], answer["status"]) == ("192.168.78.1", status), system
+        assert words in answer["text"], system
+    assert phone.look_up("dns.msftncsi.com") == {"131.107.255.255"}, "Windows asks for this, too"
+    assert phone.is_joined()
+    assert "CTRL-EVENT-DISCONNECTED" not in phone.words()
 
 
 def process_of(lab: Lab, unit: str) -> str:
@@ -94,7 +114,7 @@ def check_own_password(lab: Lab, phone: Neighbour, ssid: str) -> None:
     phone.leave()
 
 
-@pytest.mark.spec("N2", "N5", "L3", "S6")
+@pytest.mark.spec("N2", "N5", "N8", "L3", "S6")
 def test_access_point(lab: Lab) -> None:
     radios = Radios(lab.machine)
     assert lab.device.get("/wifi")["state"] == "no-adapter"
