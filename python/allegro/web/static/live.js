@@ -9,6 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const TRY_AGAIN_MS = 30000;
   const address = `/live?${new URLSearchParams([...parts.keys()].map((path) => ["part", path]))}`;
   const token = JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"];
+  const asked = new Set();
   let source = null;
   let asking = 0;
   let again = 0;
@@ -46,10 +47,13 @@ document.addEventListener("DOMContentLoaded", () => {
 
   async function look(path) {
     let answer;
+    asked.add(path);
     try {
       answer = await fetch(path, { headers: { "HX-Request": "true" }, signal: AbortSignal.timeout(10000) });
     } catch {
       return; // the device is busy or restarting: the next try comes soon
+    } finally {
+      asked.delete(path);
     }
     if (ended || document.hidden) return;
     if (answer.headers.has("HX-Redirect")) end();
@@ -58,7 +62,8 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function ask() {
-    for (const path of parts.keys()) look(path); // none waits for another one
+    // None waits for another one; a browser has few connections, so each part is asked for once at a time.
+    for (const path of parts.keys()) if (!asked.has(path)) look(path);
   }
 
   function rest() {
