@@ -465,7 +465,7 @@ class TestFailure:
         bench.start()
         job = bench.ended(bench.press())
         assert job.state == "failed"
-        assert "GiB for the capture" in job.message
+        assert "PB for the capture" in job.message
         assert bench.calls() == []
         assert bench.signals == [Signal.ACCEPTED, Signal.REFUSED]
 
