@@ -62,7 +62,7 @@ def _measure(directory: Path, count: int, size: int) -> Cost:
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     try:
-        device = _ring(directory / "ring", count, size // count)
+        device = make(directory / "ring", count, size // count)
         presses = [_press(device) for _ in range(_REPEATS)]
         began = time.perf_counter()
         writer = RingWriter(device.ring.directory, size, RUN + 1)
@@ -77,7 +77,8 @@ def _measure(directory: Path, count: int, size: int) -> Cost:
     return Cost(count, started - began, (told - started) / _REPEATS, first, whole)
 
 
-def _ring(directory: Path, count: int, segment: int) -> Device:
+def make(directory: Path, count: int, segment: int, filled_s: float = 1.0) -> Device:
+    """A ring of so many segments of `segment` bytes, each of which was filled within `filled_s` seconds."""
     ring = Ring(directory)
     ring.sequence = count * _PER_SEGMENT
     device = Device(ring)
@@ -86,7 +87,9 @@ def _ring(directory: Path, count: int, segment: int) -> Device:
     device.record(_RECORDED_S)
     ring.finish()
     new = segments.list_segments(directory)
-    listed = [Listed(number, segment, _summary(device, number)) for number in _numbers(count - len(new))]
+    filled_ns = round(filled_s * NS)
+    numbers = _numbers(count - len(new))
+    listed = [Listed(number, segment, _summary(device, number, filled_ns)) for number in numbers]
     for place in listed:
         segments.blocks_path(directory, place.sequence).touch()
     for path in new:
@@ -108,10 +111,10 @@ def _numbers(count: int) -> range:
     return range(1, count * _PER_SEGMENT, _PER_SEGMENT)
 
 
-def _summary(device: Device, number: int) -> Summary:
-    """Of a segment that was filled within a second, long before the window."""
-    mark, begin_ns = index.start_mark(device.boot_id), number * NS // _PER_SEGMENT
-    times = (begin_ns, begin_ns + NS - 1)
+def _summary(device: Device, number: int, filled_ns: int) -> Summary:
+    """Of a segment that was filled long before the window."""
+    mark, begin_ns = index.start_mark(device.boot_id), number * filled_ns // _PER_SEGMENT
+    times = (begin_ns, begin_ns + filled_ns - 1)
     wall = (RUN + times[0] - _UP_FOR_NS, RUN + times[1] - _UP_FOR_NS)
     return Summary(1000, 10_000, 4 * MIB, *wall, number + 999, 4 * MIB, *times, mark, mark)
 

@@ -31,15 +31,7 @@ class Looks:
 
 def measure(folder: Path) -> Looks:
     """Measures on copies of one file, as a view of a file is kept."""
-    frames = itertools.islice(
-        (
-            frame
-            for port in itertools.count(1024)
-            for frame in conversation(1024 + port % 60000, answered=b"x" * 1400)
-        ),
-        SIZE * 4 // (1400 + 4 * 90),
-    )
-    content = pcapng_file([("port1", frame, len(frame)) for frame in frames])
+    content = capture()
     shutil.rmtree(folder, ignore_errors=True)
     downloads: list[float] = []
     firsts: list[float] = []
@@ -57,6 +49,19 @@ def measure(folder: Path) -> Looks:
     return Looks(
         statistics.median(downloads), statistics.median(firsts), statistics.median(again), len(answer)
     )
+
+
+def capture() -> bytes:
+    """A file of `SIZE` bytes: conversations of TCP, most of whose packets are full."""
+    frames = itertools.islice(
+        (
+            frame
+            for port in itertools.count(1024)
+            for frame in conversation(1024 + port % 60000, answered=b"x" * 1400)
+        ),
+        SIZE * 4 // (1400 + 4 * 90),
+    )
+    return pcapng_file([("port1", frame, len(frame)) for frame in frames])
 
 
 def text(looks: Looks) -> str:
