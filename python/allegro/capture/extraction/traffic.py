@@ -149,10 +149,12 @@ def spread(pieces: Iterable[tuple[int, int, int]], window: Span, steps: int) -> 
     for first_ns, last_ns, count in pieces:
         if last_ns < start_ns or first_ns > end_ns:
             continue
-        begin, end = (first_ns - start_ns) * scale, (last_ns - start_ns) * scale
+        begin, end = min((first_ns - start_ns) * scale, steps), (last_ns - start_ns) * scale
+        if last_ns <= end_ns:  # rounded, it may come to a little more than all steps
+            end = min(end, steps)
         low, high = int(begin), int(end)
-        if low == high and begin >= 0 and low < steps:
-            counts[low] += count
+        if begin >= 0 and (begin == end or low == high < steps):
+            counts[min(low, steps - 1)] += count
             continue
         low, high = max(low, 0), min(high, steps - 1)
         if low >= high and begin >= 0 and end <= steps:

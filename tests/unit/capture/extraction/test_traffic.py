@@ -133,3 +133,12 @@ def test_of_a_piece_that_reaches_out_of_the_window_only_its_part_counts() -> Non
     assert spread([(0, 100, 100)], Span(25, 75), 2) == pytest.approx([25, 25])
     assert spread([(0, 10, 100), (200, 210, 100)], Span(20, 100), 2) == [0, 0]
     assert spread([(60, 60, 7)], Span(20, 60), 4) == [0, 0, 0, 7]
+
+
+def test_a_packet_at_the_very_end_of_a_window_counts_in_its_last_step() -> None:
+    """300 steps of this length are a little more than 300 in a processor's numbers."""
+    length = 316_775_882_037_941
+    assert length * (300 / length) > 300
+    counts = spread([(length, length, 7), (length - 1, length, 2)], Span(0, length), 300)
+    assert counts[:299] == [0] * 299
+    assert counts[299] == pytest.approx(9)
