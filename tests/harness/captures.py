@@ -134,15 +134,17 @@ def tshark_fields(path: Path, *fields: str, display_filter: str = "") -> list[li
     return [line.split("\t") for line in _tool(*command).splitlines()]
 
 
-def check(path: Path, *, clock_set_back: bool = False) -> Capture:
+def check(path: Path, *, clock_set_back: bool | None = False) -> Capture:
     """Read a file and make sure of what holds for all: the tools accept it and agree with us, times rise.
 
-    `clock_set_back`: but for one that says that the clock was set back; packets keep their order then.
+    `clock_set_back`: but for one that says that the clock was set back; packets keep their order then. None:
+    it may have been, perhaps by less than lies between two packets.
     """
     capture = read_capture(path)
     facts = capinfos(path)
     counted = int(facts["Number of packets"])
-    if counted > 1 and (facts["Strict time order"] != "True") != clock_set_back:
+    disorder = facts["Strict time order"] != "True"
+    if counted > 1 and clock_set_back not in (None, disorder):
         raise BenchError(f"{path}: capinfos says of the order of time: {facts['Strict time order']}")
     if counted != len(capture.packets):
         raise BenchError(f"{path}: capinfos counts {counted} packets, our reader {len(capture.packets)}")
@@ -154,7 +156,7 @@ def check(path: Path, *, clock_set_back: bool = False) -> Capture:
     if seen != ours:
         raise BenchError(f"{path}: times or lengths that tshark sees differ from those in the file")
     for before, after in pairwise(capture.packets):
-        if after.time_ns < before.time_ns and not clock_set_back:
+        if after.time_ns < before.time_ns and clock_set_back is False:
             raise BenchError(f"{path}: a packet at {after.time_ns} follows one at {before.time_ns}")
     return capture
 
