@@ -249,16 +249,6 @@ def test_an_answer_that_breaks_off_is_never_taken_for_whole(
 
     made = replace(world.site, backend=Backend(httpx.MockTransport(supervisor)))
     app = create_app(made, world.users_file.parent / "built")
-    login = basic("the-admin", PASSWORD + "!")["Authorization"]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [(b"host", b"device.local"), (b"authorization", login.encode())],
-        "client": ("192.0.2.7", 1),
-    }
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -269,13 +259,27 @@ def test_an_answer_that_breaks_off_is_never_taken_for_whole(
         raise AssertionError
 
     async def ask() -> None:
-        await app(scope, receive, send)
+        await app(asked_by_the_admin(path), receive, send)
 
     asyncio.run(ask())
     assert sent[0]["type"] == "http.response.start"
     assert len(sent) > 1
     assert all(message["more_body"] for message in sent[1:]), "no end: the connection is closed"
     assert f"broke off: {path}" in caplog.text
+
+
+def asked_by_the_admin(path: str) -> dict[str, object]:
+    """A request as the server hands it over (ASGI)."""
+    login = basic("the-admin", PASSWORD + "!")["Authorization"]
+    return {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"device.local"), (b"authorization", login.encode())],
+        "client": ("192.0.2.7", 1),
+    }
 
 
 class Endless(httpx.AsyncBaseTransport):
@@ -308,16 +312,6 @@ def test_who_stops_reading_keeps_an_answer_without_end_no_longer_than_his_log_in
     world.user("admin")
     supervisor = Endless(kind)
     app = create_app(replace(world.site, backend=Backend(supervisor)), world.users_file.parent / "built")
-    login = basic("the-admin", PASSWORD + "!")["Authorization"]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [(b"host", b"device.local"), (b"authorization", login.encode())],
-        "client": ("192.0.2.7", 1),
-    }
 
     async def ask() -> None:
         stuck = asyncio.Event()
@@ -332,7 +326,7 @@ def test_who_stops_reading_keeps_an_answer_without_end_no_longer_than_his_log_in
             raise AssertionError
 
         async def answer() -> None:
-            await app(scope, receive, send)
+            await app(asked_by_the_admin(path), receive, send)
 
         async with asyncio.TaskGroup() as group:
             answering = group.create_task(answer())
