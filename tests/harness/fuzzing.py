@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[1] / "fuzz"
 CORPUS = FOLDER / "corpus"
 SOURCES = Path(allegro.capture.__file__).parent
 _SANITIZED = ["-O1", "-g", "-fno-sanitize-recover=all"]
-_OF_PYTHON = {"_packets.c", "_match.c", "_records.c"}
+_OF_PYTHON = {"_packets.c", "_scan.c", "_merge.c", "_match.c", "_records.c"}
 """They speak to Python; the tests of packets run them with sanitizers."""
 
 

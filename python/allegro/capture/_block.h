@@ -7,6 +7,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifndef TP_STATUS_GSO_TCP
+#define TP_STATUS_GSO_TCP (1 << 8) /* since Linux 6.0 */
+#endif
+
 #define NS_PER_S 1000000000u
 #define LARGEST_FRAME 0x7fffffffu /* so that no length computed from it can overflow 32 bits */
 #define MAC_ADDRESSES 12u         /* destination and source: a VLAN tag stands right behind them */
@@ -15,6 +19,9 @@
 #define ETHERTYPE_IPV6 0x86ddu
 #define ETHERTYPE_VLAN 0x8100u /* IEEE 802.1Q; the kernel means this one when it does not name the type */
 #define ETHERTYPE_QINQ 0x88a8u /* IEEE 802.1ad */
+
+#define FLAG_LARGE 1u      /* as a virtual machine's host made it: larger than the wire takes, to be segmented */
+#define FLAG_UNFINISHED 2u /* the same: without its checksum */
 
 struct entry { /* one packet of an index */
     uint64_t time_ns;

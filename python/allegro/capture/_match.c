@@ -1,12 +1,6 @@
 /* Looks for the packets of a block that filters let through: one walk, one key per packet, however many filters, of which only
  * those run that may match (_lookup.h). */
-#define PY_SSIZE_T_CLEAN
-#ifndef Py_LIMITED_API
-#define Py_LIMITED_API 0x030B0000
-#endif
-#include <Python.h>
-
-#include "_match.h"
+#include "_methods.h"
 
 #include "_block.h"
 #include "_key.h"

@@ -86,7 +86,7 @@ def test_no_read_or_write_out_of_bounds(objects: list[Path], tmp_path: Path) -> 
 
 
 OVER_READS = (
-    ("_packets.c", "if (description->blk_len > size)", "test_packets.py", "torn_ends"),
+    ("_scan.c", "if (description->blk_len > size)", "test_packets.py", "torn_ends"),
     ("_key.c", "if (length > rest->length)", "test_program.py", "cut_off_anywhere"),
 )
 
