@@ -14,7 +14,8 @@ from allegro.capture.extraction.shape import ShapeWishes
 from allegro.settings.filter_table import FileFormat, PacketLength, SizeLimit
 from allegro.system import boottime
 from allegro.trigger.cutter import Cutter
-from allegro.trigger.jobs import MAX_ID, Job, JobStore, State
+from allegro.trigger.job import Job, State
+from allegro.trigger.jobs import MAX_ID, JobStore
 from allegro.trigger.press import Press
 from allegro.trigger.rows import Row
 from allegro.trigger.service import Triggers

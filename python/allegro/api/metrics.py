@@ -13,7 +13,7 @@ from allegro.errors import AllegroError
 from allegro.metrics import exposition
 from allegro.metrics.families import Facts, families
 from allegro.system import boottime
-from allegro.trigger.jobs import TRANSITIONS
+from allegro.trigger.job import TRANSITIONS
 
 
 def router(device: Device) -> APIRouter:

@@ -13,7 +13,7 @@ from allegro.api.noun import noun
 from allegro.settings.model import Settings
 from allegro.trigger.beep import Player, Signal
 from allegro.trigger.input_reader import ConnectedPresenter
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.learning import Heard, Learning, UsbInput
 from allegro.words import utc
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from allegro.events.event_list import EventList
 from allegro.firmware.update import FirmwareService
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.publish import TEXT_SUFFIX
 from allegro.words import moment
 

@@ -75,7 +75,8 @@ from allegro.system.power import power
 from allegro.trigger.beep import Player
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.estimate import ring_estimate
-from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.keys import models
 from allegro.trigger.press import Press
 from allegro.trigger.service import Triggers

@@ -8,7 +8,8 @@ from allegro.errors import AllegroError, Unavailable
 from allegro.settings.model import Settings
 from allegro.trigger.beep import Player
 from allegro.trigger.input_reader import ConnectedPresenter
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.learning import Learner, Learning, UsbInput
 
 

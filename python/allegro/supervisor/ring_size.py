@@ -19,7 +19,7 @@ from allegro.settings.model import Settings
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.recorder_process import apply_config, wanted_config
 from allegro.system.health import MIB
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.kept_in import may_lie_in
 
 GIB = 1 << 30

@@ -8,7 +8,7 @@ from allegro.capture.extraction.contract import Request
 from allegro.capture.extraction.shape import Shape
 from allegro.errors import AllegroError
 from allegro.trigger.content import groups_of
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.surroundings import Surroundings
 from allegro.words import SECOND_NS
 

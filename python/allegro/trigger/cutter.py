@@ -7,7 +7,8 @@ from typing import Final
 
 from allegro.errors import AllegroError, Conflict
 from allegro.trigger.extraction import CANCELLED, STOPPING
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.kept_in import may_lie_in
 from allegro.trigger.making import Maker
 from allegro.trigger.order import Running, by_urgency, exhausted, is_short, soon_done, wait_beside

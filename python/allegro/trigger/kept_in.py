@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from allegro.capture.ring import segments
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 
 
 def may_lie_in(job: Job, ring: Path) -> bool:

@@ -16,7 +16,8 @@ from allegro.trigger.extraction import (
     Extractions,
     ExtractionStopped,
 )
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.naming import unused_name
 from allegro.trigger.publish import (
     discard,

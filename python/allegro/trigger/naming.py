@@ -1,6 +1,7 @@
 """Names for files of captures that nothing else has, or had."""
 
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.names import free_name
 from allegro.trigger.publish import TEXT_SUFFIX
 from allegro.trigger.rows import Row

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 
 MOST_TRIES: Final = 3
 

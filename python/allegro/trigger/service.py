@@ -15,7 +15,8 @@ from allegro.filters.device import GroupTexts
 from allegro.trigger.beep import Signal
 from allegro.trigger.content import EVERYTHING, Content, Target, WantedRow, groups_kept
 from allegro.trigger.cutter import Cutter
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.press import SOURCE_PRESENTER, Press
 from allegro.trigger.surroundings import Recorder, Surroundings
 from allegro.trigger.windows import Span, checked_span, checked_time

@@ -12,7 +12,7 @@ from allegro.storage.capture_files import FileStore
 from allegro.system import boottime
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import EXTRACT_COMMAND
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 
 
 class Recorder(Protocol):

@@ -15,7 +15,8 @@ from allegro.capture.extraction.shape import Shape
 from allegro.trigger.asking import request_for
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import CANCELLED, ExtractionFailed, Extractions, ExtractionStopped
-from allegro.trigger.jobs import Job, JobStore, State
+from allegro.trigger.job import Job, State
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.naming import unused_name
 from allegro.trigger.publish import (
     discard,

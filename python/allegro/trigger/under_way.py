@@ -6,7 +6,8 @@ from typing import Final
 
 from allegro.capture.extraction.contract import Progress
 from allegro.storage.capture_files import RESERVE, FileStore
-from allegro.trigger.jobs import Job, JobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore
 from allegro.trigger.surroundings import Surroundings
 
 _PROGRESS_S: Final = 1.0

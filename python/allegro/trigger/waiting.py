@@ -7,7 +7,7 @@ for years.
 from dataclasses import dataclass
 from typing import Final
 
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.words import SECOND_NS
 
 # The recorder says four times a second how far it is. If it is silent for so long, what there is gets cut.

@@ -18,7 +18,7 @@ from allegro.settings.model import Settings
 from allegro.settings.recording import Recording, SlicingRule
 from allegro.settings.settings_file import SettingsStore
 from allegro.supervisor.ring_size import GIB, RingSize, default_ring, state_ring_size
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 
 MIB = 1 << 20
 

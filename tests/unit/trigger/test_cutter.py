@@ -22,7 +22,8 @@ from allegro.trigger import naming, waiting
 from allegro.trigger.beep import Signal
 from allegro.trigger.cutter import Cutter
 from allegro.trigger.extraction import Extractions
-from allegro.trigger.jobs import Job, JobStore, RefusingJobStore
+from allegro.trigger.job import Job
+from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.service import Triggers, ring_problem

@@ -14,7 +14,8 @@ import pytest
 from allegro.capture.extraction.shape import Shape
 from allegro.errors import NotFound, Unavailable
 from allegro.trigger.content import Content, WantedRow
-from allegro.trigger.jobs import END_STATES, TRANSITIONS, Job, JobStore, RefusingJobStore
+from allegro.trigger.job import END_STATES, TRANSITIONS, Job
+from allegro.trigger.jobs import JobStore, RefusingJobStore
 from allegro.trigger.press import Press
 from allegro.trigger.windows import Span
 from allegro.words import SECOND_NS

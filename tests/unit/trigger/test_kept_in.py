@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from allegro.capture.ring.segments import Run, write_runs
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.kept_in import may_lie_in
 
 HERE, OTHER = "ab" * 16, "cd" * 16

@@ -1,6 +1,6 @@
 import pytest
 
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.order import (
     MOST_TRIES,
     PATIENCE_S,

@@ -17,7 +17,7 @@ from allegro.settings.filter_table import FilterRow
 from allegro.settings.settings_file import validated
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import STOPPING, ExtractionFailed, Extractions, ExtractionStopped
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.press import Press
 from allegro.trigger.publish import hidden_path
 from allegro.trigger.rows import Row

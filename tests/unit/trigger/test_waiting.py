@@ -1,6 +1,6 @@
 import pytest
 
-from allegro.trigger.jobs import Job
+from allegro.trigger.job import Job
 from allegro.trigger.waiting import LATE_S, SILENT_S, STALLED_S, Waiting
 from allegro.words import SECOND_NS
 
