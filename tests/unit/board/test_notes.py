@@ -27,3 +27,8 @@ def test_the_section_of_a_version() -> None:
 def test_a_version_that_is_not_released_yet_and_no_changelog() -> None:
     assert release_notes(CHANGELOG, "0.3.0") == "### Added\n- Something new.\n"
     assert release_notes("", "0.3.0") == "\n"
+
+
+def test_of_a_long_section_its_summary() -> None:
+    long = "## [0.4.0] - 2026-12-01\n\nIn short.\n\n- This.\n\n### Added\n\n- Much.\n"
+    assert release_notes(long, "0.4.0") == "In short.\n\n- This.\n"
