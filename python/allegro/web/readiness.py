@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from allegro.errors import AllegroError
-from allegro.web import filters
+from allegro.web import template_filters
 
 Answer = Mapping[str, Any]
 """What the API said."""
@@ -95,7 +95,7 @@ def _press(status: Answer) -> Said:
 def _presenter(status: Answer, settings: Answer, presenters: Answer, zone: str) -> Said:
     last = presenters["last_press"]
     heard = (
-        f"last press: {last['key']} on {last['presenter']}, {filters.moment(last['time'], zone)}"
+        f"last press: {last['key']} on {last['presenter']}, {template_filters.moment(last['time'], zone)}"
         if last
         else ""
     )
@@ -111,9 +111,9 @@ def _presenter(status: Answer, settings: Answer, presenters: Answer, zone: str) 
 
 def _reach(status: Answer, settings: Answer) -> Said:
     ring, trigger = status["ring"], settings["trigger"]
-    window = f"a press takes {filters.duration(trigger['before_s'])} before it"
+    window = f"a press takes {template_filters.duration(trigger['before_s'])} before it"
     if trigger["after_s"]:
-        window += f" and {filters.duration(trigger['after_s'])} after it"
+        window += f" and {template_filters.duration(trigger['after_s'])} after it"
     if ring["state"] != "recording":
         said = ring["message"].removesuffix(".") or NO_REACH.get(
             ring["state"], "Nothing is known of the ring"
@@ -124,7 +124,7 @@ def _reach(status: Answer, settings: Answer) -> Said:
     enough = reach >= trigger["before_s"] + trigger["after_s"]  # the window's beginning is read at its end
     kind: Kind = "good" if enough and not in_memory else "warning"
     where = "The ring, which is in memory only," if in_memory else "The ring"
-    return kind, f"{where} reaches back {filters.duration(reach)}; {window}"
+    return kind, f"{where} reaches back {template_filters.duration(reach)}; {window}"
 
 
 def _links(network: Answer) -> Said:
@@ -166,7 +166,7 @@ def _address(network: Answer, zone: str) -> Said:
         addresses.append(temporary["address"].partition("/")[0])
     shown = ", ".join(dict.fromkeys(each for each in addresses if not each.startswith("fe80:")))
     if since := network["addresses_unknown_since"]:
-        return "warning", f"Not known since {filters.moment(since, zone)}; before: {shown or 'none'}"
+        return "warning", f"Not known since {template_filters.moment(since, zone)}; before: {shown or 'none'}"
     return ("good", shown) if shown else ("off", "The management ports have none")
 
 
@@ -184,7 +184,7 @@ def _captures(status: Answer, settings: Answer, export: Answer, zone: str) -> Sa
         return "warning", f"{where}; {trouble}"
     if not last or not last["ended_time"]:
         return "good", f"{where}; nothing was sent since the start"
-    ended = filters.moment(last["ended_time"], zone)
+    ended = template_filters.moment(last["ended_time"], zone)
     if last["error"] or last["failed"]:
         return "warning", f"{where}; the last upload did not work: {ended}"
     return "good", f"{where}; the last upload worked: {ended}, {last['sent']} sent"

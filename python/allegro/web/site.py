@@ -25,7 +25,7 @@ from allegro.api.client import ApiError
 from allegro.errors import AllegroError, InvalidInput
 from allegro.events.event import Kind
 from allegro.first_steps import TITLES
-from allegro.web import filters
+from allegro.web import template_filters
 from allegro.web.attempts import Attempts
 from allegro.web.backend import Asker, Backend, UserApi
 from allegro.web.connection import user_is_known
@@ -157,7 +157,7 @@ class Site:
 
 @cache
 def templates() -> jinja2.Environment:
-    """The page templates, with the filters of `allegro.web.filters`."""
+    """The page templates, with the filters of `allegro.web.template_filters`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -165,7 +165,13 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for filter_ in (filters.size, filters.bit_rate, filters.number, filters.duration, filters.moment):
+    for filter_ in (
+        template_filters.size,
+        template_filters.bit_rate,
+        template_filters.number,
+        template_filters.duration,
+        template_filters.moment,
+    ):
         environment.filters[filter_.__name__] = filter_
     environment.filters["when"] = _when
     environment.filters["day"] = _day
@@ -178,7 +184,7 @@ def templates() -> jinja2.Environment:
 @jinja2.pass_context
 def _when(context: Context, text: str | None) -> str:
     """A time of the API in the device's zone; a script adds what it is in the browser's."""
-    shown = filters.moment(text, context["zone"])
+    shown = template_filters.moment(text, context["zone"])
     if not text:
         return shown
     return markupsafe.Markup('<time datetime="{}Z">{}</time>').format(text[:19], shown)
@@ -186,7 +192,7 @@ def _when(context: Context, text: str | None) -> str:
 
 @jinja2.pass_context
 def _day(context: Context, seconds: float) -> str:
-    return filters.day(seconds, context["zone"])
+    return template_filters.day(seconds, context["zone"])
 
 
 @dataclass(frozen=True)

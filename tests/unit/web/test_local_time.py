@@ -7,7 +7,7 @@ from datetime import date, datetime
 import pytest
 
 from allegro.errors import InvalidInput
-from allegro.web import filters
+from allegro.web import template_filters
 from allegro.web.local_time import comes_twice, local_of, readings, start_of, utc_of, which_of
 from tests.unit.web.world import World
 
@@ -62,9 +62,9 @@ def test_both_are_told_apart_where_they_are_shown() -> None:
         "1",
         "",
     ]
-    assert filters.moment(FIRST_UTC, BERLIN) == "2026-10-25 02:30:00 CEST"
-    assert filters.moment(SECOND_UTC, BERLIN) == "2026-10-25 02:30:00 CET"
-    assert filters.moment(FIRST_UTC, "America/Sao_Paulo") == "2026-10-24 21:30:00 UTC-03:00"
+    assert template_filters.moment(FIRST_UTC, BERLIN) == "2026-10-25 02:30:00 CEST"
+    assert template_filters.moment(SECOND_UTC, BERLIN) == "2026-10-25 02:30:00 CET"
+    assert template_filters.moment(FIRST_UTC, "America/Sao_Paulo") == "2026-10-24 21:30:00 UTC-03:00"
 
 
 def test_a_day_begins_with_its_first_moment() -> None:

@@ -1,4 +1,4 @@
-"""Pcap export via SFTP: server, keys, test, queue."""
+"""Pcap export: where captures go, keys, test, queue."""
 
 from typing import Any
 

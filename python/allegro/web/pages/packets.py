@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from allegro.errors import AllegroError
-from allegro.web.filters import moment
 from allegro.web.local_time import in_zone
 from allegro.web.site import Action, Page, Visit
+from allegro.web.template_filters import moment
 
 PATH = "/packets"
 PER_PAGE = 200
