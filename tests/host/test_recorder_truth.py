@@ -30,12 +30,12 @@ from tests.host.recording import Recording, add_port, contents, frame, send
 STANDING_DISK = """
 import pathlib, time
 from allegro.capture.recorder import write_pool
-write = write_pool.WriteJob._write
+write = write_pool.WriteJob._write_all
 def stand(job):
     while pathlib.Path({flag!r}).exists():
         time.sleep(0.01)
-    write(job)
-write_pool.WriteJob._write = stand
+    return write(job)
+write_pool.WriteJob._write_all = stand
 """
 
 SLOW_OPENING = """

@@ -40,12 +40,12 @@ STALLING = """
 import pathlib, sys, time
 from allegro.capture.recorder import loop, write_pool
 stall = pathlib.Path(sys.argv[1])
-write = write_pool.WriteJob._write
+write = write_pool.WriteJob._write_all
 def slow(job):
     while stall.exists():
         time.sleep(0.01)
     return write(job)
-write_pool.WriteJob._write = slow
+write_pool.WriteJob._write_all = slow
 sys.exit(loop.main(sys.argv[2:]))
 """
 

@@ -334,7 +334,7 @@ class Dispatcher:
             return
         while self._records and self._records[0].job.done:
             done = self._records.popleft()
-            summary = done.job.summaries.popleft()
+            summary, error = done.job.summaries.popleft(), done.job.errors.popleft()
             self.load.slowest_write_s = max(self.load.slowest_write_s, done.job.seconds)
             source = done.source
             if isinstance(source, _Block):
@@ -342,14 +342,14 @@ class Dispatcher:
             elif isinstance(source, _Copy):
                 source.port.copied -= 1
                 self._arena.give_back()
-            if done.job.error is None:
+            if error is None:
                 writer.written(done.slot, done.record, summary)
                 self.last_written = done.record.sequence
                 self.trouble.taken()
                 if not isinstance(source, Letter):
                     self._completeness.reached(source.port, done.record.last_boot_ns)
                 continue
-            self.trouble.refused(done.job.error)
+            self.trouble.refused(error)
             writer.lost(done.slot)
             self._completeness.not_written(done.losses_of, done.record.sequence)
             if isinstance(source, Letter):

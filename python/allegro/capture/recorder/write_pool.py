@@ -1,5 +1,7 @@
 """A few threads that write batches of records, so that one slow write does not hold up the others.
 
+A batch that the disk refuses is tried once more, record by record: one bad sector costs the record on it.
+
 os.pwritev releases the interpreter lock, and so does `summarize`, which looks into what was written as long
 as nobody waits for the memory: so the threads cost nothing but what these do.
 """
@@ -26,11 +28,16 @@ MOST_BYTES = 4 << 20
 MOST_RECORDS = 64
 """Far below IOV_MAX (1024)."""
 
+_MOST_REFUSED = 3
+"""A bad sector spoils one record, some in a row two; a disk that refuses three refuses them all, and may take
+half a minute each time."""
+
 
 @dataclass(eq=False)
 class WriteJob:
-    """Records that lie one behind the other in one file. `done` is set last, when `error` is final,
-    `seconds` says how long writing took, and `summaries` what each record's packets hold (empty: not known).
+    """Records that lie one behind the other in one file. `done` is set last, when `errors` are final (None:
+    the record is written), `seconds` says how long writing took, and `summaries` what each record's packets
+    hold (empty: not known).
     """
 
     descriptor: int
@@ -39,7 +46,7 @@ class WriteJob:
     length: int = 0
     spare: list[Callable[[], bool] | None] = field(default_factory=list)
     summaries: deque[bytes] = field(default_factory=deque)
-    error: OSError | None = None
+    errors: deque[OSError | None] = field(default_factory=deque)
     seconds: float = 0.0
     done: bool = False
 
@@ -62,37 +69,57 @@ class WriteJob:
     def run(self) -> None:
         """Writes the batch and hands its blocks back to the kernel, whether that worked or not."""
         began = time.monotonic()
-        try:
-            self._write()
-        except OSError as error:
-            self.error = error
-        except Exception as error:  # whatever it is, what was not written must not count as written
-            self.error = OSError(errno.EIO, str(error) or type(error).__name__)
-        finally:
-            self.seconds = time.monotonic() - began
-            for view, spare in zip(self.views, self.spare, strict=True):
-                wanted = self.error is None and spare is not None and spare()
-                self.summaries.append(_summary(view) if wanted else b"")
-                blocks.release(view)
-                view.release()
-            self.views.clear()
-            self.done = True
+        errors = self._write_all()
+        self.seconds = time.monotonic() - began
+        for view, spare, error in zip(self.views, self.spare, errors, strict=True):
+            wanted = error is None and spare is not None and spare()
+            self.summaries.append(_summary(view) if wanted else b"")
+            blocks.release(view)
+            view.release()
+        self.errors.extend(errors)
+        self.views.clear()
+        self.done = True
 
-    def _write(self) -> None:
+    def _write_all(self) -> list[OSError | None]:
+        """Writes the batch; why each record could not be written."""
+        error = self._refusal(self.views, self.offset)
+        if error is None or len(self.views) == 1:
+            return [error] * len(self.views)
+        errors: list[OSError | None] = []
+        position, refused = self.offset, 0
+        for view in self.views:
+            if refused < _MOST_REFUSED:
+                error = self._refusal([view], position)
+                refused += error is not None
+            errors.append(error)
+            position += len(view)
+        return errors
+
+    def _refusal(self, views: list[memoryview], offset: int) -> OSError | None:
+        """Writes these, or says why not."""
         try:
-            written = os.pwritev(self.descriptor, self.views, self.offset)
+            self._write(views, offset)
+        except OSError as error:
+            return error
+        except Exception as error:  # whatever it is, what was not written must not count as written
+            return OSError(errno.EIO, str(error) or type(error).__name__)
+        return None
+
+    def _write(self, views: list[memoryview], offset: int) -> None:
+        try:
+            written = os.pwritev(self.descriptor, views, offset)
         except OSError as error:
             if error.errno != errno.EINVAL or not _leave_direct(self.descriptor):
                 raise
-            written = os.pwritev(self.descriptor, self.views, self.offset)
-        if written == self.length:
+            written = os.pwritev(self.descriptor, views, offset)
+        if written == sum(map(len, views)):
             return
         # A short write: the rest record by record, so that the error of the disk comes to light.
         position = 0
-        for view in self.views:
+        for view in views:
             start = max(written - position, 0)
             while start < len(view):
-                count = os.pwrite(self.descriptor, view[start:], self.offset + position + start)
+                count = os.pwrite(self.descriptor, view[start:], offset + position + start)
                 if not count:
                     raise OSError(errno.EIO, "nothing was written")
                 start += count

@@ -24,7 +24,7 @@ from allegro.capture.ring import recovery, segments
 from allegro.capture.ring.open_segment import OpenSegment, Slot
 from allegro.capture.ring.record import Record
 from allegro.capture.ring.segments import Run
-from allegro.capture.ring.stock import RingUnavailable, SegmentStock
+from allegro.capture.ring.stock import RingBusyError, RingUnavailable, SegmentStock
 from allegro.capture.ring.summaries import Listed, SummaryFile
 from allegro.capture.status import RingStatus
 from allegro.errors import AllegroError
@@ -67,6 +67,8 @@ class RingWriter:
         """Seconds that one flush of the disk took."""
         self.published = 0
         """All records up to this sequence number can be found by readers."""
+        self._refusing = False
+        """The last record that is known of could not be written."""
         self._failures = dict.fromkeys((*_HOLDING_UP, *_OTHERS), 0)
         self._written = threading.Event()
         self._to_be_safe = threading.Event()
@@ -119,10 +121,13 @@ class RingWriter:
     def place(self, length: int) -> Slot:
         """The place and number for the next record of `length` bytes.
 
-        Raises RingBusyError if there is none just now.
+        As long as the disk refuses, a segment in which nothing could be written is not left for the next one:
+        there lies, or soon would, what is good. Raises RingBusyError if there is no place just now.
         """
         stock = self._stock
         segment = stock.current
+        if self._refusing and segment is not None and segment.used + length > segment.size:
+            self._begin_again(segment)
         if segment is None or segment.used + length > segment.size or stock.switch_wanted:
             segment = stock.next_segment(self._next)
         slot = Slot(segment, segment.used, self._next)
@@ -137,10 +142,22 @@ class RingWriter:
         `summary` says what its packets hold; empty if that was not looked at.
         """
         slot.segment.written(record._replace(offset=slot.offset), summary)
+        self._refusing = False
 
     def lost(self, slot: Slot) -> None:
-        """The record could not be written; its place stays unused."""
+        """The record could not be written; its place stays unused, unless nothing else gets into its segment
+        either. To be called in the order of the sequence numbers, like `written`."""
         slot.segment.pending -= 1
+        self._refusing = True
+
+    def _begin_again(self, segment: OpenSegment) -> None:
+        """Goes back to the beginning of a full segment if nothing is in it. Raises RingBusyError while that
+        is not known."""
+        if segment.summary.records:
+            return
+        if segment.pending:
+            raise RingBusyError
+        segment.first, segment.used = self._next, 0
 
     def publish(self) -> None:
         """Lets readers learn, in a moment, of what was said to be written."""

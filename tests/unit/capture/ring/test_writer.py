@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,6 +70,54 @@ def test_the_oldest_are_overwritten_and_the_size_stays(tmp_path: Path) -> None:
     assert found == list(range(found[0], 500))
     assert len(found) >= 2 * 34
     assert writer.status().records == len(found)
+
+
+def refuse(writer: RingWriter, places: int) -> None:
+    """So many records of BIG packets are sent to the disk, which refuses each."""
+    refused = 0
+    while refused < places:
+        try:
+            slot = writer.place(30 * 4096)
+        except RingBusyError:
+            time.sleep(0.001)
+            continue
+        writer.lost(slot)
+        refused += 1
+        writer.publish()
+
+
+@pytest.mark.spec("R1", "R5")
+def test_what_the_disk_refuses_goes_not_on_over_what_is_good(tmp_path: Path) -> None:
+    """It stays in one segment without records, and the ring goes on there when the disk takes packets."""
+    writer = RingWriter(tmp_path, 4 * SMALLEST, 1)
+    for number in range(200):
+        append_patiently(writer, number)
+    held = numbers(tmp_path)
+    assert held == list(range(200))
+    refuse(writer, 2000)
+    assert numbers(tmp_path) == held
+    for number in range(200, 300):
+        append_patiently(writer, number)
+    assert numbers(tmp_path) == list(range(300))
+    writer.close()
+    assert numbers(tmp_path) == list(range(300))
+    assert disk_use(tmp_path) <= 4 * SMALLEST
+
+
+@pytest.mark.spec("R1", "R5")
+def test_what_is_under_way_is_waited_for_before_its_place_is_taken_again(tmp_path: Path) -> None:
+    writer = RingWriter(tmp_path, SMALLEST, 1)
+    writer.lost(writer.place(2 * MIB))
+    under_way = writer.place(2 * MIB)
+    with pytest.raises(RingBusyError):
+        writer.place(2 * MIB)
+    writer.lost(under_way)
+    again = writer.place(2 * MIB)
+    assert (again.segment, again.offset) == (under_way.segment, 0)
+    assert again.sequence > under_way.sequence
+    writer.lost(again)
+    writer.close()
+    assert numbers(tmp_path) == []
 
 
 @pytest.mark.spec("R6")
