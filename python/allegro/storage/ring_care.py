@@ -246,8 +246,7 @@ class RingCare:
             return self._settings().recording.ring_disk_mib
         folder = self.disk.folder
         try:
-            present = sum(path.stat().st_size for path in folder.glob("*.blocks"))
-            fits, largest = space.available(folder) + present, space.largest_ring(folder)
+            fits, largest = self.disk.ask(lambda: _room(folder))
         except OSError as error:
             raise Unavailable(f"The disk does not answer ({error.strerror}).") from error
         if (wanted or 0) * MIB > largest or fits < SMALLEST_RING:
@@ -269,3 +268,9 @@ class RingCare:
             log.warning("The disk for the packet ring: %s", error)
         except Exception:  # the next look may succeed
             log.exception("The disk for the packet ring could not be looked at")
+
+
+def _room(folder: Path) -> tuple[int, int]:
+    """Bytes that fit beside what else lies on the disk, and that a ring can have there. Raises OSError."""
+    present = sum(path.stat().st_size for path in folder.glob("*.blocks"))
+    return space.available(folder) + present, space.largest_ring(folder)

@@ -5,6 +5,7 @@ It may be pulled at any moment, and come back. Nothing is mounted that nobody ha
 """
 
 import contextlib
+import errno
 import logging
 import os
 import threading
@@ -13,10 +14,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from allegro.atomic import SUFFIX
-from allegro.errors import AllegroError, Conflict, NotFound
+from allegro.errors import AllegroError, Conflict, NotFound, Unavailable
+from allegro.storage.answering import Answering
 from allegro.storage.volumes import Volume, objection
 
 FOLDER: Final = "allegro"
@@ -25,10 +27,19 @@ FOLDER: Final = "allegro"
 MOVING: Final = f".allegro-moving{SUFFIX}"
 """What is being moved there: one file at a time. A name made of its own could be too long."""
 
+_ANSWERS_WITHIN_S = 15.0
+"""A slow stick may take so long for what it has to write before it is let go; the end of the supervisor waits
+no longer either."""
+
+_SILENT = "It does not answer."
+_FREE = "It can be pulled."
+
 _LOOKS_AFTER_OBJECTION = 30
 _LOOK_WHETHER_FREE_S = 0.2
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def new_file(path: Path) -> int:
@@ -90,7 +101,8 @@ class UsedDisk:
     `wanted` is the id of the chosen one (empty: none), `volumes` what there is, `present` whether there is a
     file system with an id, `still_there` whether the device with that number (st_dev) is. While `changes`
     answers the same, `volumes`, which costs time, is rarely asked for a disk that could not be used. Whoever
-    reads it has `readers_leave_s` seconds for that when it is let go.
+    reads it has `readers_leave_s` seconds for that when it is let go. A disk that stands still keeps nobody
+    waiting for longer than `answers_within_s` seconds; nothing is done with any until it has answered.
     """
 
     def __init__(
@@ -104,6 +116,7 @@ class UsedDisk:
         changes: Callable[[], object] = object,
         use: Use = CAPTURES,
         readers_leave_s: float = 0.0,
+        answers_within_s: float = _ANSWERS_WITHIN_S,
     ) -> None:
         self.place = place
         self._use_for = use
@@ -114,6 +127,7 @@ class UsedDisk:
         self._still_there = still_there
         self._changes = changes
         self._readers_leave_s = readers_leave_s
+        self._answering = Answering(answers_within_s)
         self._seen: object = None
         self._wait_looks = 0
         self._changing = threading.Lock()
@@ -139,12 +153,20 @@ class UsedDisk:
 
     def is_usable(self) -> bool:
         """Whether files can be written there now. Never waits for the disk."""
-        return bool(self._mounted) and self._still_there(self._device)
+        return bool(self._mounted) and not self._answering.is_silent() and self._still_there(self._device)
+
+    def ask(self, question: Callable[[], T]) -> T:
+        """Answers as `question`, which asks the disk. Raises what it raises, and OSError (ETIMEDOUT) if there
+        is no answer in time."""
+        return self._answering.ask(question)
 
     def look(self) -> None:
         """Mounts what is wanted and there, lets go what is not. To be called every few seconds."""
         with self._changing:
             wanted = self.wanted()
+            if self._answering.is_silent():
+                self.reason = _SILENT
+                return
             try:
                 if self._mounted and not self._still_there(self._device):
                     log.warning("The disk for %s was pulled", self._use_for.what)
@@ -160,6 +182,8 @@ class UsedDisk:
                 self._left_alone = ""
                 self._seen = None
                 self.reason = "It is not plugged in."
+            elif wanted == self._left_alone and self.reason == _SILENT:  # it has been let go at last
+                self.reason = _FREE
             elif wanted != self._left_alone and self._is_due():
                 self._try(wanted)
 
@@ -192,9 +216,9 @@ class UsedDisk:
         with self._changing:
             if not self._mounted:
                 raise Conflict(f"No disk is in use for {self._use_for.what}.")
-            uuid = self._mounted
+            self._left_alone = self._mounted  # also if it is let go later than this waits
             self._let_go()
-            self._left_alone, self.reason = uuid, "It can be pulled."
+            self.reason = _FREE
 
     def leave_alone(self, disk: str) -> None:
         """Nothing on the disk with this name (as `sda`; empty: none any more) is mounted from now on.
@@ -266,19 +290,28 @@ class UsedDisk:
             self.reason = str(error)
 
     def _use(self, volume: Volume) -> None:
+        try:
+            self._answering.ask(lambda: self._mount(volume))
+        except OSError as error:
+            if error.errno != errno.ETIMEDOUT:
+                raise Conflict(f"Nothing can be written to it ({error.strerror}).") from error
+            raise Unavailable(
+                "The disk, or the one that was in use before, does not answer.",
+                remedy="Pull it, or try again later.",
+            ) from None
+        log.info("In use for %s: %s", self._use_for.what, volume.disk.title)
+
+    def _mount(self, volume: Volume) -> None:
         self._mounts.mount(volume.path, volume.kind, self.place)
         try:
             self._use_for.prepare(self.place)
             self._try_to_write()
             self._device = self.place.stat().st_dev
-        except (OSError, AllegroError) as error:
+        except (OSError, AllegroError):
             with contextlib.suppress(AllegroError):
                 self._mounts.unmount(self.place, at_once=True)
-            if isinstance(error, AllegroError):
-                raise
-            raise Conflict(f"Nothing can be written to it ({error.strerror}).") from error
+            raise
         self._mounted = volume.uuid
-        log.info("In use for %s: %s", self._use_for.what, volume.disk.title)
 
     def _try_to_write(self) -> None:
         probe = self.folder / ".allegro-probe"
@@ -289,9 +322,17 @@ class UsedDisk:
         until = time.monotonic() + self._readers_leave_s
         while self._mounted:
             try:
-                self._mounts.unmount(self.place, at_once=at_once)
-                self._mounted = ""
+                self._answering.ask(lambda: self._unmount(at_once=at_once))
             except Conflict:
                 if time.monotonic() >= until:
                     raise
                 time.sleep(_LOOK_WHETHER_FREE_S)
+            except OSError:
+                raise Unavailable(
+                    "The disk does not answer: what it has not written yet is lost if it is pulled now.",
+                    remedy="Wait until it is said that it can be pulled; if that is never said, pull it.",
+                ) from None
+
+    def _unmount(self, *, at_once: bool) -> None:
+        self._mounts.unmount(self.place, at_once=at_once)
+        self._mounted = ""

@@ -1,5 +1,6 @@
 """Disks that are folders: mounting one says so, and makes its place if it is not there."""
 
+import threading
 from pathlib import Path
 
 from allegro.errors import Conflict, Unavailable
@@ -30,15 +31,18 @@ def make_ring_folder(top: Path) -> None:
 
 
 class PlayingMounts:
-    """What was mounted, by its id; may refuse."""
+    """What was mounted, by its id; may refuse. It stands still while it does not answer (`answers`)."""
 
     def __init__(self) -> None:
+        self.answers = threading.Event()
+        self.answers.set()
         self.mounted = ""
         self.refuses = ""
         self.in_use = False
 
     def mount(self, device: str, kind: str, place: Path) -> None:
         """Remembers it. Raises Unavailable if it `refuses`."""
+        self.answers.wait()
         if self.refuses:
             raise Unavailable(self.refuses)
         assert not self.mounted
@@ -49,6 +53,7 @@ class PlayingMounts:
 
     def unmount(self, place: Path, *, at_once: bool = False) -> None:
         """Forgets it. Raises Conflict if it is `in_use`."""
+        self.answers.wait()
         if self.in_use and not at_once:
             raise Conflict("The disk is in use.")
         self.mounted = ""

@@ -37,6 +37,7 @@ class Bench:
             *(folder / "disk", lambda: self.wanted, self.volumes, self.mounts),
             *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
             lambda: self.changes(),
+            answers_within_s=0.3,
         )
         tasks: dict[Task, str] = {}
         self.known = KnownDisks(folder / "disks.json", lambda: tasks, self.plugged_in.__contains__)
@@ -83,6 +84,36 @@ class TestDisk:
         bench.care.step()
         assert (bench.here(), bench.there()) == ([], ["a"])
         assert bench.names.moved == [("a", "a", "disk")]
+
+    def test_one_that_stands_still_keeps_nobody_waiting_and_is_not_called_safe(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.mounts.answers.clear()
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="what it has not written yet is lost"):
+                bench.care.remove()
+            assert not bench.disk.is_usable()
+        bench.capture("a")
+        bench.care.step()
+        assert (bench.here(), bench.disk.reason) == (["a"], "It does not answer.")
+        bench.mounts.answers.set()
+        wait_for(lambda: not bench.disk.mounted, "the end of letting it go", 10)
+        bench.care.step()
+        assert (bench.here(), bench.disk.reason) == (["a"], "It can be pulled.")
+        bench.choose(STICK)
+        bench.care.step()
+        assert bench.there() == ["a"]
+
+    def test_one_that_answers_late_is_used_then(self, bench: Bench) -> None:
+        bench.wanted = STICK
+        bench.mounts.answers.clear()
+        with pytest.raises(Unavailable, match="does not answer"):
+            bench.choose(STICK)
+        bench.care.step()
+        assert "It does not answer." in bench.care.problem()
+        bench.mounts.answers.set()
+        wait_for(lambda: bench.disk.mounted, "the disk", 10)
+        bench.care.step()
+        assert (bench.care.problem(), bench.disk.is_usable()) == ("", True)
 
     @pytest.mark.parametrize(("uuid", "error"), [("nothing", NotFound), ("0b1c-ssd", Conflict)])
     def test_what_cannot_be_used_is_not_chosen(self, bench: Bench, uuid: str, error: type[Exception]) -> None:

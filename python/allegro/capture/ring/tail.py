@@ -134,13 +134,15 @@ class RingTail:
 
     def _following(self) -> Path | None:
         """The segment behind this one, once the recorder is there."""
+        assert self._segment is not None  # noqa: S101
+        present = self._segment.path  # of which no record may be readable: then the next one has its number
         path = segments.blocks_path(self._directory, self.last + 1)
-        if path.exists():
+        if path != present and path.exists():
             return path
         if not self._progress.finished:
             return None
         # The first records of the next one may not have been written: its number is not known.
-        later = (path for path in segments.list_segments(self._directory))
+        later = (path for path in segments.list_segments(self._directory) if path > present)
         return next((path for path in later if (segments.first_sequence(path) or 0) > self.last), None)
 
 

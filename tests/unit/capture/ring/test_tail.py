@@ -40,3 +40,25 @@ def test_an_index_that_was_made_anew_after_a_crash_hides_no_record(tmp_path: Pat
     add(ring, 10)
     assert [record.sequence for record in tail.new()] == [9, 10, 11]
     assert tail.overtaken == 0
+
+
+@pytest.mark.spec("R5", "R8")
+@pytest.mark.timeout(20)
+def test_a_segment_whose_records_cannot_be_read_holds_nobody_up(tmp_path: Path) -> None:
+    """Its name says that the next record lies in it: nobody looks there again and again for ever."""
+    ring = Ring(tmp_path / "ring")
+    add(ring, *range(3))
+    ring.finish()
+    ring.new_segment()
+    add(ring, 3)
+    assert ring.path is not None
+    index_path(ring.path).unlink(missing_ok=True)
+    head = ring.path.read_bytes()[:4096]
+    with ring.path.open("r+b") as file:
+        file.write(bytes(4096))
+    tail = RingTail(ring.directory, 0)
+    assert [record.sequence for record in tail.new()] == [1, 2, 3]
+    assert list(tail.new()) == []
+    with ring.path.open("r+b") as file:
+        file.write(head)
+    assert [record.sequence for record in tail.new()] == [4]
