@@ -17,6 +17,7 @@ from allegro.capture.extraction.contract import LATEST_NS
 from allegro.capture.ring.reader import RingReader
 from allegro.system import boottime
 from tests.harness.namespaces import Namespace
+from tests.harness.waiting import wait_for
 from tests.host.recording import MIB, Recording, add_port
 from tests.host.truth import NS, Bench
 
@@ -118,12 +119,15 @@ def test_a_disk_that_stands_still(bench: Bench, disk: Disk, seconds: int) -> Non
         time.sleep(0.03)
         second_ns = boottime.now_ns()
         assert bench.recording.status().complete_through_boot_ns < first_ns
+        assert bench.recording.status().write_waits_s > 1
         disk.freeze(frozen=False)
         for press_ns in (first_ns, second_ns):
             bench.complete_through(press_ns)
             missing, result = bench.check(bench.sent[0], press_ns)
             assert missing == []
             assert result.notes == []
+    bench.complete()
+    wait_for(lambda: bench.recording.status().write_waits_s == 0, "nothing that waits", 30)
     disk.freeze(frozen=True)
     bench.pause_s = 0.0
     bench.send_for(BURST_S)

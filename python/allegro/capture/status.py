@@ -84,7 +84,8 @@ class RecorderStatus:
     much of each packet is to be kept (empty: all of it). `reach_back_s` is how far back the ring
     reaches now. Since the status before, `fullest` is the largest part (0..1) of a port's memory that was in
     use, `slowest_write_s` the longest time that one write took. Within the last minute, a write took
-    `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`.
+    `recent_slowest_write_s` at most, making what was written safe on the disk `recent_slowest_sync_s`; what
+    has waited longest to be written has done so for `write_waits_s` (0: nothing waits).
     `clock_steps` is how often the wall clock was set since the recorder's start. `ring_directory` is where
     the ring lies that is in use, or else the one that is being opened: readers take it from here. A ring in
     memory has been in use since `in_memory_since_ns` (0: the one in use is none), because of `memory_reason`;
@@ -119,6 +120,7 @@ class RecorderStatus:
     slowest_write_s: float = 0.0
     recent_slowest_write_s: float = 0.0
     recent_slowest_sync_s: float = 0.0
+    write_waits_s: float = 0.0
     clock_steps: int = 0
     ring_directory: str = ""
     in_memory_since_ns: int = 0

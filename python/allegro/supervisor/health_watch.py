@@ -117,6 +117,7 @@ class Watch:
             ring_on_chosen_disk=_has_ring_in(status, self._paths.ring_disk),
             reach_back_s=status.reach_back_s if status else 0,
             write_errors=status.ring_write_errors if status else 0,
+            write_waits_s=status.write_waits_s if status else 0,
             ports=tuple((port.name, port.link_up) for port in status.ports) if status else (),
             recent_drops=self._recent_drops(status.drops + status.nic_missed if status else None),
             storage_size=storage_size,

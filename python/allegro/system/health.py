@@ -48,6 +48,7 @@ class Facts:
     ring_on_chosen_disk: bool = False  # the recorder writes to the disk that was chosen for the ring
     reach_back_s: float = 0  # of the ring
     write_errors: int = 0
+    write_waits_s: float = 0  # what has waited longest to be written to the ring's disk
     ports: tuple[tuple[str, bool], ...] = ()  # name, has link
     recent_drops: int = 0  # within DROPS_WINDOW_S
     storage_size: int = 0

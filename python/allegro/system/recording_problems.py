@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from allegro.system.health import DROPS_WINDOW_S, Facts, Problem, Rule, recorder_is_silent
 from allegro.words import duration
 
+DISK_STANDS_S = 10.0
+"""So long a write may take: disks that try a bad sector again and again, or wake up, are slow at times."""
+
 
 def recorder_silent(facts: Facts) -> Iterable[Problem]:
     """The recorder does not run, or hangs, or the device is too busy for its word."""
@@ -50,6 +53,19 @@ def ring_not_written(facts: Facts) -> Iterable[Problem]:
             "error",
             f"The storage device of the packet ring buffer refused {facts.write_errors} writes.",
             "Packets are missing. Check the disk and replace it if it is worn out.",
+        )
+
+
+def ring_disk_stands_still(facts: Facts) -> Iterable[Problem]:
+    """It refuses nothing, but takes nothing either."""
+    if not recorder_is_silent(facts) and facts.write_waits_s > DISK_STANDS_S:
+        yield Problem(
+            "ring-disk-stands",
+            "error",
+            "The storage device of the packet ring buffer has not answered for"
+            f" {duration(facts.write_waits_s)}.",
+            "What comes in waits in memory, and is lost when that is full; captures and live captures wait,"
+            " too. It goes on by itself. If this message stays, check the device and its cable.",
         )
 
 
@@ -115,6 +131,7 @@ RULES: tuple[Rule, ...] = (
     no_ring,
     ring_in_memory,
     ring_not_written,
+    ring_disk_stands_still,
     ring_too_short,
     ring_waits,
     packets_lost,

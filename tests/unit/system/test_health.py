@@ -74,6 +74,7 @@ def test_that_the_ring_is_on_the_own_disk_is_said_only_where_it_is(otherwise: di
         ),
         (replace(HEALTHY, network_waits_s=80.4), "network-waits", "taken back in 80 s"),
         (replace(HEALTHY, write_errors=3), "ring-write-errors", "refused 3 writes"),
+        (replace(HEALTHY, write_waits_s=75.0), "ring-disk-stands", "has not answered for 1 min 15 s"),
         (
             replace(HEALTHY, window_s=60, full_reach_s=8.2),
             "ring-too-short",

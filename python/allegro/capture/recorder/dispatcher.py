@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from allegro import words
 from allegro.capture.recorder.clocks import BLOCK_AGE_NS, Clock
 from allegro.capture.recorder.completeness import Completeness
 from allegro.capture.recorder.memory import SMALL, Arena
@@ -182,6 +183,7 @@ class Dispatcher:
         only if that is wanted (`idle`). Returns the largest part (0 to 1) of a port's memory that is full.
         """
         self._account(now)
+        self.load.waits_s = time.monotonic() - self._records[0].job.since if self._records else 0.0
         fullest = 0.0
         job: WriteJob | None = None
         waits = bool(self.broken()) or (self._ring.writer is None and self._ring.opening())
@@ -225,6 +227,13 @@ class Dispatcher:
         if writer is None or not self.trouble.known():
             return ""
         return self.trouble.broken(writer.held_up)
+
+    def message(self) -> str:
+        """What is wrong with the disk, in plain words; empty if it takes what it is given."""
+        if self.load.waits_s > BROKEN_AFTER:
+            waits = words.duration(self.load.waits_s)
+            return f"The disk has not answered for {waits}; what comes in waits in memory."
+        return self.trouble.message()
 
     def under_way(self) -> bool:
         """Whether records are being written."""

@@ -293,7 +293,7 @@ class Recorder:
         parts = [self._ring.message(), self._config_error, *refused, self._ports.rules.message()]
         if writer is not None and not self._ring.in_memory_since_ns:
             parts.append(writer.shortage or writer.progress())
-        parts.append(self._dispatcher.trouble.message())
+        parts.append(self._dispatcher.message())
         return " ".join(part for part in parts if part)
 
     def _shut_down(self) -> None:

@@ -18,10 +18,12 @@ from allegro.system.boottime import Reading
 @dataclass
 class Load:
     """How much the recorder needs its disk, since the status before: the largest part (0..1) of a port's
-    memory that was in use, and the longest time that one write took."""
+    memory that was in use, and the longest time that one write took. What has waited longest to be written
+    has done so for `waits_s` seconds now."""
 
     fullest: float = 0.0
     slowest_write_s: float = 0.0
+    waits_s: float = 0.0
     recent_slowest_write: RecentMaximum = field(default_factory=RecentMaximum)
 
     def told(self) -> None:
@@ -78,6 +80,7 @@ def status_of(
         slowest_write_s=round(load.slowest_write_s, 3),
         recent_slowest_write_s=round(load.recent_slowest_write.value(seconds), 3),
         recent_slowest_sync_s=round(slowest_sync_s, 3),
+        write_waits_s=round(load.waits_s, 3),
         clock_steps=clock.steps_seen,
         ring_directory=str(keeper.directory or ""),
         in_memory_since_ns=keeper.in_memory_since_ns,

@@ -35,13 +35,14 @@ half a minute each time."""
 
 @dataclass(eq=False)
 class WriteJob:
-    """Records that lie one behind the other in one file. `done` is set last, when `errors` are final (None:
-    the record is written), `seconds` says how long writing took, and `summaries` what each record's packets
-    hold (empty: not known).
+    """Records that lie one behind the other in one file, made at the time `since` (time.monotonic). `done` is
+    set last, when `errors` are final (None: the record is written), `seconds` says how long writing took, and
+    `summaries` what each record's packets hold (empty: not known).
     """
 
     descriptor: int
     offset: int
+    since: float = field(default_factory=time.monotonic)
     views: list[memoryview] = field(default_factory=list)
     length: int = 0
     spare: list[Callable[[], bool] | None] = field(default_factory=list)
