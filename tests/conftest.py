@@ -14,7 +14,7 @@ import pytest
 from xdist.remote import Producer
 
 from tests import timetable
-from tests.harness import booted, situations, starts
+from tests.harness import booted, image_under_test, situations, starts
 from tests.harness.device import Device
 from tests.harness.ports import FramePort, Port
 from tests.harness.powercut import Situation
@@ -157,9 +157,7 @@ def pytest_runtest_makereport(
 
 def pytest_report_header() -> str:
     """Name the image that the VM tests run."""
-    manifest = IMAGE.parent / "manifest.txt"
-    what = manifest.read_text().splitlines()[0] if manifest.exists() else "there is none yet"
-    return f"image: {IMAGE} ({what})"
+    return f"image: {IMAGE} ({image_under_test.DESCRIPTION or 'there is none yet'})"
 
 
 @dataclass(frozen=True)

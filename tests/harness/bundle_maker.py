@@ -24,6 +24,7 @@ from board.allegro.image.signing_keys import Keys, find_keys, make_certificate, 
 from board.allegro.image.workshop import Workshop, remove
 from scripts.build_vm import project_fact, source_epoch
 from scripts.catalogue import signature
+from tests.harness import image_under_test
 from tests.harness.before_start import LAYOUT, squashfs_length
 from tests.harness.bench_errors import BenchError
 from tests.harness.qemu import IMAGE, REPOSITORY
@@ -135,7 +136,7 @@ class BundleMaker:
 
     def shipped(self) -> Path:
         """Return the bundle of the image as it is."""
-        version = project_fact("VERSION")
+        version = image_under_test.VERSION
         here: list[str | Path] = [self._slot.name, version, Path(__file__), self.keys.certificate]
         return self._made(
             f"shipped-{version}", here, lambda target: self._bundle(self._slot, version, target)

@@ -2,8 +2,7 @@
 
 import json
 
-from scripts.build_vm import project_fact
-from tests.harness import updating
+from tests.harness import image_under_test, updating
 from tests.harness.bench_errors import BenchError
 from tests.harness.bundle_maker import BundleMaker
 from tests.harness.device import Device
@@ -12,7 +11,6 @@ from tests.harness.qemu import VirtualMachine
 from tests.harness.waiting import wait_for
 
 _PLANTED = "20200101T000000Z_api_planted.pcapng"
-_VERSION = project_fact("VERSION")
 _NEXT = "99.1.0"
 _CONTENT = bytes(range(256)) * 4096
 
@@ -206,7 +204,7 @@ class Installation:
     def outcome(self, machine: VirtualMachine, device: Device) -> str:
         """Old: slot B is not to be started; new: its content is that of the bundle."""
         told = device.get("/firmware")
-        if (told["version"], told["slot"], told["confirmed"]) != (_VERSION, "slot-a", True):
+        if (told["version"], told["slot"], told["confirmed"]) != (image_under_test.VERSION, "slot-a", True):
             raise BenchError(f"{told['version']} runs in {told['slot']}, confirmed: {told['confirmed']}")
         slots = {each["name"]: each for each in told["versions"]}
         if not slots["slot-a"]["starts_next"]:
@@ -240,12 +238,12 @@ class Activation:
     def outcome(self, machine: VirtualMachine, device: Device) -> str:
         """Either version; a new one confirms itself, as the cut was one of its three tries at most."""
         told = device.get("/firmware")
-        if (told["version"], told["slot"]) not in ((_VERSION, "slot-a"), (_NEXT, "slot-b")):
+        if (told["version"], told["slot"]) not in ((image_under_test.VERSION, "slot-a"), (_NEXT, "slot-b")):
             raise BenchError(f"{told['version']} runs in {told['slot']}")
         updating.wait_confirmed(device, told["version"], told["slot"])
         if planted_settings(machine, device) != "old" or not planted_capture(machine):
             raise BenchError("settings or capture are gone")
-        return "old" if told["version"] == _VERSION else "new"
+        return "old" if told["version"] == image_under_test.VERSION else "new"
 
 
 def _download(device: Device) -> str:

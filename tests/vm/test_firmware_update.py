@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from scripts.build_vm import project_fact
 from tests.conftest import Lab, StartLab
-from tests.harness import situations, updating
+from tests.harness import image_under_test, situations, updating
 from tests.harness.bundle_maker import BundleMaker, kernel_option
 from tests.harness.device import Device
 from tests.harness.powercut_scenarios import FactoryReset
@@ -15,7 +14,7 @@ from tests.harness.powercut_scenarios import plant as plant_what_resets_remove
 from tests.harness.qemu import Configuration
 from tests.harness.watch import HUNG
 
-A = project_fact("VERSION")
+A = image_under_test.VERSION
 B = situations.NEXT
 
 

@@ -13,9 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from allegro import joining
-from scripts.build_vm import project_fact
 from tests.conftest import REPORT, Lab, StartLab
-from tests.harness import qr_reader, updating
+from tests.harness import image_under_test, qr_reader, updating
 from tests.harness.browser import (
     DESKTOP,
     PHONE,
@@ -334,7 +333,7 @@ def test_from_the_box_to_the_reset(
         desk = Visitor(browser, f"https://127.0.0.1:{machine.forward(443)}")
         with desk.window(DESKTOP) as page:
             install(page, bundle, machine)
-        updating.wait_confirmed(device, project_fact("VERSION"), "slot-b")
+        updating.wait_confirmed(device, image_under_test.VERSION, "slot-b")
         captures = device.get("/files")
         device.set({"recording": {"ring_size_mib": 900}, "trigger": {"before_s": 90}})
         with desk.window(DESKTOP) as page:
