@@ -10,13 +10,19 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any
 
+from tests.harness.captures import Capture, Packet
+from tests.harness.frames import number_of
+from tests.harness.waiting import PATIENCE
 from tests.harness.web_programs import UNCHECKED, basic
 
 Answer = dict[str, Any]
 
 RING_MIB = 48
+WORDS = {"admin": "the administrator's word", "anna": "the viewer's word", "ben": "the capturer's word"}
+"""The passwords that users have chosen."""
 SET_BY_OLD = {
     "recording": {"ring_size_mib": RING_MIB},
     "trigger": {
@@ -77,6 +83,13 @@ class Page:
         """The password that is asked for at the first login."""
         self.send("/password", csrf=self._token("/password"), password=password, again=password)
 
+    def make_users(self) -> None:
+        """A new device's: all of WORDS."""
+        self.log_in("admin", "allegro")
+        self.choose(WORDS["admin"])
+        self.add_user("anna", "viewer", WORDS["anna"])
+        self.add_user("ben", "capture", WORDS["ben"])
+
     def add_user(self, name: str, role: str, password: str) -> None:
         """By an administrator who has logged in; the user has chosen `password` then."""
         first = f"first {password}"
@@ -103,6 +116,16 @@ class Page:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, None
+
+    def put(self, path: str, headers: dict[str, str], file: Path) -> None:
+        """A file to the API. Raises HTTPError if it is refused."""
+        length = {"Content-Length": str(file.stat().st_size)}
+        with file.open("rb") as content:
+            request = urllib.request.Request(
+                f"{self._site}/api{path}", content, headers | length, method="PUT"
+            )
+            with self._browser.open(request, timeout=600 * PATIENCE):
+                pass
 
     def lets_in(self, name: str, password: str) -> bool:
         """Whether a user gets in who need not choose another password."""
@@ -132,6 +155,14 @@ def has(settings: Answer, wanted: Answer) -> bool:
 def check_users(page: Page, words: dict[str, str]) -> None:
     """All get in, with the passwords that they have chosen."""
     assert [name for name, word in words.items() if not page.lets_in(name, word)] == []
+
+
+def by_series(capture: Capture) -> dict[int, list[Packet]]:
+    """The packets of each series of numbered frames (0: all others, too)."""
+    found: dict[int, list[Packet]] = {}
+    for packet in capture.packets:
+        found.setdefault((number_of(packet.data) or (0,))[0], []).append(packet)
+    return found
 
 
 def ended(jobs: Iterable[Answer]) -> dict[int, tuple[Any, ...]]:

@@ -21,8 +21,18 @@ from allegro.paths import Paths
 from allegro.settings.patches import merged
 from tests.harness import first_release
 from tests.harness.captures import Packet, read_capture
-from tests.harness.frames import number_of
-from tests.harness.in_use import RING_MIB, SET_BY_NEW, SET_BY_OLD, Answer, Page, check_users, ended, has
+from tests.harness.in_use import (
+    RING_MIB,
+    SET_BY_NEW,
+    SET_BY_OLD,
+    WORDS,
+    Answer,
+    Page,
+    by_series,
+    check_users,
+    ended,
+    has,
+)
 from tests.harness.namespaces import Namespace
 from tests.harness.sftp_server import SftpServer
 from tests.harness.waiting import PATIENCE, wait_for
@@ -137,10 +147,7 @@ class Device:
     def content(self, job: Answer) -> dict[int, list[Packet]]:
         """Packets of a capture by series."""
         folder = self.paths.upload if job["directory"] == "upload" else self.paths.storage
-        found: dict[int, list[Packet]] = {}
-        for packet in read_capture(folder / job["file"]).packets:
-            found.setdefault((number_of(packet.data) or (0,))[0], []).append(packet)
-        return found
+        return by_series(read_capture(folder / job["file"]))
 
     def in_file(self) -> Answer:
         found: Answer = json.loads(self.paths.settings.read_bytes())
@@ -170,11 +177,8 @@ def device(tmp_path: Path, worker_id: str) -> Iterator[Device]:
 def test_each_version_goes_on_with_what_the_other_left(device: Device, tmp_path: Path) -> None:
     sftp = SftpServer(tmp_path / "sftp")
     device.start(OLD)
-    words = {"admin": "the administrator's word", "anna": "the viewer's word", "ben": "the capturer's word"}
-    device.page.log_in("admin", "allegro")
-    device.page.choose(words["admin"])
-    device.page.add_user("anna", "viewer", words["anna"])
-    device.page.add_user("ben", "capture", words["ben"])
+    words = dict(WORDS)
+    device.page.make_users()
     device.set(SET_BY_OLD)
     sftp.authorize(device.get("/export")["public_key"])
     where = {"host": sftp.address, "port": sftp.port, "username": sftp.user, "authentication": "key"}
