@@ -107,13 +107,18 @@ def picture_of(browser: Browser, png: Path, path: Path) -> None:
     page.close()
 
 
-def assert_accessible(page: Page) -> None:
-    """axe-core finds nothing wrong with the page."""
+def accessibility(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page."""
     page.evaluate((BUILT / "dev/axe.min.js").read_text())
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    found = [
+    return [
         f"{each['id']} ({each['help']}): {node['html'][:200]} {node['failureSummary']}"
         for each in result["violations"]
         for node in each["nodes"]
     ]
+
+
+def assert_accessible(page: Page) -> None:
+    """axe-core finds nothing wrong with the page."""
+    found = accessibility(page)
     assert found == [], f"{page.url}:\n" + "\n".join(found)

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,18 +54,17 @@ class Site:
     url: str
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """The page, served by a thread."""
+@contextmanager
+def served(world: World, folder: Path) -> Iterator[Site]:
+    """The page of this device, served by a thread; its certificate lies in the folder."""
     if not (BUILT / "vendor").is_dir():
         pytest.fail("the files of others are missing: make web-assets")
-    world = World(tmp_path)
     world.site.users.add("anna", "admin", PASSWORD)
     world.site.users.set_password("anna", PASSWORD + "!")
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         create_app(world.site, BUILT),
-        ssl_certfile=tmp_path / "certificate.pem",
+        ssl_certfile=folder / "certificate.pem",
         log_config=None,
         lifespan="on",
         http="h11",
@@ -81,11 +81,27 @@ def site(tmp_path: Path) -> Iterator[Site]:
         world.device.jobs.close()
 
 
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """The page of a device on which nothing has happened yet."""
+    with served(World(tmp_path), tmp_path) as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One browser for all tests of a module."""
     with chromium_browser() as browser:
         yield browser
+
+
+def log_in(page: Page) -> None:
+    """As anna, to the dashboard."""
+    page.goto("/login")
+    page.get_by_label("User name").fill("anna")
+    page.get_by_label("Password").fill(PASSWORD + "!")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
 
 
 @pytest.fixture
@@ -94,10 +110,6 @@ def anna(site: Site, chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(ignore_https_errors=True, base_url=site.url, viewport=PHONE)  # type: ignore[arg-type]
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
-    page.goto("/login")
-    page.get_by_label("User name").fill("anna")
-    page.get_by_label("Password").fill(PASSWORD + "!")
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    log_in(page)
     yield page
     context.close()

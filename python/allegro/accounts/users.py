@@ -99,14 +99,7 @@ class UserStore:
 
     def add(self, name: str, role: str, password: str) -> None:
         """A new user, who chooses another password at the first login."""
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(
-                "A user name has 1 to 32 characters: letters, digits, dot, hyphen, underscore.", place="name"
-            )
-        if name.casefold() in RESERVED:
-            raise InvalidInput(f"{name} is a name of the device itself. Choose another one.", place="name")
-        checked = _role(role)
-        passwords.check_new(password, name)
+        checked = _checked(name, role, password)
         kept = passwords.hashed(password)
         with self._lock:
             # "anna" beside "ANNA" would be two users whom nobody can tell apart when they are spoken of.
@@ -224,6 +217,33 @@ def _user(raw: Any) -> User | None:
 def _name_of(raw: Any) -> str:
     name = raw.get("name") if isinstance(raw, dict) else None
     return name if isinstance(name, str) and _NAME.fullmatch(name) else ""
+
+
+def _checked(name: str, role: str, password: str) -> Role:
+    """The role of a new user. Raises InvalidInput with all that is wrong."""
+    mistakes = []
+    for check in (
+        lambda: _check_name(name),
+        lambda: _role(role),
+        lambda: passwords.check_new(password, name),
+    ):
+        try:
+            check()
+        except InvalidInput as error:
+            mistakes.append(error)
+    if mistakes:
+        mistakes[0].more = tuple(mistakes[1:])
+        raise mistakes[0]
+    return _role(role)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            "A user name has 1 to 32 characters: letters, digits, dot, hyphen, underscore.", place="name"
+        )
+    if name.casefold() in RESERVED:
+        raise InvalidInput(f"{name} is a name of the device itself. Choose another one.", place="name")
 
 
 def _role(text: str) -> Role:

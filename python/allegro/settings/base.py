@@ -1,6 +1,7 @@
 """What the sections of the settings are made of: base class, kinds of values, how mistakes are told."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
@@ -55,9 +56,28 @@ def mistakes(*each: tuple[str, object, tuple[str | int, ...]]) -> ValidationErro
     return ValidationError.from_exception_data("Settings", details)
 
 
+_PLAIN = (
+    (r"Input should be a valid integer\b.*", "Must be a whole number"),
+    (r"Input should be a valid number\b.*", "Must be a number"),
+    (r"Input should be a valid boolean\b.*", "Must be true or false"),
+    (r"Input should be a valid string", "Must be text"),
+    (r"Input should be greater than or equal to (\S+)", r"Must be at least \1"),
+    (r"Input should be less than or equal to (\S+)", r"Must be at most \1"),
+    (r"String should have at least 1 character", "Must not be empty"),
+    (r"String should have at (least|most) (\d+ characters?)", r"Must have at \1 \2"),
+    (r"Field required", "Is missing"),
+    (r"Value error, (.*)", r"\1"),
+    (r"Input should (.*)", r"Must \1"),
+)
+"""Messages of pydantic (pydantic_core, errors/types.rs), the first that fits, and what people understand."""
+
+
 def in_words(message: str) -> str:
     """A message of pydantic as a sentence of ours, without the full stop."""
-    message = message.removeprefix("Value error, ").replace("Input should", "Must", 1)
+    for pattern, plain in _PLAIN:
+        if found := re.fullmatch(pattern, message, re.DOTALL):
+            message = found.expand(plain)
+            break
     return message[:1].upper() + message[1:]
 
 

@@ -40,11 +40,11 @@ class Links(Section):
 
     mode: LinkMode = Field(
         default="bridge",
-        description="bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives",
+        description="Bridge: ports 1+2, 3+4, … form transparent links; sink: every port only receives",
         json_schema_extra={
             "choices": {
-                "bridge": "Bridge: ports 1+2, 3+4, … form transparent links",
-                "sink": "Sink: every port only receives",
+                "bridge": "Bridge",
+                "sink": "Sink",
             }
         },
     )
@@ -82,12 +82,12 @@ class Addressing(Section):
     mode: Literal["dhcp", "static", "server"] = Field(
         default="dhcp",
         title="Address",
-        description="Where the address of the management port comes from",
+        description="Of the management port; with DHCP server: other devices get theirs from this one",
         json_schema_extra={
             "choices": {
                 "dhcp": "From a DHCP server",
                 "static": "Static",
-                "server": "Static, and this device is the DHCP server for others",
+                "server": "Static, with DHCP server",
             }
         },
     )

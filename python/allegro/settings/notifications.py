@@ -124,7 +124,7 @@ class Webhook(Section):
                 "json": "JSON, for programs",
                 "ntfy": "ntfy",
                 "slack": "Slack or Mattermost",
-                "teams": "Microsoft Teams (Adaptive Card)",
+                "teams": "Microsoft Teams",
             }
         },
     )
@@ -198,7 +198,7 @@ class Syslog(Section):
 class Notifications(Section):
     """Notifications."""
 
-    mail: Mail = Field(default=Mail(), description="Each message by itself, once")
+    mail: Mail = Field(default=Mail(), title="E-mail", description="Each message by itself, once")
     webhook: Webhook = Field(default=Webhook(), description="A call of a web server")
     syslog: Syslog = Field(default=Syslog(), description="A line in the log of another computer")
     certificate: str = Field(

@@ -214,5 +214,5 @@ def _in_plain_words(mistake: "ErrorDetails") -> InvalidInput:
     value = mistake["input"]
     names = [part for part in mistake["loc"] if isinstance(part, str)]
     hidden = isinstance(value, dict | list) or is_secret(names)
-    shown = "" if hidden else f" (got {json.dumps(value, default=str)})"
+    shown = "" if hidden else f" (got {json.dumps(value, default=str, ensure_ascii=False)})"
     return InvalidInput(f"{in_words(mistake['msg'])}{shown}.", place=place)

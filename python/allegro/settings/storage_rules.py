@@ -27,12 +27,12 @@ class Storage(Section):
     uploaded: Literal["delete", "keep", "make-room"] = Field(
         default="delete",
         title="After the upload",
-        description="What becomes of a capture here when the server has it",
+        description="What becomes of it here when the server has it; for space, the oldest go first",
         json_schema_extra={
             "choices": {
                 "delete": "Delete it",
                 "keep": "Keep it",
-                "make-room": "Keep it until space is needed: the oldest is deleted first",
+                "make-room": "Keep until space is needed",
             },
         },
     )

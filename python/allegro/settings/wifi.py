@@ -64,7 +64,7 @@ class AccessPoint(Section):
         default="wpa2-wpa3",
         title="Encryption",
         description="WPA3 is offered beside WPA2 if the adapter can do it",
-        json_schema_extra={"choices": {"wpa2-wpa3": "WPA2, and WPA3 where possible", "wpa2": "WPA2 only"}},
+        json_schema_extra={"choices": {"wpa2-wpa3": "WPA2 and WPA3", "wpa2": "WPA2 only"}},
     )
     band: Band = Field(
         default="2.4",
@@ -163,11 +163,11 @@ class Wifi(Section):
     mode: Mode = Field(
         default="access-point",
         title="WiFi adapter",
-        description="What a plugged-in WiFi adapter does",
+        description="As access point the device has its own network, as client it joins one",
         json_schema_extra={
             "choices": {
-                "access-point": "Access point: the device has its own network",
-                "client": "Client: the device joins a network",
+                "access-point": "Access point",
+                "client": "Client",
                 "off": "Off",
             }
         },
@@ -175,10 +175,10 @@ class Wifi(Section):
     country: str = Field(
         default="",
         title="Country",
-        description="Where the device is used; the law of the country decides which channels may be used",
+        description="Whose law decides about channels; not set: only those that are allowed everywhere",
         json_schema_extra={
             "enum": ["", *COUNTRIES],
-            "choices": {"": "Not set: channels that are allowed everywhere", **COUNTRIES},
+            "choices": {"": "Not set", **COUNTRIES},
         },
     )
     access_point: AccessPoint = Field(

@@ -47,9 +47,16 @@ class Wanted(BaseModel):
         json_schema_extra={"choices": {"static": "Static", "dhcp": "From a DHCP server"}},
     )
     address: str = Field(
-        default="", title="Static address", description="IPv4 address with prefix length; only for static"
+        default="",
+        title="Static address",
+        description="IPv4 address with prefix length",
+        json_schema_extra={"when": {"source": ["static"]}},
     )
-    gateway: str = Field(default="", description="Its gateway; only for static; empty = none")
+    gateway: str = Field(
+        default="",
+        description="Its gateway; empty = none",
+        json_schema_extra={"when": {"source": ["static"]}},
+    )
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def test_numbers_go_as_far_as_those_of_the_filter_language() -> None:
 @pytest.mark.parametrize(
     ("groups", "place", "words"),
     [
-        ([{"name": "", "vlans": "7"}], "groups.links.0.name", "at least 1"),
+        ([{"name": "", "vlans": "7"}], "groups.links.0.name", "empty"),
         ([{"name": " ", "vlans": "7"}], "groups.links.0.name", "empty"),
         ([{"name": "x"}], "groups.links.0.interfaces", "At least one of"),
         ([{"name": "x", "vlans": "4096"}], "groups.links.0.vlans", "4096 is not a number from 0 to 4095"),

@@ -38,9 +38,9 @@ def test_rules_keep_their_order_and_only_those_in_force_count() -> None:
         ({**GOOD, "filter": 'bpf("arp")', "enabled": False}, "filter", "kernel cannot test bpf"),
         ({**GOOD, "filter": "group == left"}, "filter", "slicing rule phones names a link group: Column"),
         ({**GOOD, "bytes": None}, "bytes", "how many bytes"),
-        ({**GOOD, "bytes": 0}, "bytes", "greater than or equal to 1"),
-        ({**GOOD, "bytes": 65536}, "bytes", "less than or equal to 65535"),
-        ({**GOOD, "name": ""}, "name", "at least 1"),
+        ({**GOOD, "bytes": 0}, "bytes", "at least 1"),
+        ({**GOOD, "bytes": 65536}, "bytes", "at most 65535"),
+        ({**GOOD, "name": ""}, "name", "not be empty"),
         ({**GOOD, "action": "shorten"}, "action", "'keep', 'discard' or 'whole'"),
     ],
 )

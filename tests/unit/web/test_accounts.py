@@ -202,3 +202,16 @@ def test_no_new_user_has_a_name_in_which_the_device_itself_asks(
     refused = call(world, "POST", "/users", admin, wanted)
     assert (refused.status_code, refused.json()["error"]["place"]) == (422, "name")
     assert "a name of the device itself" in refused.json()["error"]["message"]
+
+
+@pytest.mark.spec("W1", "W10")
+def test_all_that_is_wrong_with_a_new_user_or_token_is_shown_at_its_fields(world: World) -> None:
+    browser = world.user("admin")
+    refused = browser.post("/users", name="two words", role="king", password="short")
+    assert refused.status_code == 422
+    for place in ("name", "role", "password"):
+        assert refused.text.count(f'id="new-{place}-error" role="alert"') == 1
+    assert 'class="message error" role' not in refused.text
+    refused = browser.post("/users/tokens", name="two words", role="viewer", days="90")
+    assert 'id="token-name-error" role="alert">A name of a token has' in refused.text
+    assert 'class="message error" role' not in refused.text

@@ -121,6 +121,7 @@ def test_the_bmc_is_shown_only_if_there_is_one_and_is_set(world: World) -> None:
     assert (bmc.source, bmc.address, bmc.gateway) == ("Static", "192.0.2.30", "192.0.2.1")
     admin.post("/management/bmc", None, **typed | {"bmc.source": "dhcp"})
     assert bmc.source == "DHCP"
+    assert "The BMC gets its address from a DHCP server." in admin.page("/management")
 
 
 @pytest.mark.spec("N6")

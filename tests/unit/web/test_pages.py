@@ -126,7 +126,7 @@ def test_a_mistake_is_shown_with_what_was_typed_and_nothing_is_saved(world: Worl
     answer = browser.post("/trigger", None, **{"trigger.before_s": "a lot", "trigger.after_s": "5"})
     assert answer.status_code == 422
     assert 'value="a lot"' in answer.text
-    assert re.search(r'id="field-trigger-before-s-error" role="alert">[^<]*integer', answer.text)
+    assert re.search(r'id="field-trigger-before-s-error" role="alert">[^<]*whole number', answer.text)
     assert world.device.settings.current.trigger.after_s == 0
 
 

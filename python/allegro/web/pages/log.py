@@ -12,7 +12,7 @@ SHOWN = 300
 EVENTS_SHOWN = 25
 USUAL: Choice = "device"
 WORDS: dict[Choice, str] = {
-    "device": "What the device itself says, and all warnings",
+    "device": "Its own, and all warnings",
     "info": "Everything",
     "warning": "Warnings and errors",
     "error": "Errors",

@@ -151,6 +151,8 @@ async def _set_bmc(visit: Visit) -> Response:
         mistake = AllegroError(error.message, place=f"bmc.{error.place}", remedy=error.remedy)
         bmc["form"] = forms.with_error(forms.form(Wanted, "bmc", typed), mistake)
         return await _show(visit, await LAN.present(visit), await WIFI.present(visit), 422, bmc)
+    if typed.get("source") == "dhcp":
+        return visit.done("The BMC gets its address from a DHCP server.")
     return visit.done("The BMC has its new address.")
 
 

@@ -33,6 +33,9 @@ def _show(
         roles=ROLES,
         what_roles_may=WHAT_ROLES_MAY,
         error=error,
+        mistakes={each.place: f"{each.message} {each.remedy}".strip() for each in (error, *error.more)}
+        if error
+        else {},
         typed={key: visit.typed(key) for key in ("name", "role")},
         is_token=visit.request.url.path == TOKENS,
         changed=changed,

@@ -44,7 +44,6 @@ document.addEventListener("change", showWhatIsMeant);
 window.addEventListener("pageshow", showWhatIsMeant);
 
 // A question that is not meant after all.
-for (const button of document.querySelectorAll("details.confirm button[data-cancel]")) button.hidden = false;
 function takeBack(box) {
   if (!box) return;
   box.open = false;
@@ -54,6 +53,13 @@ document.addEventListener("click", (event) => takeBack(event.target.closest("but
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") takeBack(event.target.closest("details.confirm[open]"));
 });
+// It lies over what stands below it: one at a time, as a whole, and gone by a click beside it.
+document.addEventListener("click", (event) => {
+  for (const box of document.querySelectorAll("details.confirm[open]")) if (!box.contains(event.target)) box.open = false;
+});
+document.addEventListener("toggle", (event) => {
+  if (event.target.matches("details.confirm[open]")) event.target.querySelector(".confirm-box").scrollIntoView({ block: "nearest" });
+}, true);
 
 // Seconds that run out while somebody looks at them: the number in the text.
 for (const element of document.querySelectorAll("[data-seconds-left]")) {
