@@ -3,6 +3,7 @@
 What the kernel refuses when a filter is attached (net/core/filter.c, bpf_check_classic) is refused here, too.
 """
 
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ class Received:
 
 def run(program: bytes, packet: Received) -> int:
     """How many bytes of the packet are kept; raises ValueError for a program that the kernel would refuse."""
-    code = list(struct.iter_unpack("=HBBI", program))
+    code = _instructions(program)
     if not 1 <= len(code) <= MOST or code[-1][0] & 7 != 6:
         raise ValueError("too long, too short, or without an answer at its end")
     memory: dict[int, int] = {}
@@ -60,6 +61,12 @@ def run(program: bytes, packet: Received) -> int:
             at += k if operation == 0x05 else yes if _holds(operation & 0xF0, a, operand) else no
         else:
             a, x = (x, x) if operation == 0x87 else (a, a)
+
+
+@functools.lru_cache(maxsize=4)
+def _instructions(program: bytes) -> list[tuple[int, ...]]:
+    """One program runs on very many packets."""
+    return list(struct.iter_unpack("=HBBI", program))
 
 
 def _calculated(operation: int, a: int, operand: int) -> int:

@@ -78,16 +78,19 @@ def bytes_in_the_file(answer: int, packet: Received) -> int:
 def compare(seed: int, packets: int, sets: int) -> None:
     """Raises AssertionError with the first packet that the two see differently."""
     chance = random.Random(seed)
-    sent = list(frames(chance, packets))
+    sent = [(frame, received(frame)) for frame in frames(chance, packets)]
+    keys = {
+        interface: [key_of(frame, interface=interface) for frame, _ in sent]
+        for interface in random_packets.INTERFACES
+    }
     names = ("left", "Right")
     groups = [(name, _without_bpf(random_packets.tree(chance, 1))) for name in names]
     for _ in range(sets):
         ordered = rules(chance, chance.choice((1, 2, 3, 6)), names)
         interface = chance.choice(random_packets.INTERFACES)
         program = assembled(ordered, interface, groups)
-        for frame in sent:
-            packet = received(frame)
-            rule = deciding(ordered, key_of(frame, interface=interface), groups)
+        for (frame, packet), key in zip(sent, keys[interface], strict=True):
+            rule = deciding(ordered, key, groups)
             wanted = kept(rule, len(frame), tag_taken_out=packet.tci is not None)
             found = bytes_in_the_file(bpf_machine.run(program, packet), packet)
             assert found == wanted, (ordered, groups, interface, frame.hex())
