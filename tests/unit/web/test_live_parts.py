@@ -135,7 +135,7 @@ def test_a_part_is_sent_when_it_has_changed_and_not_again(world: World) -> None:
 
     async def do(app: ASGIApp) -> None:
         async with stream(app, browser, "/ring/live", "/time/live") as read:
-            await read.until(lambda: len(read.parts("/time/live")) == 2)  # which says seconds
+            await read.until(lambda: len(read.parts("/time/live")) >= 2)  # which says seconds
             assert read.headers["content-type"].startswith("text/event-stream")
             (ring,) = read.parts("/ring/live")
             assert "What the ring holds" in ring
@@ -153,26 +153,27 @@ def test_a_part_that_hangs_says_since_when_and_the_others_go_on(
 ) -> None:
     browser = world.user("viewer")
     passed_on = world.site.backend.ask
-    goes_on = asyncio.Event()
+    hangs, goes_on = asyncio.Event(), asyncio.Event()
 
     async def hanging(asker: Any, method: str, path: str, *rest: Any) -> Any:
         if path == "/ring" and not goes_on.is_set():
+            hangs.set()
             await goes_on.wait()
         return await passed_on(asker, method, path, *rest)
-
-    monkeypatch.setattr(live_parts, "LATE_S", 0.1)
 
     async def do(app: ASGIApp) -> None:
         async with stream(app, browser, "/ring/live", "/time/live") as read:
             await read.until(lambda: bool(read.parts("/ring/live")))
             monkeypatch.setattr(world.site.backend, "ask", hanging)
+            await asyncio.wait_for(hangs.wait(), 20)
+            monkeypatch.setattr(live_parts, "LATE_S", 0.1)  # only now: what is slow does not hang
             await read.until(lambda: len(read.late("/ring/live")) == 1)
             assert "Not known since <time" in read.late("/ring/live")[0]
             shown = len(read.parts("/time/live"))
-            await read.until(lambda: len(read.parts("/time/live")) == shown + 2)
+            await read.until(lambda: len(read.parts("/time/live")) >= shown + 2)
             assert len(read.late("/ring/live")) == 1, "is told once"
             goes_on.set()
-            await read.until(lambda: read.late("/ring/live")[1:] == [""])
+            await read.until(lambda: read.late("/ring/live")[1:2] == [""])
 
     watched(world, do)
 
