@@ -1,5 +1,6 @@
 """Fixtures of the tests that run the image in a virtual machine (tests/vm), and what holds for all tests."""
 
+import gc
 import math
 import os
 import re
@@ -47,7 +48,8 @@ BEGIN_WITH = (
             *("load", "capture_disk", "watchdog"),
         )
     ),
-    *("tests/vm/", "tests/host/", "tests/unit/capture/test_packets_sanitized.py", "tests/unit/"),
+    *("tests/vm/", "tests/host/", "tests/unit/capture/test_packets_sanitized.py"),
+    *("tests/unit/web/", "tests/unit/capture/", "tests/unit/"),
 )
 """What takes long comes first, short files last: so workers that run side by side end together."""
 MINUTES = float(os.environ.get("MINUTES") or "inf")
@@ -114,6 +116,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def _started() -> list[tuple[str, float | None, list[str]]]:
     """The machines started since it was asked last; plain values, as they go from worker to controller."""
     return [(start.kind, start.seconds, start.anew) for start in starts.take()]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays until the end: looking through it for garbage again and again is a tenth of
+    what the unit tests take."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
