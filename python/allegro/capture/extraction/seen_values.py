@@ -58,7 +58,7 @@ def seen_values(directory: Path) -> Seen:
     return {field: _written(kind, counts[kind]) for kind, fields in _FIELDS.items() for field in fields}
 
 
-def _listed(summary: bytes) -> Sequence[Iterable[int] | None]:
+def _listed(summary: bytes | memoryview) -> Sequence[Iterable[int] | None]:
     try:
         return _packets.listed(summary)
     except ValueError:  # of another version

@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from pathlib import Path
 
 from allegro.capture.ring.record import Record, Segment
@@ -58,34 +59,28 @@ def pack(record: Record, summary: bytes) -> bytes:
     return zlib.crc32(entry[4:]).to_bytes(4, "little") + entry[4:]
 
 
-def parse(data: bytes) -> dict[tuple[int, int], bytes]:
+def parse(data: bytes) -> dict[tuple[int, int], memoryview]:
     """By number and first time of the record, the summaries that are sound; behind damage nothing is used."""
-    found: dict[tuple[int, int], bytes] = {}
-    position = 0
-    while (end := _end_of_entry(data, position)) > position:
-        _, _, sequence, first_ns = _HEADER.unpack_from(data, position)
-        found[sequence, first_ns] = data[position + ENTRY_SIZE : end]
-        position = end
-    return found
+    view = memoryview(data)
+    return {(sequence, first_ns): view[begin:end] for sequence, first_ns, begin, end in _entries(view)}
 
 
 def sound_length(data: bytes) -> int:
     """Where the first thing lies that is no sound entry, or the end."""
-    position = 0
-    while (end := _end_of_entry(data, position)) > position:
+    return max((end for *_, end in _entries(memoryview(data))), default=0)
+
+
+def _entries(data: memoryview) -> Iterator[tuple[int, int, int, int]]:
+    """Of each entry in front of the first one that is not sound: number and first time of its record, and
+    where its summary begins and ends. A search in a large ring asks for ten thousands."""
+    unpack, checksum, size, position = _HEADER.unpack_from, zlib.crc32, len(data), 0
+    while position + ENTRY_SIZE <= size:
+        crc, length, sequence, first_ns = unpack(data, position)
+        end = position + length
+        if not ENTRY_SIZE <= length <= size - position or checksum(data[position + 4 : end]) != crc:
+            return
+        yield sequence, first_ns, position + ENTRY_SIZE, end
         position = end
-    return position
-
-
-def _end_of_entry(data: bytes, position: int) -> int:
-    """Where the entry ends that lies at `position`; there itself if it is none."""
-    if position + ENTRY_SIZE > len(data):
-        return position
-    crc, length, *_ = _HEADER.unpack_from(data, position)
-    if not ENTRY_SIZE <= length <= len(data) - position:
-        return position
-    sound = zlib.crc32(memoryview(data)[position + 4 : position + length]) == crc
-    return position + length if sound else position
 
 
 class Appender:
@@ -141,9 +136,9 @@ class RecordSummaries:
     """A reader's side; the files of the segments asked for last are kept in memory. For one thread."""
 
     def __init__(self) -> None:
-        self._files: OrderedDict[Segment, dict[tuple[int, int], bytes]] = OrderedDict()
+        self._files: OrderedDict[Segment, dict[tuple[int, int], memoryview]] = OrderedDict()
 
-    def of(self, record: Record) -> bytes:
+    def of(self, record: Record) -> bytes | memoryview:
         """The summary of a record; empty if nothing is known of it."""
         found = self._files.get(record.segment)
         if found is None:
@@ -153,7 +148,7 @@ class RecordSummaries:
         return found.get((record.sequence, record.first_ns), b"")
 
 
-def _read(segment: Segment) -> dict[tuple[int, int], bytes]:
+def _read(segment: Segment) -> dict[tuple[int, int], memoryview]:
     try:
         with summary_path(segment.path).open("rb") as file:
             return parse(file.read(_LARGEST_FILE))

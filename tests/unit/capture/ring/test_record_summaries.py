@@ -39,7 +39,7 @@ def text_of(number: int) -> bytes:
     return b"what is in record %d" % number
 
 
-def told(directory: Path) -> list[bytes]:
+def told(directory: Path) -> list[bytes | memoryview]:
     reader = RecordSummaries()
     return [reader.of(record) for record in everything(directory)]
 
