@@ -13,6 +13,7 @@ from allegro.system.health import Problem
 from allegro.trigger.learning import UsbInput
 from allegro.trigger.press import Press
 from allegro.trigger.windows import Span
+from allegro.words import utc
 from tests.harness.browser import BUILT
 from tests.harness.conversation import conversation
 from tests.harness.dissectors import dissectors
@@ -29,6 +30,7 @@ from tests.unit.web.world import World
 NAMED = "20261121T143005Z_presenter_next_before the firewall of building 7.pcapng"
 WAITS = "20261122T080000Z_api_a.pcapng"
 PACKETS = "20261121T143005Z_page_manual.pcapng"
+RECORDED = f"start={utc(RUN)}&end={utc(RUN + 5 * NS)}"
 NETWORKS = [
     FoundNetwork("Büro", "02:00:00:00:01:00", -41.0, 2412, 1, "wpa2"),
     FoundNetwork("A name of thirty-two characters!", "02:00:00:00:01:01", -67.0, 5180, 36, "wpa2-wpa3"),

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from allegro.web.pages import PAGES
 from tests.harness.browser import DESKTOP, PHONE, SMALL_PHONE, WAIT_MS, accessibility, photograph
 from tests.host.conftest import Site, log_in, served
-from tests.host.furnished import PACKETS, furnished
+from tests.host.furnished import PACKETS, RECORDED, furnished
 from tests.host.test_web_page import REPORT
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.spec("W8")]
@@ -23,7 +23,7 @@ TABLET = {"width": 768, "height": 1024}
 SCREENS = {"small-phone": SMALL_PHONE, "phone": PHONE, "tablet": TABLET, "desktop": DESKTOP}
 PATHS = [
     *(each.path for each in PAGES if each.path != "/setup"),
-    *(f"/packets?file={PACKETS}", "/packets/packet?number=3&file=" + PACKETS),
+    *(f"/packets?file={PACKETS}", f"/packets/packet?number=3&file={PACKETS}", f"/packets?{RECORDED}"),
     *("/manual/network", "/password", "/password/wifi"),
 ]
 STEPS = ("clock", "links", "presenter", "captures", "press")
