@@ -93,8 +93,13 @@ def create_app(made: Site, built: Path) -> ASGIApp:
                     await task
             await made.backend.close()
 
-    async def http_error(_: Request, error: Exception) -> Response:
+    of_forms = {action.path: page.path for page in made.pages for action in page.actions}
+
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 (registered for it)
+        if error.status_code == 405 and request.method in site.LOOKS and request.url.path in of_forms:
+            # The address of a form that was shown again with its mistakes is loaded anew, or was kept.
+            return RedirectResponse(of_forms[request.url.path], status_code=303)
         if error.status_code == 404:
             return site.plain_error(made, NotFound("There is no such page.", remedy="Go to the dashboard."))
         failure = AllegroError(f"This is not possible here ({error.detail}).")

@@ -778,3 +778,20 @@ def test_the_page_of_a_webdav_server_speaks_of_no_ssh_keys(world: World) -> None
     assert "Host key of the server" not in page
     assert "authorized_keys" not in page
     assert world.device.get("/status")["export_enabled"] is True
+
+
+@pytest.mark.spec("W8")
+def test_the_address_of_a_form_that_is_loaded_anew_leads_to_its_page(world: World) -> None:
+    browser = world.user("admin")
+    for path, page in (("/links/groups", "/links"), ("/users/tokens", "/users"), ("/press", "/")):
+        answer = browser.get(path)
+        assert (answer.status_code, answer.headers["location"]) == (303, page), path
+    assert browser.send("PUT", "/links/groups").status_code == 405
+
+
+@pytest.mark.spec("W5")
+def test_a_size_that_no_ring_can_have_is_told_as_one(world: World) -> None:
+    browser = world.user("admin")
+    for size, told in (("1", "must be at least 16"), ("1e9", "must be a whole number")):
+        browser.post("/storage/use-ring-disk", name="5f3a-stick", size=size)
+        assert f"The size of the ring in MiB {told}" in browser.page("/storage")

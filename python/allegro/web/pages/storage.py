@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from allegro.api.client import ApiError, segment
-from allegro.errors import AllegroError, NotFound
+from allegro.errors import AllegroError, InvalidInput, NotFound
 from allegro.web.forms import Form
 from allegro.web.local_time import start_of
 from allegro.web.pages.section import Section
@@ -200,7 +200,13 @@ async def _remove_disk(visit: Visit) -> Response:
 
 async def _use_ring_disk(visit: Visit) -> Response:
     uuid, size = visit.typed("name"), visit.typed("size").strip()
-    await visit.api.put("/disks/ring", {"uuid": uuid, "size_mib": size or None})
+    try:
+        await visit.api.put("/disks/ring", {"uuid": uuid, "size_mib": size or None})
+    except ApiError as error:
+        if error.place != "size_mib":
+            raise
+        told = error.message[:1].lower() + error.message[1:]
+        raise InvalidInput(f"The size of the ring in MiB {told}", remedy=error.remedy) from None
     return visit.done(
         "The packet ring buffer goes to the disk."
         if uuid
