@@ -4,6 +4,7 @@ They are made on the device's own storage, as always, so that no press depends o
 and move when they are complete. What cannot be moved stays, and is tried again.
 """
 
+import contextlib
 import errno
 import logging
 import os
@@ -53,9 +54,17 @@ def read_volumes(running: Callable[[], str]) -> list[Volume]:
         raise Unavailable(f"The disks cannot be listed ({error}).") from error
 
 
-def is_present(uuid: str) -> bool:
-    """Whether udev knows a file system with this id."""
-    return os.path.lexists(_BY_UUID / uuid)
+def is_present(uuid: str) -> str:
+    """Where udev knows a file system with this id: another text each time it is plugged in, by the number
+    that the kernel gives to each appearance of a disk (diskseq); empty if there is none."""
+    try:
+        device = (_BLOCK / (_BY_UUID / uuid).readlink().name).resolve()
+    except OSError:
+        return ""
+    for place in (device, device.parent):  # of a partition its disk has it
+        with contextlib.suppress(OSError):
+            return f"{device.name} {(place / 'diskseq').read_text().strip()}"
+    return device.name
 
 
 def devices() -> object:

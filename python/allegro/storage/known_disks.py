@@ -56,7 +56,7 @@ class KnownDisks:
         self,
         path: Path,
         tasks: Callable[[], Mapping[Task, str]],
-        present: Callable[[str], bool],
+        present: Callable[[str], object],
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._kept = kept(path)

@@ -99,10 +99,11 @@ class UsedDisk:
     """One disk at `place` at a time, for one use. May be called from any thread.
 
     `wanted` is the id of the chosen one (empty: none), `volumes` what there is, `present` whether there is a
-    file system with an id, `still_there` whether the device with that number (st_dev) is. While `changes`
-    answers the same, `volumes`, which costs time, is rarely asked for a disk that could not be used. Whoever
-    reads it has `readers_leave_s` seconds for that when it is let go. A disk that stands still keeps nobody
-    waiting for longer than `answers_within_s` seconds; nothing is done with any until it has answered.
+    file system with an id (another true value each time it is plugged in), `still_there` whether the device
+    with that number (st_dev) is. While `changes` answers the same, `volumes`, which costs time, is rarely
+    asked for a disk that could not be used. Whoever reads it has `readers_leave_s` seconds for that when it
+    is let go. A disk that stands still keeps nobody waiting for longer than `answers_within_s` seconds;
+    nothing is done with any until it has answered.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class UsedDisk:
         wanted: Callable[[], str],
         volumes: Callable[[], Sequence[Volume]],
         mounts: Mounts,
-        present: Callable[[str], bool],
+        present: Callable[[str], object],
         still_there: Callable[[int], bool],
         changes: Callable[[], object] = object,
         use: Use = CAPTURES,
@@ -133,7 +134,8 @@ class UsedDisk:
         self._changing = threading.Lock()
         self._mounted = ""
         self._device = 0
-        self._left_alone = ""
+        self._left_alone: tuple[str, object] = ("", None)
+        """Which one is not to be used, and as what it was `present` then."""
         self._being_formatted = ""
         self.reason = ""
 
@@ -178,13 +180,13 @@ class UsedDisk:
                 return
             if not wanted or self._mounted:
                 self.reason = ""
-            elif not self._present(wanted):
-                self._left_alone = ""
-                self._seen = None
+            elif not (present := self._present(wanted)):
+                self._left_alone, self._seen = ("", None), None
                 self.reason = "It is not plugged in."
-            elif wanted == self._left_alone and self.reason == _SILENT:  # it has been let go at last
-                self.reason = _FREE
-            elif wanted != self._left_alone and self._is_due():
+            elif (wanted, present) == self._left_alone:
+                if self.reason == _SILENT:  # it has been let go at last
+                    self.reason = _FREE
+            elif self._is_due():
                 self._try(wanted)
 
     def choose(self, uuid: str, keep: Callable[[], None]) -> None:
@@ -205,7 +207,7 @@ class UsedDisk:
                         with contextlib.suppress(AllegroError):
                             self._use(self._usable(before))
                     raise
-            self._left_alone = self.reason = ""
+            self._left_alone, self.reason = ("", None), ""
             keep()
 
     def remove(self) -> None:
@@ -216,7 +218,7 @@ class UsedDisk:
         with self._changing:
             if not self._mounted:
                 raise Conflict(f"No disk is in use for {self._use_for.what}.")
-            self._left_alone = self._mounted  # also if it is let go later than this waits
+            self._leave(self._mounted)  # also if it is let go later than this waits
             self._let_go()
             self.reason = _FREE
 
@@ -253,6 +255,10 @@ class UsedDisk:
         with self._changing:
             self._let_go(at_once=True)
 
+    def _leave(self, uuid: str) -> None:
+        """It is not used until it is plugged in again, be that so soon that no look comes in between."""
+        self._left_alone = uuid, self._present(uuid)
+
     def _usable(self, uuid: str) -> Volume:
         volumes = self.volumes()
         found = next((volume for volume in volumes if volume.uuid == uuid), None)
@@ -286,7 +292,7 @@ class UsedDisk:
             self.reason = ""
         except AllegroError as error:
             log.warning("The disk for %s cannot be used: %s", self._use_for.what, error)
-            self._left_alone = uuid  # until it is plugged in again
+            self._leave(uuid)
             self.reason = str(error)
 
     def _use(self, volume: Volume) -> None:

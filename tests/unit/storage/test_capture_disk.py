@@ -28,6 +28,8 @@ class Bench:
         self.storage.mkdir()
         self.wanted = ""
         self.plugged_in = {STICK}
+        self.times = 1
+        """So often it was plugged in."""
         self.listed: list[Volume] | Unavailable = VOLUMES
         self.mounts = PlayingMounts()
         self.names = Names()
@@ -35,13 +37,16 @@ class Bench:
         self.changes: Callable[[], object] = object
         self.disk = UsedDisk(
             *(folder / "disk", lambda: self.wanted, self.volumes, self.mounts),
-            *(self.plugged_in.__contains__, lambda _device: self.mounts.mounted in self.plugged_in),
+            *(self.present, lambda _device: self.mounts.mounted in self.plugged_in),
             lambda: self.changes(),
             answers_within_s=0.3,
         )
         tasks: dict[Task, str] = {}
         self.known = KnownDisks(folder / "disks.json", lambda: tasks, self.plugged_in.__contains__)
         self.care = DiskCare(self.disk, FileStore(self.storage), self.names, lambda: None, self.known)
+
+    def present(self, uuid: str) -> int:
+        return self.times if uuid in self.plugged_in else 0
 
     def volumes(self) -> list[Volume]:
         self.asked += 1
@@ -84,6 +89,31 @@ class TestDisk:
         bench.care.step()
         assert (bench.here(), bench.there()) == ([], ["a"])
         assert bench.names.moved == [("a", "a", "disk")]
+
+    def test_one_that_is_plugged_in_again_between_two_looks_is_used_again(self, bench: Bench) -> None:
+        bench.choose(STICK)
+        bench.care.remove()
+        bench.care.step()
+        assert bench.mounts.mounted == ""
+        bench.times += 1
+        bench.care.step()
+        assert bench.mounts.mounted == STICK
+
+    def test_each_time_it_is_plugged_in_it_is_another_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        disk, by_uuid, block = (tmp_path / name for name in ("sdb", "by-uuid", "block"))
+        for folder in (disk / "sdb1", by_uuid, block):
+            folder.mkdir(parents=True)
+        (block / "sdb1").symlink_to(disk / "sdb1")
+        (by_uuid / STICK).symlink_to("../../sdb1")
+        monkeypatch.setattr(disk_care, "_BY_UUID", by_uuid)
+        monkeypatch.setattr(disk_care, "_BLOCK", block)
+        found = [disk_care.is_present(STICK)]
+        for sequence in (7, 9):
+            (disk / "diskseq").write_text(f"{sequence}\n")
+            found.append(disk_care.is_present(STICK))
+        assert [disk_care.is_present("nothing"), *found] == ["", "sdb1", "sdb1 7", "sdb1 9"]
 
     def test_one_that_stands_still_keeps_nobody_waiting_and_is_not_called_safe(self, bench: Bench) -> None:
         bench.choose(STICK)
