@@ -53,9 +53,21 @@ def hidden_path(directory: Path, job_id: int, row: int | None = None) -> Path:
 
 def discard(directory: Path, job_id: int, row: int | None = None) -> None:
     """Removes what the extraction of a job, or of a row of it, has left in `directory`."""
+    hidden_path(directory, job_id, row).unlink(missing_ok=True)
+    _partial_path(directory, job_id, row).unlink(missing_ok=True)
+
+
+def written(directory: Path, job_id: int, row: int) -> int:
+    """Bytes of the disk that the file of a row takes, which is not complete yet; 0 if there is none."""
+    try:
+        return _partial_path(directory, job_id, row).stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
+
+
+def _partial_path(directory: Path, job_id: int, row: int | None) -> Path:
     hidden = hidden_path(directory, job_id, row)
-    hidden.unlink(missing_ok=True)
-    hidden.with_name(f".{hidden.name}.partial").unlink(missing_ok=True)
+    return hidden.with_name(f".{hidden.name}.partial")
 
 
 def give_name(

@@ -1,7 +1,8 @@
 """Turns a press with rows of the filter table into a file for each of them, in one pass over the ring.
 
-Each row ends for itself: what goes wrong with one, or who cancels it, leaves the others alone. The job ends
-with its last row. A power cut costs no row that has its file: `publish` holds for each.
+Each row ends for itself: what goes wrong with one, or who cancels it, leaves the others alone. When the disk
+gets full, the largest file is given up, and the others get its space. The job ends with its last row. A power
+cut costs no row that has its file: `publish` holds for each.
 """
 
 import logging
@@ -25,6 +26,7 @@ from allegro.trigger.publish import (
     is_no_space,
     words_left,
     write_beside,
+    written,
 )
 from allegro.trigger.rows import Row
 from allegro.trigger.surroundings import Surroundings
@@ -145,10 +147,22 @@ class TableMaker:
     def _cut(self, job: Job, rows: Sequence[Row], directory: Path, notes: Sequence[str]) -> None:
         log.info("Capture %d: cutting %d rows", job.id, len(rows))
         on_progress = progress_notes(self._store, job, self._around.monotonic)
-        should_stop = reason_to_stop(self._around, directory, lambda: self._interrupted(job), FULL)
+        reason = reason_to_stop(self._around, directory, lambda: self._interrupted(job), FULL)
+        given_up: set[int] = set()
+        """Rows whose files the extraction has not let go of yet: so long their space is not free."""
+
+        def should_stop() -> str:
+            if (why := reason()) != FULL or given_up:
+                return "" if why == FULL else why
+            if (row := _largest(job, rows, directory)) is None:
+                return FULL
+            given_up.add(row.number)
+            self._end(job, row, "failed", FULL)
+            return ""
 
         def on_answer(number: int, answer: Result | ExtractionFailed) -> None:
             row = rows[number]
+            given_up.discard(row.number)
             if isinstance(answer, Result):
                 self._publish(job, row, answer)
             else:
@@ -219,6 +233,13 @@ class TableMaker:
         self._store.rows.change(
             row, state=state, message=message, file="", size=None, finished_ns=self._around.now_ns()
         )
+
+
+def _largest(job: Job, rows: Sequence[Row], directory: Path) -> Row | None:
+    """The row for which most has been written so far; None if nothing that would give space back has."""
+    taken = {row.number: written(directory, job.id, row.number) for row in rows}
+    largest = max(rows, key=lambda row: taken[row.number])
+    return largest if taken[largest.number] else None
 
 
 def _not_stored(error: OSError) -> str:

@@ -15,6 +15,7 @@ from allegro.capture.extraction.contract import Progress, Request, Result
 from allegro.errors import Conflict, InvalidInput, NotFound
 from allegro.settings.filter_table import FilterRow
 from allegro.settings.settings_file import validated
+from allegro.storage import capture_files
 from allegro.trigger.beep import Signal
 from allegro.trigger.extraction import STOPPING, ExtractionFailed, Extractions, ExtractionStopped
 from allegro.trigger.job import Job
@@ -45,7 +46,14 @@ def say(number, **message):
     print(json.dumps(message | ({"row": number} if several else {})), flush=True)
 print(json.dumps({"progress": {"fraction": 0.5, "packets": 1, "bytes": 2}}), flush=True)
 behaviour = (ring / "behaviour").read_text() if (ring / "behaviour").exists() else ""
+gone = set()
+def give_up(number):
+    gone.add(number)
+    say(number, error={"message": "There is no space left for the capture.", "remedy": ""})
 while behaviour == "hang" and any(partial.exists() for partial, _ in partials):
+    for number, (partial, _) in enumerate(partials):
+        if number not in gone and not partial.exists():
+            give_up(number)
     print(json.dumps({"progress": {"fraction": 0.5, "packets": 1, "bytes": 2}}), flush=True)
     time.sleep(0.05)
     behaviour = (ring / "behaviour").read_text()
@@ -54,7 +62,8 @@ for number, (partial, output) in enumerate(partials):
         time.sleep(60)
     if behaviour == f"full {number}" or not partial.exists():
         partial.unlink(missing_ok=True)
-        say(number, error={"message": "There is no space left for the capture.", "remedy": ""})
+        if number not in gone:
+            give_up(number)
         continue
     if behaviour == f"die {number}":
         os.kill(os.getpid(), 9)
@@ -207,6 +216,46 @@ def test_what_was_made_before_the_extraction_dies_is_kept(bench: Bench) -> None:
     assert [one.state for one in rows(bench, job)] == ["complete", "complete", "failed", "failed"]
     assert "unexpectedly by signal 9" in rows(bench, job)[3].message
     assert (job.state, len(bench.visible()), bench.hidden()) == ("complete", 2, [])
+
+
+def test_on_a_full_disk_the_largest_file_makes_room_for_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is left on the disk goes into the file of the third row, until that is given up."""
+    (bench.ring / "behaviour").write_text("hang")
+    large = bench.storage / "..job-1-3.pcapng.partial"
+
+    def free(store: capture_files.FileStore) -> int:
+        if not (bench.ring / "calls").exists():
+            return capture_files.RESERVE
+        if not large.exists():
+            (bench.ring / "behaviour").write_text("")
+            return capture_files.RESERVE
+        large.write_bytes(bytes(1 << 20))
+        return 0
+
+    monkeypatch.setattr(capture_files.FileStore, "free", free)
+    bench.start()
+    job = bench.ended(bench.press())
+    assert [one.state for one in rows(bench, job)] == ["complete", "complete", "failed", "complete"]
+    assert rows(bench, job)[2].message == FULL
+    assert (job.state, job.message) == ("complete", "3 of 4 rows of the filter table have a file.")
+    assert (len(bench.visible()), bench.hidden()) == (3, [])
+
+
+def test_a_disk_that_others_fill_is_not_worked_on_for_ever(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.ring / "behaviour").write_text("hang")
+    monkeypatch.setattr(
+        capture_files.FileStore,
+        "free",
+        lambda store: 0 if (bench.ring / "calls").exists() else capture_files.RESERVE,
+    )
+    bench.start()
+    job = bench.ended(bench.press())
+    assert {one.state for one in rows(bench, job)} == {"failed"}
+    assert (job.state, bench.visible(), bench.hidden()) == ("failed", [], [])
 
 
 def test_a_row_is_cancelled_and_the_others_go_on(bench: Bench) -> None:
