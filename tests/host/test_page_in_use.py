@@ -81,6 +81,52 @@ def test_a_slow_network_shows_what_goes_on_and_a_double_click_is_one_press(site:
     expect(anna.get_by_role("heading", name="Storage", exact=True)).to_be_visible()
 
 
+def test_a_second_click_on_what_is_on_its_way_does_nothing_and_it_can_be_sent_again_later(
+    site: Site, anna: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go, came = threading.Event(), threading.Semaphore(0)
+    passed_on = site.world.site.backend.ask
+
+    async def asked(asker: Any, method: str, path: str, *rest: Any) -> Any:
+        if method in ("POST", "PATCH"):
+            came.release()
+            while not let_go.is_set():
+                await asyncio.sleep(0.05)
+        return await passed_on(asker, method, path, *rest)
+
+    def click_twice(name: str, message: str) -> None:
+        """By the mouse, as Playwright's own click waits for what the first one has begun."""
+        let_go.clear()
+        button = anna.get_by_role("button", name=name, exact=True).first
+        button.scroll_into_view_if_needed()
+        box = button.bounding_box()
+        assert box
+        at = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        anna.mouse.click(*at)
+        try:
+            assert came.acquire(timeout=WAIT_MS / 1000)
+            anna.mouse.click(*at)
+            anna.wait_for_timeout(500)
+        finally:
+            let_go.set()
+        expect(anna.locator("#content > .message")).to_have_text([re.compile(message)])
+        assert not came.acquire(blocking=False)
+
+    monkeypatch.setattr(site.world.site.backend, "ask", asked)
+    anna.goto("/capture")
+    click_twice("Capture", "^Accepted")
+    assert len(site.world.device.jobs.recent(9)) == 1
+    click_twice("Capture", "^Accepted")
+    assert len(site.world.device.jobs.recent(9)) == 2
+    anna.goto("/trigger")
+    anna.get_by_label("Before the press").fill("33")
+    click_twice("Save", "^Saved")
+    anna.goto("/configuration")
+    for _ in range(2):  # the page stays
+        with anna.expect_download():
+            anna.get_by_role("button", name="Export").click()
+
+
 @pytest.mark.spec("W3")
 def test_a_part_that_hangs_says_so_and_the_others_go_on(
     site: Site, anna: Page, monkeypatch: pytest.MonkeyPatch

@@ -56,6 +56,17 @@ def test_what_was_typed_comes_to_the_same_capture_though_a_newer_one_stands_befo
     assert sorted(names.nth(at).input_value() for at in range(2)) == ["mine.pcapng", "second.pcapng"]
 
 
+def test_what_was_typed_outlives_a_picture_that_asks_for_the_log_in(site: Site, anna: Page) -> None:
+    anna.goto("/capture")
+    expect(anna.locator("#timeline-words")).to_contain_text("The ring holds no packets yet.")
+    anna.get_by_label("Note").fill("where it began")
+    site.world.clock.now += 2 * IDLE_S
+    anna.get_by_role("button", name="Whole ring").click()
+    log_in(anna)
+    expect(anna.locator("#typed-again")).to_be_visible()
+    expect(anna.get_by_label("Note")).to_have_value("where it began")
+
+
 def test_a_key_is_not_kept_and_a_log_out_forgets_what_was_sent(site: Site, anna: Page) -> None:
     anna.wait_for_load_state()  # a press without scripts loads the page anew
     anna.get_by_label("Filter").fill("port == 80")

@@ -1,6 +1,7 @@
 """What the sections of the settings are made of: base class, kinds of values, how mistakes are told."""
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable
 from typing import Annotated, TypeVar
@@ -56,11 +57,13 @@ def mistakes(*each: tuple[str, object, tuple[str | int, ...]]) -> ValidationErro
     return ValidationError.from_exception_data("Settings", details)
 
 
+_SHOWN = 60
+
 _PLAIN = (
     (r"Input should be a valid integer\b.*", "Must be a whole number"),
     (r"Input should be a valid number\b.*", "Must be a number"),
     (r"Input should be a valid boolean\b.*", "Must be true or false"),
-    (r"Input should be a valid string", "Must be text"),
+    (r"Input should be a valid string\b.*", "Must be text"),
     (r"Input should be greater than or equal to (\S+)", r"Must be at least \1"),
     (r"Input should be less than or equal to (\S+)", r"Must be at most \1"),
     (r"String should have at least 1 character", "Must not be empty"),
@@ -79,6 +82,26 @@ def in_words(message: str) -> str:
             message = found.expand(plain)
             break
     return message[:1].upper() + message[1:]
+
+
+def got(value: object, message: str) -> str:
+    """What was typed, as it was typed, to stand behind a message about it; empty where that says it already.
+
+    A long text is told by its first 60 characters, one that cannot be printed by a sign in its place.
+    """
+    if not isinstance(value, str):
+        return f" (got {json.dumps(value, default=str)})"
+    begin = printable(value[:_SHOWN])
+    told = message.casefold()
+    head = begin[:40].casefold()
+    if not begin or told.startswith(head) or f"'{head}" in told:
+        return ""
+    return f' (got "{begin}{"…" if len(value) > _SHOWN else ""}")'
+
+
+def printable(text: str) -> str:
+    """With a sign in the place of each character that cannot be seen, or changes how others are shown."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def of_one_device(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from allegro.settings.authorities import certificates
-from allegro.settings.base import Port, Section, Text, mistake, mistakes
+from allegro.settings.base import Port, Section, Text, mistake, mistakes, printable
 from allegro.settings.network import is_host
 from allegro.settings.web_address import web_address
 
@@ -23,7 +23,7 @@ def _host(value: str) -> str:
 
 def _mailbox(value: str) -> str:
     if not _MAILBOX.fullmatch(value):
-        raise ValueError(f"{value!r} is not an e-mail address such as anna@example.org")
+        raise ValueError(f"'{printable(value)}' is not an e-mail address such as anna@example.org")
     return value
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from allegro.errors import InvalidInput, Unavailable
 from allegro.keeping import Absent, Damaged, Found, KeptFile, Unreadable, Value, trouble
-from allegro.settings.base import in_words
+from allegro.settings.base import got, in_words
 from allegro.settings.lenient import Refused, Understood, not_in_force, understood
 from allegro.settings.masks import is_secret
 from allegro.settings.model import SCHEMA_VERSION, Settings
@@ -214,5 +214,5 @@ def _in_plain_words(mistake: "ErrorDetails") -> InvalidInput:
     value = mistake["input"]
     names = [part for part in mistake["loc"] if isinstance(part, str)]
     hidden = isinstance(value, dict | list) or is_secret(names)
-    shown = "" if hidden else f" (got {json.dumps(value, default=str, ensure_ascii=False)})"
-    return InvalidInput(f"{in_words(mistake['msg'])}{shown}.", place=place)
+    message = in_words(mistake["msg"]).removesuffix(".")
+    return InvalidInput(f"{message}{'' if hidden else got(value, message)}.", place=place)

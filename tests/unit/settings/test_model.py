@@ -115,6 +115,38 @@ def _server(first: str, last: str) -> dict[str, Any]:
 
 R400 = {"vendor": "046d", "product": "c52d", "name": "Logitech R400"}
 
+TOLD = [
+    ({"trigger": {"before_s": -1}}, "Must be at least 0 (got -1)."),
+    ({"trigger": {"before_s": "\\..\\"}}, 'Must be a whole number (got "\\..\\").'),
+    ({"trigger": {"before_s": ""}}, "Must be a whole number."),
+    ({"trigger": {"before_s": "\N{RIGHT-TO-LEFT OVERRIDE}"}}, 'Must be a whole number (got "\ufffd").'),
+    ({"export": {"host": "\ud800"}}, 'Must be text (got "\ufffd").'),
+    ({"trigger": {"before_s": "a" * 5000}}, f'Must be a whole number (got "{"a" * 60}…").'),
+    (
+        {"trigger": {"filter": "-1"}},
+        "Column 1: a condition such as ip == 192.0.2.1 is expected, not '-1'.",
+    ),
+    (
+        {"groups": {"links": [{"name": "a", "vlans": "1E9"}]}},
+        "1e9 is not a number from 0 to 4095, and not none.",
+    ),
+    (
+        {"notifications": {"mail": {"recipients": ["a\\b"]}}},
+        "'a\\b' is not an e-mail address such as anna@example.org.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "words"), TOLD)
+@pytest.mark.spec("L4")
+def test_what_was_typed_is_told_once_in_short_and_as_it_was_typed(
+    settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        validated(settings)
+    assert refused.value.message == words
+
+
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"trigger": {"before_s": -1}}, "trigger.before_s", r"at least 0 \(got -1\)"),
     ({"trigger": {"before_s": 86401}}, "trigger.before_s", r"at most 86400"),

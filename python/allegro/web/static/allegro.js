@@ -101,6 +101,36 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// What is on its way is not sent once more by a second click: the device would do it twice, and only its second answer
+// would be seen. A page that stays, as for a download, takes it again after a while.
+const ON_ITS_WAY_MS = 15000;
+let onItsWay = "";
+
+function whatIsSent(form, button) {
+  const typed = [...new FormData(form)].filter(([name]) => name !== "csrf"); // another text on each page
+  if (button?.name) typed.push([button.name, button.value]);
+  return `${button?.getAttribute("formaction") ?? form.getAttribute("action")}?${new URLSearchParams(typed)}`;
+}
+
+function showOnItsWay(form, busy) {
+  onItsWay = busy;
+  form?.setAttribute("aria-busy", String(Boolean(busy)));
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post" || event.submitter?.formTarget) return;
+  if (form.matches("[data-stays]") || form.querySelector("option[data-stays]:checked")) return;
+  const sent = whatIsSent(form, event.submitter);
+  if (sent === onItsWay) {
+    event.preventDefault();
+    return;
+  }
+  showOnItsWay(form, sent);
+  setTimeout(() => sent === onItsWay && showOnItsWay(form, ""), ON_ITS_WAY_MS);
+});
+window.addEventListener("pageshow", () => showOnItsWay(document.querySelector("form[aria-busy=true]"), ""));
+
 for (const form of document.querySelectorAll("form[data-browser-time]")) {
   form.hidden = false;
   form.addEventListener("submit", () => {

@@ -185,7 +185,10 @@
     let answer = null;
     try {
       const response = await fetch(`${place.dataset.source}?${query}`, { headers: { "HX-Request": "true" } });
-      if (response.headers.get("HX-Redirect")) window.location = response.headers.get("HX-Redirect");
+      if (response.headers.get("HX-Redirect")) {
+        keepTyped(); // the log-in has ended
+        window.location = response.headers.get("HX-Redirect");
+      }
       if (response.status === 200 && response.headers.get("Content-Type")?.startsWith("application/json")) answer = await response.json();
     } catch { /* told below */ }
     if (question !== asked) return;
