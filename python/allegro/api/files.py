@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import MalformedRangeHeader
 from starlette.types import Receive, Scope, Send
 
 from allegro.api.audit import say
@@ -91,6 +92,13 @@ class Download(FileResponse):
             filename=name,
             stat_result=os.fstat(descriptor),
         )
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:  # it is as if it was not there (RFC 9110, 14.2)
+            return []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102
         with self._file, _broken_off(self.filename or ""):

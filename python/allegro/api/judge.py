@@ -5,15 +5,17 @@ two programs that read a path in two ways would judge one thing and do another. 
 router says, so the route that it has found decides.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.params import Depends as Dependency
 from fastapi.routing import APIRoute
 
 from allegro.accounts.roles import Role, includes
 from allegro.api.asker import Forbidden, role_of
+from allegro.errors import InvalidInput
 
 
 class Requires:
@@ -23,7 +25,8 @@ class Requires:
         self.role = role
 
     async def __call__(self, request: Request) -> None:
-        """Raises Forbidden."""
+        """Raises Forbidden, and InvalidInput for what the route does not know: one letter too few, and a
+        filter would not be asked for at all."""
         has = role_of(request.scope)
         if has is None:
             raise Forbidden("It is not known who asks.")
@@ -32,6 +35,21 @@ class Requires:
                 f"This needs the role {self.role}; you have the role {has}.",
                 remedy="Ask an administrator of the device.",
             )
+        if request.query_params:
+            _refuse_unknown(request.query_params, _query(request.scope["route"].dependant))
+
+
+def _refuse_unknown(asked: Iterable[str], known: Collection[str]) -> None:
+    for name in asked:
+        if name not in known:
+            remedy = f"Possible here: {', '.join(known)}." if known else "Nothing can be asked for here."
+            raise InvalidInput("There is no such field.", place=name, remedy=remedy)
+
+
+def _query(dependant: Dependant) -> list[str]:
+    """The names of what a route, with all that it depends on, may be asked for behind `?`."""
+    own = [field.alias for field in dependant.query_params]
+    return [*own, *(name for each in dependant.dependencies for name in _query(each))]
 
 
 def requires(role: Role) -> Any:

@@ -68,6 +68,13 @@ _PLAIN = (
     (r"Input should be less than or equal to (\S+)", r"Must be at most \1"),
     (r"String should have at least 1 character", "Must not be empty"),
     (r"String should have at (least|most) (\d+ characters?)", r"Must have at \1 \2"),
+    (
+        r"\w+ should have at (least|most) (\d+) items? after validation, not (\d+)",
+        r"Must have at \1 \2 entries, not \3",
+    ),
+    (r"Input should be a valid (tuple|list|set)\b.*", "Must be a list"),
+    (r"Input should be a valid dictionary\b.*", "Must be an object, with a value for each name"),
+    (r"Input should be a valid date.*", "Must be a date, or date and time, such as 2026-11-21T14:30:05Z"),
     (r"Field required", "Is missing"),
     (r"Value error, (.*)", r"\1"),
     (r"Input should (.*)", r"Must \1"),

@@ -1,6 +1,7 @@
 """Roles and routes, complete: what the description names is what is judged, for every spelling of a path."""
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,17 @@ def needed(method: str, path: str) -> Role:
     if (method, path) in NEED_ADMIN:
         return "admin"
     return "viewer" if method == "GET" else "admin"
+
+
+@pytest.mark.spec("W1")
+def test_what_a_route_does_not_know_is_refused_and_not_passed_over(untouched: Bench) -> None:
+    """`filer=…` would give all packets of everybody, and `serach=…` all files."""
+    for method, path in operations(untouched):
+        target = re.sub(r"{[a-z_]+}", "1", path).removeprefix("/api")
+        if method == "GET" and target != "/openapi.json":
+            refused = untouched.refused(422, "GET", f"{target}?filer=ip")
+            assert (refused["place"], refused["message"]) == ("filer", "There is no such field."), path
+    assert "filter, seconds, bytes" in untouched.refused(422, "GET", "/live?filer=ip")["remedy"]
 
 
 @pytest.mark.spec("S1", "W1")

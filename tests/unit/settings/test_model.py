@@ -1,3 +1,6 @@
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -308,7 +311,14 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"time": {"zone": "../../etc/passwd"}}, "time.zone", r"Is not a known time zone"),
     ({"time": {"zone": "Europe"}}, "time.zone", r"Is not a known time zone"),
     ({"schema_version": 3}, "schema_version", r"at most 2"),
-    ({"trigger": 5}, "trigger", r"valid dictionary"),
+    ({"trigger": 5}, "trigger", r"Must be an object, with a value for each name"),
+    ({"trigger": {"rows": 5}}, "trigger.rows", r"Must be a list \(got 5\)"),
+    ({"trigger": {"rows": ["x"]}}, "trigger.rows.0", r"Must be an object"),
+    (
+        {"trigger": {"rows": [{"name": str(n)} for n in range(201)]}},
+        "trigger.rows",
+        r"at most 200 entries, not 201",
+    ),
 ]
 
 
@@ -318,6 +328,45 @@ def test_a_mistake_is_named_with_its_place(patch: dict[str, Any], place: str, me
         validated(merged(Settings().model_dump(mode="json"), patch))
     assert caught.value.place == place
     assert caught.value.message.endswith(".")
+
+
+ODD: Sequence[Any] = (
+    *(None, [], {}, "", "x", 1.5, -1, 10**30, True),
+    *([None], ["x"], [{}], [{"x": 1}] * 300, "x" * 70000),
+)
+OF_A_PROGRAM = re.compile(
+    r"\b(Input|String|[Tt]uple|List|dictionary|instance|validation|datetime|NoneType|pydantic|Value error)\b"
+)
+"""What pydantic says to programmers."""
+
+
+@pytest.mark.spec("W1")
+def test_nothing_odd_is_answered_in_the_words_of_a_program() -> None:
+    answered = 0
+    for section, fields in Settings().model_dump(mode="json").items():
+        names = fields if isinstance(fields, dict) else ()
+        for place in [(section,), *((section, name) for name in names)]:
+            for value in ODD:
+                patch: Any = value
+                for name in reversed(place):
+                    patch = {name: patch}
+                with contextlib.suppress(NothingWrong):
+                    told = re.sub(r"\(got .*", "", _mistake(patch), flags=re.DOTALL)
+                    assert not OF_A_PROGRAM.search(told), (place, told)
+                    answered += 1
+    assert answered > 500
+
+
+class NothingWrong(Exception):
+    """The settings take it."""
+
+
+def _mistake(patch: Mapping[str, Any]) -> str:
+    try:
+        validated(merged(Settings().model_dump(mode="json"), patch))
+    except InvalidInput as error:
+        return error.message
+    raise NothingWrong
 
 
 def test_addresses_are_kept_in_one_form() -> None:
