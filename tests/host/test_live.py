@@ -213,6 +213,11 @@ def test_wireshark_has_the_device_among_its_interfaces(bench: Bench, tmp_path: P
     output, errors = live.communicate(timeout=60 * PATIENCE)
     assert (len(output.splitlines()), live.returncode) == (10, 0), errors
 
+    # How presses are set is nothing to Wireshark, which knows the one form, and whole packets.
+    odd = {"format": "pcap", "packet_length": 60, "rows": [{"name": "a row", "filter": "vlan == none"}]}
+    by_admin = {"Authorization": f"Bearer {bench.tokens['admin']}", "Content-Type": "application/json"}
+    told = bench.programs.request("PATCH", "/api/settings/trigger", by_admin, json.dumps(odd).encode())
+    assert told[0] == 200, told
     now = time.time()
     moments = {"from": f"{now - 100:.0f}", "to": f"{now - 1:.0f}"}
     wait_for(lambda: time.time() > now + 1, "a second", 10)
@@ -226,6 +231,7 @@ def test_wireshark_has_the_device_among_its_interfaces(bench: Bench, tmp_path: P
         ({"certificate": ""}, pin),
         ({"token": bench.tokens["viewer"]}, "role capture"),
         ({"filter": "ip =="}, "Column"),
+        ({"device": ""}, "Which device?"),
     ):
         told = {"device": wireshark.device, "token": wireshark.token, "certificate": pin, **wrong}
         call = [str(EXTCAP), "--capture", "--extcap-interface", "allegro-live", "--fifo", "/dev/null"]
