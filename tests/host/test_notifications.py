@@ -2,6 +2,8 @@
 
 import json
 import logging
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -237,6 +239,21 @@ def test_a_syslog_server_that_wants_a_certificate_has_not_taken_the_message(
     # as its complaint comes before or after the end of the connection
     assert error.message.startswith(("No encrypted connection comes about", "The connection to the server"))
     assert server.messages == []
+
+
+def test_what_is_no_mail_server_is_told_as_that() -> None:
+    def greet() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"\x00\xff<html>nonsense\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, MailServer() as gone:
+        greeting = threading.Thread(target=greet)
+        greeting.start()
+        error = refusal(notifications(mail(gone, port=listener.getsockname()[1])))
+        greeting.join()
+    assert (error.message, error.of_message) == ("What answers there is no mail server.", False)
+    assert error.remedy == "Check server and port."
 
 
 def test_a_server_that_is_not_there_is_told_for_each_way() -> None:

@@ -9,7 +9,7 @@ import contextlib
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 
-from allegro.export.errand import Errand, trial_errand
+from allegro.export.errand import Errand, hidden_name, trial_errand
 from allegro.export.http_files import HttpFiles, HttpLane, below, connected, password_of, pieces
 from allegro.export.way import Lane, Sent, Step, Trial
 from allegro.settings.model import Export
@@ -84,7 +84,7 @@ class DavLane(HttpLane):
 
     def _part(self, errand: Errand) -> str:
         """Path of the hidden temporary name. Nextcloud refuses names that end in `.part`."""
-        return errand.path(f".{errand.name}.{self._device}.partial")
+        return errand.path(hidden_name(errand.name, f".{self._device}.partial"))
 
     def _put(self, errand: Errand, path: str) -> None:
         answer = self._files.put(self._files.url(path), pieces(errand, 0, errand.size), errand.size, {})

@@ -1,6 +1,8 @@
 """One file on its way to a server: what is to be sent, and the frame around it, whatever way out it takes."""
 
+import hashlib
 import io
+import os
 import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import BinaryIO
 from allegro.export.failures import storage_trouble
 from allegro.export.pace import Pace
 from allegro.export.way import NOTHING_REMEMBERED, TEST_FILE, Memory, Progress, Sent, Step
+from allegro.storage.capture_files import NAME_MAX, shortened
 
 
 def _nobody_looks(step: Step, done: int, size: int) -> None:
@@ -47,6 +50,15 @@ class Errand:
             return self.source.read(length)
         except OSError as error:
             raise storage_trouble("read from", self.source.name, error) from error
+
+
+def hidden_name(name: str, ending: str) -> str:
+    """A temporary name on the server. Of one that is too long for that, its beginning and a hash."""
+    whole = f".{name}{ending}"
+    if len(os.fsencode(whole)) <= NAME_MAX:
+        return whole
+    ending = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}{ending}"
+    return "." + shortened(name, NAME_MAX - 1 - len(os.fsencode(ending))) + ending
 
 
 def trial_errand(text: str, directory: str) -> Errand:

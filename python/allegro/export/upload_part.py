@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import paramiko
 
-from allegro.export.errand import Errand
+from allegro.export.errand import Errand, hidden_name
 from allegro.export.failures import FileTrouble, ServerFull, disk_full, explain_file
 from allegro.export.looking import holds, look
 from allegro.export.sftp_client import FSYNC, EndOfFile, SftpClient, SftpStatusError, Writes, is_refusal
@@ -44,7 +44,7 @@ class Written:
 
 def part_name(name: str, device: str) -> str:
     """Hidden temporary name on the server; it names the device, because several may share a directory."""
-    return f".{name}.{device}.part"
+    return hidden_name(name, f".{device}.part")
 
 
 def write_part(client: SftpClient, errand: Errand, part: str) -> Written:

@@ -135,6 +135,10 @@ class MailWay:
         return self._refused(what, code, answer, of_message=True)
 
     def _refused(self, what: str, code: int, answer: bytes | str, *, of_message: bool = False) -> Undelivered:
+        if code < 0:  # smtplib says so of an answer that does not begin with a number
+            return Undelivered(
+                "What answers there is no mail server.", place=self._place, remedy="Check server and port."
+            )
         return Undelivered(
             f"The mail server {what}: {self._answer(code, answer)}.",
             place=self._place,

@@ -167,7 +167,15 @@ def numbered(name: str, number: int) -> str:
     if number < 2:
         return name
     stem, dot, suffix = name.rpartition(".")
-    return f"{stem}_{number}.{suffix}" if dot and stem else f"{name}_{number}"
+    stem, ending = (stem, f"_{number}.{suffix}") if dot and stem else (name, f"_{number}")
+    return shortened(stem, NAME_MAX - len(os.fsencode(ending))) + ending
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a name, at most so many bytes of UTF-8, in whole characters."""
+    return (
+        text if len(os.fsencode(text)) <= most else os.fsencode(text)[: max(most, 0)].decode(errors="ignore")
+    )
 
 
 def _has_too_many_files(root: Path) -> bool:

@@ -211,6 +211,11 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"notifications": {"webhook": {"url": "ftp://h/"}}}, "notifications.webhook.url", r"https://[^(]*$"),
     ({"notifications": {"webhook": {"url": "https://a:b@h/"}}}, "notifications.webhook.url", r"name[^(]*$"),
     ({"notifications": {"webhook": {"url": "https://h:0/"}}}, "notifications.webhook.url", r"names a server"),
+    (
+        {"export": {"url": "https://127.0.0.1/x"}},
+        "export.url",
+        r"127\.0\.0\.1 is not the address of one device in a network",
+    ),
     ({"notifications": {"webhook": {"enabled": True}}}, "notifications.webhook.url", r"An address is needed"),
     (
         {"notifications": {"webhook": {"url": "http://h/t", "token": "geheim"}}},
