@@ -216,8 +216,8 @@ def test_wireshark_has_the_device_among_its_interfaces(bench: Bench, tmp_path: P
     # How presses are set is nothing to Wireshark, which knows the one form, and whole packets.
     odd = {"format": "pcap", "packet_length": 60, "rows": [{"name": "a row", "filter": "vlan == none"}]}
     by_admin = {"Authorization": f"Bearer {bench.tokens['admin']}", "Content-Type": "application/json"}
-    told = bench.programs.request("PATCH", "/api/settings/trigger", by_admin, json.dumps(odd).encode())
-    assert told[0] == 200, told
+    answer = bench.programs.request("PATCH", "/api/settings/trigger", by_admin, json.dumps(odd).encode())
+    assert answer[0] == 200, answer
     now = time.time()
     moments = {"from": f"{now - 100:.0f}", "to": f"{now - 1:.0f}"}
     wait_for(lambda: time.time() > now + 1, "a second", 10)
