@@ -47,7 +47,8 @@ class Disk:
             subprocess.run(["mount", *options, str(self._slot)], check=True)
         with self._image.open("wb") as file:
             file.truncate(160 * MIB)
-        subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0", str(self._image)], check=True)
+        made = ["-b", "4096", "-E", "lazy_itable_init=0"]  # blocks as on a large disk
+        subprocess.run(["mkfs.ext4", "-q", *made, str(self._image)], check=True)
         self.plug_in()
         self.ring.mkdir()
 
