@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -55,6 +57,16 @@ class LoopDisk(Disk):
         subprocess.run(["mount", device, str(self.place)], check=True)
         subprocess.run(["losetup", "--detach", device], check=True)  # with its last user
 
+    def forget_what_was_read(self) -> None:
+        """So that the next look at it is one at the sectors."""
+        self.make_safe()
+        descriptor = os.open(self._slot / "sectors", os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)
+
     def close(self) -> None:
         super().close()
         self._qmp.execute("quit")
@@ -79,6 +91,19 @@ def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
         namespace.close()
 
 
+def parts(ring: Path, *, unwritten: bool) -> list[tuple[int, int]]:
+    """Where on the disk the ring lies (start and length in bytes): what was written, or what is reserved."""
+    found = [each for path in ring.glob("*.blocks") for each in extents(str(path))]
+    return [(start, length) for start, length, reserved in found if reserved == unwritten]
+
+
+def cut(ring: Path, since_ns: int, output: Path) -> tuple[list[int], list[str]]:
+    """Numbers of the frames in a capture until now, and what it tells."""
+    request = Request(ring, since_ns, time.time_ns(), output)
+    result = extract(request, lambda *_: None, Courtesy(None))
+    return numbers(output.read_bytes()), list(result.notes)
+
+
 @pytest.mark.spec("W5", "R2", "R5", "R8", "R10")
 @pytest.mark.timeout(240)
 def test_bad_sectors_of_the_ring_cost_what_is_on_them_which_is_told(bench: Bench, tmp_path: Path) -> None:
@@ -93,9 +118,7 @@ def test_bad_sectors_of_the_ring_cost_what_is_on_them_which_is_told(bench: Bench
         recording.wait_until_complete()
         safe = bench.sent
 
-        found = [each for path in disk.ring.glob("*.blocks") for each in extents(str(path))]
-        reserved = [(start, length) for start, length, unwritten in found if unwritten]
-        disk.sick.spoil(places_within(reserved, 16 * KIB, 64 * KIB))
+        disk.sick.spoil(places_within(parts(disk.ring, unwritten=True), 16 * KIB, 64 * KIB))
         with bench.sending():
             wait_for(lambda: recording.status().write_errors > 2, "writes that the disk refuses", 120)
         recording.wait_until_complete()
@@ -103,15 +126,36 @@ def test_bad_sectors_of_the_ring_cost_what_is_on_them_which_is_told(bench: Bench
         assert (said.state, said.ring_directory) == (status.RECORDING, str(disk.ring))
         lost = sum(port.unwritten for port in said.ports)
 
-        request = Request(disk.ring, since_ns, time.time_ns(), tmp_path / "out.pcapng")
-        result = extract(request, lambda *_: None, Courtesy(None))
-        kept = numbers(request.output.read_bytes())
+        kept, notes = cut(disk.ring, since_ns, tmp_path / "out.pcapng")
         assert kept[:safe] == list(range(safe)), "what was safe is there"
         assert kept == sorted(set(kept))
         assert (lost > 0, safe < len(kept), len(kept) + lost) == (True, True, bench.sent)
-        assert any("because the disk refused them" in note for note in result.notes), result.notes
+        assert any("because the disk refused them" in note for note in notes), notes
         wait_for(lambda: streamed(stream) == kept, "the same in the live capture", 60)
     finally:
         live.kill()
         live.wait()
+    bench.go_to(bench.own)
+
+
+@pytest.mark.spec("W5", "R5", "R10")
+@pytest.mark.timeout(240)
+def test_what_lies_on_sectors_that_get_bad_is_told_and_all_else_is_there(
+    bench: Bench, tmp_path: Path
+) -> None:
+    recording, disk = bench.recording, bench.disk
+    assert isinstance(disk, LoopDisk)
+    since_ns = time.time_ns()
+    bench.go_to(disk.ring)
+    with bench.sending():
+        wait_for(lambda: bench.sent > 3000, "enough frames", 120)
+    recording.wait_until_complete()
+    assert cut(disk.ring, since_ns, tmp_path / "before.pcapng") == (list(range(bench.sent)), [])
+    disk.sick.spoil(places_within(parts(disk.ring, unwritten=False), 36 * KIB, 256 * KIB))
+    disk.forget_what_was_read()
+    kept, notes = cut(disk.ring, since_ns, tmp_path / "after.pcapng")
+    told = re.search(r"([\d,]+) packets .*damaged on the disk", " ".join(notes))
+    assert told, notes
+    assert kept == sorted(set(kept))
+    assert 0 < bench.sent - len(kept) == int(told[1].replace(",", ""))
     bench.go_to(bench.own)
