@@ -176,7 +176,7 @@ class Management(Addressing):
     ipv6: Literal["auto", "off"] = Field(
         default="auto",
         title="IPv6",
-        description="auto: addresses by router advertisements and DHCPv6, and always a link-local one",
+        description="By itself: addresses by router advertisements and DHCPv6, and always a link-local one",
         json_schema_extra={"choices": {"auto": "By itself (SLAAC, DHCPv6)", "off": "Off"}},
     )
     host_name: str = Field(

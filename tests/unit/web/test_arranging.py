@@ -91,6 +91,20 @@ def test_groups_are_moved_then_saved_and_shown_with_the_ports_they_touch(world: 
     assert 'value="groups.links.0.up"' not in viewer.page("/links")
 
 
+@pytest.mark.spec("L4", "T4")
+def test_a_row_of_a_table_without_order_is_removed_by_a_button_and_not_moved(world: World) -> None:
+    admin = world.user("admin")
+    buttons = re.findall(r'name="arrange" value="trigger\.presenters\.(\w+\.\w+)"', admin.page("/trigger"))
+    assert buttons == ["0.remove"], "none to move it, and none at the empty row"
+    rows = {
+        f"trigger.presenters.{row}.{name}": f"046{row}" for row in (0, 1) for name in ("vendor", "product")
+    }
+    left = admin.post("/trigger", None, **rows, arrange="trigger.presenters.0.remove")
+    assert (left.status_code, "Nothing is saved yet" in left.text) == (200, True)
+    assert re.findall('value="(046.)"', left.text) == ["0461", "0461"]
+    assert "trigger.presenters.0.remove" not in world.user("viewer").page("/trigger")
+
+
 @pytest.mark.spec("L4")
 def test_a_mistake_in_a_group_and_a_group_in_use_are_told(world: World) -> None:
     admin = world.user("admin")

@@ -165,7 +165,7 @@ def test_why_nothing_streams_to_this_computer_is_told_on_the_page(
     assert words in shown[1]
     for value in (part["start"], part["end"], "port == 80"):
         assert f'value="{value}"' in refused.text
-    assert '<option value="computer" selected>' in refused.text
+    assert '<option value="computer" selected data-stays>' in refused.text
     assert not [event for event in world.device.get("/events")["events"] if event["kind"] == "download"]
 
 

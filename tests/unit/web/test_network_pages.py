@@ -28,6 +28,7 @@ def test_ports_are_shown_and_get_other_names(world: World) -> None:
     admin = world.user("admin")
     page = re.sub(r"<[^>]+>|\s+", " ", admin.page("/links"))
     assert re.search(r"port1 +measuring, linked with port2 +built in, igb, 02:00:00:00:34:01", page), page
+    assert re.search(r"mgmt0 +management +port1 +has seen traffic +port2 +no cable", page), "as drawn"
     names = {"ports.mgmt0": "mgmt0", "ports.port1": "port2", "ports.port2": "port1"}
     assert admin.post("/links/ports", None, **names).status_code == 303
     assert world.device.asked == [{"port1": "port2", "port2": "port1"}]

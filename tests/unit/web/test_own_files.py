@@ -24,6 +24,27 @@ def asked(world: World, path: str, headers: Mapping[str, str] | None = None) -> 
     return Browser(world.app).get(path, headers)
 
 
+SENTENCE = re.compile(r"[A-Z][a-z][\w' ,:;-]* .*|.* \w+\.")
+
+
+def test_what_scripts_say_stands_in_the_pages(world: World) -> None:
+    admin = world.user("admin")
+    pages = [admin.page(page.path) for page in PAGES]
+    brought = {name for page in pages for name in re.findall(r'data-name="([\w-]+)"', page)}
+    asked_for = set()
+    for script in sorted(OWN_FILES.glob("*.js")):
+        code = re.sub(r"(?m)(^|\s)//.*$|/\*.*?\*/", "", script.read_text())
+        texts = ["".join(found) for found in re.findall(r'"([^"\n]*)"|`([^`]*)`', code)]
+        assert [text for text in texts if SENTENCE.fullmatch(text)] == [], script.name
+        asked_for |= {
+            name
+            for call in re.findall(r"sentence\(([^)]*)", code)
+            for name in re.findall(r'"([\w-]+)"', call)
+        }
+    assert asked_for == brought, "each is there, and none for nothing"
+    assert len(asked_for) > 15
+
+
 def test_each_page_asks_by_names_that_never_change_their_content(world: World) -> None:
     browser = world.user("admin")
     found = set().union(

@@ -53,9 +53,11 @@ def test_what_is_plugged_in_and_not_used_is_offered_to_administrators(world: Wor
 
 def test_a_test_tone_is_played_or_refused_in_words(world: World) -> None:
     admin = world.user("admin")
+    assert "No tones: no USB sound device is plugged in." in admin.page("/trigger")
     admin.post("/trigger/tone")
     assert "No USB sound device is plugged in." in admin.page("/trigger")
     world.device.sound_cards = [SoundCard(1, 0)]
+    assert "No tones" not in admin.page("/trigger")
     admin.post("/trigger/tone")
     assert "Two short tones were played." in admin.page("/trigger")
     assert world.device.asked == [(SoundCard(1, 0), wav(Signal.COMPLETE))]

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from allegro.api.client import ApiError, segment
 from allegro.errors import AllegroError
+from allegro.web import port_picture
 from allegro.web.forms import Field, Form, Values, with_error
 from allegro.web.pages.section import Section
 from allegro.web.site import Action, Page, Visit
@@ -113,6 +114,7 @@ async def _show(
 ) -> Response:
     network = await visit.api.get("/network")
     ports = network["ports"]
+    ring = await visit.api.get("/ring")
     in_force = (await visit.api.get("/settings/groups"))["links"]
     return visit.render(
         "links.html",
@@ -120,6 +122,7 @@ async def _show(
         form=form,
         network=network,
         ports=ports,
+        jacks=port_picture.jacks(ports, ring["ports"]),
         partners=partners(ports),
         names=names or assignment(ports, {}),
         groups=groups or await GROUPS.present(visit),

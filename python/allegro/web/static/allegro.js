@@ -4,6 +4,13 @@
 
 document.documentElement.classList.add("js");
 
+// What the page brings along to be said (template.sentences), with values in place of their names in braces.
+function sentence(name, values = {}) {
+  const all = [...document.querySelectorAll("template.sentences")];
+  const found = all.map((each) => each.content.querySelector(`[data-name=${name}]`)).find(Boolean);
+  return found.textContent.replace(/\{(\w+)\}/g, (_, key) => values[key]);
+}
+
 const menuButton = document.getElementById("menu-button");
 const menu = document.getElementById("menu");
 if (menuButton && menu) {
@@ -92,7 +99,7 @@ document.addEventListener("click", async (event) => {
   const source = document.getElementById(button.dataset.copy);
   await navigator.clipboard.writeText((source.value ?? source.textContent).trim());
   const label = button.textContent;
-  button.textContent = "Copied";
+  button.textContent = sentence("copied");
   setTimeout(() => { button.textContent = label; }, 2000);
 });
 
@@ -173,7 +180,8 @@ function upload(form, file) {
   const request = new XMLHttpRequest();
   request.upload.addEventListener("progress", (event) => {
     bar.value = event.loaded / event.total;
-    tell("info", bar.value < 1 ? `Uploading ${file.name}: ${Math.round(bar.value * 100)} %` : "Checking the file …");
+    const percent = Math.round(bar.value * 100);
+    tell("info", bar.value < 1 ? sentence("uploading", { file: file.name, percent }) : sentence("checking"));
   });
   request.addEventListener("load", () => {
     if (request.status < 300) {
@@ -182,13 +190,13 @@ function upload(form, file) {
     }
     let error = null;
     try { error = JSON.parse(request.responseText).error; } catch { /* no answer of ours */ }
-    tell("error", error ? `${error.message} ${error.remedy}` : `The device refused the file (${request.status}).`);
+    tell("error", error ? `${error.message} ${error.remedy}` : sentence("refused", { status: request.status }));
   });
-  request.addEventListener("error", () => tell("error", "The connection broke. Upload the file again."));
+  request.addEventListener("error", () => tell("error", sentence("broken")));
   request.open("PUT", form.dataset.upload + encodeURIComponent(file.name));
   request.setRequestHeader("X-CSRF-Token", JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRF-Token"]);
   request.setRequestHeader("Content-Type", "application/octet-stream");
-  tell("info", `Uploading ${file.name} …`);
+  tell("info", sentence("begun", { file: file.name }));
   request.send(file);
 }
 

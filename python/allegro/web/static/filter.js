@@ -12,7 +12,7 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
   list.id = `${input.id}-words`;
   list.className = "words";
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "What can be written next");
+  list.setAttribute("aria-label", sentence("completion"));
   list.hidden = true;
   const note = document.createElement("p");
   note.id = `${input.id}-note`;

@@ -53,10 +53,12 @@
     mark();
   }
 
+  const spanned = (part) => ({ start: local(part[0]).replace("T", " "), end: local(part[1]).replace("T", " ") });
+
   // The part that the fields say, over the picture; and for who does not see that, in words.
   function mark() {
     const part = chosen();
-    const told = part ? `Chosen: ${part.map((time) => local(time).replace("T", " ")).join(" to ")}` : "";
+    const told = part ? sentence("chosen", spanned(part)) : "";
     if (partWords.textContent !== told) partWords.textContent = told;
     if (!plot || !part) return;
     const width = plot.bbox.width / devicePixelRatio;
@@ -93,16 +95,15 @@
 
   function tell() {
     const { ring } = shown;
-    if (!ring.oldest_time) return "The ring holds no packets yet.";
-    const told = [`From ${local(seconds(ring.start_time)).replace("T", " ")} to ${local(seconds(ring.end_time)).replace("T", " ")}.`];
-    if (ring.ports.some((port) => port.lost?.some((lost) => lost > 0))) told.push("Red: packets were lost.");
-    else if (ring.ports.some((port) => port.lost === null)) told.push("Zoom in to see each port, and losses.");
-    if (ring.away.length) told.push("Grey: the recorder was not running.");
-    const start = seconds(ring.start_time);
-    const end = seconds(ring.end_time);
-    if (shown.presses.some((press) => start <= seconds(press.time) && seconds(press.time) <= end)) told.push("Upright lines: presses; shaded: what they captured.");
+    if (!ring.oldest_time) return sentence("empty");
+    const [start, end] = view();
+    const told = [sentence("span", spanned([start, end]))];
+    if (ring.ports.some((port) => port.lost?.some((lost) => lost > 0))) told.push(sentence("lost"));
+    else if (ring.ports.some((port) => port.lost === null)) told.push(sentence("coarse"));
+    if (ring.away.length) told.push(sentence("away"));
+    if (shown.presses.some((press) => start <= seconds(press.time) && seconds(press.time) <= end)) told.push(sentence("presses"));
     for (const step of ring.clock_steps.slice(0, 3)) {
-      told.push(`Orange line: the clock was set ${step.size_s < 0 ? "back" : "forward"} by ${Number(Math.abs(step.size_s).toFixed(3))} s.`);
+      told.push(sentence(step.size_s < 0 ? "set-back" : "set-forward", { size: Number(Math.abs(step.size_s).toFixed(3)) }));
     }
     return told.join(" ");
   }
@@ -121,7 +122,7 @@
     const { ring } = shown;
     const start = seconds(ring.start_time);
     const step = ring.step_s;
-    const names = ring.ports.map((port) => port.name || "All ports");
+    const names = ring.ports.map((port) => port.name || sentence("all-ports"));
     const times = Array.from({ length: ring.ports[0]?.packets.length ?? 0 }, (_, number) => start + (number + 0.5) * step);
     const axis = plots.axis();
     plot?.destroy();
@@ -193,7 +194,7 @@
     } catch { /* told below */ }
     if (question !== asked) return;
     if (answer === null) {
-      words.textContent = "The device did not answer. Try again in a moment.";
+      words.textContent = sentence("silent");
       return;
     }
     shown = answer;
