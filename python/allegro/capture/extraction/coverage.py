@@ -33,6 +33,12 @@ SHORTEST_TOLD_NS = 1_000_000
 SHORTEST_AWAY_NS = 500_000_000
 """What was away for less is not told: opening a ring or a port takes a moment."""
 
+OTHER_TIMES = (
+    "All other times in these notes are by the clock as it was set when this capture was asked for;"
+    " packets have those of then."
+)
+"""Where the clock was set: the window is one time line, that of the press (see `timeline`)."""
+
 OVERWRITTEN = "were already overwritten"
 DAMAGED = "are damaged on the disk"
 PULLED = "are on a disk that is not there any more"
@@ -191,6 +197,9 @@ def notes(
     told = [*_reach(window, ring), *_future(window, now_ns), *_downtimes(window, ring, now_ns, begun_ns)]
     told += _unsaid(window, ring, said_ns)
     told += happenings(window, findings)
+    steps = list(_steps(findings.steps))
+    if steps and len(told) > len(steps):
+        told.append(OTHER_TIMES)
     if packets:
         return told
     if rejected:

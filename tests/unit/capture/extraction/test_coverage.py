@@ -285,6 +285,27 @@ def test_a_step_of_the_clock_is_told_with_moment_and_size() -> None:
     ]
 
 
+@pytest.mark.spec("R9", "T6")
+@pytest.mark.parametrize("what", ["away", "lost", "down"])
+def test_beside_a_step_it_is_said_by_which_clock_other_times_are(what: str) -> None:
+    """Packets carry the clock's time of then: what is told for 12:00 may be a gap at 11:00 in them."""
+    findings = Findings()
+    findings.steps = [(NOON + S, 3600 * S)]
+    up: tuple[Up, ...] = (Up(0, NOW),)
+    if what == "away":
+        findings.away.append(Away(LINK, "port1", NOON + 20 * S, NOON + 24 * S))
+    elif what == "lost":
+        findings.lose("drops", "port1", 5, NOON + 20 * S, NOON + 24 * S)
+    else:
+        up = (Up(0, NOON + 20 * S), Up(NOON + 24 * S, NOW))
+    sentences = told(ring=Ring(False, None, up), findings=findings)
+    assert len(sentences) == 3
+    assert sentences[-1] == (
+        "All other times in these notes are by the clock as it was set when this capture was asked for;"
+        " packets have those of then."
+    )
+
+
 @pytest.mark.spec("R5", "R10")
 def test_a_recorder_that_runs_and_is_behind_is_not_said_to_be_down() -> None:
     up = (Up(0, NOON + 48 * S, running=True),)
