@@ -12,6 +12,8 @@ JOBS ?= 2
 PATIENCE ?= 3
 # After so many minutes no further test begins; they are named at the end. Empty: all are run, however long that takes.
 MINUTES ?=
+# How long the day of `make soak` lasts (tests/vm/test_a_day.py).
+DAY_MINUTES ?= 60
 # In the order of tests/conftest.py: xdist would begin with the files that hold the most tests.
 SHARED := --dist loadscope --no-loadscope-reorder
 PARALLEL := --numprocesses $(JOBS) $(SHARED)
@@ -114,10 +116,10 @@ guide: venv ## Print the installation guide as PDF: build/allegro-installation.p
 powercut: vm ## Cut the power in an installation N=100 times, in other actions a fifth (SCENARIO="first boot", SEED=1)
 	$(ROOT) $(TESTED) $(BIN)/python -m scripts.powercut --count $(or $(N),100) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),"$(SCENARIO)")
 
-soak: vm web-assets ## The tests that take too long for every change: silence, updates, from 0.1.0 and back, a hung system, release files, fuzzing
+soak: vm web-assets ## The tests that take too long for every change: a day in an hour (DAY_MINUTES=60), silence, updates, from 0.1.0 and back, a hung system, release files, fuzzing
 	$(SUDO) scripts/install-host-packages soak
 	env $(COMPILED) $(BIN)/python -m pip install --quiet --require-hashes -r requirements/soak.txt
-	$(ROOT) $(TESTED) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
+	$(ROOT) $(TESTED) DAY_MINUTES=$(DAY_MINUTES) $(BIN)/python -m pytest -p no:cacheprovider $(PARALLEL) -m long $(TESTS)
 
 bench: venv ## Compare with tcpdump, dumpcap, netsniff-ng, stenotype, 0.1.0, a bare bridge and mergecap, look at large rings and a quiet day (QUICK=1: in short)
 	$(SUDO) scripts/install-host-packages bench

@@ -11,7 +11,8 @@ from tests.harness.ports import FramePort
 class FrameStream:
     """Sends frames 0, 1, 2, … of a series at a steady rate until the end of its `with` block.
 
-    `sent` counts them; it is final after the block.
+    `sent` counts them; it is final after the block. `moments` has the time of each (time.monotonic()) when it
+    had been handed over.
     """
 
     def __init__(self, port: FramePort, series: int, rate: float = 50.0, size: int = 128) -> None:
@@ -19,6 +20,7 @@ class FrameStream:
         self.port = port
         self.series = series
         self.sent = 0
+        self.moments: list[float] = []
         self._interval = 1 / rate
         self._size = size
         self._stop = threading.Event()
@@ -33,6 +35,7 @@ class FrameStream:
             except OSError as error:  # the machine has gone; raised by stop()
                 self._error = error
                 return
+            self.moments.append(time.monotonic())
             self.sent += 1
             due = max(due + self._interval, time.monotonic() - 1.0)
             self._stop.wait(max(0.0, due - time.monotonic()))
