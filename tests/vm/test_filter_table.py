@@ -1,6 +1,5 @@
 """Several files for one press: by groups, VLAN, with limits, while somebody captures live."""
 
-import json
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from tests.conftest import Lab
 from tests.harness.captures import Packet, check, read_capture
 from tests.harness.device import ApiRefusedError
 from tests.harness.frames import number_of, series, udp_frame
+from tests.harness.live import LiveCapture
 from tests.harness.waiting import PATIENCE, wait_for
 
 COUNT = 60
@@ -42,17 +42,13 @@ def test_a_press_makes_a_file_for_each_row_while_somebody_captures_live(lab: Lab
     device.set({"groups": {"links": GROUPS}, "trigger": {"rows": ROWS, "before_s": 600}})
     device.plug_presenter()
 
-    live = _live(lab, tmp_path / "live.pcapng")
-    try:
+    with LiveCapture(lab.machine, tmp_path / "live.pcapng") as live:
         left.send_all(udp_frame(at, series=1, vlans=() if at % 3 else ((0x8100, 7),)) for at in range(COUNT))
         right.send_all(series(COUNT, number=2))
         device.wait_recorded(2 * COUNT)
         lab.machine.presenter.press("next")
         (job,) = device.wait_jobs(1)
-        wait_for(lambda: len(_streamed(tmp_path)) >= 2 * COUNT, "all frames in the live capture", 60, 0.5)
-    finally:
-        live.terminate()
-        live.wait(30)
+        wait_for(lambda: len(live.packets()) >= 2 * COUNT, "all frames in the live capture", 60, 0.5)
 
     assert (job["state"], job["message"], job["limited"]) == ("complete", "", False)
     rows = job["rows"]
@@ -72,36 +68,8 @@ def test_a_press_makes_a_file_for_each_row_while_somebody_captures_live(lab: Lab
     words = lab.machine.pull(f"/data/storage/{stem}_all.pcap.txt").decode()
     assert "row of the filter table: all" in words
     assert f"packets: {2 * COUNT}" in words
-    streamed = [(packet.time_ns, packet.data) for packet in _streamed(tmp_path)]
+    streamed = [(packet.time_ns, packet.data) for packet in live.packets()]
     assert streamed == [(packet.time_ns, packet.data) for packet in everything]
-
-
-def _live(lab: Lab, file: Path) -> "subprocess.Popen[bytes]":
-    """Somebody who streams into a file, and has begun to."""
-    site = f"https://127.0.0.1:{lab.machine.forward(443)}"
-    curl = ["curl", "--silent", "--insecure"]
-    look = [*curl, "--max-time", "20", "--output", "/dev/null", f"{site}/login"]
-    wait_for(lambda: subprocess.run(look).returncode == 0, "the web page", 120, 1)
-    added = lab.machine.run("allegro tokens add live --role capture --json").stdout
-    token = f"Authorization: Bearer {json.loads(added)['token']}"
-    stream = ["--no-buffer", "--output", str(file), "--header", token, f"{site}/api/live?seconds=600"]
-    live = subprocess.Popen([*curl, *stream])
-    wait_for(lambda: file.exists() and file.stat().st_size > 0, "the beginning of the live capture", 60, 0.2)
-    return live
-
-
-def _streamed(folder: Path) -> list[Packet]:
-    """Packets of the stream so far; what is only half there does not count."""
-    content = (folder / "live.pcapng").read_bytes()
-    end = 0
-    while end + 8 <= len(content):
-        length = int.from_bytes(content[end + 4 : end + 8], "little")
-        if end + length > len(content):
-            break
-        end += length
-    whole = folder / "streamed.pcapng"
-    whole.write_bytes(content[:end])
-    return read_capture(whole).packets
 
 
 def _packets(lab: Lab, row: dict[str, Any], folder: Path) -> list[Packet]:
