@@ -138,6 +138,17 @@ def test_a_change_that_waits_is_seen_first_and_confirmed(site: Site, page: Page)
 
 
 @pytest.mark.spec("N5")
+def test_a_change_that_nobody_confirmed_in_time_is_no_longer_asked_about(site: Site, page: Page) -> None:
+    site.world.device.remaining_s = 3.0
+    page.goto("/storage")
+    left = page.locator("[data-seconds-left]")
+    expect(left).to_contain_text("The time is over")
+    expect(page.get_by_role("button", name="Confirm", exact=True)).to_have_count(0)
+    expect(page.get_by_role("button", name="Take back", exact=True)).to_have_count(0)
+    assert site.world.device.asked == []
+
+
+@pytest.mark.spec("N5")
 def test_a_changed_address_is_answered_with_a_link_and_the_seconds_left(site: Site, page: Page) -> None:
     page.goto("/management")
     page.get_by_label("Address", exact=True).first.select_option("static")

@@ -138,6 +138,15 @@ def test_to_this_computer_it_streams_and_makes_no_file(world: World) -> None:
 
 
 @pytest.mark.spec("W4", "R8")
+def test_to_this_computer_it_streams_live_if_the_end_is_still_to_come(world: World) -> None:
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    part = {"start": now.isoformat(), "end": (now + timedelta(hours=1)).isoformat(), "filter": "port == 80"}
+    answer = world.user("capture").post("/capture", None, **part, target="computer", format="pcapng")
+    window = {name: f"{part[name]}+00:00" for name in ("start", "end")}
+    assert answer.headers["location"] == f"/api/live?{urlencode({**window, 'filter': 'port == 80'})}"
+
+
+@pytest.mark.spec("W4", "R8")
 @pytest.mark.parametrize(
     ("why", "place", "words"),
     [

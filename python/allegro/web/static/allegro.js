@@ -68,13 +68,18 @@ document.addEventListener("toggle", (event) => {
   if (event.target.matches("details.confirm[open]")) event.target.querySelector(".confirm-box").scrollIntoView({ block: "nearest" });
 }, true);
 
-// Seconds that run out while somebody looks at them: the number in the text.
+// Seconds that run out while somebody looks at them: the number in the text; then what is known, and nothing to press any more.
 for (const element of document.querySelectorAll("[data-seconds-left]")) {
   const end = performance.now() + element.dataset.secondsLeft * 1000;
   const show = () => {
-    const left = Math.max(0, Math.round((end - performance.now()) / 1000));
+    const left = Math.round((end - performance.now()) / 1000);
+    if (left <= 0) {
+      element.textContent = element.dataset.over;
+      element.parentElement.querySelector(".buttons")?.remove();
+      return;
+    }
     element.textContent = element.textContent.replace(/\d+/, left);
-    if (left > 0) setTimeout(show, 1000);
+    setTimeout(show, 1000);
   };
   show();
 }
