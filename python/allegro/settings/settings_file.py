@@ -209,7 +209,9 @@ def _in_plain_words(mistake: "ErrorDetails") -> InvalidInput:
     place = ".".join(str(part) for part in mistake["loc"])
     if mistake["type"] == "extra_forbidden":
         return InvalidInput(
-            "There is no such setting.", place=place, remedy="`allegro settings get` lists all of them."
+            "There is no such setting.",
+            place=place,
+            remedy="Check its name: an exported configuration, or `allegro settings get`, has all of them.",
         )
     value = mistake["input"]
     names = [part for part in mistake["loc"] if isinstance(part, str)]
