@@ -57,12 +57,12 @@ def away(comment: str, port: str) -> list[Away]:
     ]
 
 
-def faults(capture: Capture, sent: Sent, must: range, may: range, pressed: float) -> list[str]:
+def faults(capture: Capture, sent: Sent, must: range, may: range, pressed: tuple[float, float]) -> list[str]:
     """Say what is wrong with a file: nothing if it has each frame of `must` once, or says that it is missing.
 
     It may have others of `may` besides. What is missing is told if the file says that nothing could be
-    recorded when it was sent, or if its counters of loss have as many. `pressed` is the moment of the press,
-    by the clock of `sent`: so it does not matter what the device's clock was set to.
+    recorded when it was sent, or if its counters of loss have as many. The press came between the moments
+    `pressed`, by the clock of `sent`: so it does not matter what the device's clock was set to.
     """
     told: list[str] = []
     numbers: list[int] = []
@@ -84,10 +84,10 @@ def faults(capture: Capture, sent: Sent, must: range, may: range, pressed: float
     return told or _untold(capture, sent, sorted(set(must) - set(numbers)), pressed)
 
 
-def _untold(capture: Capture, sent: Sent, missing: list[int], pressed: float) -> list[str]:
+def _untold(capture: Capture, sent: Sent, missing: list[int], pressed: tuple[float, float]) -> list[str]:
     press = datetime.fromisoformat(comment_fields(capture)["press"]).timestamp()
     said = [
-        (each.start_s - press + pressed - LATE_S, each.end_s - press + pressed + LATE_S)
+        (each.start_s - press + pressed[0] - LATE_S, each.end_s - press + pressed[1] + LATE_S)
         for each in away(capture.comment, sent.port)
     ]
     lost = [

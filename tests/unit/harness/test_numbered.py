@@ -13,7 +13,7 @@ START_S = 1_796_100_000  # 2026-12-01 04:40:00 UTC
 RATE = 10
 SENT = Sent(7, 100, "port1", [number / RATE for number in range(1000)])
 MUST, MAY = range(100, 900), range(50, 950)
-PRESSED = 90.0
+PRESSED = (90.0, 90.0)
 PRESS = "press: 2026-12-01T04:41:30.123456789Z"
 
 
