@@ -113,7 +113,7 @@ class Clock:
                 found.append(step.old_offset_ns)
             begin_ns = step.after_boot_ns
         boot_ns = wall_ns - self._offset_ns
-        if not found or boot_ns >= max(begin_ns, since_boot_ns) - _SLACK_NS:
+        if not found or (max(begin_ns, since_boot_ns) - _SLACK_NS <= boot_ns <= self._looked_ns + _SLACK_NS):
             found.append(self._offset_ns)
         return found
 

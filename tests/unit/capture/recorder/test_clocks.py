@@ -60,6 +60,18 @@ def test_every_block_gets_the_time_that_nobody_set(size: int) -> None:
     assert step.after_boot_ns <= set_at <= step.before_boot_ns == noticed
 
 
+@pytest.mark.spec("R9", "R10")
+@pytest.mark.parametrize("size", [-3600 * S, -400 * MS, 2 * S, 3600 * S])
+def test_a_block_of_before_a_step_that_is_handed_over_after_it_is_of_before(size: int) -> None:
+    kept = started()
+    set_at, noticed = 110 * S, 110 * S + 40 * MS
+    assert kept.look(Reading(set_at - 50 * MS, WALL + set_at - 50 * MS)) is None
+    assert kept.look(Reading(noticed, WALL + noticed + size))
+    first, last = set_at - 75 * MS, set_at - 25 * MS
+    times = kept.times(WALL + first, WALL + last, noticed - clocks.BLOCK_AGE_NS)
+    assert times == (BOOT_ID, first, last, WALL, 0)
+
+
 @pytest.mark.spec("R9")
 def test_small_steps_never_change_the_order_of_a_port() -> None:
     """Whatever the sizes and moments of the steps, a port's records never go back in time."""
