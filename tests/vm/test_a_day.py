@@ -44,11 +44,15 @@ _PULLED = (
 _EMULATED = (
     r"tsc: Unable to calibrate against PIT|APIC calibration not consistent with PM-Timer: .*"
     r"|mtrr: your CPUs had inconsistent .*|amd_pstate: the _CPC object is not present .*"
+    r"|tsc: PIT calibration deviates from HPET: .*|hrtimer: interrupt took \d+ ns"
+    r"|clocksource: .*|Unstable clock detected, switching default tracing clock .*"
 )
+_BUILT = r"device-mapper: core: CONFIG_IMA_DISABLE_HTABLE is disabled\. .*"
 _NO_KEYS = r"event\d+: Failed to call EVIOCSKEYCODE with scan code 0x700(29|37|3e), .*"
 EXPLAINED = (
     Explained("kernel", _EMULATED, "QEMU's processor"),
     Explained("(udev-worker)", _NO_KEYS, "systemd's table of keys goes to the receiver's mouse, too"),
+    Explained("kernel", _BUILT, "how Debian's kernel is built"),
     Explained("kernel", _PULLED, "the stick is pulled out while it is in use"),
     Explained("allegro-recorder", r"(WARNING )?the clock was set by -?\d+\.\d+ s", "the clock is set"),
     Explained("allegro-supervisor", r"The disk for captures was pulled", "the stick is pulled out"),
@@ -57,6 +61,7 @@ EXPLAINED = (
     ),
     Explained("allegro-supervisor", r"Upload of \S+Z_presenter_next\.pcapng.*: .*", "the server is away"),
     Explained("allegro-supervisor", r"\S+\.pcapng could not be uploaded to the server: .*", "as told"),
+    Explained("allegro-supervisor", r"The daily look for new firmware failed: .*", "no server at that time"),
     Explained("allegro-supervisor", r"The first password of page and WiFi is in force: .*", "nobody set it"),
 )
 

@@ -74,7 +74,7 @@ for (const element of document.querySelectorAll("[data-seconds-left]")) {
   const show = () => {
     const left = Math.round((end - performance.now()) / 1000);
     if (left <= 0) {
-      element.textContent = element.dataset.over;
+      element.textContent = sentence("time-over");
       element.parentElement.querySelector(".buttons")?.remove();
       return;
     }
