@@ -16,12 +16,10 @@ from allegro.capture.extraction.contract import Request
 from allegro.capture.extraction.cut import extract
 from allegro.capture.extraction.yielding import Courtesy
 from tests.harness.extents import extents
-from tests.harness.namespaces import Namespace
 from tests.harness.qmp import QmpClient
 from tests.harness.sick_disk import SickDisk, places_within
 from tests.harness.waiting import wait_for
-from tests.host.recording import Recording, add_port
-from tests.host.test_ring_disk import Bench, Disk
+from tests.host.test_ring_disk import Bench, Disk, recording_with
 from tests.host.test_ring_in_memory import live_capture, numbers, streamed
 
 KIB = 1024
@@ -76,19 +74,8 @@ class LoopDisk(Disk):
 
 @pytest.fixture
 def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
-    namespace = Namespace(f"bad-sectors-{worker_id}")
-    recording, disk = Recording(namespace, tmp_path), LoopDisk(tmp_path)
-    try:
-        add_port(namespace, 1)
-        recording.take_any_load()
-        recording.start_with_ports("port1")
-        yield Bench(recording, disk)
-        recording.stop()
-    finally:
-        if recording.process is not None and recording.process.poll() is None:
-            recording.kill()
-        disk.close()
-        namespace.close()
+    with recording_with(LoopDisk, f"bad-sectors-{worker_id}", tmp_path) as made:
+        yield made
 
 
 def parts(ring: Path, *, unwritten: bool) -> list[tuple[int, int]]:

@@ -115,10 +115,11 @@ class Bench:
             thread.join()
 
 
-@pytest.fixture
-def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
-    namespace = Namespace(f"ring-disk-{worker_id}")
-    recording, disk = Recording(namespace, tmp_path), Disk(tmp_path)
+@contextmanager
+def recording_with(kind: type[Disk], name: str, folder: Path) -> Iterator[Bench]:
+    """A recorder of one port, in a namespace of this name, and a disk beside its own."""
+    namespace = Namespace(name)
+    recording, disk = Recording(namespace, folder), kind(folder)
     try:
         add_port(namespace, 1)
         recording.take_any_load()
@@ -130,6 +131,12 @@ def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
             recording.kill()
         disk.close()
         namespace.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, worker_id: str) -> Iterator[Bench]:
+    with recording_with(Disk, f"ring-disk-{worker_id}", tmp_path) as made:
+        yield made
 
 
 @pytest.mark.spec("W5", "R2", "R5")
